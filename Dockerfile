@@ -1,0 +1,48 @@
+# One image for every layout: what an instance does is decided by its AUTHKV_* environment (docker-compose.yml).
+# Needs nothing but classic Docker: no BuildKit syntax, so Debian 12's own docker.io builds it too.
+ARG RUST_IMAGE=rust:1-bookworm
+ARG RUNTIME_IMAGE=debian:bookworm-slim
+
+FROM ${RUST_IMAGE} AS build
+WORKDIR /build
+# The dependencies are a layer of their own: a change in src/ does not compile them again.
+COPY Cargo.toml Cargo.lock build.rs ./
+RUN mkdir src && touch src/lib.rs && cargo build --release --locked && rm -r src
+COPY src src
+# The copied files may be older than the empty library just built; cargo goes by modification times.
+RUN touch src/lib.rs && cargo build --release --locked
+
+FROM ${RUNTIME_IMAGE}
+RUN apt-get update \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends tarantool \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/authkv --shell /usr/sbin/nologin authkv \
+    && install -d -o authkv -g authkv -m 0700 /var/lib/authkv \
+    && install -d -o authkv -g authkv -m 0755 /var/lib/authkv-public
+# The repository's own layout, so that init.lua finds its parts as it does outside a container. Owned by root: the
+# process cannot change its own code.
+WORKDIR /opt/authkv
+COPY init.lua ./
+COPY tarantool_infra tarantool_infra
+COPY --from=build /build/target/release/libauthkv.so target/release/
+
+# /var/lib/authkv holds the data and the private key; /var/lib/authkv-public is for a public key to share.
+ENV AUTHKV_DATA_DIR=/var/lib/authkv \
+    AUTHKV_HTTP_LISTEN=0.0.0.0:8080 \
+    AUTHKV_IPROTO_LISTEN=0.0.0.0:3301
+USER authkv
+VOLUME /var/lib/authkv
+EXPOSE 8080 3301
+STOPSIGNAL SIGTERM
+# Healthy: iproto greets and HTTP answers without a server error, each unless it is switched off.
+HEALTHCHECK --interval=2s --timeout=5s --start-period=60s --retries=3 CMD bash -c '\
+    iproto=${AUTHKV_IPROTO_LISTEN##*:}; http=${AUTHKV_HTTP_LISTEN##*:}; \
+    if [ "$iproto" != off ]; then \
+        exec 3<>"/dev/tcp/127.0.0.1/$iproto" && read -r -t 2 -u 3 word _ && [ "$word" = Tarantool ] || exit 1; \
+    fi; \
+    if [ "$http" != off ]; then \
+        exec 4<>"/dev/tcp/127.0.0.1/$http" \
+        && printf "GET /api/check/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&4 \
+        && read -r -t 2 -u 4 _ status _ && [ "$status" -lt 500 ] || exit 1; \
+    fi'
+CMD ["tarantool", "init.lua"]

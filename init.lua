@@ -1,0 +1,82 @@
+-- Starts an instance of authkv. The only file that reads the environment: every AUTHKV_… variable is a setting.
+
+local fio = require('fio')
+local environ = os.environ -- luacheck: ignore
+
+local here = fio.dirname(fio.abspath(arg[0]))
+package.cpath = ('%s/target/release/lib?.so;%s'):format(here, package.cpath)
+
+local function fail(message)
+    io.stderr:write('authkv: ', tostring(message), '\n')
+    os.exit(1)
+end
+
+local function given_settings()
+    local given = {}
+    for name, value in pairs(environ()) do
+        local setting = name:match('^AUTHKV_(.*)$')
+        if setting ~= nil then
+            given[setting] = value
+        end
+    end
+    return given
+end
+
+local function start(authkv, given, settings)
+    if not fio.path.is_dir(settings.data_dir) then
+        local ok, err = fio.mktree(settings.data_dir, tonumber('700', 8))
+        if not ok then
+            error(('cannot make the directory %s: %s'):format(settings.data_dir, err), 0)
+        end
+    end
+    -- iproto listens only once the schema and the rights are in place.
+    box.cfg({
+        memtx_dir = settings.data_dir,
+        wal_dir = settings.data_dir,
+        vinyl_dir = settings.data_dir,
+        memtx_memory = tonumber(settings.memtx_memory),
+        memtx_max_tuple_size = tonumber(settings.memtx_max_tuple_size),
+        read_only = settings.read_only == 'true',
+    })
+    local started = authkv.start(given)
+    box.ctl.on_shutdown(authkv.stop)
+    if settings.iproto_listen ~= '' then
+        box.cfg({listen = settings.iproto_listen})
+    end
+    if settings.console_listen ~= '' then
+        require('console').listen('unix/:' .. settings.console_listen)
+        fio.chmod(settings.console_listen, tonumber('600', 8))
+    end
+    return started
+end
+
+local function greet(settings, started)
+    print('HTTP    ' .. (started.http and 'http://' .. started.http .. '/api' or 'off'))
+    print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
+    print('console ' .. (settings.console_listen ~= '' and 'tarantoolctl connect ' .. settings.console_listen or 'off'))
+    if started.admin_password ~= nil then
+        print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
+    end
+    if started.http and settings.auth == 'true' then
+        print('To log in:')
+        print(("  curl -s http://%s/api/login/ -d '{\"login\": \"admin\", \"password\": \"…\"}'"):format(started.http))
+    end
+    print('authkv: ready')
+    io.stdout:flush()
+end
+
+local ok, authkv = pcall(require, 'authkv')
+if not ok or type(authkv) ~= 'table' then
+    fail(ok and 'the library did not load' or authkv)
+end
+rawset(_G, 'authkv', authkv)
+local given = given_settings()
+local checked, settings = pcall(authkv.check_settings, given)
+if not checked then
+    fail(settings)
+end
+local done, started = pcall(start, authkv, given, settings)
+if not done then
+    fail(started)
+end
+greet(settings, started)

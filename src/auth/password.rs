@@ -1,0 +1,174 @@
+//! Password hashes. Slow on purpose: runs on the crypto pool only.
+
+use crate::config::Argon2Cost;
+use crate::error::Error;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+
+/// What the old system stored (`$2b$12$…`), of a password nobody knows.
+const DUMMY_BCRYPT: &str = "$2b$12$C6UzMDM.H6dfI/f/IKcEe.7XKAKQwMMcVEhHDUyVL4QhA2KoHVHu2";
+
+/// What became of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub matches: bool,
+    /// The stored hash should be replaced by a new one.
+    pub outdated: bool,
+}
+
+/// A stored hash to compare with.
+#[derive(Debug, Clone)]
+pub enum Stored {
+    Hash(String),
+    /// There is no such user: compare with a hash that nothing matches, at the same cost.
+    Unknown {
+        /// As costly as a user of the old system.
+        bcrypt: bool,
+    },
+}
+
+/// Hashes and compares passwords.
+pub struct Hasher {
+    argon2: Argon2<'static>,
+    dummy: String,
+}
+
+impl Hasher {
+    /// The error says what is wrong with the cost.
+    pub fn new(cost: Argon2Cost) -> Result<Self, String> {
+        let params = Params::new(cost.memory, cost.iterations, cost.parallelism, None)
+            .map_err(|e| format!("the settings of Argon2id: {e}"))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut secret = [0; 32];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut secret)
+            .map_err(|_| "there is no randomness".to_owned())?;
+        let dummy = argon2
+            .hash_password(&secret)
+            .map_err(|e| format!("Argon2id: {e}"))?
+            .to_string();
+        Ok(Self { argon2, dummy })
+    }
+
+    /// A new hash in the PHC string format, with a salt of its own.
+    pub fn hash(&self, password: &SecretString) -> Result<String, Error> {
+        self.argon2
+            .hash_password(password.expose_secret().as_bytes())
+            .map(|hash| hash.to_string())
+            .map_err(|_| Error::Internal)
+    }
+
+    /// Compares. A stored hash of no known form matches nothing.
+    pub fn verify(&self, password: &SecretString, stored: &Stored) -> Verdict {
+        let password = password.expose_secret().as_bytes();
+        let (matches, outdated) = match stored {
+            Stored::Unknown { bcrypt: true } => {
+                let _ = bcrypt::verify(password, DUMMY_BCRYPT);
+                (false, false)
+            }
+            Stored::Unknown { bcrypt: false } => {
+                let _ = self.verify_argon2(password, &self.dummy);
+                (false, false)
+            }
+            Stored::Hash(hash) if is_bcrypt(hash) => {
+                (bcrypt::verify(password, hash).unwrap_or(false), true)
+            }
+            Stored::Hash(hash) => self.verify_argon2(password, hash).unwrap_or((false, false)),
+        };
+        Verdict { matches, outdated }
+    }
+
+    /// Whether it matches, and whether the hash has another cost than the present one.
+    fn verify_argon2(&self, password: &[u8], hash: &str) -> Option<(bool, bool)> {
+        let hash = PasswordHash::new(hash).ok()?;
+        let matches = self.argon2.verify_password(password, &hash).is_ok();
+        let present = self.argon2.params();
+        let outdated = Params::try_from(&hash).map_or(true, |params| {
+            (params.m_cost(), params.t_cost(), params.p_cost())
+                != (present.m_cost(), present.t_cost(), present.p_cost())
+        });
+        Some((matches, outdated))
+    }
+}
+
+/// Whether a stored hash is one of the old system.
+pub fn is_bcrypt(hash: &str) -> bool {
+    hash.starts_with("$2")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(memory: u32) -> Hasher {
+        Hasher::new(Argon2Cost {
+            memory,
+            iterations: 1,
+            parallelism: 1,
+        })
+        .unwrap()
+    }
+
+    fn verdict(hasher: &Hasher, password: &str, stored: Stored) -> (bool, bool) {
+        let Verdict { matches, outdated } = hasher.verify(&password.into(), &stored);
+        (matches, outdated)
+    }
+
+    #[test]
+    fn a_hash_matches_its_password_only() {
+        let hasher = hasher(64);
+        let hash = hasher.hash(&"Secret-1".into()).unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
+        assert_ne!(hash, hasher.hash(&"Secret-1".into()).unwrap());
+        assert_eq!(
+            verdict(&hasher, "Secret-1", Stored::Hash(hash.clone())),
+            (true, false)
+        );
+        assert_eq!(
+            verdict(&hasher, "Secret-2", Stored::Hash(hash)),
+            (false, false)
+        );
+    }
+
+    #[test]
+    fn a_hash_of_another_cost_or_of_bcrypt_is_outdated() {
+        let hash = hasher(64).hash(&"Secret-1".into()).unwrap();
+        assert_eq!(
+            verdict(&hasher(128), "Secret-1", Stored::Hash(hash)),
+            (true, true)
+        );
+        let hash = bcrypt::hash("Secret-1", 4).unwrap();
+        assert_eq!(
+            verdict(&hasher(64), "Secret-1", Stored::Hash(hash.clone())),
+            (true, true)
+        );
+        assert_eq!(
+            verdict(&hasher(64), "Secret-2", Stored::Hash(hash)),
+            (false, true)
+        );
+    }
+
+    #[test]
+    fn an_unknown_user_or_a_broken_hash_matches_nothing() {
+        let hasher = hasher(64);
+        for stored in [
+            Stored::Unknown { bcrypt: false },
+            Stored::Unknown { bcrypt: true },
+            Stored::Hash(String::new()),
+            Stored::Hash("$2b$".to_owned()),
+            Stored::Hash("$argon2id$v=19$m=64,t=1,p=1$".to_owned()),
+        ] {
+            assert!(!verdict(&hasher, "", stored).0);
+        }
+    }
+
+    #[test]
+    fn the_dummy_of_bcrypt_costs_what_a_real_hash_costs() {
+        assert_eq!(
+            bcrypt::verify("x", DUMMY_BCRYPT).ok(),
+            Some(false),
+            "it must parse, or it costs nothing"
+        );
+    }
+}

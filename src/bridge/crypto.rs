@@ -1,0 +1,150 @@
+//! The crypto pool: a few threads for hashes and signatures, with a bounded queue before them.
+
+use crate::threads::spawn;
+use crossbeam_channel::{bounded, Sender, TrySendError};
+use std::io;
+use std::sync::Mutex;
+use std::thread::JoinHandle;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads.
+pub struct Crypto {
+    /// `None` once it has been stopped.
+    queue: Mutex<Option<Sender<Work>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Why work was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    Full,
+    Stopped,
+}
+
+impl Crypto {
+    /// Starts `threads` threads, before which at most `queue` pieces of work wait.
+    pub fn start(threads: usize, queue: usize) -> io::Result<Self> {
+        let (sender, receiver) = bounded::<Work>(queue);
+        let start = |number| {
+            let receiver = receiver.clone();
+            let body = move || receiver.iter().for_each(|work| work());
+            spawn(format!("authkv-crypto-{number}"), body)
+        };
+        let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
+        Ok(Self {
+            queue: Mutex::new(Some(sender)),
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Queues work, which must not panic. Does not block.
+    pub fn submit(&self, work: Work) -> Result<(), Refused> {
+        let queue = self
+            .queue
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        match queue.as_ref().map(|queue| queue.try_send(work)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(TrySendError::Full(_))) => Err(Refused::Full),
+            Some(Err(TrySendError::Disconnected(_))) | None => Err(Refused::Stopped),
+        }
+    }
+
+    /// Lets the threads finish what is queued and ends them. Blocks until then.
+    pub fn stop(&self) {
+        drop(
+            self.queue
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .take(),
+        );
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(|p| p.into_inner()));
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(not(test))]
+mod tx {
+    use super::*;
+    use crate::bridge::dispatch::Waits;
+    use crate::error::Error;
+    use crate::guard::guard;
+    use crate::instance::Instance;
+    use crate::tx::Tx;
+    use std::sync::Arc;
+
+    /// The crypto pool as fibers see it.
+    pub struct CryptoPool {
+        pub crypto: Crypto,
+        pub waits: Waits,
+    }
+
+    impl CryptoPool {
+        /// Runs `work` on the pool. Errors: `Overloaded` where the queue is full, `ShuttingDown`, and those of
+        /// the work; a panic in it is `Internal`. Yields.
+        pub fn run<T: Send + 'static>(
+            &self,
+            tx: &Tx,
+            work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        ) -> Result<T, Error> {
+            let slot = Arc::new(Mutex::new(None));
+            let wait = self.waits.begin(tx);
+            let (result, id) = (slot.clone(), wait.id());
+            let submitted = self.crypto.submit(Box::new(move || {
+                let done = guard(work);
+                *result
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
+                if let Some(instance) = Instance::get() {
+                    instance.bridge.finish(id);
+                }
+            }));
+            submitted.map_err(|refused| match refused {
+                Refused::Full => Error::Overloaded,
+                Refused::Stopped => Error::ShuttingDown,
+            })?;
+            wait.until_finished(tx);
+            // A fiber that was cancelled has no result.
+            let result = slot
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .take();
+            result.unwrap_or(Err(Error::ShuttingDown))
+        }
+    }
+}
+
+#[cfg(not(test))]
+pub use tx::CryptoPool;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn work_beyond_the_queue_is_refused() {
+        let crypto = Crypto::start(1, 1).unwrap();
+        let (release, held) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        let (done, finished) = mpsc::channel();
+        crypto
+            .submit(Box::new(move || {
+                started.send(()).unwrap();
+                held.recv().unwrap();
+            }))
+            .unwrap();
+        has_started.recv().unwrap();
+        crypto
+            .submit(Box::new(move || done.send(()).unwrap()))
+            .unwrap();
+        assert_eq!(crypto.submit(Box::new(|| ())), Err(Refused::Full));
+        release.send(()).unwrap();
+        finished.recv().unwrap();
+        crypto.stop();
+        assert_eq!(crypto.submit(Box::new(|| ())), Err(Refused::Stopped));
+    }
+}

@@ -1,0 +1,253 @@
+//! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
+//! Runs on the tx thread.
+
+use super::{Bridge, Job};
+use crate::command::{execute, Command};
+use crate::error::Error;
+use crate::guard::guard;
+use crate::instance::Instance;
+use crate::tx::fiber::{self, Cond};
+use crate::tx::{log, Tx, TxCell};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Fibers that commit; more of them gain nothing.
+const COMMITTING: usize = 8;
+/// Jobs taken before other fibers and the event loop get their turn.
+const SLICE: usize = 64;
+
+/// Starts the fibers. They end once the bridge is closed and all jobs are answered.
+pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
+    let config = &instance.config;
+    let lanes = Rc::new(Lanes {
+        commits: Lane::start(tx, instance, "commit", COMMITTING, usize::MAX)?,
+        // Each of these waits for the crypto pool, so there is no sense in more jobs than it takes.
+        logins: Lane::start(
+            tx,
+            instance,
+            "login",
+            config.crypto_threads + config.crypto_queue,
+            0,
+        )?,
+    });
+    fiber::start(tx, "authkv-bridge", move |tx| {
+        take_jobs(tx, instance, &lanes)
+    })
+}
+
+struct Lanes {
+    commits: Rc<Lane>,
+    logins: Rc<Lane>,
+}
+
+fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
+    let bridge = &instance.bridge;
+    let is_done =
+        || bridge.is_closed() && bridge.in_flight() == 0 && instance.crypto.waits.is_empty(tx);
+    while !is_done() && !fiber::is_cancelled(tx) {
+        while let Some(id) = bridge.finished.pop() {
+            instance.crypto.waits.finish(tx, id);
+        }
+        while let Some(line) = bridge.lines.pop() {
+            log::warn(&line);
+        }
+        let mut taken = 0;
+        while taken < SLICE {
+            let Some(job) = bridge.jobs.pop() else { break };
+            taken += 1;
+            begin(tx, instance, lanes, job);
+        }
+        match taken {
+            SLICE => fiber::pass(tx),
+            _ => bridge.doorbell.sleep(
+                || {
+                    !bridge.jobs.is_empty()
+                        || !bridge.finished.is_empty()
+                        || !bridge.lines.is_empty()
+                },
+                |fd| fiber::wait_readable(tx, fd, Duration::from_secs(1)),
+            ),
+        }
+    }
+    lanes.commits.close();
+    lanes.logins.close();
+}
+
+/// Executes a job that does not yield, and hands any other to its lane.
+fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
+    let lane = match job.command {
+        Command::Get(_) | Command::Check => return finish(tx, instance, job),
+        Command::Put(_) | Command::Logout => &lanes.commits,
+        Command::Register(_) | Command::Login { .. } => &lanes.logins,
+    };
+    if let Err(job) = lane.add(job) {
+        instance.bridge.answer(job.reply, Err(Error::Overloaded));
+    }
+}
+
+fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
+    let Job {
+        caller,
+        command,
+        reply,
+    } = job;
+    let result = match reply.is_closed() {
+        // The client went away before its job was begun.
+        true => Err(Error::ShuttingDown),
+        false => guard(|| execute(tx, instance, caller, command)),
+    };
+    instance.bridge.answer(reply, result);
+}
+
+/// A queue of jobs with the fibers that execute them.
+struct Lane {
+    waiting: RefCell<VecDeque<Job>>,
+    /// Jobs that may wait while no fiber is free.
+    capacity: usize,
+    idle: Cell<usize>,
+    closed: Cell<bool>,
+    added: Cond,
+}
+
+impl Lane {
+    fn start(
+        tx: &Tx,
+        instance: &'static Instance,
+        name: &str,
+        fibers: usize,
+        capacity: usize,
+    ) -> Result<Rc<Self>, Error> {
+        let lane = Rc::new(Self {
+            waiting: RefCell::default(),
+            capacity,
+            idle: Cell::new(0),
+            closed: Cell::new(false),
+            added: Cond::new(),
+        });
+        for _ in 0..fibers {
+            let lane = lane.clone();
+            fiber::start(tx, &format!("authkv-{name}"), move |tx| {
+                while let Some(job) = lane.next(tx) {
+                    finish(tx, instance, job);
+                }
+            })?;
+        }
+        Ok(lane)
+    }
+
+    /// Queues a job, or gives it back where the lane is full.
+    fn add(&self, job: Job) -> Result<(), Job> {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.len() >= self.capacity.saturating_add(self.idle.get()) {
+            return Err(job);
+        }
+        waiting.push_back(job);
+        self.added.signal();
+        Ok(())
+    }
+
+    /// The next job, or `None` at the end. Yields until there is one.
+    fn next(&self, tx: &Tx) -> Option<Job> {
+        self.idle.set(self.idle.get() + 1);
+        let job = loop {
+            let job = self.waiting.borrow_mut().pop_front();
+            if job.is_some() || self.closed.get() || fiber::is_cancelled(tx) {
+                break job;
+            }
+            self.added.wait();
+        };
+        self.idle.set(self.idle.get() - 1);
+        job
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+        self.added.broadcast();
+    }
+}
+
+/// Fibers that wait for other threads.
+pub struct Waits(TxCell<RefCell<Pending>>);
+
+#[derive(Default)]
+struct Pending {
+    last: u64,
+    conds: HashMap<u64, Rc<Cond>>,
+}
+
+/// One such wait. It ends when it is dropped.
+pub struct Wait<'a> {
+    waits: &'a Waits,
+    tx: &'a Tx,
+    id: u64,
+    cond: Rc<Cond>,
+}
+
+impl Waits {
+    pub fn new(tx: &Tx) -> Self {
+        Self(TxCell::new(tx, RefCell::default()))
+    }
+
+    /// Begins a wait that [`Bridge::finish`] with its id will end.
+    pub fn begin<'a>(&'a self, tx: &'a Tx) -> Wait<'a> {
+        let cond = Rc::new(Cond::new());
+        let mut pending = self.0.get(tx).borrow_mut();
+        pending.last += 1;
+        let id = pending.last;
+        pending.conds.insert(id, cond.clone());
+        Wait {
+            waits: self,
+            tx,
+            id,
+            cond,
+        }
+    }
+
+    fn finish(&self, tx: &Tx, id: u64) {
+        if let Some(cond) = self.0.get(tx).borrow_mut().conds.remove(&id) {
+            cond.signal();
+        }
+    }
+
+    pub fn is_empty(&self, tx: &Tx) -> bool {
+        self.0.get(tx).borrow().conds.is_empty()
+    }
+}
+
+impl Wait<'_> {
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Yields until the wait is finished or the fiber is cancelled.
+    pub fn until_finished(&self, tx: &Tx) {
+        while self.waits.0.get(tx).borrow().conds.contains_key(&self.id) && !fiber::is_cancelled(tx)
+        {
+            self.cond.wait();
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.waits
+            .0
+            .get(self.tx)
+            .borrow_mut()
+            .conds
+            .remove(&self.id);
+    }
+}
+
+/// Yields until all jobs are answered, at most `limit`. Returns whether they are.
+pub fn drain(tx: &Tx, bridge: &Bridge, limit: Duration) -> bool {
+    const STEP: Duration = Duration::from_millis(5);
+    let mut left = limit;
+    while bridge.in_flight() > 0 && !left.is_zero() {
+        fiber::sleep(tx, STEP);
+        left = left.saturating_sub(STEP);
+    }
+    bridge.in_flight() == 0
+}

@@ -1,0 +1,83 @@
+//! An eventfd that wakes the fiber that waits on it, rung only when it sleeps.
+
+use rustix::event::{eventfd, EventfdFlags};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Rung by any thread, answered by one fiber.
+pub struct Doorbell {
+    fd: OwnedFd,
+    sleeping: AtomicBool,
+}
+
+impl Doorbell {
+    pub fn new() -> io::Result<Self> {
+        let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
+        Ok(Self {
+            fd,
+            sleeping: AtomicBool::new(false),
+        })
+    }
+
+    /// To be called after something was left to be found.
+    pub fn ring(&self) {
+        // SeqCst pairs with `sleep`: either the sleeper sees what was left, or we see that it sleeps.
+        std::sync::atomic::fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
+            // It fails only at 2^64 - 2 rings that nobody has answered.
+            let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// Waits by `wait` for the next ring, unless `found` says that there is something already.
+    pub fn sleep(&self, found: impl FnOnce() -> bool, wait: impl FnOnce(BorrowedFd<'_>)) {
+        self.sleeping.store(true, Ordering::Relaxed);
+        std::sync::atomic::fence(Ordering::SeqCst);
+        if !found() {
+            wait(self.fd.as_fd());
+        }
+        if !self.sleeping.swap(false, Ordering::AcqRel) {
+            // It was rung: take the ring away.
+            let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{poll, PollFd, PollFlags};
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::Arc;
+
+    fn wait(fd: BorrowedFd<'_>) {
+        let timeout = rustix::event::Timespec {
+            tv_sec: 20,
+            tv_nsec: 0,
+        };
+        let ready = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)).unwrap();
+        assert_eq!(ready, 1, "a ring was lost");
+    }
+
+    #[test]
+    fn no_ring_is_lost() {
+        let bell = Arc::new((Doorbell::new().unwrap(), AtomicUsize::new(0)));
+        let ringer = bell.clone();
+        let thread = std::thread::spawn(move || {
+            for _ in 0..100_000 {
+                ringer.1.fetch_add(1, Ordering::Relaxed);
+                ringer.0.ring();
+            }
+        });
+        let mut taken = 0;
+        while taken < 100_000 {
+            let (doorbell, left) = &*bell;
+            taken += left.swap(0, Ordering::Relaxed);
+            if taken < 100_000 {
+                doorbell.sleep(|| left.load(Ordering::Relaxed) > 0, wait);
+            }
+        }
+        thread.join().unwrap();
+    }
+}

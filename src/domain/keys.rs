@@ -1,0 +1,153 @@
+//! The keys of one batch read.
+
+use super::Limits;
+use crate::codec::msgpack::{Head, Reader};
+use crate::error::Error;
+use std::collections::HashMap;
+
+/// At least one key, each within the limits, none twice; encoded once, as the look-ups take them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// One-element msgpack arrays, one per key, back to back.
+    encoded: Vec<u8>,
+    /// Where each begins, and where the last ends.
+    bounds: Vec<u32>,
+}
+
+impl Keys {
+    /// Reads an array of strings. The outer error is one of shape (`Malformed`); the inner one is the first
+    /// rule broken: `NoKeys`, `TooManyKeys`, `BadKey`, `RepeatedKeys`.
+    pub fn decode(field: &[u8], limits: &Limits) -> Result<Result<Self, Error>, Error> {
+        let shape = || Error::malformed("keys should be an array of strings");
+        let mut reader = Reader::new(field);
+        let Head::Array(count) = reader.head()? else {
+            return Err(shape());
+        };
+        // One key over the limit is enough to know that it is broken; the rest is only read.
+        let kept = (count as usize).min(limits.batch + 1);
+        let mut keys = Vec::with_capacity(kept);
+        for _ in 0..count {
+            let key = reader.string().map_err(|_| shape())?;
+            if keys.len() < kept {
+                keys.push(key);
+            }
+        }
+        Ok(Self::new(&keys, limits))
+    }
+
+    fn new(keys: &[&[u8]], limits: &Limits) -> Result<Self, Error> {
+        limits.check_batch(keys.len())?;
+        for key in keys {
+            limits.check_key(key)?;
+        }
+        let repeated = repeated(keys);
+        if !repeated.is_empty() {
+            return Err(Error::RepeatedKeys(repeated));
+        }
+        let mut encoded = Vec::with_capacity(keys.iter().map(|key| key.len() + 6).sum());
+        let mut bounds = Vec::with_capacity(keys.len() + 1);
+        for key in keys {
+            bounds.push(encoded.len() as u32);
+            encoded.push(0x91);
+            // Writing to a vector does not fail.
+            let _ = rmp::encode::write_str_len(&mut encoded, key.len() as u32);
+            encoded.extend_from_slice(key);
+        }
+        bounds.push(encoded.len() as u32);
+        Ok(Self { encoded, bounds })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bounds.len() - 1
+    }
+
+    /// Bytes of all keys in msgpack, about.
+    pub fn size(&self) -> usize {
+        self.encoded.len()
+    }
+
+    /// Each key as a one-element msgpack array, in the order of the request.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.bounds
+            .windows(2)
+            .map(|bound| &self.encoded[bound[0] as usize..bound[1] as usize])
+    }
+}
+
+/// The text of a key in msgpack.
+pub fn key_text(key: &[u8]) -> String {
+    Reader::new(key)
+        .string()
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .unwrap_or_default()
+}
+
+/// The keys that are named more than once, each once, in order of first appearance.
+fn repeated(keys: &[&[u8]]) -> Vec<String> {
+    let mut seen: HashMap<&[u8], u32> = HashMap::with_capacity(keys.len());
+    for key in keys {
+        *seen.entry(key).or_default() += 1;
+    }
+    if seen.len() == keys.len() {
+        return Vec::new();
+    }
+    let first = keys
+        .iter()
+        .filter(|key| seen.remove(**key).is_some_and(|count| count > 1));
+    first
+        .map(|key| String::from_utf8_lossy(key).into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::json_read::to_msgpack;
+
+    const LIMITS: Limits = Limits { batch: 4, key: 3 };
+
+    fn decode(json: &str) -> Result<Result<Keys, Error>, Error> {
+        Keys::decode(&to_msgpack(json.as_bytes(), 9).unwrap(), &LIMITS)
+    }
+
+    #[test]
+    fn keys_are_encoded_once_in_order() {
+        let keys = decode(r#"["b","abc"]"#).unwrap().unwrap();
+        assert_eq!(
+            keys.iter().collect::<Vec<_>>(),
+            [b"\x91\xa1b" as &[u8], b"\x91\xa3abc"]
+        );
+        assert_eq!(keys.len(), 2);
+        assert_eq!(key_text(&keys.iter().nth(1).unwrap()[1..]), "abc");
+    }
+
+    #[test]
+    fn rules_and_shape_are_told_apart() {
+        let list = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        assert_eq!(decode("[]").unwrap(), Err(Error::NoKeys));
+        assert_eq!(
+            decode(r#"["1","2","3","4","5"]"#).unwrap(),
+            Err(Error::TooManyKeys { limit: 4 })
+        );
+        assert_eq!(
+            decode(r#"["",""]"#).unwrap(),
+            Err(Error::BadKey { limit: 3 })
+        );
+        assert_eq!(
+            decode(r#"["abcd"]"#).unwrap(),
+            Err(Error::BadKey { limit: 3 })
+        );
+        assert_eq!(
+            decode(r#"["b","a","a","b"]"#).unwrap(),
+            Err(Error::RepeatedKeys(list(&["b", "a"])))
+        );
+        assert_eq!(
+            decode(r#"["b","a","a","a"]"#).unwrap(),
+            Err(Error::RepeatedKeys(list(&["a"])))
+        );
+        for json in ["{}", "1", r#""a""#, "[1]", r#"["a",null]"#] {
+            assert!(matches!(decode(json), Err(Error::Malformed(_))), "{json}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Every failure a client can tell apart, and the one table that gives each its name, code and statuses.
+//!
+//! Runs on any thread. Texts never hold a password, a token, a value or the text of an internal error.
+
+use std::fmt;
+
+/// A failure as the client sees it. `Display` is the message; [`Error::row`] is everything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The body or the arguments are not what the operation takes.
+    Malformed(String),
+    /// The input nests deeper than the limit.
+    TooDeep {
+        limit: usize,
+    },
+    /// The request body is larger than the limit, in bytes.
+    BodyTooLarge {
+        limit: usize,
+    },
+    /// There is no valid token.
+    Unauthenticated,
+    /// Unknown login or wrong password; the two are not told apart.
+    InvalidCredentials,
+    LoginTaken,
+    BadLogin(&'static str),
+    BadPassword(&'static str),
+    BadInitial(&'static str),
+    NoKeys,
+    /// Keys named more than once in one read, each once, in order of first appearance.
+    RepeatedKeys(Vec<String>),
+    /// Keys that do not exist, in the order of the request.
+    MissingKeys(Vec<String>),
+    /// A key outside the limits of length.
+    BadKey {
+        limit: usize,
+    },
+    TooManyKeys {
+        limit: usize,
+    },
+    /// A value that JSON cannot carry, and why.
+    BadValue(&'static str),
+    /// A pair that would not fit in one tuple of `limit` bytes.
+    ValueTooLarge {
+        key: String,
+        limit: usize,
+    },
+    ReadOnly,
+    /// The memory for tuples (`memtx_memory`) is used up.
+    StorageFull,
+    /// A queue is full; try again later.
+    Overloaded,
+    ShuttingDown,
+    /// Revocations cannot be followed at present, so no token can be trusted.
+    RevocationsUnknown,
+    /// This instance does not offer the service.
+    NotOffered,
+    NoSuchRoute,
+    /// The route exists for other methods, listed as `Allow` lists them.
+    WrongMethod {
+        allow: &'static str,
+    },
+    NotStarted,
+    /// A procedure was called inside a transaction of the caller, which it would break by yielding.
+    InTransaction,
+    Internal,
+}
+
+/// What the rest of the project needs to know about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Stable name, the first word of the message over iproto.
+    pub name: &'static str,
+    /// Tarantool error code; below 0x8000, because iproto uses that bit itself.
+    pub code: u32,
+    /// HTTP status under `/api`.
+    pub api_status: u16,
+}
+
+impl Error {
+    /// The row of the table for this error.
+    pub const fn row(&self) -> Row {
+        use Error::*;
+        let (name, code, api_status) = match self {
+            Malformed(_) => ("malformed", 20001, 422),
+            TooDeep { .. } => ("too_deep", 20002, 422),
+            BodyTooLarge { .. } => ("body_too_large", 20003, 413),
+            Unauthenticated => ("unauthenticated", 20004, 401),
+            InvalidCredentials => ("invalid_credentials", 20005, 404),
+            LoginTaken => ("login_taken", 20006, 400),
+            BadLogin(_) => ("bad_login", 20007, 400),
+            BadPassword(_) => ("bad_password", 20008, 400),
+            BadInitial(_) => ("bad_initial", 20009, 400),
+            NoKeys => ("no_keys", 20010, 400),
+            RepeatedKeys(_) => ("repeated_keys", 20011, 400),
+            MissingKeys(_) => ("missing_keys", 20012, 400),
+            BadKey { .. } => ("bad_key", 20013, 400),
+            TooManyKeys { .. } => ("too_many_keys", 20014, 400),
+            ValueTooLarge { .. } => ("value_too_large", 20015, 413),
+            ReadOnly => ("read_only", 20016, 503),
+            StorageFull => ("storage_full", 20017, 507),
+            Overloaded => ("overloaded", 20018, 503),
+            ShuttingDown => ("shutting_down", 20019, 503),
+            RevocationsUnknown => ("revocations_unknown", 20020, 503),
+            NotOffered => ("not_offered", 20021, 404),
+            NoSuchRoute => ("no_such_route", 20022, 404),
+            WrongMethod { .. } => ("wrong_method", 20023, 405),
+            NotStarted => ("not_started", 20024, 503),
+            Internal => ("internal", 20025, 500),
+            BadValue(_) => ("bad_value", 20026, 422),
+            InTransaction => ("in_transaction", 20027, 500),
+        };
+        Row {
+            name,
+            code,
+            api_status,
+        }
+    }
+
+    /// Seconds after which the client may try again (RFC 9110 §10.2.3), where that helps.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Error::Overloaded | Error::ShuttingDown | Error::RevocationsUnknown => Some(1),
+            _ => None,
+        }
+    }
+
+    /// A failure of the input's shape, in words that do not repeat the input.
+    pub fn malformed(what: impl Into<String>) -> Self {
+        Error::Malformed(what.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Error::*;
+        match self {
+            Malformed(what) => f.write_str(what),
+            TooDeep { limit } => write!(f, "The input is nested too deep: at most {limit} levels are allowed"),
+            BodyTooLarge { limit } => write!(f, "The request body is too large: at most {limit} bytes are allowed"),
+            Unauthenticated => f.write_str("You are not authorized! Please, sign in or sign up"),
+            InvalidCredentials => f.write_str("You have entered an incorrect login or password"),
+            LoginTaken => f.write_str("A user with this login is already exists"),
+            BadLogin(rule) => write!(f, "Incorrect login: {rule}"),
+            BadPassword(rule) => write!(f, "Incorrect password: {rule}"),
+            BadInitial(rule) => write!(f, "Incorrect initial: {rule}"),
+            NoKeys => f.write_str("Incorrect keys: you have not passed any keys"),
+            RepeatedKeys(keys) => write!(f, "Incorrect keys: you cannot pass identical keys: {}", keys.join(" ")),
+            MissingKeys(keys) => write!(f, "These keys don't exist: {}", keys.join(" ")),
+            BadKey { limit } => write!(f, "Incorrect keys: the length of a key should be from 1 to {limit} bytes"),
+            TooManyKeys { limit } => write!(f, "Incorrect keys: you cannot pass more than {limit} keys"),
+            BadValue(why) => write!(f, "Incorrect value: {why}"),
+            ValueTooLarge { key, limit } => {
+                write!(f, "The value of the key {key} is too large: with its key it must be below {limit} bytes")
+            }
+            ReadOnly => f.write_str("This instance is read-only: write to the leader"),
+            StorageFull => f.write_str("The storage is full: nothing has been written"),
+            Overloaded => f.write_str("The server is overloaded: try again later"),
+            ShuttingDown => f.write_str("The server is shutting down: try again later"),
+            RevocationsUnknown => {
+                f.write_str("Tokens cannot be checked: the authorization instance is out of reach, try again later")
+            }
+            NotOffered => f.write_str("This instance does not offer this service"),
+            NoSuchRoute => f.write_str("There is no such path"),
+            WrongMethod { allow } => write!(f, "This method is not allowed here: use {allow}"),
+            NotStarted => f.write_str("authkv is not started on this instance"),
+            InTransaction => f.write_str("authkv cannot be called inside a transaction: commit it first"),
+            Internal => f.write_str("Internal error: see the log of the server"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each variant.
+    fn all() -> Vec<Error> {
+        use Error::*;
+        vec![
+            Malformed(String::new()),
+            TooDeep { limit: 1 },
+            BodyTooLarge { limit: 1 },
+            Unauthenticated,
+            InvalidCredentials,
+            LoginTaken,
+            BadLogin(""),
+            BadPassword(""),
+            BadInitial(""),
+            NoKeys,
+            RepeatedKeys(vec![]),
+            MissingKeys(vec![]),
+            BadKey { limit: 1 },
+            TooManyKeys { limit: 1 },
+            BadValue(""),
+            ValueTooLarge {
+                key: String::new(),
+                limit: 1,
+            },
+            ReadOnly,
+            StorageFull,
+            Overloaded,
+            ShuttingDown,
+            RevocationsUnknown,
+            NotOffered,
+            NoSuchRoute,
+            WrongMethod { allow: "GET" },
+            NotStarted,
+            InTransaction,
+            Internal,
+        ]
+    }
+
+    #[test]
+    fn names_and_codes_are_unique_and_codes_fit_iproto() {
+        let rows: Vec<Row> = all().iter().map(Error::row).collect();
+        for (i, a) in rows.iter().enumerate() {
+            assert!(a.code < 0x8000, "{}", a.name);
+            assert!((400..600).contains(&a.api_status), "{}", a.name);
+            for b in &rows[..i] {
+                assert!(
+                    a.name != b.name && a.code != b.code,
+                    "{} and {}",
+                    a.name,
+                    b.name
+                );
+            }
+        }
+    }
+}

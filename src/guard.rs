@@ -1,0 +1,41 @@
+//! The one place where panics end. A panic that reached Tarantool's C frames would abort the database.
+//! Pure; runs on any thread.
+
+use crate::error::Error;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Once;
+
+/// Runs `body`; a panic in it becomes `Error::Internal`. What the body borrows may be left half changed, so
+/// it must not hold anything that others use after a panic; locks poison, transactions roll back.
+pub fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Internal))
+}
+
+/// Makes panics write one line to the standard error, with the place but never the message, which could
+/// quote data.
+pub fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|info| {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let thread = std::thread::current();
+            eprintln!(
+                "authkv: panic at {place} in thread {}",
+                thread.name().unwrap_or("tx")
+            );
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_error() {
+        let index = std::env::args().count() + 10;
+        assert_eq!(guard(|| Ok([1, 2][index])), Err(Error::Internal));
+        assert_eq!(guard(|| Ok(1)), Ok(1));
+        assert_eq!(guard::<()>(|| Err(Error::NoKeys)), Err(Error::NoKeys));
+    }
+}

@@ -1,0 +1,192 @@
+//! The profile `/api`: what existing clients observe, byte for byte. Pure; any thread.
+
+use crate::codec::json_write::{write, write_string};
+use crate::codec::msgpack::Reader;
+use crate::command::{Operation, Outcome};
+use crate::error::Error;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Message<'a> {
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct TokenMessage<'a> {
+    token: &'a str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct Authorized {
+    authorized: &'static str,
+}
+
+const REGISTERED: &str = "You have been successfully registered!";
+const LOGGED_IN: &str = "You have been successfully authenticated";
+const LOGGED_OUT: &str =
+    "You have been successfully logout from your account! Please, remove a jwt token from your \
+                          Authorization Headers) I'm so lazy to do it)";
+const LOGOUT_REFUSED: &str = "You have not been authorized!";
+
+/// The status and the JSON body of an answer.
+pub fn render(operation: Operation, result: &Result<Outcome, Error>) -> (u16, Vec<u8>) {
+    match result {
+        Ok(outcome) => render_outcome(outcome).unwrap_or_else(|error| render_error(&error)),
+        Err(error @ Error::InvalidCredentials) => (
+            error.row().api_status,
+            json(&TokenMessage {
+                token: "-",
+                message: &error.to_string(),
+            }),
+        ),
+        Err(error @ Error::Unauthenticated) if operation == Operation::Logout => (
+            error.row().api_status,
+            json(&Message {
+                message: LOGOUT_REFUSED,
+            }),
+        ),
+        Err(error) => render_error(error),
+    }
+}
+
+/// The status and the JSON body of a failure, also of one that belongs to no operation.
+pub fn render_error(error: &Error) -> (u16, Vec<u8>) {
+    (
+        error.row().api_status,
+        json(&Message {
+            message: &error.to_string(),
+        }),
+    )
+}
+
+fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
+    Ok(match outcome {
+        Outcome::Registered { .. } => (
+            201,
+            json(&Message {
+                message: REGISTERED,
+            }),
+        ),
+        Outcome::LoggedIn { token, .. } => (
+            201,
+            json(&TokenMessage {
+                token,
+                message: LOGGED_IN,
+            }),
+        ),
+        Outcome::LoggedOut => (
+            200,
+            json(&Message {
+                message: LOGGED_OUT,
+            }),
+        ),
+        Outcome::Checked(claims) => (
+            200,
+            json(&Authorized {
+                authorized: if claims.is_some() { "YES" } else { "NO" },
+            }),
+        ),
+        Outcome::Found(pairs) => {
+            let mut body = Vec::with_capacity(pairs.len() * 5 / 4 + 16);
+            body.extend_from_slice(b"{\"data\":");
+            write(&mut body, &mut Reader::new(pairs))?;
+            body.push(b'}');
+            (200, body)
+        }
+        Outcome::Written { existing, .. } => {
+            let mut body = b"{\"status\":".to_vec();
+            write_string(&mut body, written_status(existing).as_bytes());
+            body.push(b'}');
+            (201, body)
+        }
+    })
+}
+
+fn written_status(existing: &[String]) -> String {
+    match existing {
+        [] => "success".to_owned(),
+        keys => format!(
+            "success, but these keys have not been written: {}. Because they have already been in kv store",
+            keys.join(" ")
+        ),
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    // Structures of strings do not fail to encode.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Operation::*;
+
+    #[test]
+    fn answers_are_those_of_the_contract() {
+        let key = |text: &str| vec![text.to_owned()];
+        for (operation, result, status, body) in [
+            (
+                Login,
+                Err(Error::InvalidCredentials),
+                404,
+                r#"{"token":"-","message":"You have entered an incorrect login or password"}"#,
+            ),
+            (
+                Logout,
+                Err(Error::Unauthenticated),
+                401,
+                r#"{"message":"You have not been authorized!"}"#,
+            ),
+            (
+                Get,
+                Err(Error::Unauthenticated),
+                401,
+                r#"{"message":"You are not authorized! Please, sign in or sign up"}"#,
+            ),
+            (
+                Get,
+                Err(Error::MissingKeys(key("a"))),
+                400,
+                r#"{"message":"These keys don't exist: a"}"#,
+            ),
+            (
+                Check,
+                Ok(Outcome::Checked(None)),
+                200,
+                r#"{"authorized":"NO"}"#,
+            ),
+            (
+                Get,
+                Ok(Outcome::Found(b"\x82\xa1b\xc0\xa1a\x91\x01".to_vec())),
+                200,
+                r#"{"data":{"b":null,"a":[1]}}"#,
+            ),
+            (
+                Put,
+                Ok(Outcome::Written {
+                    written: 1,
+                    existing: vec![],
+                }),
+                201,
+                r#"{"status":"success"}"#,
+            ),
+            (
+                Put,
+                Ok(Outcome::Written {
+                    written: 0,
+                    existing: key("k\""),
+                }),
+                201,
+                r#"{"status":"success, but these keys have not been written: k\". Because they have already been in kv store"}"#,
+            ),
+        ] {
+            let (got_status, got_body) = render(operation, &result);
+            assert_eq!(
+                (got_status, String::from_utf8(got_body).unwrap()),
+                (status, body.to_owned())
+            );
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The HTTP front: worker threads with an event loop each. It never touches a space, a fiber or Lua.
+
+mod api;
+mod body;
+#[cfg(not(test))]
+mod handler;
+mod routes;
+#[cfg(not(test))]
+mod worker;
+
+#[cfg(not(test))]
+pub use server::Server;
+
+#[cfg(not(test))]
+mod server {
+    use super::worker;
+    use crate::instance::Instance;
+    use crate::threads::spawn;
+    use crate::tx::{fiber, Tx};
+    use socket2::{Domain, Protocol, Socket, Type};
+    use std::io;
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread::JoinHandle;
+    use std::time::Duration;
+    use tokio::sync::watch;
+
+    /// Connections that may wait to be accepted.
+    const BACKLOG: i32 = 4096;
+
+    /// The workers and what ends them.
+    pub struct Server {
+        address: SocketAddr,
+        stop: watch::Sender<bool>,
+        workers: Vec<JoinHandle<()>>,
+    }
+
+    impl Server {
+        /// Listens on `address` and starts the workers, which share the listening socket.
+        pub fn start(instance: &'static Instance, address: SocketAddr) -> io::Result<Self> {
+            let listener = listen(address)?;
+            let address = listener.local_addr()?;
+            let (stop, stopped) = watch::channel(false);
+            let mut workers = Vec::new();
+            for number in 0..instance.config.http_workers {
+                let (listener, stopped) = (listener.try_clone()?, stopped.clone());
+                let body = move || worker::run(instance, listener, stopped);
+                workers.push(spawn(format!("authkv-http-{number}"), body)?);
+            }
+            Ok(Self {
+                address,
+                stop,
+                workers,
+            })
+        }
+
+        /// The address it listens on, with the port the system chose where that was 0.
+        pub fn address(&self) -> SocketAddr {
+            self.address
+        }
+
+        /// Stops accepting; connections end with the request they are at. Does not wait.
+        pub fn stop(&self) {
+            self.stop.send_replace(true);
+        }
+
+        /// Waits until the workers have ended, at most `limit`. Returns whether they have. Yields.
+        pub fn wait(&self, tx: &Tx, limit: Duration) -> bool {
+            const STEP: Duration = Duration::from_millis(5);
+            let mut left = limit + Duration::from_millis(500);
+            while !self.workers.iter().all(JoinHandle::is_finished) && !left.is_zero() {
+                fiber::sleep(tx, STEP);
+                left = left.saturating_sub(STEP);
+            }
+            self.workers.iter().all(JoinHandle::is_finished)
+        }
+    }
+
+    fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    }
+}

@@ -1,0 +1,62 @@
+//! What Tarantool says went wrong.
+
+use super::log;
+use crate::error::Error;
+use tarantool::error::{BoxError, TarantoolErrorCode};
+
+const SLAB_ALLOC_MAX: u32 = 109;
+
+/// A failed call of Tarantool's API, as far as authkv tells failures apart.
+#[derive(Debug)]
+pub enum Failure {
+    /// The memory for tuples is used up.
+    Memory,
+    ReadOnly,
+    /// A tuple is larger than `memtx_max_tuple_size`.
+    TupleTooLarge,
+    /// Anything else, for the log.
+    Other(BoxError),
+}
+
+impl Failure {
+    /// The failure of the call just made.
+    pub(super) fn last() -> Self {
+        let Err(error) = BoxError::maybe_last() else {
+            return Self::Other(BoxError::new(
+                TarantoolErrorCode::Unknown,
+                "no error was set",
+            ));
+        };
+        match error.error_code() {
+            code if code == TarantoolErrorCode::MemoryIssue as u32 => Self::Memory,
+            code if code == TarantoolErrorCode::Readonly as u32 => Self::ReadOnly,
+            code if code == TarantoolErrorCode::MemtxMaxTupleSize as u32
+                || code == SLAB_ALLOC_MAX =>
+            {
+                Self::TupleTooLarge
+            }
+            _ => Self::Other(error),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Memory => Error::StorageFull,
+            Failure::ReadOnly => Error::ReadOnly,
+            Failure::TupleTooLarge => {
+                log::error("a tuple of authkv's own is larger than memtx_max_tuple_size");
+                Error::Internal
+            }
+            Failure::Other(error) => {
+                log::error(&format!(
+                    "Tarantool error {}: {}",
+                    error.error_code(),
+                    error.message()
+                ));
+                Error::Internal
+            }
+        }
+    }
+}

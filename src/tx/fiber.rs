@@ -1,0 +1,53 @@
+//! Fibers and what they wait on.
+
+use super::{log, Tx};
+use crate::error::Error;
+use crate::guard::guard;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+use tarantool::ffi::tarantool::CoIOFlags;
+
+pub use tarantool::fiber::Cond;
+
+/// Starts a long-lived fiber; yields to it at once. A panic in `body` ends the fiber with a line in the log.
+/// Below Tarantool 3.0 a start evaluates Lua, so fibers are started in fixed numbers, not per request.
+pub fn start(_tx: &Tx, name: &str, body: impl FnOnce(&Tx) + 'static) -> Result<(), Error> {
+    let label = name.to_owned();
+    let run = move || {
+        // SAFETY: fibers run on the tx thread.
+        let tx = unsafe { Tx::enter() };
+        if guard(|| Ok(body(&tx))).is_err() {
+            log::error(&format!("fiber {label} has ended by a panic"));
+        }
+    };
+    let started = tarantool::fiber::Builder::new()
+        .name(name)
+        .func(run)
+        .start_non_joinable();
+    started.map(|_| ()).map_err(|e| {
+        log::error(&format!("cannot start the fiber {name}: {e}"));
+        Error::Internal
+    })
+}
+
+/// Whether the current fiber was told to end. Waiting no longer yields then, so a loop has to end too.
+pub fn is_cancelled(_tx: &Tx) -> bool {
+    tarantool::fiber::is_cancelled()
+}
+
+/// Waits. Yields.
+pub fn sleep(_tx: &Tx, time: Duration) {
+    tarantool::fiber::sleep(time);
+}
+
+/// Lets the event loop and the other fibers run once. Yields.
+pub fn pass(tx: &Tx) {
+    // `fiber_reschedule` would come back before the event loop has looked at its descriptors.
+    sleep(tx, Duration::ZERO);
+}
+
+/// Waits until `fd` can be read. Yields.
+pub fn wait_readable(_tx: &Tx, fd: BorrowedFd<'_>, timeout: Duration) {
+    // A time-out is no error here: the caller looks again.
+    let _ = tarantool::coio::coio_wait(fd.as_raw_fd(), CoIOFlags::READ, timeout.as_secs_f64());
+}

@@ -1,0 +1,85 @@
+//! `require('authkv')`: the Lua side, which is kept in this library, and the check of the settings.
+//!
+//! It cannot be a Lua file of that name on `package.path`: Tarantool would take that file for the library when
+//! it looks for `authkv.auth_login`. `require` makes another image of the library than the one behind the
+//! procedures, with statics of its own; so nothing here keeps state.
+
+use crate::config::{Config, SETTINGS};
+use crate::error::Error;
+use crate::guard::guard;
+use std::collections::{BTreeMap, HashMap};
+use tlua::{AsTable, LuaState};
+
+type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
+
+/// Checks settings by name, without the prefix. Returns what `init.lua` needs of them, or nil and what is
+/// wrong.
+fn check_settings(given: HashMap<String, String>) -> Checked {
+    let checked = guard(|| Ok(Config::new(given.into_iter().collect::<BTreeMap<_, _>>())));
+    match checked {
+        Ok(Ok(config)) => (Some(config.for_lua().into_iter().collect()), None),
+        Ok(Err(what)) => (None, Some(what)),
+        Err(error) => (None, Some(error.to_string())),
+    }
+}
+
+/// The table of settings: rows of name, default and meaning.
+fn settings() -> Vec<Vec<&'static str>> {
+    SETTINGS
+        .iter()
+        .map(|(name, default, meaning)| vec![*name, *default, *meaning])
+        .collect()
+}
+
+/// The modules in Lua, by the names they `require` one another by.
+const MODULES: [(&str, &str); 3] = [
+    (
+        "authkv.facade",
+        include_str!("../../tarantool_infra/facade.lua"),
+    ),
+    (
+        "authkv.follow",
+        include_str!("../../tarantool_infra/follow.lua"),
+    ),
+    (
+        "authkv.schema",
+        include_str!("../../tarantool_infra/schema.lua"),
+    ),
+];
+
+/// Takes `authkv.native` and the modules, and leaves the facade where `require` looks for it.
+const LOADER: &str = "
+    local native, modules = ...
+    package.preload['authkv.native'] = function() return native end
+    for _, module in ipairs(modules) do
+        local name, text = module[1], module[2]
+        package.preload[name] = assert(loadstring(text, '@' .. name .. '.lua'))
+    end
+    package.loaded.authkv = require('authkv.facade')
+";
+
+/// What `require('authkv')` calls.
+///
+/// # Safety
+/// `lua` is a live Lua state, as Lua passes it.
+#[no_mangle]
+pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
+    let loaded = guard(|| {
+        // SAFETY: the caller promises that the state is live.
+        let lua = unsafe { tlua::StaticLua::from_static(lua) };
+        let native = AsTable((
+            ("check_settings", tlua::function1(check_settings)),
+            ("settings", tlua::function0(settings)),
+        ));
+        let modules: Vec<Vec<&str>> = MODULES
+            .iter()
+            .map(|(name, text)| vec![*name, *text])
+            .collect();
+        lua.exec_with(LOADER, (native, modules))
+            .map_err(|e| Error::malformed(e.to_string()))
+    });
+    if let Err(e) = loaded {
+        eprintln!("authkv: cannot load the Lua side: {e}");
+    }
+    0
+}

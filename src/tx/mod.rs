@@ -1,0 +1,53 @@
+//! Everything that touches Tarantool's C API. Runs on the tx thread only, which the type [`Tx`] stands for.
+
+mod failure;
+pub mod fiber;
+pub mod log;
+pub mod lua;
+mod space;
+mod transaction;
+
+pub use failure::Failure;
+pub use space::{tuple_bytes, Space};
+pub use transaction::{in_transaction, transaction};
+
+use std::marker::PhantomData;
+
+/// Shows that the code runs on the tx thread: whoever holds one was called by Tarantool there. It cannot be
+/// sent to another thread.
+pub struct Tx(PhantomData<*const ()>);
+
+impl Tx {
+    /// To be called where Tarantool enters the library: in procedures and fiber bodies.
+    ///
+    /// # Safety
+    /// The caller runs on the tx thread.
+    unsafe fn enter() -> Self {
+        Self(PhantomData)
+    }
+
+    /// Runs the body of a stored procedure, which Tarantool calls on the tx thread only.
+    pub fn in_procedure<T>(body: impl FnOnce(&Tx) -> T) -> T {
+        // SAFETY: the stored procedures in `procs` are the only callers, and Tarantool runs them on tx.
+        body(&unsafe { Self::enter() })
+    }
+}
+
+/// State that only the tx thread may touch, inside a value that other threads share.
+pub struct TxCell<T>(T);
+
+// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread, and the only owner is a static
+// that is never dropped.
+unsafe impl<T> Sync for TxCell<T> {}
+// SAFETY: as above; it is made on the tx thread and moved into the static there.
+unsafe impl<T> Send for TxCell<T> {}
+
+impl<T> TxCell<T> {
+    pub fn new(_tx: &Tx, content: T) -> Self {
+        Self(content)
+    }
+
+    pub fn get<'a>(&'a self, _tx: &'a Tx) -> &'a T {
+        &self.0
+    }
+}

@@ -1,0 +1,168 @@
+//! Spaces and tuples, in msgpack bytes.
+
+use super::{Failure, Tx};
+use std::ffi::{c_char, c_int};
+use std::ptr;
+use tarantool::ffi::tarantool as ffi;
+use tarantool::tuple::Tuple;
+
+/// A space, by its id, which does not change while the space exists.
+#[derive(Debug, Clone, Copy)]
+pub struct Space(u32);
+
+/// An index of a space, by its id.
+#[derive(Debug, Clone, Copy)]
+pub struct Index {
+    space: u32,
+    index: u32,
+}
+
+/// `ITER_ALL` and `ITER_GT` of Tarantool's `iterator_type`.
+const ITER_ALL: c_int = 2;
+const ITER_GT: c_int = 6;
+
+impl Space {
+    /// Looks a space up by its name.
+    pub fn find(_tx: &Tx, name: &str) -> Option<Self> {
+        // SAFETY: the pointer and the length are those of a live string.
+        let id = unsafe { ffi::box_space_id_by_name(name.as_ptr().cast(), name.len() as u32) };
+        (id != ffi::BOX_ID_NIL).then_some(Self(id))
+    }
+
+    /// The index with the given id; 0 is the primary one.
+    pub fn index(self, index: u32) -> Index {
+        Index {
+            space: self.0,
+            index,
+        }
+    }
+
+    /// Inserts a tuple, which must not exist. Outside a transaction it commits, so it yields.
+    pub fn insert(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
+        let (start, end) = bounds(tuple);
+        // SAFETY: `start..end` is a live msgpack array; no result is asked for.
+        done(unsafe { ffi::box_insert(self.0, start, end, ptr::null_mut()) })
+    }
+
+    /// Inserts or replaces a tuple. Outside a transaction it commits, so it yields.
+    pub fn replace(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
+        let (start, end) = bounds(tuple);
+        // SAFETY: `start..end` is a live msgpack array; no result is asked for.
+        done(unsafe { ffi::box_replace(self.0, start, end, ptr::null_mut()) })
+    }
+
+    /// Applies `[[op, field, value], …]` to the tuple with the given primary key, fields from 0. Outside a
+    /// transaction it commits, so it yields.
+    pub fn update(self, _tx: &Tx, key: &[u8], ops: &[u8]) -> Result<(), Failure> {
+        let ((key, key_end), (ops, ops_end)) = (bounds(key), bounds(ops));
+        // SAFETY: both ranges are live msgpack arrays; no result is asked for.
+        done(unsafe { ffi::box_update(self.0, 0, key, key_end, ops, ops_end, 0, ptr::null_mut()) })
+    }
+
+    /// Deletes the tuple with the given primary key, if any. Outside a transaction it commits, so it yields.
+    pub fn delete(self, _tx: &Tx, key: &[u8]) -> Result<(), Failure> {
+        let (start, end) = bounds(key);
+        // SAFETY: `start..end` is a live msgpack array; no result is asked for.
+        done(unsafe { ffi::box_delete(self.0, 0, start, end, ptr::null_mut()) })
+    }
+}
+
+impl Index {
+    /// The tuple with the given whole key. Does not yield.
+    pub fn get(self, _tx: &Tx, key: &[u8]) -> Result<Option<Tuple>, Failure> {
+        let (start, end) = bounds(key);
+        let mut found = ptr::null_mut();
+        // SAFETY: `start..end` is a live msgpack array, `found` a place for the result.
+        done(unsafe { ffi::box_index_get(self.space, self.index, start, end, &mut found) })?;
+        Ok(Tuple::try_from_ptr(found))
+    }
+
+    /// The last tuple. Does not yield.
+    pub fn max(self, _tx: &Tx) -> Result<Option<Tuple>, Failure> {
+        let (start, end) = bounds(&[0x90]);
+        let mut found = ptr::null_mut();
+        // SAFETY: `start..end` is an empty msgpack array, `found` a place for the result.
+        done(unsafe { ffi::box_index_max(self.space, self.index, start, end, &mut found) })?;
+        Ok(Tuple::try_from_ptr(found))
+    }
+
+    /// How many tuples there are.
+    pub fn len(self, _tx: &Tx) -> usize {
+        // SAFETY: takes ids only; a negative result stands for an error.
+        usize::try_from(unsafe { ffi::box_index_len(self.space, self.index) }).unwrap_or(0)
+    }
+
+    /// Gives the tuples after the key `after` to `body`, in the order of the index, or all of them where
+    /// `after` is `None`, until it answers `false`. `body` must not yield or write.
+    pub fn scan(
+        self,
+        _tx: &Tx,
+        after: Option<&[u8]>,
+        mut body: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Failure> {
+        let (start, end) = bounds(after.unwrap_or(&[0x90]));
+        let kind = if after.is_some() { ITER_GT } else { ITER_ALL };
+        // SAFETY: `start..end` is a live msgpack array that outlives the iterator.
+        let iterator = unsafe { ffi::box_index_iterator(self.space, self.index, kind, start, end) };
+        if iterator.is_null() {
+            return Err(Failure::last());
+        }
+        let iterator = Iterator(iterator);
+        loop {
+            let mut found = ptr::null_mut();
+            // SAFETY: the iterator is live until it is dropped.
+            done(unsafe { ffi::box_iterator_next(iterator.0, &mut found) })?;
+            match Tuple::try_from_ptr(found) {
+                Some(tuple) if body(tuple_bytes(&tuple)) => {}
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+struct Iterator(*mut ffi::BoxIterator);
+
+impl Drop for Iterator {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `box_index_iterator` and is freed once.
+        unsafe { ffi::box_iterator_free(self.0) }
+    }
+}
+
+/// The msgpack array that a tuple is, without copying it.
+pub fn tuple_bytes(tuple: &Tuple) -> &[u8] {
+    // SAFETY: the tuple is live. A tuple has at least one field, that of its primary key.
+    let (first, count, size) = unsafe {
+        let tuple = tuple.as_ptr();
+        let first = ffi::box_tuple_field(tuple, 0).cast::<u8>();
+        (
+            first,
+            ffi::box_tuple_field_count(tuple),
+            ffi::box_tuple_bsize(tuple),
+        )
+    };
+    // SAFETY: the bytes before the first field are the header of the array: one byte with the count in it, or
+    // a marker with a count of two or of four bytes. The last byte of the long forms is the count's lowest
+    // byte, below 16 where a short header would do, so it cannot be taken for a short header; and a count of
+    // four bytes below 65536 has a zero where the marker of the two-byte form stands.
+    unsafe {
+        let header = match count {
+            0..=15 if *first.sub(1) == 0x90 | count as u8 => 1,
+            _ if *first.sub(3) == 0xdc => 3,
+            _ => 5,
+        };
+        std::slice::from_raw_parts(first.sub(header), size)
+    }
+}
+
+fn bounds(bytes: &[u8]) -> (*const c_char, *const c_char) {
+    let range = bytes.as_ptr_range();
+    (range.start.cast(), range.end.cast())
+}
+
+fn done(code: c_int) -> Result<(), Failure> {
+    match code {
+        0.. => Ok(()),
+        _ => Err(Failure::last()),
+    }
+}

@@ -1,0 +1,149 @@
+-- authkv in Lua: what the console and applications call. It checks nothing and knows nothing; the procedures do.
+
+local native = require('authkv.native')
+local schema = require('authkv.schema')
+
+-- Codes of authkv's own errors.
+local FIRST, LAST = 20001, 20999
+
+local HELP = [[
+authkv.register{login = , password = , name = , surname = }   add a user
+authkv.login(login, password)      a token, its type, and the seconds it lives
+authkv.logout(token)               revoke a token
+authkv.check(token)                whose token it is, and until when
+authkv.get{'a', 'b'}               the values of these keys, as the owner of this instance
+authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as the owner of this instance
+authkv.as(token)                   the same get and put, logout and check, as the user of the token
+authkv.settings()                  the settings, their defaults and what they mean
+authkv.stop()                      finish what runs and stop serving
+authkv.help()                      this text
+What fails as expected returns nil and an error with code, name and message.]]
+
+local ERROR = {
+    __tostring = function(self)
+        return self.name .. ': ' .. self.message
+    end,
+}
+
+-- Calls a procedure. What authkv refuses comes back as nil and the error; anything else is raised.
+local function call(procedure, ...)
+    local func = box.func['authkv.' .. procedure]
+    if func == nil then
+        error('authkv is not started: run init.lua', 3)
+    end
+    local ok, result = pcall(func.call, func, {...})
+    if ok then
+        return result
+    end
+    local code = type(result) == 'cdata' and result.code or 0
+    if code < FIRST or code > LAST then
+        error(result, 3)
+    end
+    local name, message = result.message:match('^([%w_]+): (.*)$')
+    return nil, setmetatable({code = code, name = name, message = message}, ERROR)
+end
+
+-- An empty table is an empty map here, not an empty array.
+local function map(pairs_)
+    if type(pairs_) == 'table' and next(pairs_) == nil then
+        return setmetatable({}, {__serialize = 'map'})
+    end
+    return pairs_
+end
+
+local function data(found, err)
+    if found == nil then
+        return nil, err
+    end
+    return found.data
+end
+
+local authkv = {}
+
+function authkv.register(user)
+    if type(user) ~= 'table' then
+        error('usage: authkv.register{login = , password = , name = , surname = }', 2)
+    end
+    return call('auth_register', user.login, user.password, user.name, user.surname)
+end
+
+function authkv.login(login, password)
+    return call('auth_login', login, password)
+end
+
+function authkv.logout(token)
+    return call('auth_logout', token)
+end
+
+function authkv.check(token)
+    return call('auth_check', token)
+end
+
+function authkv.get(keys)
+    return data(call('owner', 'kv_get', keys))
+end
+
+function authkv.put(pairs_)
+    return call('owner', 'kv_put', map(pairs_))
+end
+
+function authkv.as(token)
+    return {
+        get = function(keys)
+            return data(call('kv_get', token, keys))
+        end,
+        put = function(pairs_)
+            return call('kv_put', token, map(pairs_))
+        end,
+        logout = function()
+            return call('auth_logout', token)
+        end,
+        check = function()
+            return call('auth_check', token)
+        end,
+    }
+end
+
+function authkv.settings()
+    return native.settings()
+end
+
+function authkv.help()
+    return HELP
+end
+
+-- Checks settings by name and returns what a start needs of them, before there is a database. Raises what is
+-- wrong.
+function authkv.check_settings(given)
+    local settings, err = native.check_settings(given)
+    if settings == nil then
+        error(err, 0)
+    end
+    return settings
+end
+
+-- Brings the schema up to date and starts serving. `given` are the settings by name, as for check_settings.
+-- Returns the address of HTTP and the password made up for a new admin.
+function authkv.start(given)
+    local settings = authkv.check_settings(given)
+    schema.upgrade(settings)
+    local ok, started = pcall(box.func['authkv.start'].call, box.func['authkv.start'], {map(given)})
+    if not ok then
+        error(started.message, 0)
+    end
+    if settings.follow ~= '' then
+        authkv.follower = require('authkv.follow').start(settings.follow, settings.follower_password)
+    end
+    return started
+end
+
+-- Finishes what runs and stops serving. Returns whether all was finished within the limit.
+function authkv.stop()
+    if authkv.follower ~= nil then
+        pcall(authkv.follower.cancel, authkv.follower)
+        authkv.follower = nil
+    end
+    return call('stop')
+end
+
+return authkv

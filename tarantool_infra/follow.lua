@@ -1,0 +1,59 @@
+-- A key-value instance without the authorization service follows the revocations of one that has it.
+
+local fiber = require('fiber')
+local log = require('log')
+local net_box = require('net.box')
+
+local PERIOD = 0.2
+local TIMEOUT = 2
+
+-- The highest number known here, so that a restart goes on where it was.
+local function known()
+    local last = box.space.revoked_token.index.number:max()
+    return last and last.number or 0
+end
+
+-- Asks once and applies the answer. Returns whether there may be more at once.
+local function ask(connection, after)
+    local news = connection:call('authkv.revocations', {after}, {timeout = TIMEOUT})
+    local number = box.func['authkv.revocations_apply']:call({news})
+    return number, #news.entries > 0 and number < news.last
+end
+
+-- Starts the fiber that asks, for ever. A failure is logged once until it is over.
+local function start(address, password)
+    local uri = ('authkv_follower:%s@%s'):format(password, address)
+    local connection, failing
+    local number = known()
+    local function step()
+        if connection == nil or not connection:is_connected() then
+            if connection ~= nil then
+                connection:close()
+            end
+            connection = net_box.connect(uri, {connect_timeout = TIMEOUT, wait_connected = true})
+            if connection.error ~= nil then
+                error(connection.error, 0)
+            end
+        end
+        local more
+        number, more = ask(connection, number)
+        return more
+    end
+    local follower = fiber.create(function()
+        while true do
+            local ok, more = pcall(step)
+            fiber.testcancel()
+            if not ok and not failing then
+                log.warn('cannot follow the revocations of %s: %s', address, more)
+            elseif ok and failing then
+                log.warn('following the revocations of %s again', address)
+            end
+            failing = not ok
+            fiber.sleep(ok and more and 0 or PERIOD)
+        end
+    end)
+    follower:name('authkv-follow')
+    return follower
+end
+
+return {start = start}

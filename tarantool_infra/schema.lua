@@ -1,0 +1,129 @@
+-- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
+
+local VERSION = 1
+
+local CLIENT = {
+    'auth_register', 'auth_login', 'auth_logout', 'auth_check', 'kv_get', 'kv_put',
+}
+local FOLLOWER = {'revocations'}
+local ADMIN = {'owner', 'start', 'stop', 'revocations_apply'}
+
+-- Creates a space, or opens one of the old system: its tuples stay, and the fields it lacks are appended to
+-- its format.
+local function space(name, format)
+    local opened = box.space[name]
+    if opened == nil then
+        opened = box.schema.space.create(name, {format = format})
+        opened:create_index('primary', {parts = {{field = 1, type = format[1].type}}})
+        return opened
+    end
+    local primary = opened.index[0]
+    local part = primary and primary.parts[1]
+    if part == nil or #primary.parts > 1 or part.fieldno ~= 1 or part.type ~= 'string' then
+        error(('the primary index of the space %s should be its first field, a string'):format(name), 0)
+    end
+    if #opened:format() < #format then
+        opened:format(format)
+    end
+    return opened
+end
+
+local function auth_spaces()
+    space('user', {
+        {name = 'login', type = 'string'},
+        {name = 'password', type = 'string'},
+        {name = 'name', type = 'string'},
+        {name = 'surname', type = 'string'},
+        {name = 'created_at', type = 'unsigned', is_nullable = true},
+    })
+end
+
+local function kv_spaces()
+    space('key_value_store', {
+        {name = 'key', type = 'string'},
+        {name = 'value', type = 'any', is_nullable = true},
+    })
+end
+
+local function own_spaces()
+    local revoked = space('revoked_token', {
+        {name = 'jti', type = 'string'},
+        {name = 'expires_at', type = 'unsigned'},
+        {name = 'number', type = 'unsigned'},
+    })
+    -- The library knows these indexes by their ids, which follow this order.
+    revoked:create_index('expires_at', {unique = false, parts = {'expires_at'}, if_not_exists = true})
+    revoked:create_index('number', {parts = {'number'}, if_not_exists = true})
+end
+
+local function procedures(names, role)
+    for _, name in ipairs(names) do
+        local full = 'authkv.' .. name
+        box.schema.func.create(full, {language = 'C', setuid = true, if_not_exists = true})
+        box.schema.role.grant(role, 'execute', 'function', full, {if_not_exists = true})
+    end
+end
+
+local function user(name, password, role)
+    if password == '' then
+        return
+    end
+    box.schema.user.create(name, {if_not_exists = true})
+    box.schema.user.passwd(name, password)
+    box.schema.user.grant(name, 'execute', 'role', role, {if_not_exists = true})
+end
+
+-- Whoever connects without a name and a password may do nothing.
+local function shut_out_guest()
+    for _, privilege in ipairs(box.space._priv.index.primary:select({box.space._user.index.name:get('guest').id})) do
+        local object_type, object_id = privilege.object_type, privilege.object_id
+        if object_type ~= 'user' then
+            box.space._priv:delete({privilege.grantee, object_type, object_id})
+        end
+    end
+end
+
+-- The version of the schema in the data, or 0 where authkv has not been yet.
+local function version()
+    local record = box.space._schema:get('authkv')
+    return record and record[2] or 0
+end
+
+-- Brings the data to this version, with what the settings ask for. On a read-only instance it only checks.
+local function upgrade(settings)
+    local found = version()
+    if found > VERSION then
+        error(('the data is of schema version %d, but this authkv knows %d: install a newer one')
+            :format(found, VERSION), 0)
+    end
+    if box.info.ro then
+        if found < VERSION then
+            error(('the data is of schema version %d and needs %d, but this instance is read-only: '
+                .. 'start the leader with this authkv first'):format(found, VERSION), 0)
+        end
+        return
+    end
+    if settings.auth == 'true' then
+        auth_spaces()
+    end
+    if settings.kv == 'true' then
+        kv_spaces()
+    end
+    own_spaces()
+    for _, role in ipairs({'authkv_client', 'authkv_follower', 'authkv_admin'}) do
+        box.schema.role.create(role, {if_not_exists = true})
+    end
+    procedures(CLIENT, 'authkv_client')
+    procedures(FOLLOWER, 'authkv_follower')
+    procedures(ADMIN, 'authkv_admin')
+    user('authkv', settings.client_password, 'authkv_client')
+    if settings.auth == 'true' then
+        user('authkv_follower', settings.follower_password, 'authkv_follower')
+    end
+    shut_out_guest()
+    if found < VERSION then
+        box.space._schema:replace({'authkv', VERSION})
+    end
+end
+
+return {upgrade = upgrade, version = version, VERSION = VERSION}
