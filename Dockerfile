@@ -9,6 +9,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src && touch src/lib.rs && cargo build --release --locked && rm -r src
 COPY src src
+COPY tarantool_infra tarantool_infra
 # The copied files may be older than the empty library just built; cargo goes by modification times.
 RUN touch src/lib.rs && cargo build --release --locked
 

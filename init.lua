@@ -51,13 +51,13 @@ local function start(authkv, given, settings)
 end
 
 local function greet(settings, started)
-    print('HTTP    ' .. (started.http and 'http://' .. started.http .. '/api' or 'off'))
+    print('HTTP    ' .. (started.http ~= nil and 'http://' .. started.http .. '/api' or 'off'))
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
     print('console ' .. (settings.console_listen ~= '' and 'tarantoolctl connect ' .. settings.console_listen or 'off'))
     if started.admin_password ~= nil then
         print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
     end
-    if started.http and settings.auth == 'true' then
+    if started.http ~= nil and settings.auth == 'true' then
         print('To log in:')
         print(("  curl -s http://%s/api/login/ -d '{\"login\": \"admin\", \"password\": \"…\"}'"):format(started.http))
     end

@@ -222,7 +222,10 @@ impl Config {
                 .transpose()?,
             follow_max_lag: match read.text("FOLLOW_MAX_LAG") {
                 "unlimited" => None,
-                _ => Some(read.seconds("FOLLOW_MAX_LAG", 1, 86_400)?),
+                _ => Some(
+                    read.seconds("FOLLOW_MAX_LAG", 1, 86_400)
+                        .map_err(|what| format!("{what}, or unlimited"))?,
+                ),
             },
             read_only: match read.text("READ_ONLY") {
                 "true" => true,

@@ -17,7 +17,7 @@ use crate::storage::Storage;
 use crate::tx::{fiber, log, Tx};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -32,8 +32,19 @@ pub struct Instance {
     /// What [`service`] mixes into logins that it does not know.
     pub login_salt: [u8; 32],
     http: Mutex<Option<Server>>,
+    /// Procedures of clients that run.
+    calls: AtomicUsize,
     /// When revocations were last heard of, in seconds since 1970-01-01 UTC; 0 for never.
     followed_at: AtomicU64,
+}
+
+/// A call of a procedure that runs.
+pub struct Call<'a>(&'a AtomicUsize);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 static RUNNING: OnceLock<Instance> = OnceLock::new();
@@ -84,6 +95,7 @@ impl Instance {
             storage: Storage::open(tx, config.services, config.memtx_max_tuple_size)?,
             login_salt,
             http: Mutex::new(None),
+            calls: AtomicUsize::new(0),
             followed_at: AtomicU64::new(0),
             config,
         };
@@ -122,14 +134,30 @@ impl Instance {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .take();
-        if let Some(server) = &server {
+        let connections = server.is_none_or(|server| {
             server.stop();
-        }
-        let connections = server.as_ref().is_none_or(|server| server.wait(tx, limit));
+            // The workers take the same limit, and then some time to end.
+            fiber::wait_until(tx, limit + Duration::from_millis(500), || {
+                server.has_ended()
+            })
+        });
         self.bridge.close();
-        let drained = dispatch::drain(tx, &self.bridge, limit);
-        self.crypto.crypto.stop();
-        connections && drained
+        let answered = fiber::wait_until(tx, limit, || {
+            self.bridge.in_flight() == 0 && self.calls.load(Ordering::Relaxed) == 0
+        });
+        self.crypto.crypto.stop(answered);
+        // Tarantool 2.6 exits without looking whether its network thread has written what it was given.
+        fiber::sleep(tx, Duration::from_millis(50));
+        connections && answered
+    }
+
+    /// Counts a call of a procedure, until the result is dropped. Errors: `ShuttingDown`.
+    pub fn begin_call(&self) -> Result<Call<'_>, Error> {
+        if self.bridge.is_closed() {
+            return Err(Error::ShuttingDown);
+        }
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(Call(&self.calls))
     }
 
     /// Makes the user `admin` where there is none. Returns the password, where it was made up.

@@ -3,7 +3,7 @@
 //! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
 
 use crate::auth::token::Known;
-use crate::codec::{self, Document};
+use crate::codec::Document;
 use crate::command::{execute, Caller, Command, Operation, Outcome};
 use crate::config::Config;
 use crate::error::Error;
@@ -60,18 +60,15 @@ fn kv_put(args: &RawBytes) -> Reply {
 #[proc(packed_args)]
 fn owner(args: &RawBytes) -> Reply {
     procedure(|tx| {
-        let input = read(instance()?, args)?;
-        let operation = match input
-            .first()
-            .map(|name| codec::string("operation", name))
-            .transpose()?
-            .as_deref()
-        {
+        let instance = instance()?;
+        let _call = instance.begin_call()?;
+        let input = read(instance, args)?;
+        let operation = match input.first("operation")?.as_deref() {
             Some("kv_get") => Operation::Get,
             Some("kv_put") => Operation::Put,
             _ => return Err(Error::malformed("operation should be kv_get or kv_put")),
         };
-        run(tx, instance()?, operation, &input, 1, Caller::Owner)
+        run(tx, instance, operation, &input, 1, Caller::Owner)
     })
 }
 
@@ -142,20 +139,20 @@ struct Revocations {
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     procedure(|tx| {
         let instance = instance()?;
+        let _call = instance.begin_call()?;
         let input = read(instance, args)?;
         match operation {
             Operation::Register | Operation::Login => {
                 run(tx, instance, operation, &input, 0, Caller::Anonymous)
             }
             _ => {
-                let token = input
-                    .first()
-                    .map(|token| codec::string("token", token))
-                    .transpose()?;
-                let caller = |token: String| caller(tx, instance, token);
+                let token = input.first("token")?;
                 // The shape of the rest is checked before the token is.
                 let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
-                let caller = token.map(caller).transpose()?.unwrap_or(Caller::Anonymous);
+                let caller = match token {
+                    Some(token) => caller(tx, instance, token)?,
+                    None => Caller::Anonymous,
+                };
                 outcome(&execute(tx, instance, caller, command)?)
             }
         }
@@ -186,9 +183,9 @@ fn caller(tx: &Tx, instance: &'static Instance, token: String) -> Result<Caller,
     Ok(claims.map_or(Caller::Anonymous, Caller::Bearer))
 }
 
-/// The arguments, owned: what Tarantool passes is gone after the first yield.
+/// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
 fn read<'a>(instance: &Instance, args: &'a RawBytes) -> Result<Document<'a>, Error> {
-    Document::from_msgpack(args, 1 + instance.config.input_depth_max())
+    Document::from_msgpack(args, instance.config.input_depth_max())
 }
 
 fn instance() -> Result<&'static Instance, Error> {

@@ -15,7 +15,8 @@ end
 
 -- Asks once and applies the answer. Returns whether there may be more at once.
 local function ask(connection, after)
-    local news = connection:call('authkv.revocations', {after}, {timeout = TIMEOUT})
+    -- What a C function returns comes as one array of all it returned.
+    local news = connection:call('authkv.revocations', {after}, {timeout = TIMEOUT})[1]
     local number = box.func['authkv.revocations_apply']:call({news})
     return number, #news.entries > 0 and number < news.last
 end

@@ -83,6 +83,11 @@ local function shut_out_guest()
     end
 end
 
+-- Every user has the role public, and in it a function that evaluates any Lua.
+local function shut_lua()
+    box.schema.role.revoke('public', 'execute', 'function', 'LUA', {if_exists = true})
+end
+
 -- The version of the schema in the data, or 0 where authkv has not been yet.
 local function version()
     local record = box.space._schema:get('authkv')
@@ -110,17 +115,18 @@ local function upgrade(settings)
         kv_spaces()
     end
     own_spaces()
-    for _, role in ipairs({'authkv_client', 'authkv_follower', 'authkv_admin'}) do
+    for _, role in ipairs({'authkv_client', 'authkv_revocations', 'authkv_admin'}) do
         box.schema.role.create(role, {if_not_exists = true})
     end
     procedures(CLIENT, 'authkv_client')
-    procedures(FOLLOWER, 'authkv_follower')
+    procedures(FOLLOWER, 'authkv_revocations')
     procedures(ADMIN, 'authkv_admin')
     user('authkv', settings.client_password, 'authkv_client')
     if settings.auth == 'true' then
-        user('authkv_follower', settings.follower_password, 'authkv_follower')
+        user('authkv_follower', settings.follower_password, 'authkv_revocations')
     end
     shut_out_guest()
+    shut_lua()
     if found < VERSION then
         box.space._schema:replace({'authkv', VERSION})
     end

@@ -51,8 +51,9 @@ impl Crypto {
         }
     }
 
-    /// Lets the threads finish what is queued and ends them. Blocks until then.
-    pub fn stop(&self) {
+    /// Takes no more work, and ends the threads once what is queued is done. Blocks until then where `join` says
+    /// so, which is for an empty queue.
+    pub fn stop(&self, join: bool) {
         drop(
             self.queue
                 .lock()
@@ -60,7 +61,7 @@ impl Crypto {
                 .take(),
         );
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(|p| p.into_inner()));
-        for thread in threads {
+        for thread in threads.into_iter().filter(|_| join) {
             let _ = thread.join();
         }
     }
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(crypto.submit(Box::new(|| ())), Err(Refused::Full));
         release.send(()).unwrap();
         finished.recv().unwrap();
-        crypto.stop();
+        crypto.stop(true);
         assert_eq!(crypto.submit(Box::new(|| ())), Err(Refused::Stopped));
     }
 }

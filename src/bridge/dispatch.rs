@@ -1,7 +1,7 @@
 //! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
 //! Runs on the tx thread.
 
-use super::{Bridge, Job};
+use super::Job;
 use crate::command::{execute, Command};
 use crate::error::Error;
 use crate::guard::guard;
@@ -239,15 +239,4 @@ impl Drop for Wait<'_> {
             .conds
             .remove(&self.id);
     }
-}
-
-/// Yields until all jobs are answered, at most `limit`. Returns whether they are.
-pub fn drain(tx: &Tx, bridge: &Bridge, limit: Duration) -> bool {
-    const STEP: Duration = Duration::from_millis(5);
-    let mut left = limit;
-    while bridge.in_flight() > 0 && !left.is_zero() {
-        fiber::sleep(tx, STEP);
-        left = left.saturating_sub(STEP);
-    }
-    bridge.in_flight() == 0
 }

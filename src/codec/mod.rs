@@ -12,41 +12,64 @@ use msgpack::{Head, Reader};
 ///
 /// Both fronts decode into it, so that a command is read from one form only.
 #[derive(Debug)]
-pub struct Document<'a>(std::borrow::Cow<'a, [u8]>);
+pub struct Document<'a> {
+    bytes: std::borrow::Cow<'a, [u8]>,
+    kind: Kind,
+}
+
+/// How the members of a document are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A JSON body: an object, members by name.
+    Body,
+    /// The arguments of a procedure: an array, members by position.
+    Arguments,
+}
 
 impl<'a> Document<'a> {
     /// Reads JSON text (RFC 8259). Errors: `Malformed`, `TooDeep`.
     pub fn from_json(text: &[u8], depth_limit: usize) -> Result<Document<'static>, Error> {
-        json_read::to_msgpack(text, depth_limit).map(|bytes| Document(bytes.into()))
+        let bytes = json_read::to_msgpack(text, depth_limit)?.into();
+        Ok(Document {
+            bytes,
+            kind: Kind::Body,
+        })
     }
 
     /// Checks msgpack that came from a client. Errors: `Malformed`, `TooDeep`, `BadValue`.
     pub fn from_msgpack(bytes: &'a [u8], depth_limit: usize) -> Result<Document<'a>, Error> {
         msgpack::check(bytes, depth_limit)?;
-        Ok(Document(bytes.into()))
+        Ok(Document {
+            bytes: bytes.into(),
+            kind: Kind::Arguments,
+        })
     }
 
-    /// The first element of an array, or `None` where it is missing or null.
-    pub fn first(&self) -> Option<&[u8]> {
-        let mut reader = Reader::new(&self.0);
-        match reader.head() {
-            Ok(Head::Array(1..)) => reader.value().ok().filter(|value| *value != [0xc0]),
-            _ => None,
+    /// The first argument, or `None` where it is null. Errors: `Malformed` where there is none, or it is not
+    /// a string.
+    pub fn first(&self, name: &'static str) -> Result<Option<String>, Error> {
+        let mut reader = Reader::new(&self.bytes);
+        match reader.head()? {
+            Head::Array(1..) => match reader.value()? {
+                [0xc0] => Ok(None),
+                value => string(name, value).map(Some),
+            },
+            _ => Err(Error::malformed(format!("{name} is missing"))),
         }
     }
 
-    /// The members named in `names`, looked up in a map by name (of a repeated member the last) or in an
-    /// array by position after the first `skip` elements. Errors: `Malformed` for any other type, a member
-    /// that is missing, or one that is too many in an array.
+    /// The members named in `names`: of a body by name, of a repeated one the last; of arguments by position
+    /// after the first `skip`. Errors: `Malformed` for a body that is no object, a member that is missing, or
+    /// too many arguments.
     pub fn fields<const N: usize>(
         &self,
         names: [&'static str; N],
         skip: usize,
     ) -> Result<[&[u8]; N], Error> {
         let mut found: [Option<&[u8]>; N] = [None; N];
-        let mut reader = Reader::new(&self.0);
-        match reader.head()? {
-            Head::Map(count) => {
+        let mut reader = Reader::new(&self.bytes);
+        match (self.kind, reader.head()?) {
+            (Kind::Body, Head::Map(count)) => {
                 for _ in 0..count {
                     let name = reader.string()?;
                     let value = reader.value()?;
@@ -55,13 +78,8 @@ impl<'a> Document<'a> {
                     }
                 }
             }
-            Head::Array(count) if count as usize > skip + N => {
-                return Err(Error::malformed(format!(
-                    "Too many arguments: {}",
-                    expected(&names)
-                )));
-            }
-            Head::Array(count) => {
+            (Kind::Body, _) => return Err(Error::malformed("The body should be an object")),
+            (Kind::Arguments, Head::Array(count)) if count as usize <= skip + N => {
                 for i in 0..count as usize {
                     let value = reader.value()?;
                     if let Some(field) = i.checked_sub(skip).and_then(|i| found.get_mut(i)) {
@@ -69,7 +87,12 @@ impl<'a> Document<'a> {
                     }
                 }
             }
-            _ => return Err(Error::malformed("The input should be an object")),
+            (Kind::Arguments, _) => {
+                return Err(Error::malformed(format!(
+                    "Too many arguments: {}",
+                    expected(&names)
+                )));
+            }
         }
         let mut fields = [&[] as &[u8]; N];
         for (i, value) in found.into_iter().enumerate() {
@@ -103,32 +126,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_found_by_name_and_by_position() {
-        let by_name =
-            Document::from_json(br#"{"b":1,"x":[{}],"a":"first","a":"last"}"#, 9).unwrap();
+    fn members_of_a_body_are_found_by_name() {
+        let body = Document::from_json(br#"{"b":1,"x":[{}],"a":"first","a":"last"}"#, 9).unwrap();
         assert_eq!(
-            by_name.fields(["a", "b"], 0).unwrap(),
-            [b"\xa4last" as &[u8], b"\x01"]
-        );
-        let by_position = Document::from_json(br#"[null,"last",1]"#, 9).unwrap();
-        assert_eq!(
-            by_position.fields(["a", "b"], 1).unwrap(),
+            body.fields(["a", "b"], 0).unwrap(),
             [b"\xa4last" as &[u8], b"\x01"]
         );
     }
 
     #[test]
-    fn a_missing_or_extra_field_is_named() {
-        let text = |json: &[u8]| {
-            Document::from_json(json, 9)
-                .unwrap()
-                .fields(["a", "b"], 0)
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(text(br#"{"a":1}"#), "b is missing: expected a, b");
-        assert_eq!(text(br#"[1]"#), "b is missing: expected a, b");
-        assert_eq!(text(br#"[1,2,3]"#), "Too many arguments: expected a, b");
-        assert_eq!(text(br#""a""#), "The input should be an object");
+    fn arguments_are_found_by_position() {
+        let arguments = Document::from_msgpack(b"\x93\xc0\xa4last\x01", 9).unwrap();
+        assert_eq!(
+            arguments.fields(["a", "b"], 1).unwrap(),
+            [b"\xa4last" as &[u8], b"\x01"]
+        );
+        assert_eq!(arguments.first("token"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_missing_or_too_much_is_named() {
+        let text = |input: Document<'_>| input.fields(["a", "b"], 0).unwrap_err().to_string();
+        let body = |json| text(Document::from_json(json, 9).unwrap());
+        assert_eq!(body(br#"{"a":1}"#), "b is missing: expected a, b");
+        assert_eq!(body(br#"[1,2]"#), "The body should be an object");
+        let arguments = |bytes| text(Document::from_msgpack(bytes, 9).unwrap());
+        assert_eq!(arguments(b"\x91\x01"), "b is missing: expected a, b");
+        assert_eq!(
+            arguments(b"\x93\x01\x02\x03"),
+            "Too many arguments: expected a, b"
+        );
     }
 }

@@ -16,12 +16,10 @@ mod server {
     use super::worker;
     use crate::instance::Instance;
     use crate::threads::spawn;
-    use crate::tx::{fiber, Tx};
     use socket2::{Domain, Protocol, Socket, Type};
     use std::io;
     use std::net::{SocketAddr, TcpListener};
     use std::thread::JoinHandle;
-    use std::time::Duration;
     use tokio::sync::watch;
 
     /// Connections that may wait to be accepted.
@@ -63,14 +61,8 @@ mod server {
             self.stop.send_replace(true);
         }
 
-        /// Waits until the workers have ended, at most `limit`. Returns whether they have. Yields.
-        pub fn wait(&self, tx: &Tx, limit: Duration) -> bool {
-            const STEP: Duration = Duration::from_millis(5);
-            let mut left = limit + Duration::from_millis(500);
-            while !self.workers.iter().all(JoinHandle::is_finished) && !left.is_zero() {
-                fiber::sleep(tx, STEP);
-                left = left.saturating_sub(STEP);
-            }
+        /// Whether the workers have ended.
+        pub fn has_ended(&self) -> bool {
             self.workers.iter().all(JoinHandle::is_finished)
         }
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Bytes that are read at once, and the most that a header block may take.
-const READ_BUFFER: usize = 64 * 1024;
+const READ_BUFFER: usize = 8 * 1024;
 
 /// The main function of the thread. Returns once `stopped` says so and the connections have ended.
 pub fn run(instance: &'static Instance, listener: TcpListener, stopped: watch::Receiver<bool>) {

@@ -40,6 +40,18 @@ pub fn sleep(_tx: &Tx, time: Duration) {
     tarantool::fiber::sleep(time);
 }
 
+/// Waits until `over` says so, at most `limit`. Returns whether it did. Yields. For the rare waits that nothing
+/// wakes; it looks every few milliseconds.
+pub fn wait_until(tx: &Tx, limit: Duration, over: impl Fn() -> bool) -> bool {
+    const STEP: Duration = Duration::from_millis(5);
+    let mut left = limit;
+    while !over() && !left.is_zero() && !is_cancelled(tx) {
+        sleep(tx, STEP);
+        left = left.saturating_sub(STEP);
+    }
+    over()
+}
+
 /// Lets the event loop and the other fibers run once. Yields.
 pub fn pass(tx: &Tx) {
     // `fiber_reschedule` would come back before the event loop has looked at its descriptors.

@@ -1,0 +1,34 @@
+"""Fixtures every file shares: an instance per file, and instances that a test starts itself."""
+
+import pytest
+
+import harness
+
+
+@pytest.fixture(scope="module")
+def instance():
+    """A running instance with the default settings, one per file."""
+    with harness.Instance() as running:
+        yield running
+
+
+@pytest.fixture
+def make():
+    """Makes instances that are not started yet, and removes them after the test."""
+    made = []
+
+    def make(**settings):
+        made.append(harness.Instance(**settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dispose()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for one in harness.running():
+            report.sections.append((f"authkv in {one.data_dir}", one.log()[-6000:]))

@@ -1,0 +1,209 @@
+"""A real authkv process per `Instance`: `tarantool init.lua` with a data directory and ports of its own.
+
+Nothing here sleeps for a fixed time: every wait has a condition, and a deadline that only bounds a hang.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = "127.0.0.1"
+DEADLINE = 60
+CLIENT_PASSWORD = "client-secret-2b7e"
+ADMIN_PASSWORD = "Admin-Secret-91!"
+
+_running: list[Instance] = []
+
+# Below the ephemeral ports, so that no outgoing connection takes one between the choice and the start, and
+# a window per process, so that suites running at once do not choose the same.
+_WINDOW = 100
+_first = 10_000 + os.getpid() % 220 * _WINDOW
+_ports = itertools.cycle(range(_first, _first + _WINDOW))
+
+
+def free_port() -> int:
+    """A port on which nothing listens, not given before until the window is used up."""
+    for port in itertools.islice(_ports, _WINDOW):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no free port in {_first}..{_first + _WINDOW - 1}")
+
+
+def wait_until(condition, what: str, deadline: float = DEADLINE):
+    """The first truthy result of `condition`; fails, naming `what`, when there is none in time."""
+    end = time.monotonic() + deadline
+    while True:
+        result = condition()
+        if result:
+            return result
+        assert time.monotonic() < end, f"not within {deadline} s: {what}"
+        time.sleep(0.01)
+
+
+def running() -> list[Instance]:
+    """The instances whose logs belong to a failure that happens now."""
+    return list(_running)
+
+
+def write_key_pair(directory: Path, bits: int = 2048) -> rsa.RSAPrivateKey:
+    """A key pair under the names authkv looks for; OpenSSL makes it faster than the instance would."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    private = directory / "jwt_private.pem"
+    private.touch(mode=0o600)
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    (directory / "jwt_public.pem").write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return key
+
+
+class Instance:
+    """One authkv process. Settings are given by their environment names; `None` leaves one unset."""
+
+    def __init__(self, keys: bool = True, **settings: str | None):
+        self.data_dir = Path(tempfile.mkdtemp(prefix="authkv-"))
+        self.http_port = free_port()
+        self.iproto_port = free_port()
+        if keys:
+            write_key_pair(self.data_dir)
+        self.settings = {
+            "AUTHKV_DATA_DIR": str(self.data_dir),
+            "AUTHKV_HTTP_LISTEN": f"{HOST}:{self.http_port}",
+            "AUTHKV_IPROTO_LISTEN": f"{HOST}:{self.iproto_port}",
+            "AUTHKV_CLIENT_PASSWORD": CLIENT_PASSWORD,
+            "AUTHKV_ADMIN_PASSWORD": ADMIN_PASSWORD,
+            **settings,
+        }
+        self.process: subprocess.Popen | None = None
+        self._output: list[str] = []
+        self._decided = threading.Event()
+        self._pump: threading.Thread | None = None
+        _running.append(self)
+
+    @property
+    def console_path(self) -> Path:
+        return self.data_dir / "console.sock"
+
+    def launch(self) -> None:
+        """Starts the process and returns at once."""
+        assert self.process is None, "already running"
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AUTHKV_")}
+        given = {name: value for name, value in self.settings.items() if value is not None}
+        self._decided.clear()
+        self.process = subprocess.Popen(
+            ["tarantool", "init.lua"],
+            cwd=ROOT,
+            env=inherited | given,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._pump = threading.Thread(target=self._read_output, args=(self.process.stdout,), daemon=True)
+        self._pump.start()
+
+    def start(self) -> Instance:
+        """Starts the process and returns when it serves."""
+        self.launch()
+        assert self._decided.wait(DEADLINE), f"neither ready nor ended:\n{self.log()}"
+        assert self.process.poll() is None and self.is_ready(), f"the start failed:\n{self.log()}"
+        return self
+
+    def refuse_to_start(self) -> str:
+        """Starts the process, expects it to end with an error before it serves, and returns what it said."""
+        self.launch()
+        code = self.wait_for_exit()
+        assert code > 0, f"ended with {code}:\n{self.log()}"
+        assert not self.is_ready(), "said ready before it ended"
+        return self.log()
+
+    def _read_output(self, stream) -> None:
+        for line in stream:
+            self._output.append(line.decode(errors="replace"))
+            if self.is_ready():
+                self._decided.set()
+        self._decided.set()
+
+    def is_ready(self) -> bool:
+        return any(line.strip() == "authkv: ready" for line in self._output)
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait_for_exit(self) -> int:
+        """The exit code, once the process has ended and all its output has been read."""
+        try:
+            code = self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"did not stop:\n{self.log()}") from None
+        self._pump.join(DEADLINE)
+        self.process.stdout.close()
+        self.process = None
+        return code
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Stops the process as an operator does; it has to end with code 0."""
+        self.send_signal(number)
+        code = self.wait_for_exit()
+        assert code == 0, f"ended with {code}:\n{self.log()}"
+        self._output.append("---- stopped ----\n")
+        self._forget_readiness()
+
+    def kill(self) -> None:
+        """Ends the process as a power cut does."""
+        self.process.kill()
+        self.wait_for_exit()
+        self._output.append("---- killed ----\n")
+        self._forget_readiness()
+
+    def _forget_readiness(self) -> None:
+        self._output = [line.replace("authkv: ready", "authkv: was ready") for line in self._output]
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def log(self) -> str:
+        """Everything the process has said so far, over all its starts, wherever it said it."""
+        files = sorted(self.data_dir.glob("**/*.log"))
+        return "".join(self._output) + "".join(file.read_text(errors="replace") for file in files)
+
+    def dispose(self) -> None:
+        """Ends the process if it still runs and removes its data."""
+        if self.process is not None:
+            self.kill()
+        _running.remove(self)
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def __enter__(self) -> Instance:
+        try:
+            return self.start()
+        except BaseException:
+            self.dispose()
+            raise
+
+    def __exit__(self, *_) -> None:
+        self.dispose()

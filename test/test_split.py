@@ -1,0 +1,207 @@
+"""Two processes, as the old system was laid out: one offers authorization, the other the key-value store.
+
+The second holds only the public key and follows the revocations of the first.
+"""
+
+import pytest
+
+from cases import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
+from fronts import FRONTS, ConsoleFront, HttpFront, IprotoFront, bearer
+from harness import HOST, Instance, wait_until
+from iproto import RawIproto
+from outcome import A_TOKEN, Ok, Refusal, Refused, assert_outcome
+
+FOLLOWER_PASSWORD = "f0llower-Secret"
+NOT_OFFERED = Refused("not_offered")
+UNKNOWN = Refused("revocations_unknown")
+# The contract's second, and another for a machine that runs more than this test.
+WITHIN_A_SECOND = 2
+
+
+def auth_settings() -> dict:
+    return {"AUTHKV_SERVICES": "auth", "AUTHKV_FOLLOWER_PASSWORD": FOLLOWER_PASSWORD}
+
+
+def kv_settings(auth: Instance, **more) -> dict:
+    return {
+        "keys": False,
+        "AUTHKV_SERVICES": "kv",
+        "AUTHKV_PUBLIC_KEY_FILE": str(auth.data_dir / "jwt_public.pem"),
+        "AUTHKV_FOLLOW": f"{HOST}:{auth.iproto_port}",
+        "AUTHKV_FOLLOWER_PASSWORD": FOLLOWER_PASSWORD,
+        **more,
+    }
+
+
+def log_in(auth: HttpFront, login: str = "bob1") -> str:
+    auth.register(login, GOOD, "Bob", "Stone")
+    seen = auth.login(login, GOOD)
+    assert_outcome(auth, seen, Ok(A_TOKEN))
+    return seen.value
+
+
+def when_following(kv, token: str) -> None:
+    """Returns when the instance has caught up: until then it cannot judge a token."""
+    wait_until(lambda: not refused(kv.get(token, ["k"]), kv, UNKNOWN), "the instance follows revocations")
+
+
+def refused(seen, front, expected: Refused) -> bool:
+    try:
+        assert_outcome(front, seen, expected)
+    except AssertionError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def split():
+    with Instance(**auth_settings()) as auth, Instance(**kv_settings(auth)) as kv:
+        yield auth, kv
+
+
+@pytest.fixture
+def https(split):
+    auth, kv = (HttpFront(one) for one in split)
+    when_following(kv, log_in(auth))
+    yield auth, kv
+    auth.close()
+    kv.close()
+
+
+def test_the_flow_of_old_clients_is_unchanged(https):
+    auth, kv = https
+    assert auth.register("flow", GOOD, "Bob", "Stone") == Ok()
+    token = auth.login("flow", GOOD).value
+    assert auth.check(token) == Ok(True)
+    assert kv.put(token, {"k1": {"a": [1]}, "k2": None}) == Ok([])
+    assert kv.put(token, {"k1": 2, "k3": 3}) == Ok(["k1"])
+    assert kv.get(token, ["k3", "k1", "k2"]) == Ok({"k3": 3, "k1": {"a": [1]}, "k2": None})
+    assert auth.logout(token) == Ok()
+    assert_outcome(auth, auth.logout(token), LOGOUT_REFUSED)
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_logout_is_known_to_the_other_instance_within_a_second(split, https, front):
+    auth, _ = https
+    kv = FRONTS[front](split[1])
+    token = log_in(auth)
+    key = f"followed-{front}"
+    assert kv.put(token, {key: 1}) == Ok([])
+    assert auth.logout(token) == Ok()
+    wait_until(lambda: refused(kv.get(token, [key]), kv, UNAUTHENTICATED), "the token is refused", WITHIN_A_SECOND)
+    # Once refused, refused for good.
+    assert_outcome(kv, kv.put(token, {f"{key}2": 1}), UNAUTHENTICATED)
+    kv.close()
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_service_that_is_not_offered_says_so(split, https, front):
+    token = log_in(https[0])
+    auth, kv = (FRONTS[front](one) for one in split)
+    for one, operation, *args in [
+        (auth, "get", token, ["k"]),
+        (auth, "put", token, {"never": 1}),
+        (kv, "register", "bob2", GOOD, "Bob", "Stone"),
+        (kv, "logout", token),
+        (kv, "check", token),
+    ]:
+        assert_outcome(one, one.do(operation, *args), NOT_OFFERED)
+    seen = kv.login("bob1", GOOD)
+    assert isinstance(seen, Refusal) and (seen.code == 404 if kv.is_http else seen.name == "not_offered"), seen
+    auth.close()
+    kv.close()
+
+
+def test_a_path_that_is_not_offered_is_not_found_whatever_is_sent(https):
+    auth, kv = https
+    for one, method, path in [(auth, "POST", "/api/read"), (kv, "POST", "/api/login"), (kv, "GET", "/api/logout/")]:
+        for headers in ({}, bearer("x")):
+            assert one.request(method, path, b"" if method == "POST" else None, headers).status == 404
+
+
+def test_the_other_instance_holds_no_private_key(split):
+    files = [path for path in split[1].data_dir.rglob("*") if path.is_file()]
+    assert files and not any(b"PRIVATE KEY" in path.read_bytes() for path in files)
+    assert "PRIVATE KEY" not in split[1].log() and FOLLOWER_PASSWORD not in split[0].log() + split[1].log()
+
+
+def test_a_follower_may_follow_and_nothing_else(split):
+    console = ConsoleFront(split[0])
+    (user_space,) = console.evaluate("return box.space.user.id")
+    console.close()
+    with RawIproto(split[0], "authkv_follower", FOLLOWER_PASSWORD) as follower:
+        assert isinstance(follower.select(user_space), Refusal)
+        assert isinstance(follower.call("authkv.auth_login", b"\x92\xa4bob1\xa9Passw0rd!"), Refusal)
+        assert isinstance(follower.evaluate("return 1"), Refusal)
+
+
+@pytest.fixture
+def pair(make):
+    """An authorization instance that a test may stop, and one that follows it with a lag of one second."""
+    auth = make(**auth_settings()).start()
+    kv = make(**kv_settings(auth, AUTHKV_FOLLOW_MAX_LAG="1")).start()
+    return auth, kv
+
+
+def test_tokens_are_refused_while_revocations_are_unknown_and_accepted_again_after(make, pair):
+    auth, kv = pair
+    patient = make(**kv_settings(auth, AUTHKV_FOLLOW_MAX_LAG="unlimited")).start()
+    fronts = [front(kv) for front in FRONTS.values()]
+    trusting = HttpFront(patient)
+    http = HttpFront(auth)
+    token = log_in(http)
+    http.close()
+    when_following(fronts[0], token)
+    when_following(trusting, token)
+    assert fronts[0].put(token, {"k": 1}) == Ok([])
+    assert trusting.put(token, {"k": 2}) == Ok([])
+
+    auth.stop()
+    for one in fronts:
+        wait_until(lambda: refused(one.get(token, ["k"]), one, UNKNOWN), "tokens are refused")
+        assert_outcome(one, one.put(token, {"new": 1}), UNKNOWN)
+    assert "Retry-After" in fronts[0].request("POST", "/api/read", {"keys": ["k"]}, bearer(token)).headers
+    # The lag that the other has given up after has passed here too.
+    assert trusting.get(token, ["k"]) == Ok({"k": 2})
+
+    auth.start()
+    for one in fronts:
+        wait_until(lambda: one.get(token, ["k"]) == Ok({"k": 1}), "tokens are accepted again")
+        one.close()
+    http = HttpFront(auth)
+    assert http.logout(token) == Ok()
+    http.close()
+    wait_until(lambda: refused(trusting.get(token, ["k"]), trusting, UNAUTHENTICATED), "the patient one follows again")
+    trusting.close()
+
+
+def test_a_revocation_is_not_missed_while_the_follower_is_down(pair):
+    auth, kv = pair
+    http, iproto = HttpFront(auth), IprotoFront(kv)
+    token = log_in(http)
+    when_following(iproto, token)
+    assert iproto.put(token, {"k": 1}) == Ok([])
+    iproto.close()
+    kv.stop()
+    assert http.logout(token) == Ok()
+    http.close()
+    kv.start()
+    iproto = IprotoFront(kv)
+    seen = []
+    wait_until(
+        lambda: seen.append(iproto.get(token, ["k"])) or refused(seen[-1], iproto, UNAUTHENTICATED), "the token is refused"
+    )
+    assert not any(isinstance(one, Ok) for one in seen), "accepted before the revocations were known"
+    iproto.close()
+
+
+def test_a_follower_that_has_never_reached_the_other_refuses_tokens(pair, make):
+    auth, _ = pair
+    http = HttpFront(auth)
+    token = log_in(http)
+    http.close()
+    auth.stop()
+    alone = make(**kv_settings(auth, AUTHKV_FOLLOW_MAX_LAG="1")).start()
+    kv = HttpFront(alone)
+    wait_until(lambda: refused(kv.get(token, ["k"]), kv, UNKNOWN), "tokens are refused")
+    kv.close()
