@@ -6,6 +6,9 @@ use crate::codec::{self, Document};
 use crate::config::{Config, Services};
 use crate::domain::{Claims, Keys, Limits, Pairs};
 use crate::error::Error;
+use crate::instance::Instance;
+use crate::tx::Tx;
+use crate::{auth, kv};
 use secrecy::SecretString;
 use std::sync::Arc;
 
@@ -160,68 +163,55 @@ impl Principal {
     }
 }
 
-#[cfg(not(test))]
-mod tx {
-    use super::*;
-    use crate::instance::Instance;
-    use crate::tx::Tx;
-    use crate::{auth, kv};
-
-    /// Executes a command. Yields where it waits for the crypto pool (register, login) or commits (register,
-    /// login, logout, put); get and check do not yield.
-    pub fn execute(
-        tx: &Tx,
-        instance: &'static Instance,
-        caller: Caller,
-        command: Command,
-    ) -> Result<Outcome, Error> {
-        if !command.operation().offered_by(instance.config.services) {
-            return Err(Error::NotOffered);
-        }
-        match command {
-            Command::Register(registration) => auth::service::register(tx, instance, registration),
-            Command::Login { login, password } => {
-                auth::service::login(tx, instance, login, password)
-            }
-            Command::Logout => {
-                let principal = authenticate(tx, instance, caller)?;
-                auth::service::logout(tx, instance, &principal)
-            }
-            Command::Check => match authenticate(tx, instance, caller) {
-                Ok(principal) => Ok(Outcome::Checked(principal.claims().cloned())),
-                Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
-                Err(other) => Err(other),
-            },
-            Command::Get(keys) => {
-                let principal = authenticate(tx, instance, caller)?;
-                kv::get(tx, instance, &principal, &keys?)
-            }
-            Command::Put(pairs) => {
-                let principal = authenticate(tx, instance, caller)?;
-                kv::put(tx, instance, &principal, &pairs?)
-            }
-        }
+/// Executes a command. Yields where it waits for the crypto pool (register, login) or commits (register,
+/// login, logout, put); get and check do not yield.
+pub fn execute(
+    tx: &Tx,
+    instance: &'static Instance,
+    caller: Caller,
+    command: Command,
+) -> Result<Outcome, Error> {
+    if !command.operation().offered_by(instance.config.services) {
+        return Err(Error::NotOffered);
     }
-
-    /// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
-    /// `RevocationsUnknown`. Does not yield.
-    fn authenticate(tx: &Tx, instance: &Instance, caller: Caller) -> Result<Principal, Error> {
-        match caller {
-            Caller::Anonymous => Err(Error::Unauthenticated),
-            Caller::Owner => Ok(Principal(Who::Owner)),
-            Caller::Bearer(claims) => {
-                instance.check_following()?;
-                match instance.storage.revoked.contains(tx, &claims.jti)? {
-                    true => Err(Error::Unauthenticated),
-                    false => Ok(Principal(Who::User(claims))),
-                }
-            }
+    match command {
+        Command::Register(registration) => auth::service::register(tx, instance, registration),
+        Command::Login { login, password } => auth::service::login(tx, instance, login, password),
+        Command::Logout => {
+            let principal = authenticate(tx, instance, caller)?;
+            auth::service::logout(tx, instance, &principal)
+        }
+        Command::Check => match authenticate(tx, instance, caller) {
+            Ok(principal) => Ok(Outcome::Checked(principal.claims().cloned())),
+            Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
+            Err(other) => Err(other),
+        },
+        Command::Get(keys) => {
+            let principal = authenticate(tx, instance, caller)?;
+            kv::get(tx, instance, &principal, &keys?)
+        }
+        Command::Put(pairs) => {
+            let principal = authenticate(tx, instance, caller)?;
+            kv::put(tx, instance, &principal, &pairs?)
         }
     }
 }
 
-#[cfg(not(test))]
-pub use tx::execute;
+/// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
+/// `RevocationsUnknown`. Does not yield.
+fn authenticate(tx: &Tx, instance: &Instance, caller: Caller) -> Result<Principal, Error> {
+    match caller {
+        Caller::Anonymous => Err(Error::Unauthenticated),
+        Caller::Owner => Ok(Principal(Who::Owner)),
+        Caller::Bearer(claims) => {
+            instance.check_following()?;
+            match instance.storage.revoked.contains(tx, &claims.jti)? {
+                true => Err(Error::Unauthenticated),
+                false => Ok(Principal(Who::User(claims))),
+            }
+        }
+    }
+}
 
 impl Config {
     /// Arrays and objects inside one another in a whole input: those of a value, and two around it.

@@ -11,6 +11,9 @@ pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<J
     Builder::new().name(name).spawn(move || {
         // It fails for a mask that is not valid only.
         let _ = SigSet::all().thread_block();
-        let _ = guard(|| Ok(body()));
+        let _ = guard(|| {
+            body();
+            Ok(())
+        });
     })
 }

@@ -23,7 +23,7 @@ end
 
 -- Starts the fiber that asks, for ever. A failure is logged once until it is over.
 local function start(address, password)
-    local uri = ('authkv_follower:%s@%s'):format(password, address)
+    local options = {user = 'authkv_follower', password = password, connect_timeout = TIMEOUT}
     local connection, failing
     local number = known()
     local function step()
@@ -31,7 +31,7 @@ local function start(address, password)
             if connection ~= nil then
                 connection:close()
             end
-            connection = net_box.connect(uri, {connect_timeout = TIMEOUT, wait_connected = true})
+            connection = net_box.connect(address, options)
             if connection.error ~= nil then
                 error(connection.error, 0)
             end

@@ -31,4 +31,4 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         for one in harness.running():
-            report.sections.append((f"authkv in {one.data_dir}", one.log()[-6000:]))
+            report.sections.append((f"authkv in {one.data_dir}, {one.state()}", one.log()[-6000:]))

@@ -186,6 +186,13 @@ class Instance:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    def state(self) -> str:
+        """Whether the process runs, in words for a report of a failure."""
+        if self.process is None:
+            return "not running"
+        code = self.process.poll()
+        return "running" if code is None else f"ended by itself with {code}"
+
     def log(self) -> str:
         """Everything the process has said so far, over all its starts, wherever it said it."""
         files = sorted(self.data_dir.glob("**/*.log"))

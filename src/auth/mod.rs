@@ -6,6 +6,5 @@
 pub mod jwt;
 pub mod key;
 pub mod password;
-#[cfg(not(test))]
 pub mod service;
 pub mod token;

@@ -1,9 +1,14 @@
 //! The crypto pool: a few threads for hashes and signatures, with a bounded queue before them.
 
+use super::dispatch::Waits;
+use crate::error::Error;
+use crate::guard::guard;
+use crate::instance::Instance;
 use crate::threads::spawn;
+use crate::tx::Tx;
 use crossbeam_channel::{bounded, Sender, TrySendError};
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -67,59 +72,45 @@ impl Crypto {
     }
 }
 
-#[cfg(not(test))]
-mod tx {
-    use super::*;
-    use crate::bridge::dispatch::Waits;
-    use crate::error::Error;
-    use crate::guard::guard;
-    use crate::instance::Instance;
-    use crate::tx::Tx;
-    use std::sync::Arc;
-
-    /// The crypto pool as fibers see it.
-    pub struct CryptoPool {
-        pub crypto: Crypto,
-        pub waits: Waits,
-    }
-
-    impl CryptoPool {
-        /// Runs `work` on the pool. Errors: `Overloaded` where the queue is full, `ShuttingDown`, and those of
-        /// the work; a panic in it is `Internal`. Yields.
-        pub fn run<T: Send + 'static>(
-            &self,
-            tx: &Tx,
-            work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-        ) -> Result<T, Error> {
-            let slot = Arc::new(Mutex::new(None));
-            let wait = self.waits.begin(tx);
-            let (result, id) = (slot.clone(), wait.id());
-            let submitted = self.crypto.submit(Box::new(move || {
-                let done = guard(work);
-                *result
-                    .lock()
-                    .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
-                if let Some(instance) = Instance::get() {
-                    instance.bridge.finish(id);
-                }
-            }));
-            submitted.map_err(|refused| match refused {
-                Refused::Full => Error::Overloaded,
-                Refused::Stopped => Error::ShuttingDown,
-            })?;
-            wait.until_finished(tx);
-            // A fiber that was cancelled has no result.
-            let result = slot
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())
-                .take();
-            result.unwrap_or(Err(Error::ShuttingDown))
-        }
-    }
+/// The crypto pool as fibers see it.
+pub struct CryptoPool {
+    pub crypto: Crypto,
+    pub waits: Waits,
 }
 
-#[cfg(not(test))]
-pub use tx::CryptoPool;
+impl CryptoPool {
+    /// Runs `work` on the pool. Errors: `Overloaded` where the queue is full, `ShuttingDown`, and those of
+    /// the work; a panic in it is `Internal`. Yields.
+    pub fn run<T: Send + 'static>(
+        &self,
+        tx: &Tx,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let slot = Arc::new(Mutex::new(None));
+        let wait = self.waits.begin(tx);
+        let (result, id) = (slot.clone(), wait.id());
+        let submitted = self.crypto.submit(Box::new(move || {
+            let done = guard(work);
+            *result
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
+            if let Some(instance) = Instance::get() {
+                instance.bridge.finish(id);
+            }
+        }));
+        submitted.map_err(|refused| match refused {
+            Refused::Full => Error::Overloaded,
+            Refused::Stopped => Error::ShuttingDown,
+        })?;
+        wait.until_finished(tx);
+        // A fiber that was cancelled has no result.
+        let result = slot
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
+        result.unwrap_or(Err(Error::ShuttingDown))
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,6 @@
 //! Both ways are bounded. The tx thread never blocks; its fibers wait.
 
 pub mod crypto;
-#[cfg(not(test))]
 pub mod dispatch;
 mod doorbell;
 

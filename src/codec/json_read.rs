@@ -458,7 +458,7 @@ mod tests {
             Err(Error::TooDeep { limit: 64 })
         );
         assert_eq!(
-            to_msgpack(&vec![b'['; 65], 64),
+            to_msgpack(&[b'['; 65], 64),
             Err(Error::TooDeep { limit: 64 })
         );
     }

@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn the_first_rule_broken_is_the_answer() {
         let rule = |text: &str| match Login::new(text.to_owned()) {
-            Err(Error::BadLogin(rule)) => rule.split(' ').last().unwrap(),
+            Err(Error::BadLogin(rule)) => rule.split(' ').next_back().unwrap(),
             Err(_) => "other",
             Ok(_) => "ok",
         };

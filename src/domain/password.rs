@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn classes_are_checked_in_order() {
         let rule = |text: &str| match Password::new(text.into()) {
-            Err(Error::BadPassword(rule)) => rule.split(' ').last().unwrap(),
+            Err(Error::BadPassword(rule)) => rule.split(' ').next_back().unwrap(),
             Err(_) => "other",
             Ok(_) => "ok",
         };

@@ -13,7 +13,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// The whole body. Errors: `BodyTooLarge` as soon as that is known, `Malformed` where the client stops midway.
 pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
     if body.size_hint().lower() > limit as u64 {
-        linger(body);
+        discard(body);
         return Err(Error::BodyTooLarge { limit });
     }
     let mut whole = Whole::Empty;
@@ -25,7 +25,7 @@ pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
         };
         length += data.len();
         if length > limit {
-            linger(body);
+            discard(body);
             return Err(Error::BodyTooLarge { limit });
         }
         whole = whole.push(data);
@@ -65,8 +65,12 @@ impl Whole {
     }
 }
 
-/// Reads on in the background, for a while.
-fn linger(mut body: Incoming) {
+/// Reads a body in the background and throws it away, for a while; a connection whose body was not read to its
+/// end is closed.
+pub fn discard(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
     tokio::spawn(async move {
         let rest = async { while let Some(Ok(_)) = body.frame().await {} };
         let _ = tokio::time::timeout(LINGER, rest).await;

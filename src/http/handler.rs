@@ -34,7 +34,10 @@ async fn answer(instance: &'static Instance, request: Request<Incoming>) -> Resp
         request.uri().path(),
     ) {
         Ok(route) => route,
-        Err(error) => return failure(&error),
+        Err(error) => {
+            body::discard(request.into_body());
+            return failure(&error);
+        }
     };
     let result = execute(instance, route, request).await;
     let (status, body) = api::render(route.operation, &result);
@@ -49,7 +52,10 @@ async fn execute(
     let config = &instance.config;
     let (head, body) = request.into_parts();
     let (command, token) = match route.body_limit(config) {
-        None => (Command::Logout, bearer_of(&head.headers)),
+        None => {
+            body::discard(body);
+            (Command::Logout, bearer_of(&head.headers))
+        }
         Some(limit) => {
             let text = body::read(body, limit).await?;
             let input = Document::from_json(&text, config.input_depth_max())?;

@@ -128,10 +128,6 @@ impl Revoked {
 }
 
 fn decode(tuple: &Tuple) -> Result<Revocation, Failure> {
-    rmp_serde::from_slice(tuple_bytes(tuple)).map_err(|_| {
-        Failure::Other(tarantool::error::BoxError::new(
-            tarantool::error::TarantoolErrorCode::Unknown,
-            "the space revoked_token holds a tuple that is no revocation",
-        ))
-    })
+    rmp_serde::from_slice(tuple_bytes(tuple))
+        .map_err(|_| Failure::other("the space revoked_token holds a tuple that is no revocation"))
 }

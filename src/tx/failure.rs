@@ -15,17 +15,19 @@ pub enum Failure {
     /// A tuple is larger than `memtx_max_tuple_size`.
     TupleTooLarge,
     /// Anything else, for the log.
-    Other(BoxError),
+    Other(Box<BoxError>),
 }
 
 impl Failure {
+    /// A failure that Tarantool did not name.
+    pub fn other(what: &str) -> Self {
+        Self::Other(Box::new(BoxError::new(TarantoolErrorCode::Unknown, what)))
+    }
+
     /// The failure of the call just made.
     pub(super) fn last() -> Self {
         let Err(error) = BoxError::maybe_last() else {
-            return Self::Other(BoxError::new(
-                TarantoolErrorCode::Unknown,
-                "no error was set",
-            ));
+            return Self::other("no error was set");
         };
         match error.error_code() {
             code if code == TarantoolErrorCode::MemoryIssue as u32 => Self::Memory,
@@ -35,7 +37,7 @@ impl Failure {
             {
                 Self::TupleTooLarge
             }
-            _ => Self::Other(error),
+            _ => Self::Other(Box::new(error)),
         }
     }
 }

@@ -16,7 +16,11 @@ pub fn start(_tx: &Tx, name: &str, body: impl FnOnce(&Tx) + 'static) -> Result<(
     let run = move || {
         // SAFETY: fibers run on the tx thread.
         let tx = unsafe { Tx::enter() };
-        if guard(|| Ok(body(&tx))).is_err() {
+        let ended = guard(|| {
+            body(&tx);
+            Ok(())
+        });
+        if ended.is_err() {
             log::error(&format!("fiber {label} has ended by a panic"));
         }
     };

@@ -12,7 +12,7 @@ pub fn in_transaction(_tx: &Tx) -> bool {
 /// Runs `body` in a transaction: committed where it succeeds, rolled back where it fails or panics. The
 /// commit waits for the log of writes, so it yields; `body` must not.
 pub fn transaction<T>(_tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    begin().map_err(|e| Error::from(Failure::Other(e)))?;
+    begin().map_err(|e| Error::from(Failure::Other(Box::new(e))))?;
     let open = Open;
     let result = body()?;
     std::mem::forget(open);
