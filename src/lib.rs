@@ -3,6 +3,8 @@
 //!
 //! The library exports the procedures of [`procs`] and [`tx::lua`], and nothing else.
 
+#![deny(unsafe_code)]
+
 mod auth;
 mod bridge;
 mod codec;
@@ -14,7 +16,10 @@ mod guard;
 mod http;
 mod instance;
 mod kv;
+// The attribute of the procedures exports symbols, which counts as unsafe.
+#[allow(unsafe_code)]
 mod procs;
 mod storage;
 mod threads;
+#[allow(unsafe_code)]
 mod tx;

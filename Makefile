@@ -1,0 +1,58 @@
+# authkv. `make` alone lists the targets.
+
+SHELL := /bin/sh
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+VENV := .venv
+LIBRARY := target/release/libauthkv.so
+
+# installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
+installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
+
+.PHONY: help build run test lint unit integration clean FORCE
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+build: $(LIBRARY) ## build the library in release
+
+# Cargo knows what is out of date.
+$(LIBRARY): FORCE
+	@$(call installs,cc,build-essential)
+	cargo build --release --locked
+
+run: build ## install Tarantool where it is missing, build, and start an instance in ./var
+	@$(call installs,tarantool,tarantool)
+	exec tarantool init.lua
+
+test: lint unit integration ## everything CI runs
+
+lint: ## format, clippy, luacheck, and which module may name what
+	@$(call installs,cc,build-essential)
+	@$(call installs,luacheck,lua-check)
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	luacheck -q .
+	test/check-layers
+
+unit: ## the tests that need no Tarantool
+	cargo test --locked
+
+integration: build $(VENV)/installed postman_tests/node_modules ## the tests against real Tarantool processes
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,curl,curl)
+	$(VENV)/bin/python -m pytest test -q -n 2 --dist loadfile
+
+$(VENV)/installed: test/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3-venv; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install -q -r test/requirements.txt
+	touch $@
+
+postman_tests/node_modules: postman_tests/package-lock.json
+	@$(call installs,npm,npm)
+	cd postman_tests && npm ci --no-audit --no-fund
+	touch $@
+
+clean: ## remove what was built, not the data
+	cargo clean
+	rm -rf $(VENV) postman_tests/node_modules
