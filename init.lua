@@ -19,6 +19,13 @@ local function given_settings()
             given[setting] = value
         end
     end
+    -- What a layout sets, the environment may set otherwise.
+    local layout = ('%s/tarantool_infra/layouts/%s.lua'):format(here, given.LAYOUT or 'single')
+    if fio.path.exists(layout) then
+        for setting, value in pairs(dofile(layout)) do
+            given[setting] = given[setting] or value
+        end
+    end
     return given
 end
 

@@ -69,6 +69,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "directory of snapshots, logs of writes, and keys",
     ),
     (
+        "LAYOUT",
+        "single",
+        "defaults to start from: single, authorization_tarantool or key_value_tarantool",
+    ),
+    (
         "SERVICES",
         "auth,kv",
         "what this instance offers: auth, kv or auth,kv",
@@ -196,6 +201,7 @@ impl Config {
         let cores = std::thread::available_parallelism()
             .map_or(1, usize::from)
             .min(4);
+        read.layout()?;
         let config = Self {
             services: read.services()?,
             http_listen: read.unless_off(
@@ -347,6 +353,15 @@ impl Settings {
             text => parse(text)
                 .map(Some)
                 .ok_or_else(|| invalid(name, text, allowed)),
+        }
+    }
+
+    /// The layout itself is in Lua, and has become settings by now.
+    fn layout(&self) -> Result<(), String> {
+        const LAYOUTS: [&str; 3] = ["single", "authorization_tarantool", "key_value_tarantool"];
+        match self.text("LAYOUT") {
+            known if LAYOUTS.contains(&known) => Ok(()),
+            other => Err(invalid("LAYOUT", other, &LAYOUTS.join(", "))),
         }
     }
 

@@ -205,3 +205,27 @@ def test_a_follower_that_has_never_reached_the_other_refuses_tokens(pair, make):
     kv = HttpFront(alone)
     wait_until(lambda: refused(kv.get(token, ["k"]), kv, UNKNOWN), "tokens are refused")
     kv.close()
+
+
+@pytest.mark.parametrize(
+    ("layout", "offered", "other"),
+    [
+        ("single", ["login", "read"], []),
+        ("authorization_tarantool", ["login"], ["read"]),
+        ("key_value_tarantool", ["read"], ["login"]),
+    ],
+)
+def test_a_layout_offers_its_services(make, split, layout, offered, other):
+    # The rest of the layout's settings is overridden, so that the test has ports and data of its own.
+    instance = make(
+        AUTHKV_LAYOUT=layout,
+        AUTHKV_PUBLIC_KEY_FILE=None if layout == "single" else str(split[0].data_dir / "jwt_public.pem"),
+        AUTHKV_PRIVATE_KEY_FILE=str(split[0].data_dir / "jwt_private.pem"),
+        AUTHKV_FOLLOW=kv_settings(split[0])["AUTHKV_FOLLOW"] if layout == "key_value_tarantool" else None,
+        AUTHKV_FOLLOWER_PASSWORD=FOLLOWER_PASSWORD,
+    ).start()
+    http = HttpFront(instance)
+    for path in offered + other:
+        status = http.request("POST", f"/api/{path}/", b"{}").status
+        assert status == (422 if path in offered else 404), path
+    http.close()

@@ -1,0 +1,9 @@
+-- The authorization service alone, on the port it had in the old system. Needs AUTHKV_FOLLOWER_PASSWORD where a
+-- key-value instance follows it.
+
+return {
+    SERVICES = 'auth',
+    DATA_DIR = './var/authorization',
+    HTTP_LISTEN = '127.0.0.1:8080',
+    IPROTO_LISTEN = '127.0.0.1:3301',
+}

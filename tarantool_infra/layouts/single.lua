@@ -1,0 +1,3 @@
+-- Both services in one process: the defaults.
+
+return {}
