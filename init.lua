@@ -15,13 +15,18 @@ local function given_settings()
     local given = {}
     for name, value in pairs(environ()) do
         local setting = name:match('^AUTHKV_(.*)$')
-        if setting ~= nil then
+        if setting ~= nil and utf8.len(value) == nil then
+            fail(name .. ' should be valid UTF-8')
+        end
+        -- An empty variable counts as none, as in a compose file.
+        if setting ~= nil and value ~= '' then
             given[setting] = value
         end
     end
     -- What a layout sets, the environment may set otherwise.
-    local layout = ('%s/tarantool_infra/layouts/%s.lua'):format(here, given.LAYOUT or 'single')
-    if fio.path.exists(layout) then
+    local name = given.LAYOUT or 'single'
+    local layout = ('%s/tarantool_infra/layouts/%s.lua'):format(here, name)
+    if name:match('^[%w_]+$') and fio.path.exists(layout) then
         for setting, value in pairs(dofile(layout)) do
             given[setting] = given[setting] or value
         end
@@ -47,12 +52,16 @@ local function start(authkv, given, settings)
     })
     local started = authkv.start(given)
     box.ctl.on_shutdown(authkv.stop)
+    if box.ctl.set_on_shutdown_timeout ~= nil then
+        box.ctl.set_on_shutdown_timeout(tonumber(settings.shutdown_timeout) + 2)
+    end
     if settings.iproto_listen ~= '' then
         box.cfg({listen = settings.iproto_listen})
     end
     if settings.console_listen ~= '' then
+        local umask = fio.umask(tonumber('177', 8))
         require('console').listen('unix/:' .. settings.console_listen)
-        fio.chmod(settings.console_listen, tonumber('600', 8))
+        fio.umask(umask)
     end
     return started
 end

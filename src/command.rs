@@ -33,6 +33,14 @@ impl Operation {
             Operation::Get | Operation::Put => services.kv,
         }
     }
+
+    /// Bytes its input may have, at every front.
+    pub fn input_max(self, config: &Config) -> usize {
+        match self {
+            Operation::Get | Operation::Put => config.kv_input_max,
+            _ => config.auth_input_max,
+        }
+    }
 }
 
 /// An operation with its input. The shape of the input is right; whether it keeps the rules of the contract
@@ -111,8 +119,7 @@ impl Command {
     }
 }
 
-/// What came of a command.
-#[derive(Debug)]
+/// What came of a command. It holds a token, so it does not print.
 pub enum Outcome {
     Registered {
         login: String,
@@ -124,7 +131,7 @@ pub enum Outcome {
     LoggedOut,
     /// The claims of a token that is valid at this moment.
     Checked(Option<Arc<Claims>>),
-    /// The pairs as one msgpack map, in the order of the request.
+    /// `{data: pairs}` in msgpack, the pairs in the order of the request.
     Found(Vec<u8>),
     Written {
         written: usize,

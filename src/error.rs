@@ -13,8 +13,8 @@ pub enum Error {
     TooDeep {
         limit: usize,
     },
-    /// The request body is larger than the limit, in bytes.
-    BodyTooLarge {
+    /// The request body, or the arguments, are larger than the limit, in bytes.
+    InputTooLarge {
         limit: usize,
     },
     /// There is no valid token.
@@ -43,6 +43,14 @@ pub enum Error {
     ValueTooLarge {
         key: String,
         limit: usize,
+    },
+    /// The values asked for are larger together than `limit` bytes.
+    ReplyTooLarge {
+        limit: usize,
+    },
+    /// The body did not come in time, in seconds.
+    BodyTimeout {
+        limit: u64,
     },
     ReadOnly,
     /// The memory for tuples (`memtx_memory`) is used up.
@@ -83,7 +91,7 @@ impl Error {
         let (name, code, api_status) = match self {
             Malformed(_) => ("malformed", 20001, 422),
             TooDeep { .. } => ("too_deep", 20002, 422),
-            BodyTooLarge { .. } => ("body_too_large", 20003, 413),
+            InputTooLarge { .. } => ("input_too_large", 20003, 413),
             Unauthenticated => ("unauthenticated", 20004, 401),
             InvalidCredentials => ("invalid_credentials", 20005, 404),
             LoginTaken => ("login_taken", 20006, 400),
@@ -107,6 +115,8 @@ impl Error {
             NotStarted => ("not_started", 20024, 503),
             Internal => ("internal", 20025, 500),
             BadValue(_) => ("bad_value", 20026, 422),
+            ReplyTooLarge { .. } => ("reply_too_large", 20028, 400),
+            BodyTimeout { .. } => ("body_timeout", 20029, 408),
             InTransaction => ("in_transaction", 20027, 500),
         };
         Row {
@@ -136,7 +146,10 @@ impl fmt::Display for Error {
         match self {
             Malformed(what) => f.write_str(what),
             TooDeep { limit } => write!(f, "The input is nested too deep: at most {limit} levels are allowed"),
-            BodyTooLarge { limit } => write!(f, "The request body is too large: at most {limit} bytes are allowed"),
+            InputTooLarge { limit } => write!(
+                f,
+                "The input is too large: at most {limit} bytes are allowed"
+            ),
             Unauthenticated => f.write_str("You are not authorized! Please, sign in or sign up"),
             InvalidCredentials => f.write_str("You have entered an incorrect login or password"),
             LoginTaken => f.write_str("A user with this login is already exists"),
@@ -152,6 +165,14 @@ impl fmt::Display for Error {
             ValueTooLarge { key, limit } => {
                 write!(f, "The value of the key {key} is too large: with its key it must be below {limit} bytes")
             }
+            ReplyTooLarge { limit } => write!(
+                f,
+                "Incorrect keys: their values are more than {limit} bytes together, ask for fewer"
+            ),
+            BodyTimeout { limit } => write!(
+                f,
+                "The request body did not come within {limit} seconds"
+            ),
             ReadOnly => f.write_str("This instance is read-only: write to the leader"),
             StorageFull => f.write_str("The storage is full: nothing has been written"),
             Overloaded => f.write_str("The server is overloaded: try again later"),
@@ -181,7 +202,7 @@ mod tests {
         vec![
             Malformed(String::new()),
             TooDeep { limit: 1 },
-            BodyTooLarge { limit: 1 },
+            InputTooLarge { limit: 1 },
             Unauthenticated,
             InvalidCredentials,
             LoginTaken,
@@ -198,6 +219,8 @@ mod tests {
                 key: String::new(),
                 limit: 1,
             },
+            ReplyTooLarge { limit: 1 },
+            BodyTimeout { limit: 1 },
             ReadOnly,
             StorageFull,
             Overloaded,

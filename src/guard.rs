@@ -2,6 +2,7 @@
 //! Pure; runs on any thread.
 
 use crate::error::Error;
+use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
@@ -19,9 +20,11 @@ pub fn quiet_panics() {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let thread = std::thread::current();
-            eprintln!(
-                "authkv: panic at {place} in thread {}",
-                thread.name().unwrap_or("tx")
+            // `eprintln` panics where it cannot write, and a panic in here would abort.
+            let name = thread.name().unwrap_or("tx");
+            let _ = writeln!(
+                std::io::stderr(),
+                "authkv: panic at {place} in thread {name}"
             );
         }));
     });

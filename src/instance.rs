@@ -5,21 +5,22 @@
 use crate::auth::key::Key;
 use crate::auth::password::Hasher;
 use crate::auth::service;
-use crate::auth::token::{now, Tokens};
-use crate::bridge::crypto::{Crypto, CryptoPool};
+use crate::auth::token::Tokens;
+use crate::bridge::crypto::Crypto;
 use crate::bridge::dispatch::{self, Waits};
 use crate::bridge::Bridge;
-use crate::command::{Command, Registration};
+use crate::command::{execute, Caller, Command, Registration};
 use crate::config::Config;
 use crate::error::Error;
 use crate::http::Server;
 use crate::storage::Storage;
 use crate::tx::{fiber, log, Tx};
 use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::{ExposeSecret, SecretString};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use secrecy::SecretString;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Everything that runs.
 pub struct Instance {
@@ -27,14 +28,22 @@ pub struct Instance {
     pub tokens: Tokens,
     pub hasher: Hasher,
     pub bridge: Bridge,
-    pub crypto: CryptoPool,
+    /// Hashes passwords and signs tokens.
+    pub crypto: Crypto,
+    /// Verifies tokens for fibers, which should not wait behind hashes.
+    pub verifier: Crypto,
+    /// Fibers that wait for one of the two.
+    pub waits: Waits,
     pub storage: Storage,
     /// What [`service`] mixes into logins that it does not know.
     pub login_salt: [u8; 32],
     http: Mutex<Option<Server>>,
     /// Procedures of clients that run.
     calls: AtomicUsize,
-    /// When revocations were last heard of, in seconds since 1970-01-01 UTC; 0 for never.
+    /// Set first of all when the instance stops.
+    stopping: AtomicBool,
+    started_at: Instant,
+    /// When revocations were last heard of, in milliseconds since `started_at`; `NEVER` before that.
     followed_at: AtomicU64,
 }
 
@@ -46,6 +55,10 @@ impl Drop for Call<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+const NEVER: u64 = u64::MAX;
+/// New tokens that may wait to be verified for iproto and the console.
+const VERIFY_QUEUE: usize = 1024;
 
 static RUNNING: OnceLock<Instance> = OnceLock::new();
 
@@ -73,30 +86,33 @@ impl Instance {
                     .into(),
             );
         }
-        let (private, public) = (&config.private_key_file, &config.public_key_file);
         let key = match config.services.auth {
-            true => Key::load_or_make(private, public)?,
-            false => Key::load_public(public)?,
+            true => Key::load_or_make(&config)?,
+            false => Key::load_public(&config.public_key_file)?,
         };
-        let mut login_salt = [0; 32];
-        SystemRandom::new()
-            .fill(&mut login_salt)
-            .map_err(|_| "there is no randomness")?;
-        let io = |what: &str, e: std::io::Error| format!("cannot start {what}: {e}");
+        let tokens = Tokens::new(&key, &config);
+        if config.services.auth {
+            tokens
+                .check_signing()
+                .map_err(|e| format!("{}: {e}", config.private_key_file.display()))?;
+        }
+        let threads = |e: io::Error| format!("cannot start threads: {e}");
+        let (crypto_threads, crypto_queue) = (config.crypto_threads, config.crypto_queue);
         let instance = Self {
-            tokens: Tokens::new(&key, &config),
+            tokens,
             hasher: Hasher::new(config.argon2)?,
-            bridge: Bridge::new(config.queue).map_err(|e| io("the bridge", e))?,
-            crypto: CryptoPool {
-                crypto: Crypto::start(config.crypto_threads, config.crypto_queue)
-                    .map_err(|e| io("the crypto pool", e))?,
-                waits: Waits::new(tx),
-            },
-            storage: Storage::open(tx, config.services, config.memtx_max_tuple_size)?,
-            login_salt,
+            bridge: Bridge::new(config.queue)
+                .map_err(|e| format!("cannot make an eventfd: {e}"))?,
+            crypto: Crypto::start("crypto", crypto_threads, crypto_queue).map_err(threads)?,
+            verifier: Crypto::start("verify", 1, VERIFY_QUEUE).map_err(threads)?,
+            waits: Waits::new(tx),
+            storage: Storage::open(tx, &config)?,
+            login_salt: key.derive(b"logins that are not known"),
             http: Mutex::new(None),
             calls: AtomicUsize::new(0),
-            followed_at: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            started_at: Instant::now(),
+            followed_at: AtomicU64::new(NEVER),
             config,
         };
         let instance = RUNNING.get_or_init(|| instance);
@@ -128,7 +144,9 @@ impl Instance {
     /// Takes no new requests, finishes what runs, within the limit of the configuration, and ends all threads
     /// and fibers. Returns whether all was finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
-        let limit = self.config.shutdown_timeout;
+        self.stopping.store(true, Ordering::Relaxed);
+        // The workers take the limit themselves; the rest is for them to end.
+        let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
         let server = self
             .http
             .lock()
@@ -136,16 +154,14 @@ impl Instance {
             .take();
         let connections = server.is_none_or(|server| {
             server.stop();
-            // The workers take the same limit, and then some time to end.
-            fiber::wait_until(tx, limit + Duration::from_millis(500), || {
-                server.has_ended()
-            })
+            fiber::wait_until(tx, deadline, || server.has_ended())
         });
         self.bridge.close();
-        let answered = fiber::wait_until(tx, limit, || {
+        let answered = fiber::wait_until(tx, deadline, || {
             self.bridge.in_flight() == 0 && self.calls.load(Ordering::Relaxed) == 0
         });
-        self.crypto.crypto.stop(answered);
+        self.crypto.stop(answered);
+        self.verifier.stop(answered);
         // Tarantool 2.6 exits without looking whether its network thread has written what it was given.
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered
@@ -153,45 +169,54 @@ impl Instance {
 
     /// Counts a call of a procedure, until the result is dropped. Errors: `ShuttingDown`.
     pub fn begin_call(&self) -> Result<Call<'_>, Error> {
-        if self.bridge.is_closed() {
+        if self.stopping.load(Ordering::Relaxed) {
             return Err(Error::ShuttingDown);
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(Call(&self.calls))
     }
 
-    /// Makes the user `admin` where there is none. Returns the password, where it was made up.
+    /// Makes the user `admin` where there is none and this instance may write. Returns the password, where it
+    /// was made up.
     fn make_admin(&'static self, tx: &Tx) -> Result<Option<String>, String> {
         let Some(users) = &self.storage.users else {
             return Ok(None);
         };
-        let known = users.hash(tx, "admin").map_err(|e| e.to_string())?;
-        if known.is_some() || self.config.read_only {
+        if users
+            .hash(tx, "admin")
+            .map_err(|e| e.to_string())?
+            .is_some()
+        {
             return Ok(None);
         }
-        let made_up = match &self.config.admin_password {
-            Some(_) => None,
-            None => Some(random_password()?),
-        };
-        let password = match (&self.config.admin_password, &made_up) {
-            (Some(given), _) => given.secret().clone(),
-            (None, made_up) => SecretString::from(made_up.clone().unwrap_or_default()),
+        let (password, made_up) = match &self.config.admin_password {
+            Some(given) => (given.secret().clone(), None),
+            None => {
+                let made_up = random_password()?;
+                (SecretString::from(made_up.as_str()), Some(made_up))
+            }
         };
         let registration = Registration {
             login: "admin".to_owned(),
-            password: SecretString::from(password.expose_secret()),
+            password,
             name: "Admin".to_owned(),
             surname: "Admin".to_owned(),
         };
-        let caller = crate::command::Caller::Owner;
-        crate::command::execute(tx, self, caller, Command::Register(registration))
-            .map_err(|e| format!("cannot make the user admin: {e}"))?;
-        Ok(made_up)
+        match execute(tx, self, Caller::Owner, Command::Register(registration)) {
+            Ok(_) => Ok(made_up),
+            Err(Error::ReadOnly) => Ok(None),
+            Err(e) => Err(format!("cannot make the user admin: {e}")),
+        }
     }
 
     /// Notes that revocations were heard of just now.
     pub fn followed(&self) {
-        self.followed_at.store(now(), Ordering::Relaxed);
+        self.followed_at.store(self.uptime(), Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the start, by a clock that is not set back.
+    fn uptime(&self) -> u64 {
+        self.started_at.elapsed().as_millis() as u64
     }
 
     /// Errors: `RevocationsUnknown` where this instance follows another and has not heard of it for too long.
@@ -199,7 +224,10 @@ impl Instance {
         let (Some(_), Some(lag)) = (&self.config.follow, self.config.follow_max_lag) else {
             return Ok(());
         };
-        match now().saturating_sub(self.followed_at.load(Ordering::Relaxed)) > lag.as_secs() {
+        let followed_at = self.followed_at.load(Ordering::Relaxed);
+        let late = followed_at == NEVER
+            || u128::from(self.uptime().saturating_sub(followed_at)) > lag.as_millis();
+        match late {
             true => Err(Error::RevocationsUnknown),
             false => Ok(()),
         }

@@ -3,6 +3,7 @@
 //! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
 
 use crate::auth::token::Known;
+use crate::bridge::crypto;
 use crate::codec::Document;
 use crate::command::{execute, Caller, Command, Operation, Outcome};
 use crate::config::Config;
@@ -62,7 +63,7 @@ fn owner(args: &RawBytes) -> Reply {
     procedure(|tx| {
         let instance = instance()?;
         let _call = instance.begin_call()?;
-        let input = read(instance, args)?;
+        let input = read(instance, Operation::Put, args)?;
         let operation = match input.first("operation")?.as_deref() {
             Some("kv_get") => Operation::Get,
             Some("kv_put") => Operation::Put,
@@ -77,11 +78,11 @@ fn owner(args: &RawBytes) -> Reply {
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
     let started = guard(|| {
-        Ok(Tx::in_procedure(|tx| {
-            let (settings,): (BTreeMap<String, String>,) = rmp_serde::from_slice(args)
-                .map_err(|_| "settings should be a map of strings".to_owned())?;
-            Instance::start(tx, Config::new(settings)?)
-        }))
+        let settings = rmp_serde::from_slice::<(BTreeMap<String, String>,)>(args)
+            .map_err(|_| "settings should be a map of strings".to_owned());
+        Ok(settings
+            .and_then(|(settings,)| Config::new(settings))
+            .and_then(|config| Instance::start(&tx(), config)))
     });
     let started = started
         .unwrap_or_else(|error| Err(error.to_string()))
@@ -140,7 +141,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
     procedure(|tx| {
         let instance = instance()?;
         let _call = instance.begin_call()?;
-        let input = read(instance, args)?;
+        let input = read(instance, operation, args)?;
         match operation {
             Operation::Register | Operation::Login => {
                 run(tx, instance, operation, &input, 0, Caller::Anonymous)
@@ -153,7 +154,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
                     Some(token) => caller(tx, instance, token)?,
                     None => Caller::Anonymous,
                 };
-                outcome(&execute(tx, instance, caller, command)?)
+                outcome(execute(tx, instance, caller, command)?)
             }
         }
     })
@@ -168,23 +169,32 @@ fn run(
     caller: Caller,
 ) -> Result<RawByteBuf, Error> {
     let command = Command::decode(operation, input, skip, &instance.config.limits)?;
-    outcome(&execute(tx, instance, caller, command)?)
+    outcome(execute(tx, instance, caller, command)?)
 }
 
-/// Verifies a token: those seen before at once, others on the crypto pool. Yields for the latter.
+/// Verifies a token: those seen before at once, others on a thread. Yields for the latter.
 fn caller(tx: &Tx, instance: &'static Instance, token: String) -> Result<Caller, Error> {
     let claims = match instance.tokens.known(&token) {
         Known::Valid(claims) => Some(claims),
         Known::Invalid => None,
-        Known::New => instance
-            .crypto
-            .run(tx, move || Ok(instance.tokens.verify(&token)))?,
+        Known::New => {
+            let verify = move || Ok(instance.tokens.verify(&token));
+            crypto::run(tx, instance, &instance.verifier, verify)?
+        }
     };
     Ok(claims.map_or(Caller::Anonymous, Caller::Bearer))
 }
 
 /// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
-fn read<'a>(instance: &Instance, args: &'a RawBytes) -> Result<Document<'a>, Error> {
+fn read<'a>(
+    instance: &Instance,
+    operation: Operation,
+    args: &'a RawBytes,
+) -> Result<Document<'a>, Error> {
+    let limit = operation.input_max(&instance.config);
+    if args.len() > limit {
+        return Err(Error::InputTooLarge { limit });
+    }
     Document::from_msgpack(args, instance.config.input_depth_max())
 }
 
@@ -192,12 +202,15 @@ fn instance() -> Result<&'static Instance, Error> {
     Instance::get().ok_or(Error::NotStarted)
 }
 
+fn tx() -> Tx {
+    // SAFETY: Tarantool calls procedures on the tx thread, and nothing else in this file runs.
+    unsafe { Tx::enter() }
+}
+
 fn procedure(body: impl FnOnce(&Tx) -> Result<RawByteBuf, Error>) -> Reply {
-    let result = guard(|| {
-        Tx::in_procedure(|tx| match in_transaction(tx) {
-            true => Err(Error::InTransaction),
-            false => body(tx),
-        })
+    let result = guard(|| match in_transaction(&tx()) {
+        true => Err(Error::InTransaction),
+        false => body(&tx()),
     });
     result.map_err(ProcError)
 }
@@ -214,7 +227,7 @@ fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
 }
 
 /// The result of a procedure: one msgpack map.
-fn outcome(outcome: &Outcome) -> Result<RawByteBuf, Error> {
+fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     #[derive(Serialize)]
     struct Registered<'a> {
         login: &'a str,
@@ -245,11 +258,11 @@ fn outcome(outcome: &Outcome) -> Result<RawByteBuf, Error> {
         existing: &'a [String],
     }
     match outcome {
-        Outcome::Registered { login } => encode(&Registered { login }),
+        Outcome::Registered { login } => encode(&Registered { login: &login }),
         Outcome::LoggedIn { token, expires_in } => encode(&LoggedIn {
-            token,
+            token: &token,
             token_type: "Bearer",
-            expires_in: *expires_in,
+            expires_in,
         }),
         Outcome::LoggedOut => encode(&LoggedOut { revoked: true }),
         Outcome::Checked(Some(claims)) => encode(&Authorized {
@@ -258,10 +271,10 @@ fn outcome(outcome: &Outcome) -> Result<RawByteBuf, Error> {
             expires_at: claims.exp,
         }),
         Outcome::Checked(None) => encode(&Unauthorized { authorized: false }),
-        Outcome::Found(pairs) => Ok(RawByteBuf([b"\x81\xa4data", pairs.as_slice()].concat())),
+        Outcome::Found(data) => Ok(RawByteBuf(data)),
         Outcome::Written { written, existing } => encode(&Written {
-            written: *written,
-            existing,
+            written,
+            existing: &existing,
         }),
     }
 }
@@ -271,7 +284,13 @@ struct ProcError(Error);
 
 impl fmt::Display for ProcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.row().name, self.0)
+        /// Tarantool keeps 511 bytes, whatever character that ends in.
+        const MAX: usize = 500;
+        let text = format!("{}: {}", self.0.row().name, self.0);
+        match text.len() {
+            0..=MAX => f.write_str(&text),
+            _ => write!(f, "{}…", &text[..text.floor_char_boundary(MAX)]),
+        }
     }
 }
 

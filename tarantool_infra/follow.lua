@@ -7,12 +7,6 @@ local net_box = require('net.box')
 local PERIOD = 0.2
 local TIMEOUT = 2
 
--- The highest number known here, so that a restart goes on where it was.
-local function known()
-    local last = box.space.revoked_token.index.number:max()
-    return last and last.number or 0
-end
-
 -- Asks once and applies the answer. Returns whether there may be more at once.
 local function ask(connection, after)
     -- What a C function returns comes as one array of all it returned.
@@ -24,8 +18,7 @@ end
 -- Starts the fiber that asks, for ever. A failure is logged once until it is over.
 local function start(address, password)
     local options = {user = 'authkv_follower', password = password, connect_timeout = TIMEOUT}
-    local connection, failing
-    local number = known()
+    local connection, failing, number
     local function step()
         if connection == nil or not connection:is_connected() then
             if connection ~= nil then
@@ -35,6 +28,8 @@ local function start(address, password)
             if connection.error ~= nil then
                 error(connection.error, 0)
             end
+            -- Another process may have begun to count anew.
+            number = 0
         end
         local more
         number, more = ask(connection, number)

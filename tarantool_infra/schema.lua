@@ -11,11 +11,12 @@ local ADMIN = {'owner', 'start', 'stop', 'revocations_apply'}
 -- Creates a space, or opens one of the old system: its tuples stay, and the fields it lacks are appended to
 -- its format.
 local function space(name, format)
-    local opened = box.space[name]
-    if opened == nil then
-        opened = box.schema.space.create(name, {format = format})
+    local opened = box.space[name] or box.schema.space.create(name, {format = format})
+    if opened.engine ~= 'memtx' then
+        error(('the engine of the space %s should be memtx'):format(name), 0)
+    end
+    if opened.index[0] == nil and opened:bsize() == 0 then
         opened:create_index('primary', {parts = {{field = 1, type = format[1].type}}})
-        return opened
     end
     local primary = opened.index[0]
     local part = primary and primary.parts[1]
@@ -53,7 +54,7 @@ local function own_spaces()
     })
     -- The library knows these indexes by their ids, which follow this order.
     revoked:create_index('expires_at', {unique = false, parts = {'expires_at'}, if_not_exists = true})
-    revoked:create_index('number', {parts = {'number'}, if_not_exists = true})
+    revoked:create_index('number', {unique = false, parts = {'number'}, if_not_exists = true})
 end
 
 local function procedures(names, role)
@@ -73,7 +74,7 @@ local function user(name, password, role)
     box.schema.user.grant(name, 'execute', 'role', role, {if_not_exists = true})
 end
 
--- Whoever connects without a name and a password may do nothing.
+-- Whoever connects without a name and a password may do nothing, replication included.
 local function shut_out_guest()
     for _, privilege in ipairs(box.space._priv.index.primary:select({box.space._user.index.name:get('guest').id})) do
         local object_type, object_id = privilege.object_type, privilege.object_id

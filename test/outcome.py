@@ -8,7 +8,7 @@ from dataclasses import dataclass
 ERRORS = {
     "malformed": (20001, 422),
     "too_deep": (20002, 422),
-    "body_too_large": (20003, 413),
+    "input_too_large": (20003, 413),
     "unauthenticated": (20004, 401),
     "invalid_credentials": (20005, 404),
     "login_taken": (20006, 400),
@@ -19,6 +19,8 @@ ERRORS = {
     "repeated_keys": (20011, 400),
     "missing_keys": (20012, 400),
     "bad_key": (20013, 400),
+    "reply_too_large": (20028, 400),
+    "body_timeout": (20029, 408),
     "too_many_keys": (20014, 400),
     "value_too_large": (20015, 413),
     "read_only": (20016, 503),

@@ -91,7 +91,7 @@ BAD_ARGUMENTS = {
     "keys_are_binary": (GET, args(TOKEN, pack([b"k"])), SHAPE),
     "keys_are_arrays": (GET, args(TOKEN, pack([["k"]])), SHAPE),
     "keys_are_not_utf8": (GET, args(TOKEN, b"\x91" + BAD_UTF8), SHAPE | {"bad_key"}),
-    "keys_nest_deep": (GET, args(TOKEN, nested(100_000)), {"malformed", "too_deep"}),
+    "keys_nest_deep": (GET, args(TOKEN, nested(100_000)), {"malformed", "too_deep", "input_too_large"}),
     "pairs_are_an_array": (PUT, args(TOKEN, pack(["k", 1])), SHAPE),
     "pairs_are_text": (PUT, args(TOKEN, pack(SECRET)), SHAPE),
     "pairs_are_named_by_numbers": (PUT, args(TOKEN, pack({1: "a"})), SHAPE),
@@ -106,7 +106,7 @@ BAD_ARGUMENTS |= {
     for what, wrong, allowed in [
         ("null", b"\xc0", SHAPE), ("a_number", b"\x01", SHAPE), ("an_array", b"\x91" + TEXTS[0], SHAPE),
         ("a_map", b"\x81" + TEXTS[0] + b"\x01", SHAPE), ("binary", BINARY, SHAPE), ("an_extension", EXTENSION, SHAPE),
-        ("not_utf8", BAD_UTF8, SHAPE), ("deep", nested(100_000), {"malformed", "too_deep"}),
+        ("not_utf8", BAD_UTF8, SHAPE), ("deep", nested(100_000), {"malformed", "too_deep", "input_too_large"}),
     ]
 }  # fmt: skip
 BAD_ARGUMENTS |= {

@@ -28,8 +28,8 @@ INVALID = [
     ("AUTHKV_FOLLOW", "127.0.0.1:3301", ["AUTHKV_SERVICES"]),
     ("AUTHKV_HTTP_WORKERS", "0", ["1"]),
     ("AUTHKV_HTTP_WORKERS", "many", ["1"]),
-    ("AUTHKV_HTTP_KV_BODY_MAX", "-1", ["1024"]),
-    ("AUTHKV_HTTP_AUTH_BODY_MAX", "1e9", ["1024"]),
+    ("AUTHKV_KV_INPUT_MAX", "-1", ["1024"]),
+    ("AUTHKV_AUTH_INPUT_MAX", "1e9", ["1024"]),
     ("AUTHKV_HTTP_HEADER_TIMEOUT", "0", ["1"]),
     ("AUTHKV_BATCH_MAX", "0", ["1"]),
     ("AUTHKV_KEY_MAX", "0", ["1"]),
@@ -208,3 +208,43 @@ def test_tokens_live_as_long_as_the_settings_say(make):
     token = http.login("admin", harness.ADMIN_PASSWORD).value
     harness.wait_until(lambda: http.check(token) == Ok(False), "the token expires")
     http.close()
+
+
+def test_a_key_file_that_is_named_is_neither_made_up_nor_overwritten(make):
+    instance = make()
+    missing = instance.data_dir / "typo.pem"
+    instance.settings["AUTHKV_PRIVATE_KEY_FILE"] = str(missing)
+    assert str(missing) in instance.refuse_to_start()
+    assert not missing.exists()
+
+    instance = make()
+    other = instance.data_dir / "other.pem"
+    other.write_text("another key")
+    instance.settings["AUTHKV_PUBLIC_KEY_FILE"] = str(other)
+    assert str(other) in instance.refuse_to_start()
+    assert other.read_text() == "another key"
+
+
+def test_a_key_that_cannot_sign_stops_the_start(make):
+    instance = make(keys=False)
+    harness.write_key_pair(instance.data_dir, bits=5120)
+    assert "jwt_private.pem" in instance.refuse_to_start()
+
+
+@pytest.mark.parametrize("name", ["AUTHKV_FOLLOW", "AUTHKV_IPROTO_LISTEN"])
+def test_a_password_in_an_address_is_refused_and_not_repeated(make, name):
+    said = make(**{name: "user:S3cret@127.0.0.1:1"}).refuse_to_start()
+    assert name in said
+    assert "S3cret" not in said
+
+
+def test_an_empty_variable_does_not_undo_a_layout(make):
+    instance = make(AUTHKV_LAYOUT="authorization_tarantool", AUTHKV_SERVICES="").start()
+    http = HttpFront(instance)
+    assert http.request("POST", "/api/read", b"{}").status == 404
+    http.close()
+
+
+def test_a_value_that_is_not_utf8_is_named(make):
+    instance = make(AUTHKV_TOKEN_TTL=b"\xff")
+    assert "AUTHKV_TOKEN_TTL" in instance.refuse_to_start()

@@ -8,7 +8,7 @@ import pytest
 
 from cases import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, UNAUTHENTICATED
 from fronts import FRONTS, ConsoleFront, HttpFront
-from harness import DEADLINE, ROOT
+from harness import ADMIN_PASSWORD, DEADLINE, ROOT
 from iproto import ACCESS_DENIED, RawIproto
 from outcome import A_TOKEN, Ok, assert_outcome
 
@@ -137,3 +137,15 @@ def test_the_rights_that_the_old_system_gave_to_guests_are_gone(legacy):
     assert_outcome(http, http.get("x", ["text"]), UNAUTHENTICATED)
     http.close()
     console.close()
+
+
+def test_a_first_start_that_was_cut_short_is_finished_by_the_next(make):
+    instance = make()
+    half = (
+        f"box.cfg{{memtx_dir='{instance.data_dir}', wal_dir='{instance.data_dir}', log='/dev/null'}} "
+        "box.schema.space.create('user') os.exit(0)"
+    )
+    subprocess.run(["tarantool", "-e", half], check=True, timeout=DEADLINE)
+    http = HttpFront(instance.start())
+    assert_outcome(http, http.login("admin", ADMIN_PASSWORD), Ok(A_TOKEN))
+    http.close()

@@ -125,8 +125,10 @@ def test_limits_are_what_the_settings_say(make):
         AUTHKV_BATCH_MAX="2",
         AUTHKV_KEY_MAX="3",
         AUTHKV_JSON_DEPTH_MAX="1",
-        AUTHKV_HTTP_KV_BODY_MAX="1024",
+        AUTHKV_KV_INPUT_MAX="20000",
         AUTHKV_MEMTX_MAX_TUPLE_SIZE="16384",
+        AUTHKV_REPLY_MAX="1024",
+        AUTHKV_HTTP_BODY_TIMEOUT="1",
     ).start()
     client = Client(instance)
     for front in FRONTS:
@@ -137,11 +139,16 @@ def test_limits_are_what_the_settings_say(make):
             ({front[:3]: [1]}, Ok([])),
         ]:
             client.expect(front, expected, "put", client.token, pairs)
-        if front != "http":
-            client.expect(front, Refused("value_too_large"), "put", client.token, {"a": "x" * 16_384})
-    body = json.dumps({"keys": ["k" * 1024]}).encode()
-    assert client.http.request("POST", "/api/read", body, bearer(client.token)).status == 413
+        client.expect(front, Refused("value_too_large"), "put", client.token, {"a": "x" * 16_384})
+        client.expect(front, Refused("input_too_large"), "put", client.token, {"a": "x" * 20_000})
+        client.expect(front, Refused("input_too_large"), "get", client.token, ["k" * 20_000])
+        client.expect(front, Ok([]), "put", client.token, {front[0] + "v": "x" * 1020})
+        client.expect(front, Refused("reply_too_large"), "get", client.token, [front[0] + "v", front[:3]])
+        client.expect(front, Refused("input_too_large"), "register", "x" * 20_000, GOOD, "Bob", "Stone")
     client.close()
+    with socket.create_connection((harness.HOST, instance.http_port), timeout=harness.DEADLINE) as slow:
+        slow.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert slow.recv(65536).split(b" ")[1] == b"408"
 
 
 def test_a_full_arena_refuses_writes_and_serves_what_it_holds(make):

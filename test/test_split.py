@@ -229,3 +229,20 @@ def test_a_layout_offers_its_services(make, split, layout, offered, other):
         status = http.request("POST", f"/api/{path}/", b"{}").status
         assert status == (422 if path in offered else 404), path
     http.close()
+
+
+def test_an_authorization_instance_that_counts_anew_is_followed(make):
+    auth = make(**auth_settings()).start()
+    kv = make(**kv_settings(auth)).start()
+    for _ in range(2):
+        fronts = [HttpFront(one) for one in (auth, kv)]
+        kept, revoked = (log_in(fronts[0]) for _ in range(2))
+        when_following(fronts[1], kept)
+        assert fronts[0].logout(revoked) == Ok()
+        wait_until(lambda: refused(fronts[1].get(revoked, ["k"]), fronts[1], UNAUTHENTICATED), "the logout is known")
+        assert not refused(fronts[1].get(kept, ["k"]), fronts[1], UNKNOWN)
+        # The data is lost and the key is kept.
+        auth.stop()
+        for file in [*auth.data_dir.glob("*.snap"), *auth.data_dir.glob("*.xlog")]:
+            file.unlink()
+        auth.start()

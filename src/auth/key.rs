@@ -1,6 +1,8 @@
 //! The RSA key in its files: made, written, read. Runs at the start of an instance only.
 
+use crate::config::Config;
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
+use ring::hmac;
 use rsa::pkcs1::{
     DecodeRsaPrivateKey, DecodeRsaPublicKey, EncodeRsaPrivateKey, EncodeRsaPublicKey,
 };
@@ -31,15 +33,14 @@ pub struct Key {
 }
 
 impl Key {
-    /// Reads the private key, makes it (mode 0600) when there is none, and writes the public key beside it.
-    /// The error names the file and what is wrong with it.
-    pub fn load_or_make(private_file: &Path, public_file: &Path) -> Result<Self, String> {
-        if !private_file.exists() {
-            let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS)
-                .map_err(|e| format!("cannot make an RSA key: {e}"))?;
-            let pem = key
-                .to_pkcs8_pem(LineEnding::LF)
-                .map_err(|e| format!("cannot encode the RSA key: {e}"))?;
+    /// Reads the private key and writes the public key beside it. A key file that no setting names is made
+    /// (mode 0600) when there is none; one that a setting names is never made up or overwritten. The error
+    /// names the file and what is wrong with it.
+    pub fn load_or_make(config: &Config) -> Result<Self, String> {
+        let (private_file, public_file) = (&config.private_key_file, &config.public_key_file);
+        if !private_file.exists() && !config.private_key_given {
+            let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS).map_err(encoding)?;
+            let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(encoding)?;
             write(private_file, pem.as_bytes(), 0o600)?;
         }
         let pem = Zeroizing::new(read(private_file)?);
@@ -52,19 +53,32 @@ impl Key {
                 )
             })?;
         let public = key.to_public_key();
-        let pem = public
-            .to_public_key_pem(LineEnding::LF)
-            .map_err(|e| format!("cannot encode the RSA key: {e}"))?;
-        if fs::read(public_file).ok().as_deref() != Some(pem.as_bytes()) {
-            write(public_file, pem.as_bytes(), 0o644)?;
+        let pem = public.to_public_key_pem(LineEnding::LF).map_err(encoding)?;
+        match fs::read(public_file) {
+            Ok(found) if found == pem.as_bytes() => {}
+            Ok(_) if config.public_key_given => {
+                return Err(format!(
+                    "{} is not the public half of {}: remove it or name the right one",
+                    public_file.display(),
+                    private_file.display()
+                ));
+            }
+            _ => write(public_file, pem.as_bytes(), 0o644)?,
         }
-        let der = key
-            .to_pkcs1_der()
-            .map_err(|e| format!("cannot encode the RSA key: {e}"))?;
+        let der = key.to_pkcs1_der().map_err(encoding)?;
         Ok(Self {
             private: Some(Zeroizing::new(der.as_bytes().to_vec())),
             ..Self::from_public(&public, private_file)?
         })
+    }
+
+    /// 32 bytes that only the holders of this key can make, always the same for the same purpose.
+    pub fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        let secret = self.private.as_ref().map_or(&self.public, |der| der);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), purpose);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(tag.as_ref());
+        bytes
     }
 
     /// Reads a public key only. The error names the file and what is wrong with it.
@@ -84,15 +98,17 @@ impl Key {
                 file.display()
             ));
         }
-        let der = public
-            .to_pkcs1_der()
-            .map_err(|e| format!("cannot encode the RSA key: {e}"))?;
+        let der = public.to_pkcs1_der().map_err(encoding)?;
         Ok(Self {
             private: None,
             public: der.as_bytes().to_vec(),
             id: thumbprint(public),
         })
     }
+}
+
+fn encoding(e: impl std::fmt::Display) -> String {
+    format!("cannot make or encode the RSA key: {e}")
 }
 
 /// RFC 7638 §3: the members in this order, without white space.
@@ -136,24 +152,43 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    fn config(directory: &Path, settings: &[(&str, &str)]) -> Config {
+        let directory = [("DATA_DIR", directory.to_str().unwrap())];
+        let given = directory.iter().chain(settings);
+        Config::new(
+            given
+                .map(|(name, text)| (name.to_string(), text.to_string()))
+                .collect(),
+        )
+        .unwrap()
+    }
+
     #[test]
-    fn a_key_is_made_once_and_its_public_half_reads_the_same() {
+    fn a_key_is_made_once_and_never_in_place_of_one_that_was_named() {
         let directory = std::env::temp_dir().join(format!("authkv-key-{}", std::process::id()));
-        let (private, public) = (directory.join("private.pem"), directory.join("public.pem"));
-        let made = Key::load_or_make(&private, &public).unwrap();
-        assert_eq!(
-            fs::metadata(&private).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        let again = Key::load_or_make(&private, &public).unwrap();
-        let half = Key::load_public(&public).unwrap();
+        let default = config(&directory, &[]);
+        let private = &default.private_key_file;
+        let made = Key::load_or_make(&default).unwrap();
+        let mode = fs::metadata(private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = Key::load_or_make(&default).unwrap();
+        let half = Key::load_public(&default.public_key_file).unwrap();
         assert_eq!((&made.id, &made.public), (&again.id, &again.public));
         assert_eq!(
             (&made.id, &made.public, None),
             (&half.id, &half.public, half.private)
         );
-        fs::write(&private, "nonsense").unwrap();
-        assert!(Key::load_or_make(&private, &public).is_err());
+        assert_eq!(made.derive(b"x"), again.derive(b"x"));
+
+        let other = directory.join("other.pem");
+        let named = |setting| config(&directory, &[(setting, other.to_str().unwrap())]);
+        let error = |config| Key::load_or_make(&config).err().unwrap();
+        assert!(error(named("PRIVATE_KEY_FILE")).contains("other.pem"));
+        assert!(!other.exists());
+        fs::write(&other, "another").unwrap();
+        assert!(error(named("PUBLIC_KEY_FILE")).contains("is not the public half"));
+        assert_eq!(fs::read(&other).unwrap(), b"another");
+        assert!(error(named("PRIVATE_KEY_FILE")).contains("is not an RSA private key"));
         fs::remove_dir_all(&directory).unwrap();
     }
 }

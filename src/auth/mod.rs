@@ -1,7 +1,7 @@
 //! Users and tokens.
 //!
-//! `password`, `token`, `key` and `jwt` are pure and slow: they run on the crypto pool or an HTTP worker, never
-//! on the tx thread. `service` runs on the tx thread and hands them their work.
+//! `password`, `token` and `jwt` are pure and slow: once an instance is started, they run on the crypto pool or
+//! an HTTP worker, not on the tx thread. `key` runs at the start. `service` runs on the tx thread and hands them their work.
 
 pub mod jwt;
 pub mod key;

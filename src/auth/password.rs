@@ -19,7 +19,6 @@ pub struct Verdict {
 }
 
 /// A stored hash to compare with.
-#[derive(Debug, Clone)]
 pub enum Stored {
     Hash(String),
     /// There is no such user: compare with a hash that nothing matches, at the same cost.

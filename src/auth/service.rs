@@ -2,6 +2,7 @@
 
 use super::password::Stored;
 use super::token::Tokens;
+use crate::bridge::crypto::run;
 use crate::command::{Outcome, Principal, Registration};
 use crate::domain::{Initial, Login, Password};
 use crate::error::Error;
@@ -25,9 +26,9 @@ pub fn register(
     let password = Password::new(input.password)?;
     let name = Initial::new(input.name)?;
     let surname = Initial::new(input.surname)?;
-    let hash = instance
-        .crypto
-        .run(tx, move || instance.hasher.hash(password.secret()))?;
+    let hash = run(tx, instance, &instance.crypto, move || {
+        instance.hasher.hash(password.secret())
+    })?;
     users.insert(tx, &login, &hash, &name, &surname)?;
     Ok(Outcome::Registered {
         login: login.as_str().to_owned(),
@@ -70,23 +71,26 @@ fn try_login(
         },
     };
     let subject = login.to_owned();
-    let (token, renewed) = instance.crypto.run(tx, move || {
+    let matched = run(tx, instance, &instance.crypto, move || {
         let verdict = instance.hasher.verify(&password, &stored);
         if !verdict.matches {
-            return Err(Error::InvalidCredentials);
+            return Ok(None);
         }
         let renewed = verdict
             .outdated
             .then(|| instance.hasher.hash(&password))
             .transpose()?;
-        Ok((instance.tokens.issue(&subject)?, renewed))
+        Ok(Some((instance.tokens.issue(&subject)?, renewed)))
     })?;
-    let known = known.ok_or(Error::InvalidCredentials)?;
-    let unchanged = match renewed {
-        Some(hash) => renew(tx, users, login, &known, &hash),
-        None => users.hash(tx, login)?.as_ref() == Some(&known),
-    };
-    Ok(unchanged.then_some(token))
+    let unchanged = users.hash(tx, login)? == known;
+    match (matched, known) {
+        (Some((token, Some(hash))), Some(known)) => {
+            Ok(renew(tx, users, login, &known, &hash).then_some(token))
+        }
+        (Some((token, None)), Some(_)) => Ok(unchanged.then_some(token)),
+        _ if unchanged => Err(Error::InvalidCredentials),
+        _ => Ok(None),
+    }
 }
 
 /// Revokes the token the caller came with. Errors: `Unauthenticated` for a caller without one. Yields.

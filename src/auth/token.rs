@@ -60,6 +60,18 @@ impl Tokens {
         }
     }
 
+    /// Fails where a token of this key would not hold: `ring` refuses to sign with some keys that it verifies.
+    pub fn check_signing(&self) -> Result<(), String> {
+        let token = self.issue("check").map_err(|_| {
+            "this key cannot sign: it should have 2048 to 4096 bits and the exponent 65537"
+                .to_owned()
+        })?;
+        match self.verify(&token) {
+            Some(_) => Ok(()),
+            None => Err("a token signed with this key does not hold".to_owned()),
+        }
+    }
+
     /// How long a new token lives.
     pub fn ttl(&self) -> Duration {
         self.ttl

@@ -1,6 +1,5 @@
 //! The crypto pool: a few threads for hashes and signatures, with a bounded queue before them.
 
-use super::dispatch::Waits;
 use crate::error::Error;
 use crate::guard::guard;
 use crate::instance::Instance;
@@ -28,13 +27,13 @@ pub enum Refused {
 }
 
 impl Crypto {
-    /// Starts `threads` threads, before which at most `queue` pieces of work wait.
-    pub fn start(threads: usize, queue: usize) -> io::Result<Self> {
+    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait.
+    pub fn start(name: &str, threads: usize, queue: usize) -> io::Result<Self> {
         let (sender, receiver) = bounded::<Work>(queue);
         let start = |number| {
             let receiver = receiver.clone();
             let body = move || receiver.iter().for_each(|work| work());
-            spawn(format!("authkv-crypto-{number}"), body)
+            spawn(format!("authkv-{name}-{number}"), body)
         };
         let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
         Ok(Self {
@@ -72,44 +71,35 @@ impl Crypto {
     }
 }
 
-/// The crypto pool as fibers see it.
-pub struct CryptoPool {
-    pub crypto: Crypto,
-    pub waits: Waits,
-}
-
-impl CryptoPool {
-    /// Runs `work` on the pool. Errors: `Overloaded` where the queue is full, `ShuttingDown`, and those of
-    /// the work; a panic in it is `Internal`. Yields.
-    pub fn run<T: Send + 'static>(
-        &self,
-        tx: &Tx,
-        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let slot = Arc::new(Mutex::new(None));
-        let wait = self.waits.begin(tx);
-        let (result, id) = (slot.clone(), wait.id());
-        let submitted = self.crypto.submit(Box::new(move || {
-            let done = guard(work);
-            *result
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
-            if let Some(instance) = Instance::get() {
-                instance.bridge.finish(id);
-            }
-        }));
-        submitted.map_err(|refused| match refused {
-            Refused::Full => Error::Overloaded,
-            Refused::Stopped => Error::ShuttingDown,
-        })?;
-        wait.until_finished(tx);
-        // A fiber that was cancelled has no result.
-        let result = slot
+/// Runs `work` on the threads of `crypto`. Errors: `Overloaded` where the queue is full, `ShuttingDown`, and
+/// those of the work; a panic in it is `Internal`. Yields.
+pub fn run<T: Send + 'static>(
+    tx: &Tx,
+    instance: &'static Instance,
+    crypto: &Crypto,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let slot = Arc::new(Mutex::new(None));
+    let wait = instance.waits.begin(tx);
+    let (result, id) = (slot.clone(), wait.id());
+    let submitted = crypto.submit(Box::new(move || {
+        let done = guard(work);
+        *result
             .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .take();
-        result.unwrap_or(Err(Error::ShuttingDown))
-    }
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
+        instance.bridge.finish(id);
+    }));
+    submitted.map_err(|refused| match refused {
+        Refused::Full => Error::Overloaded,
+        Refused::Stopped => Error::ShuttingDown,
+    })?;
+    wait.until_finished(tx);
+    // A fiber that was cancelled has no result.
+    let result = slot
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .take();
+    result.unwrap_or(Err(Error::ShuttingDown))
 }
 
 #[cfg(test)]
@@ -119,7 +109,7 @@ mod tests {
 
     #[test]
     fn work_beyond_the_queue_is_refused() {
-        let crypto = Crypto::start(1, 1).unwrap();
+        let crypto = Crypto::start("test", 1, 1).unwrap();
         let (release, held) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
         let (done, finished) = mpsc::channel();

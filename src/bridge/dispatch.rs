@@ -1,7 +1,7 @@
 //! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
 //! Runs on the tx thread.
 
-use super::Job;
+use super::{Bridge, Job};
 use crate::command::{execute, Command};
 use crate::error::Error;
 use crate::guard::guard;
@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// Fibers that commit; more of them gain nothing.
 const COMMITTING: usize = 8;
-/// Jobs taken before other fibers and the event loop get their turn.
-const SLICE: usize = 64;
+/// Look-ups done before other fibers and the event loop get their turn.
+const SLICE: usize = 1024;
 
 /// Starts the fibers. They end once the bridge is closed and all jobs are answered.
 pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
@@ -42,25 +42,36 @@ struct Lanes {
     logins: Rc<Lane>,
 }
 
+/// However the fiber that takes jobs ends, nobody waits for it any more.
+struct End<'a>(&'a Bridge, &'a Lanes);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+        self.1.commits.close();
+        self.1.logins.close();
+    }
+}
+
 fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
     let bridge = &instance.bridge;
-    let is_done =
-        || bridge.is_closed() && bridge.in_flight() == 0 && instance.crypto.waits.is_empty(tx);
+    let _end = End(bridge, lanes);
+    let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && instance.waits.is_empty(tx);
     while !is_done() && !fiber::is_cancelled(tx) {
         while let Some(id) = bridge.finished.pop() {
-            instance.crypto.waits.finish(tx, id);
+            instance.waits.finish(tx, id);
         }
         while let Some(line) = bridge.lines.pop() {
             log::warn(&line);
         }
-        let mut taken = 0;
-        while taken < SLICE {
+        let mut done = 0;
+        while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
-            taken += 1;
+            done += cost(&job.command);
             begin(tx, instance, lanes, job);
         }
-        match taken {
-            SLICE => fiber::pass(tx),
+        match done {
+            SLICE.. => fiber::pass(tx),
             _ => bridge.doorbell.sleep(
                 || {
                     !bridge.jobs.is_empty()
@@ -71,8 +82,14 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
             ),
         }
     }
-    lanes.commits.close();
-    lanes.logins.close();
+}
+
+/// About how many look-ups a command makes here.
+fn cost(command: &Command) -> usize {
+    match command {
+        Command::Get(Ok(keys)) => 1 + keys.len(),
+        _ => 1,
+    }
 }
 
 /// Executes a job that does not yield, and hands any other to its lane.

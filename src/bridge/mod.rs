@@ -31,7 +31,10 @@ pub struct Bridge {
     doorbell: Doorbell,
     /// Jobs that were taken in and not answered yet, at most the capacity of `jobs`.
     in_flight: AtomicUsize,
+    /// No new jobs are taken in.
     closed: AtomicBool,
+    /// The fiber that takes jobs is gone.
+    ended: AtomicBool,
 }
 
 impl Bridge {
@@ -44,6 +47,7 @@ impl Bridge {
             doorbell: Doorbell::new()?,
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -69,6 +73,9 @@ impl Bridge {
             return Err(Error::Overloaded);
         }
         self.doorbell.ring();
+        if self.has_ended() {
+            self.refuse_waiting();
+        }
         answer.await.unwrap_or(Err(Error::Internal))
     }
 
@@ -92,6 +99,23 @@ impl Bridge {
 
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Says that nobody takes jobs any more, and refuses those that wait.
+    fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.close();
+        self.refuse_waiting();
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    fn refuse_waiting(&self) {
+        while let Some(job) = self.jobs.pop() {
+            self.answer(job.reply, Err(Error::ShuttingDown));
+        }
     }
 
     /// Jobs that were taken in and not answered yet.

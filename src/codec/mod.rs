@@ -10,8 +10,7 @@ use msgpack::{Head, Reader};
 /// One msgpack value that is whole, within the depth limit, and that JSON can carry: strings are UTF-8, the
 /// keys of maps are strings, numbers are finite, and there is neither binary nor an extension type.
 ///
-/// Both fronts decode into it, so that a command is read from one form only.
-#[derive(Debug)]
+/// Both fronts decode into it, so that a command is read from one form only. It may hold a password, so it does not print.
 pub struct Document<'a> {
     bytes: std::borrow::Cow<'a, [u8]>,
     kind: Kind,

@@ -87,11 +87,9 @@ fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
                 authorized: if claims.is_some() { "YES" } else { "NO" },
             }),
         ),
-        Outcome::Found(pairs) => {
-            let mut body = Vec::with_capacity(pairs.len() * 5 / 4 + 16);
-            body.extend_from_slice(b"{\"data\":");
-            write(&mut body, &mut Reader::new(pairs))?;
-            body.push(b'}');
+        Outcome::Found(data) => {
+            let mut body = Vec::with_capacity(data.len() * 5 / 4 + 16);
+            write(&mut body, &mut Reader::new(data))?;
             (200, body)
         }
         Outcome::Written { existing, .. } => {
@@ -159,7 +157,9 @@ mod tests {
             ),
             (
                 Get,
-                Ok(Outcome::Found(b"\x82\xa1b\xc0\xa1a\x91\x01".to_vec())),
+                Ok(Outcome::Found(
+                    b"\x81\xa4data\x82\xa1b\xc0\xa1a\x91\x01".to_vec(),
+                )),
                 200,
                 r#"{"data":{"b":null,"a":[1]}}"#,
             ),

@@ -10,11 +10,21 @@ use std::time::Duration;
 /// reads later gets its answer instead of a reset connection.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// The whole body. Errors: `BodyTooLarge` as soon as that is known, `Malformed` where the client stops midway.
-pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
+/// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Malformed` where the client
+/// stops midway.
+pub async fn read(body: Incoming, limit: usize, time: Duration) -> Result<Bytes, Error> {
+    let late = Error::BodyTimeout {
+        limit: time.as_secs(),
+    };
+    tokio::time::timeout(time, read_all(body, limit))
+        .await
+        .unwrap_or(Err(late))
+}
+
+async fn read_all(mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
     if body.size_hint().lower() > limit as u64 {
         discard(body);
-        return Err(Error::BodyTooLarge { limit });
+        return Err(Error::InputTooLarge { limit });
     }
     let mut whole = Whole::Empty;
     let mut length = 0;
@@ -26,7 +36,7 @@ pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, Error> {
         length += data.len();
         if length > limit {
             discard(body);
-            return Err(Error::BodyTooLarge { limit });
+            return Err(Error::InputTooLarge { limit });
         }
         whole = whole.push(data);
     }

@@ -51,13 +51,14 @@ async fn execute(
 ) -> Result<Outcome, Error> {
     let config = &instance.config;
     let (head, body) = request.into_parts();
-    let (command, token) = match route.body_limit(config) {
-        None => {
+    let (command, token) = match route.has_body() {
+        false => {
             body::discard(body);
             (Command::Logout, bearer_of(&head.headers))
         }
-        Some(limit) => {
-            let text = body::read(body, limit).await?;
+        true => {
+            let limit = route.operation.input_max(config);
+            let text = body::read(body, limit, config.http_body_timeout).await?;
             let input = Document::from_json(&text, config.input_depth_max())?;
             match route.operation {
                 // The contract has the token of a check in the body.

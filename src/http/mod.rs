@@ -11,8 +11,10 @@ use crate::threads::spawn;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::watch;
+use tokio::sync::{watch, Semaphore};
+use worker::Shared;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -30,10 +32,15 @@ impl Server {
         let listener = listen(address)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
+        let shared = Shared {
+            instance,
+            stopped,
+            permits: Arc::new(Semaphore::new(instance.config.http_connections_max)),
+        };
         let mut workers = Vec::new();
         for number in 0..instance.config.http_workers {
-            let (listener, stopped) = (listener.try_clone()?, stopped.clone());
-            let body = move || worker::run(instance, listener, stopped);
+            let (listener, shared) = (listener.try_clone()?, shared.clone());
+            let body = move || worker::run(shared, listener);
             workers.push(spawn(format!("authkv-http-{number}"), body)?);
         }
         Ok(Self {

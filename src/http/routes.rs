@@ -1,7 +1,7 @@
 //! Which path means which operation. Pure.
 
 use crate::command::Operation;
-use crate::config::{Config, Services};
+use crate::config::Services;
 use crate::error::Error;
 use hyper::Method;
 
@@ -48,15 +48,9 @@ const ROUTES: &[Route] = &[
 ];
 
 impl Route {
-    /// Bytes its body may have; `None` where it has none that is read.
-    pub fn body_limit(&self, config: &Config) -> Option<usize> {
-        match self.operation {
-            Operation::Get | Operation::Put => Some(config.http_kv_body_max),
-            Operation::Register | Operation::Login | Operation::Check => {
-                Some(config.http_auth_body_max)
-            }
-            Operation::Logout => None,
-        }
+    /// Whether its body is read.
+    pub fn has_body(&self) -> bool {
+        self.allow == "POST"
     }
 }
 

@@ -8,20 +8,32 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 /// Bytes that are read at once, and the most that a header block may take.
 const READ_BUFFER: usize = 8 * 1024;
 
-/// The main function of the thread. Returns once `stopped` says so and the connections have ended.
-pub fn run(instance: &'static Instance, listener: TcpListener, stopped: watch::Receiver<bool>) {
+/// What the workers share.
+#[derive(Clone)]
+pub struct Shared {
+    pub instance: &'static Instance,
+    /// Says when to stop.
+    pub stopped: watch::Receiver<bool>,
+    /// A permit for each connection that may be open; the connection owns it.
+    pub permits: Arc<Semaphore>,
+}
+
+/// The main function of the thread. Returns once it is told to stop and the connections have ended.
+pub fn run(shared: Shared, listener: TcpListener) {
+    let instance = shared.instance;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let served = runtime.and_then(|runtime| runtime.block_on(serve(instance, listener, stopped)));
+    let served = runtime.and_then(|runtime| runtime.block_on(serve(shared, listener)));
     if let Err(e) = served {
         instance
             .bridge
@@ -29,23 +41,26 @@ pub fn run(instance: &'static Instance, listener: TcpListener, stopped: watch::R
     }
 }
 
-async fn serve(
-    instance: &'static Instance,
-    listener: TcpListener,
-    mut stopped: watch::Receiver<bool>,
-) -> io::Result<()> {
+async fn serve(shared: Shared, listener: TcpListener) -> io::Result<()> {
+    let instance = shared.instance;
+    let mut stopped = shared.stopped;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let mut connections = JoinSet::new();
+    let mut failing = false;
     loop {
         tokio::select! {
             _ = until(&mut stopped) => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(instance, stream, stopped.clone()));
+            accepted = accept(&listener, &shared.permits) => match accepted {
+                Ok((stream, permit)) => {
+                    failing = false;
+                    connections.spawn(serve_connection(instance, stream, permit, stopped.clone()));
                 }
                 Err(e) => {
                     // Out of descriptors, most likely: wait for connections to end.
-                    instance.bridge.log(format!("cannot accept a connection: {e}"));
+                    if !failing {
+                        instance.bridge.log(format!("cannot accept connections: {e}"));
+                    }
+                    failing = true;
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
@@ -59,9 +74,24 @@ async fn serve(
     Ok(())
 }
 
+/// The next connection, once there is a permit for it.
+async fn accept(
+    listener: &tokio::net::TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = permits
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
 async fn serve_connection(
     instance: &'static Instance,
     stream: TcpStream,
+    _permit: OwnedSemaphorePermit,
     mut stopped: watch::Receiver<bool>,
 ) {
     // It fails for a connection that is gone, which the first read finds as well.

@@ -1,6 +1,7 @@
 //! The space `key_value_store`: key, value.
 
 use crate::codec::msgpack::{Head, Reader};
+use crate::config::Config;
 use crate::domain::{key_text, Keys, Pairs};
 use crate::error::Error;
 use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx};
@@ -9,6 +10,7 @@ use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx};
 pub struct KeyValues {
     space: Space,
     max_tuple_size: usize,
+    reply_max: usize,
 }
 
 /// What a write did.
@@ -20,18 +22,20 @@ pub struct Written {
 }
 
 impl KeyValues {
-    pub fn new(space: Space, max_tuple_size: usize) -> Self {
+    pub fn new(space: Space, config: &Config) -> Self {
         Self {
             space,
-            max_tuple_size,
+            max_tuple_size: config.memtx_max_tuple_size as usize,
+            reply_max: config.reply_max,
         }
     }
 
-    /// The pairs as one msgpack map, in the order of the keys. Errors: `MissingKeys`. Does not yield; the
-    /// result is the one allocation, grown as the values come.
+    /// `{data: pairs}` in msgpack, the pairs in the order of the keys. Errors: `MissingKeys`, `ReplyTooLarge`.
+    /// Does not yield; the result is the one allocation, grown as the values come.
     pub fn get(&self, tx: &Tx, keys: &Keys) -> Result<Vec<u8>, Error> {
         let index = self.space.index(0);
-        let mut found = Vec::with_capacity(5 + 3 * keys.size());
+        let mut found = Vec::with_capacity(16 + 3 * keys.size());
+        found.extend_from_slice(b"\x81\xa4data");
         // Writing to a vector does not fail.
         let _ = rmp::encode::write_map_len(&mut found, keys.len() as u32);
         let mut missing = Vec::new();
@@ -41,6 +45,10 @@ impl KeyValues {
                     // The key without the array around it, then the value.
                     found.extend_from_slice(&key[1..]);
                     found.extend_from_slice(value_of(tuple_bytes(&tuple))?);
+                    if found.len() > self.reply_max {
+                        let limit = self.reply_max;
+                        return Err(Error::ReplyTooLarge { limit });
+                    }
                 }
                 Some(_) => {}
                 None => missing.push(key_text(&key[1..])),

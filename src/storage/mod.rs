@@ -1,5 +1,5 @@
 //! One repository per space. Runs on the tx thread; the spaces themselves are made by
-//! `tarantool_infra/authkv/schema.lua`.
+//! `tarantool_infra/schema.lua`.
 
 mod kv;
 mod revoked;
@@ -9,7 +9,7 @@ pub use kv::{KeyValues, Written};
 pub use revoked::{Revocation, Revoked};
 pub use users::Users;
 
-use crate::config::Services;
+use crate::config::Config;
 use crate::tx::{Space, Tx};
 
 /// The spaces of this instance, looked up once.
@@ -21,15 +21,19 @@ pub struct Storage {
 
 impl Storage {
     /// The error names a space that is missing.
-    pub fn open(tx: &Tx, services: Services, max_tuple_size: u64) -> Result<Self, String> {
+    pub fn open(tx: &Tx, config: &Config) -> Result<Self, String> {
         let find =
             |name: &str| Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"));
-        let users = services.auth.then(|| find("user")).transpose()?;
-        let key_values = services.kv.then(|| find("key_value_store")).transpose()?;
+        let users = config.services.auth.then(|| find("user")).transpose()?;
+        let key_values = config
+            .services
+            .kv
+            .then(|| find("key_value_store"))
+            .transpose()?;
         Ok(Self {
             users: users.map(|space| Users::new(tx, space)),
-            key_values: key_values.map(|space| KeyValues::new(space, max_tuple_size as usize)),
-            revoked: Revoked::new(find("revoked_token")?),
+            key_values: key_values.map(|space| KeyValues::new(space, config)),
+            revoked: Revoked::new(tx, find("revoked_token")?),
         })
     }
 }

@@ -1,12 +1,13 @@
 //! The space `revoked_token`: jti, when the token expires, and a number that grows with each revocation.
 //!
-//! The number lets a key-value instance ask for what is new. The entry with the highest number outlives its
-//! token, so that no number is given twice.
+//! The number lets a key-value instance ask for what is new since it connected. The entry with the highest
+//! number outlives its token, so that no number is given twice while that instance is connected.
 
 use super::array;
 use crate::error::Error;
-use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx};
+use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx, TxCell};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use tarantool::tuple::Tuple;
 
 /// One revoked token.
@@ -21,6 +22,8 @@ pub struct Revocation {
 /// The revoked tokens.
 pub struct Revoked {
     space: Space,
+    /// The last number given, also to an entry whose commit failed: a follower may have seen it.
+    given: TxCell<Cell<u64>>,
 }
 
 /// Ids of the indexes, in the order `schema.lua` makes them.
@@ -28,8 +31,11 @@ const BY_EXPIRY: u32 = 1;
 const BY_NUMBER: u32 = 2;
 
 impl Revoked {
-    pub fn new(space: Space) -> Self {
-        Self { space }
+    pub fn new(tx: &Tx, space: Space) -> Self {
+        Self {
+            space,
+            given: TxCell::new(tx, Cell::new(0)),
+        }
     }
 
     /// Whether a token was revoked. Does not yield.
@@ -43,7 +49,9 @@ impl Revoked {
             if self.contains(tx, jti)? {
                 return Ok(());
             }
-            let number = self.last(tx)? + 1;
+            let given = self.given.get(tx);
+            let number = self.last(tx)?.max(given.get()) + 1;
+            given.set(number);
             Ok(self.space.insert(tx, &array(&(jti, expires_at, number)))?)
         })
     }

@@ -52,11 +52,12 @@ impl From<Failure> for Error {
                 Error::Internal
             }
             Failure::Other(error) => {
-                log::error(&format!(
-                    "Tarantool error {}: {}",
-                    error.error_code(),
-                    error.message()
-                ));
+                // The text of a duplicate key holds the tuple, on newer versions.
+                let text = match error.error_code() == TarantoolErrorCode::TupleFound as u32 {
+                    true => "a duplicate key",
+                    false => error.message(),
+                };
+                log::error(&format!("Tarantool error {}: {text}", error.error_code()));
                 Error::Internal
             }
         }

@@ -4,7 +4,7 @@ use super::{log, Tx};
 use crate::error::Error;
 use crate::guard::guard;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tarantool::ffi::tarantool::CoIOFlags;
 
 pub use tarantool::fiber::Cond;
@@ -44,14 +44,11 @@ pub fn sleep(_tx: &Tx, time: Duration) {
     tarantool::fiber::sleep(time);
 }
 
-/// Waits until `over` says so, at most `limit`. Returns whether it did. Yields. For the rare waits that nothing
-/// wakes; it looks every few milliseconds.
-pub fn wait_until(tx: &Tx, limit: Duration, over: impl Fn() -> bool) -> bool {
-    const STEP: Duration = Duration::from_millis(5);
-    let mut left = limit;
-    while !over() && !left.is_zero() && !is_cancelled(tx) {
-        sleep(tx, STEP);
-        left = left.saturating_sub(STEP);
+/// Waits until `over` says so, at most until `deadline`. Returns whether it did. Yields. For the rare waits that
+/// nothing wakes; it looks every few milliseconds.
+pub fn wait_until(tx: &Tx, deadline: Instant, over: impl Fn() -> bool) -> bool {
+    while !over() && Instant::now() < deadline && !is_cancelled(tx) {
+        sleep(tx, Duration::from_millis(5));
     }
     over()
 }

@@ -8,6 +8,7 @@ use crate::config::{Config, SETTINGS};
 use crate::error::Error;
 use crate::guard::guard;
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use tlua::{AsTable, LuaState};
 
 type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
             .map_err(|e| Error::malformed(e.to_string()))
     });
     if let Err(e) = loaded {
-        eprintln!("authkv: cannot load the Lua side: {e}");
+        let _ = writeln!(std::io::stderr(), "authkv: cannot load the Lua side: {e}");
     }
     0
 }

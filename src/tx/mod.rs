@@ -22,14 +22,8 @@ impl Tx {
     ///
     /// # Safety
     /// The caller runs on the tx thread.
-    unsafe fn enter() -> Self {
+    pub unsafe fn enter() -> Self {
         Self(PhantomData)
-    }
-
-    /// Runs the body of a stored procedure, which Tarantool calls on the tx thread only.
-    pub fn in_procedure<T>(body: impl FnOnce(&Tx) -> T) -> T {
-        // SAFETY: the stored procedures in `procs` are the only callers, and Tarantool runs them on tx.
-        body(&unsafe { Self::enter() })
     }
 }
 

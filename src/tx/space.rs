@@ -142,13 +142,13 @@ pub fn tuple_bytes(tuple: &Tuple) -> &[u8] {
         )
     };
     // SAFETY: the bytes before the first field are the header of the array: one byte with the count in it, or
-    // a marker with a count of two or of four bytes. The last byte of the long forms is the count's lowest
-    // byte, below 16 where a short header would do, so it cannot be taken for a short header; and a count of
-    // four bytes below 65536 has a zero where the marker of the two-byte form stands.
+    // a marker with a count of two or of four bytes. Where a short header would do, the last byte of the long
+    // forms is the count itself, below 16, so it cannot be taken for a short header; and where two bytes would
+    // do, a count of four bytes has a zero where the marker of the two-byte form stands.
     unsafe {
         let header = match count {
             0..=15 if *first.sub(1) == 0x90 | count as u8 => 1,
-            _ if *first.sub(3) == 0xdc => 3,
+            0..=65535 if *first.sub(3) == 0xdc => 3,
             _ => 5,
         };
         std::slice::from_raw_parts(first.sub(header), size)

@@ -1,7 +1,12 @@
 //! The settings of an instance: one table, built into one immutable value, validated whole. Pure.
 
+mod settings;
+
+pub use settings::SETTINGS;
+
 use crate::domain::{Limits, Password};
 use secrecy::{ExposeSecret, SecretString};
+use settings::{default, host_and_port, invalid, Settings, PREFIX};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -41,7 +46,11 @@ pub struct Config {
     pub memtx_memory: u64,
     pub memtx_max_tuple_size: u64,
     pub private_key_file: PathBuf,
+    /// It was named by a setting, so it must exist.
+    pub private_key_given: bool,
     pub public_key_file: PathBuf,
+    /// It was named by a setting, so a file that is there must be right.
+    pub public_key_given: bool,
     pub token_ttl: Duration,
     pub token_leeway: Duration,
     /// Verified tokens that are remembered.
@@ -50,9 +59,13 @@ pub struct Config {
     /// Containers inside one another in a value.
     pub json_depth_max: usize,
     pub http_workers: usize,
-    pub http_kv_body_max: usize,
-    pub http_auth_body_max: usize,
+    pub kv_input_max: usize,
+    pub auth_input_max: usize,
     pub http_header_timeout: Duration,
+    pub http_body_timeout: Duration,
+    pub http_connections_max: usize,
+    /// Bytes of msgpack that one read may return.
+    pub reply_max: usize,
     /// Requests between the HTTP workers and the tx thread.
     pub queue: usize,
     pub crypto_threads: usize,
@@ -60,130 +73,6 @@ pub struct Config {
     pub argon2: Argon2Cost,
     pub shutdown_timeout: Duration,
 }
-
-/// What can be set: name, default, what it means. A default in angle brackets depends on others.
-pub const SETTINGS: &[(&str, &str, &str)] = &[
-    (
-        "DATA_DIR",
-        "./var",
-        "directory of snapshots, logs of writes, and keys",
-    ),
-    (
-        "LAYOUT",
-        "single",
-        "defaults to start from: single, authorization_tarantool or key_value_tarantool",
-    ),
-    (
-        "SERVICES",
-        "auth,kv",
-        "what this instance offers: auth, kv or auth,kv",
-    ),
-    ("HTTP_LISTEN", "127.0.0.1:8080", "address of HTTP, or off"),
-    (
-        "IPROTO_LISTEN",
-        "127.0.0.1:3301",
-        "address of iproto, or off",
-    ),
-    (
-        "CONSOLE_LISTEN",
-        "<data dir>/console.sock",
-        "unix socket of the console, or off",
-    ),
-    (
-        "ADMIN_PASSWORD",
-        "<random, shown once>",
-        "password of the user admin, used when there is no such user",
-    ),
-    (
-        "CLIENT_PASSWORD",
-        "<none>",
-        "makes the Tarantool user authkv with the role authkv_client",
-    ),
-    (
-        "FOLLOWER_PASSWORD",
-        "<none>",
-        "password of the Tarantool user authkv_follower, on both sides of a split",
-    ),
-    (
-        "FOLLOW",
-        "<none>",
-        "iproto address of the authorization instance; only where SERVICES is kv",
-    ),
-    (
-        "FOLLOW_MAX_LAG",
-        "5",
-        "seconds without that instance after which tokens are refused, or unlimited",
-    ),
-    ("READ_ONLY", "false", "true or false"),
-    ("MEMTX_MEMORY", "268435456", "bytes for tuples and indexes"),
-    (
-        "MEMTX_MAX_TUPLE_SIZE",
-        "1048576",
-        "bytes of a key with its value",
-    ),
-    (
-        "PRIVATE_KEY_FILE",
-        "<data dir>/jwt_private.pem",
-        "RSA key (PKCS #8 PEM) that signs tokens; made when missing",
-    ),
-    (
-        "PUBLIC_KEY_FILE",
-        "<data dir>/jwt_public.pem",
-        "its public half; written with auth, read without",
-    ),
-    ("TOKEN_TTL", "1800", "seconds a token lives"),
-    ("TOKEN_LEEWAY", "30", "seconds that clocks may differ"),
-    (
-        "TOKEN_CACHE",
-        "10000",
-        "verified tokens that are remembered",
-    ),
-    ("BATCH_MAX", "10000", "keys or pairs in a batch"),
-    ("KEY_MAX", "1024", "bytes in a key"),
-    (
-        "JSON_DEPTH_MAX",
-        "64",
-        "arrays and objects inside one another in a value",
-    ),
-    (
-        "HTTP_WORKERS",
-        "<cores, at most 4>",
-        "threads that serve HTTP",
-    ),
-    (
-        "HTTP_KV_BODY_MAX",
-        "8388608",
-        "bytes in the body of a read or write",
-    ),
-    ("HTTP_AUTH_BODY_MAX", "16384", "bytes in any other body"),
-    (
-        "HTTP_HEADER_TIMEOUT",
-        "10",
-        "seconds to send the header of a request",
-    ),
-    (
-        "QUEUE",
-        "8192",
-        "requests between the HTTP workers and the tx thread",
-    ),
-    (
-        "CRYPTO_THREADS",
-        "<cores, at most 4>",
-        "threads that hash passwords and sign tokens",
-    ),
-    (
-        "CRYPTO_QUEUE",
-        "64",
-        "hashes that may wait for such a thread",
-    ),
-    ("ARGON2_MEMORY", "19456", "KiB of memory of Argon2id"),
-    ("ARGON2_ITERATIONS", "2", "passes of Argon2id"),
-    ("ARGON2_PARALLELISM", "1", "lanes of Argon2id"),
-    ("SHUTDOWN_TIMEOUT", "10", "seconds to finish what runs"),
-];
-
-/// The environment variables of all settings begin with this.
-pub const PREFIX: &str = "AUTHKV_";
 
 impl Config {
     /// Builds the configuration from settings by name, without the prefix. Settings that are not given take
@@ -240,6 +129,8 @@ impl Config {
             },
             memtx_memory: read.number("MEMTX_MEMORY", 33_554_432, 1 << 46)?,
             memtx_max_tuple_size: read.number("MEMTX_MAX_TUPLE_SIZE", 16_384, 1 << 30)?,
+            private_key_given: read.given("PRIVATE_KEY_FILE").is_some(),
+            public_key_given: read.given("PUBLIC_KEY_FILE").is_some(),
             private_key_file: read.file("PRIVATE_KEY_FILE", &data_dir, "jwt_private.pem"),
             public_key_file: read.file("PUBLIC_KEY_FILE", &data_dir, "jwt_public.pem"),
             token_ttl: read.seconds("TOKEN_TTL", 1, 31_536_000)?,
@@ -249,16 +140,19 @@ impl Config {
                 batch: read.size("BATCH_MAX", 1, 1_000_000)?,
                 key: read.size("KEY_MAX", 1, 65_535)?,
             },
-            json_depth_max: read.size("JSON_DEPTH_MAX", 1, 1024)?,
-            http_workers: read.size_or("HTTP_WORKERS", cores, 1, 256)?,
-            http_kv_body_max: read.size("HTTP_KV_BODY_MAX", 1024, 1 << 30)?,
-            http_auth_body_max: read.size("HTTP_AUTH_BODY_MAX", 1024, 1 << 24)?,
+            json_depth_max: read.size("JSON_DEPTH_MAX", 1, 256)?,
+            http_workers: read.size_or("HTTP_WORKERS", cores, 1, 64)?,
+            kv_input_max: read.size("KV_INPUT_MAX", 1024, 1 << 28)?,
+            auth_input_max: read.size("AUTH_INPUT_MAX", 1024, 1 << 24)?,
             http_header_timeout: read.seconds("HTTP_HEADER_TIMEOUT", 1, 3600)?,
-            queue: read.size("QUEUE", 1, 1_000_000)?,
-            crypto_threads: read.size_or("CRYPTO_THREADS", cores, 1, 256)?,
-            crypto_queue: read.size("CRYPTO_QUEUE", 1, 4096)?,
+            http_body_timeout: read.seconds("HTTP_BODY_TIMEOUT", 1, 3600)?,
+            http_connections_max: read.size("HTTP_CONNECTIONS_MAX", 1, 1_000_000)?,
+            reply_max: read.size("REPLY_MAX", 1024, 1 << 30)?,
+            queue: read.size("QUEUE", 1, 100_000)?,
+            crypto_threads: read.size_or("CRYPTO_THREADS", cores, 1, 64)?,
+            crypto_queue: read.size("CRYPTO_QUEUE", 1, 1024)?,
             argon2: Argon2Cost {
-                memory: read.number("ARGON2_MEMORY", 8, 4_194_304)? as u32,
+                memory: read.number("ARGON2_MEMORY", 8, 1_048_576)? as u32,
                 iterations: read.number("ARGON2_ITERATIONS", 1, 1000)? as u32,
                 parallelism: read.number("ARGON2_PARALLELISM", 1, 16)? as u32,
             },
@@ -279,117 +173,24 @@ impl Config {
         if self.follow.is_some() && self.services.auth {
             return Err(format!("{PREFIX}FOLLOW goes with {PREFIX}SERVICES=kv only"));
         }
+        if self.follow.is_some() && self.read_only {
+            return Err(format!(
+                "{PREFIX}FOLLOW needs {PREFIX}READ_ONLY=false: revocations are written"
+            ));
+        }
+        // The size of `sun_path` (unix(7)), less its final zero.
+        const SOCKET_PATH_MAX: usize = 107;
+        let socket = self.console_listen.as_deref();
+        if socket.is_some_and(|path| path.as_os_str().len() > SOCKET_PATH_MAX) {
+            return Err(format!(
+                "{PREFIX}CONSOLE_LISTEN should be a path of at most {SOCKET_PATH_MAX} bytes, or off"
+            ));
+        }
         if self.follow.is_some() && self.follower_password.is_none() {
             return Err(format!("{PREFIX}FOLLOW needs {PREFIX}FOLLOWER_PASSWORD"));
         }
         Ok(())
     }
-}
-
-/// The default of a setting, or `None` where there is no such setting.
-fn default(name: &str) -> Option<&'static str> {
-    SETTINGS
-        .iter()
-        .find(|(known, ..)| *known == name)
-        .map(|(_, default, _)| *default)
-}
-
-/// Settings as text, with their defaults.
-struct Settings(BTreeMap<String, String>);
-
-impl Settings {
-    /// An empty value counts as none given, as in a compose file.
-    fn given(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.given(name).or(default(name)).unwrap_or_default()
-    }
-
-    fn secret(&self, name: &str) -> Option<SecretString> {
-        self.given(name).map(SecretString::from)
-    }
-
-    fn file(&self, name: &str, directory: &Path, file: &str) -> PathBuf {
-        self.given(name)
-            .map_or_else(|| directory.join(file), PathBuf::from)
-    }
-
-    fn number(&self, name: &str, min: u64, max: u64) -> Result<u64, String> {
-        let text = self.text(name);
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (min..=max).contains(number));
-        number.ok_or_else(|| invalid(name, text, &format!("a whole number from {min} to {max}")))
-    }
-
-    fn size(&self, name: &str, min: usize, max: usize) -> Result<usize, String> {
-        self.number(name, min as u64, max as u64)
-            .map(|number| number as usize)
-    }
-
-    fn size_or(&self, name: &str, default: usize, min: usize, max: usize) -> Result<usize, String> {
-        self.given(name)
-            .map_or(Ok(default), |_| self.size(name, min, max))
-    }
-
-    fn seconds(&self, name: &str, min: u64, max: u64) -> Result<Duration, String> {
-        self.number(name, min, max).map(Duration::from_secs)
-    }
-
-    fn unless_off<T>(
-        &self,
-        name: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        allowed: &str,
-    ) -> Result<Option<T>, String> {
-        match self.text(name) {
-            "off" => Ok(None),
-            text => parse(text)
-                .map(Some)
-                .ok_or_else(|| invalid(name, text, allowed)),
-        }
-    }
-
-    /// The layout itself is in Lua, and has become settings by now.
-    fn layout(&self) -> Result<(), String> {
-        const LAYOUTS: [&str; 3] = ["single", "authorization_tarantool", "key_value_tarantool"];
-        match self.text("LAYOUT") {
-            known if LAYOUTS.contains(&known) => Ok(()),
-            other => Err(invalid("LAYOUT", other, &LAYOUTS.join(", "))),
-        }
-    }
-
-    fn services(&self) -> Result<Services, String> {
-        let text = self.text("SERVICES");
-        let mut services = Services {
-            auth: false,
-            kv: false,
-        };
-        for name in text.split(',').map(str::trim) {
-            match name {
-                "auth" => services.auth = true,
-                "kv" => services.kv = true,
-                _ => return Err(invalid("SERVICES", text, "auth, kv or auth,kv")),
-            }
-        }
-        Ok(services)
-    }
-}
-
-fn invalid(name: &str, text: &str, allowed: &str) -> String {
-    format!("{PREFIX}{name} is {text:?}, but should be {allowed}")
-}
-
-fn host_and_port(text: &str) -> Option<String> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    (!host.is_empty() && port > 0).then(|| text.to_owned())
 }
 
 impl Config {
@@ -417,6 +218,10 @@ impl Config {
             ("client_password", secret(&self.client_password)),
             ("follower_password", secret(&self.follower_password)),
             ("follow", self.follow.clone().unwrap_or_default()),
+            (
+                "shutdown_timeout",
+                self.shutdown_timeout.as_secs().to_string(),
+            ),
             ("read_only", self.read_only.to_string()),
             ("memtx_memory", self.memtx_memory.to_string()),
             (

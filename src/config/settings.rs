@@ -1,0 +1,264 @@
+//! The table of settings, and how one is read from text. Pure.
+
+use super::Services;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What can be set: name, default, what it means. A default in angle brackets depends on others.
+pub const SETTINGS: &[(&str, &str, &str)] = &[
+    (
+        "DATA_DIR",
+        "./var",
+        "directory of snapshots, logs of writes, and keys",
+    ),
+    (
+        "LAYOUT",
+        "single",
+        "defaults to start from: single, authorization_tarantool or key_value_tarantool",
+    ),
+    (
+        "SERVICES",
+        "auth,kv",
+        "what this instance offers: auth, kv or auth,kv",
+    ),
+    ("HTTP_LISTEN", "127.0.0.1:8080", "address of HTTP, or off"),
+    (
+        "IPROTO_LISTEN",
+        "127.0.0.1:3301",
+        "address of iproto, or off",
+    ),
+    (
+        "CONSOLE_LISTEN",
+        "<data dir>/console.sock",
+        "unix socket of the console, or off",
+    ),
+    (
+        "ADMIN_PASSWORD",
+        "<random, shown once>",
+        "password of the user admin, used when there is no such user",
+    ),
+    (
+        "CLIENT_PASSWORD",
+        "<none>",
+        "makes the Tarantool user authkv with the role authkv_client",
+    ),
+    (
+        "FOLLOWER_PASSWORD",
+        "<none>",
+        "password of the Tarantool user authkv_follower, on both sides of a split",
+    ),
+    (
+        "FOLLOW",
+        "<none>",
+        "iproto address of the authorization instance; only where SERVICES is kv",
+    ),
+    (
+        "FOLLOW_MAX_LAG",
+        "5",
+        "seconds without that instance after which tokens are refused, or unlimited",
+    ),
+    ("READ_ONLY", "false", "refuse to write: true or false"),
+    ("MEMTX_MEMORY", "268435456", "bytes for tuples and indexes"),
+    (
+        "MEMTX_MAX_TUPLE_SIZE",
+        "1048576",
+        "bytes of a key with its value",
+    ),
+    (
+        "PRIVATE_KEY_FILE",
+        "<data dir>/jwt_private.pem",
+        "RSA key (PEM) that signs tokens; the default one is made when missing",
+    ),
+    (
+        "PUBLIC_KEY_FILE",
+        "<data dir>/jwt_public.pem",
+        "its public half; written with auth, read without",
+    ),
+    ("TOKEN_TTL", "1800", "seconds a token lives"),
+    ("TOKEN_LEEWAY", "30", "seconds that clocks may differ"),
+    (
+        "TOKEN_CACHE",
+        "10000",
+        "verified tokens that are remembered",
+    ),
+    ("BATCH_MAX", "10000", "keys or pairs in a batch"),
+    ("KEY_MAX", "1024", "bytes in a key"),
+    (
+        "JSON_DEPTH_MAX",
+        "64",
+        "arrays and objects inside one another in a value",
+    ),
+    (
+        "HTTP_WORKERS",
+        "<cores, at most 4>",
+        "threads that serve HTTP",
+    ),
+    (
+        "KV_INPUT_MAX",
+        "8388608",
+        "bytes in the input of a read or write",
+    ),
+    ("AUTH_INPUT_MAX", "16384", "bytes in any other input"),
+    (
+        "HTTP_HEADER_TIMEOUT",
+        "10",
+        "seconds to send the header of a request",
+    ),
+    (
+        "HTTP_BODY_TIMEOUT",
+        "30",
+        "seconds to send the body of a request",
+    ),
+    (
+        "HTTP_CONNECTIONS_MAX",
+        "10000",
+        "open connections; more of them wait to be accepted",
+    ),
+    (
+        "REPLY_MAX",
+        "67108864",
+        "bytes of the values that one read may return",
+    ),
+    (
+        "QUEUE",
+        "8192",
+        "requests between the HTTP workers and the tx thread",
+    ),
+    (
+        "CRYPTO_THREADS",
+        "<cores, at most 4>",
+        "threads that hash passwords and sign tokens",
+    ),
+    (
+        "CRYPTO_QUEUE",
+        "64",
+        "hashes that may wait for such a thread",
+    ),
+    ("ARGON2_MEMORY", "19456", "KiB of memory of Argon2id"),
+    ("ARGON2_ITERATIONS", "2", "passes of Argon2id"),
+    ("ARGON2_PARALLELISM", "1", "lanes of Argon2id"),
+    ("SHUTDOWN_TIMEOUT", "10", "seconds to finish what runs"),
+];
+
+/// The environment variables of all settings begin with this.
+pub const PREFIX: &str = "AUTHKV_";
+
+/// The default of a setting, or `None` where there is no such setting.
+pub fn default(name: &str) -> Option<&'static str> {
+    SETTINGS
+        .iter()
+        .find(|(known, ..)| *known == name)
+        .map(|(_, default, _)| *default)
+}
+
+/// Settings as text, with their defaults.
+pub struct Settings(pub BTreeMap<String, String>);
+
+impl Settings {
+    /// An empty value counts as none given, as in a compose file.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+    }
+
+    pub fn text(&self, name: &str) -> &str {
+        self.given(name).or(default(name)).unwrap_or_default()
+    }
+
+    pub fn secret(&self, name: &str) -> Option<SecretString> {
+        self.given(name).map(SecretString::from)
+    }
+
+    pub fn file(&self, name: &str, directory: &Path, file: &str) -> PathBuf {
+        self.given(name)
+            .map_or_else(|| directory.join(file), PathBuf::from)
+    }
+
+    pub fn number(&self, name: &str, min: u64, max: u64) -> Result<u64, String> {
+        let text = self.text(name);
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (min..=max).contains(number));
+        number.ok_or_else(|| invalid(name, text, &format!("a whole number from {min} to {max}")))
+    }
+
+    pub fn size(&self, name: &str, min: usize, max: usize) -> Result<usize, String> {
+        self.number(name, min as u64, max as u64)
+            .map(|number| number as usize)
+    }
+
+    pub fn size_or(
+        &self,
+        name: &str,
+        default: usize,
+        min: usize,
+        max: usize,
+    ) -> Result<usize, String> {
+        self.given(name)
+            .map_or(Ok(default), |_| self.size(name, min, max))
+    }
+
+    pub fn seconds(&self, name: &str, min: u64, max: u64) -> Result<Duration, String> {
+        self.number(name, min, max).map(Duration::from_secs)
+    }
+
+    pub fn unless_off<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        allowed: &str,
+    ) -> Result<Option<T>, String> {
+        match self.text(name) {
+            "off" => Ok(None),
+            text => parse(text)
+                .map(Some)
+                .ok_or_else(|| invalid(name, text, allowed)),
+        }
+    }
+
+    /// The layout itself is in Lua, and has become settings by now.
+    pub fn layout(&self) -> Result<(), String> {
+        const LAYOUTS: [&str; 3] = ["single", "authorization_tarantool", "key_value_tarantool"];
+        match self.text("LAYOUT") {
+            known if LAYOUTS.contains(&known) => Ok(()),
+            other => Err(invalid("LAYOUT", other, &LAYOUTS.join(", "))),
+        }
+    }
+
+    pub fn services(&self) -> Result<Services, String> {
+        let text = self.text("SERVICES");
+        let mut services = Services {
+            auth: false,
+            kv: false,
+        };
+        for name in text.split(',').map(str::trim) {
+            match name {
+                "auth" => services.auth = true,
+                "kv" => services.kv = true,
+                _ => return Err(invalid("SERVICES", text, "auth, kv or auth,kv")),
+            }
+        }
+        Ok(services)
+    }
+}
+
+/// What to say of a value. One that may hold a password is not repeated.
+pub fn invalid(name: &str, text: &str, allowed: &str) -> String {
+    match text.contains('@') {
+        true => format!("{PREFIX}{name} should be {allowed}"),
+        false => format!("{PREFIX}{name} is {text:?}, but should be {allowed}"),
+    }
+}
+
+/// `host:port`. A user or a password in it is refused: an address is written to the log.
+pub fn host_and_port(text: &str) -> Option<String> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port: u16 = port.parse().ok()?;
+    let plain = !host.is_empty() && !text.contains('@');
+    (plain && port > 0).then(|| text.to_owned())
+}
