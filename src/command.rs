@@ -211,6 +211,10 @@ fn authenticate(tx: &Tx, instance: &Instance, caller: Caller) -> Result<Principa
         Caller::Anonymous => Err(Error::Unauthenticated),
         Caller::Owner => Ok(Principal(Who::Owner)),
         Caller::Bearer(claims) => {
+            // The token may have expired on its way here, and its revocation may be forgotten since.
+            if !instance.tokens.is_in_time(&claims) {
+                return Err(Error::Unauthenticated);
+            }
             instance.check_following()?;
             match instance.storage.revoked.contains(tx, &claims.jti)? {
                 true => Err(Error::Unauthenticated),

@@ -55,6 +55,8 @@ pub enum Error {
     ReadOnly,
     /// The memory for tuples (`memtx_memory`) is used up.
     StorageFull,
+    /// The log of writes could not be written, so nothing was.
+    NotDurable,
     /// A queue is full; try again later.
     Overloaded,
     ShuttingDown,
@@ -117,6 +119,7 @@ impl Error {
             BadValue(_) => ("bad_value", 20026, 422),
             ReplyTooLarge { .. } => ("reply_too_large", 20028, 400),
             BodyTimeout { .. } => ("body_timeout", 20029, 408),
+            NotDurable => ("not_durable", 20030, 500),
             InTransaction => ("in_transaction", 20027, 500),
         };
         Row {
@@ -175,6 +178,7 @@ impl fmt::Display for Error {
             ),
             ReadOnly => f.write_str("This instance is read-only: write to the leader"),
             StorageFull => f.write_str("The storage is full: nothing has been written"),
+            NotDurable => f.write_str("The log of writes failed: nothing has been written"),
             Overloaded => f.write_str("The server is overloaded: try again later"),
             ShuttingDown => f.write_str("The server is shutting down: try again later"),
             RevocationsUnknown => {
@@ -223,6 +227,7 @@ mod tests {
             BodyTimeout { limit: 1 },
             ReadOnly,
             StorageFull,
+            NotDurable,
             Overloaded,
             ShuttingDown,
             RevocationsUnknown,

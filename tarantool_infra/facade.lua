@@ -16,6 +16,7 @@ authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as t
 authkv.as(token)                   the same get and put, logout and check, as the user of the token
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.stop()                      finish what runs and stop serving
+authkv.restart()                   stop, load the library anew, and start with the same settings
 authkv.help()                      this text
 What fails as expected returns nil and an error with code, name and message.]]
 
@@ -131,6 +132,7 @@ function authkv.start(given)
     if not ok then
         error(started.message, 0)
     end
+    authkv.given = given
     if settings.follow ~= '' then
         authkv.follower = require('authkv.follow').start(settings.follow, settings.follower_password)
     end
@@ -144,6 +146,14 @@ function authkv.stop()
         authkv.follower = nil
     end
     return call('stop')
+end
+
+-- Stops, loads the library anew and starts with the same settings. A bare box.schema.func.reload('authkv') would
+-- leave the old instance serving HTTP and the procedures without one.
+function authkv.restart()
+    authkv.stop()
+    box.schema.func.reload('authkv')
+    return authkv.start(authkv.given)
 end
 
 return authkv

@@ -21,6 +21,7 @@ ERRORS = {
     "bad_key": (20013, 400),
     "reply_too_large": (20028, 400),
     "body_timeout": (20029, 408),
+    "not_durable": (20030, 500),
     "too_many_keys": (20014, 400),
     "value_too_large": (20015, 413),
     "read_only": (20016, 503),

@@ -10,6 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 /// What the old system stored (`$2b$12$…`), of a password nobody knows.
 const DUMMY_BCRYPT: &str = "$2b$12$C6UzMDM.H6dfI/f/IKcEe.7XKAKQwMMcVEhHDUyVL4QhA2KoHVHu2";
 
+/// Bytes of a password that bcrypt looks at.
+const BCRYPT_MAX: usize = 72;
+
 /// What became of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
@@ -70,9 +73,11 @@ impl Hasher {
                 let _ = self.verify_argon2(password, &self.dummy);
                 (false, false)
             }
-            Stored::Hash(hash) if is_bcrypt(hash) => {
-                (bcrypt::verify(password, hash).unwrap_or(false), true)
-            }
+            // Of a longer password bcrypt compares the beginning only, so it must not replace the hash.
+            Stored::Hash(hash) if is_bcrypt(hash) => (
+                bcrypt::verify(password, hash).unwrap_or(false),
+                password.len() <= BCRYPT_MAX,
+            ),
             Stored::Hash(hash) => self.verify_argon2(password, hash).unwrap_or((false, false)),
         };
         Verdict { matches, outdated }
@@ -146,6 +151,17 @@ mod tests {
             verdict(&hasher(64), "Secret-2", Stored::Hash(hash)),
             (false, true)
         );
+    }
+
+    #[test]
+    fn a_password_that_bcrypt_does_not_compare_whole_replaces_nothing() {
+        let (old, wrong) = (["x"; 80].concat(), ["x"; 72].concat() + "y");
+        let hash = bcrypt::hash(&old, 4).unwrap();
+        let hasher = hasher(64);
+        for password in [old, wrong] {
+            let stored = Stored::Hash(hash.clone());
+            assert_eq!(verdict(&hasher, &password, stored), (true, false));
+        }
     }
 
     #[test]

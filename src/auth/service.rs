@@ -8,7 +8,7 @@ use crate::domain::{Initial, Login, Password};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::storage::Users;
-use crate::tx::{log, Tx};
+use crate::tx::{log, settle, Tx};
 use ring::digest::{Context, SHA256};
 use secrecy::SecretString;
 
@@ -46,6 +46,8 @@ pub fn login(
     // A hash that changes while it is being compared says nothing: compare with the new one, once more.
     for _ in 0..2 {
         if let Some(token) = try_login(tx, instance, &login, password.clone())? {
+            // What the user was found by has to be durable before a token says so.
+            settle(tx)?;
             return Ok(Outcome::LoggedIn {
                 token,
                 expires_in: instance.tokens.ttl().as_secs(),
@@ -107,7 +109,9 @@ pub fn logout(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, 
 /// be more of them. Yields.
 pub fn forget_expired(tx: &Tx, instance: &Instance, tokens: &Tokens) -> Result<bool, Error> {
     const SLICE: usize = 500;
-    let time = super::token::now().saturating_sub(tokens.leeway());
+    /// Seconds that no request takes from the check of its token to its end.
+    const MARGIN: u64 = 60;
+    let time = super::token::now().saturating_sub(tokens.leeway() + MARGIN);
     Ok(instance.storage.revoked.drop_expired(tx, time, SLICE)? == SLICE)
 }
 

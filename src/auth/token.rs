@@ -82,6 +82,11 @@ impl Tokens {
         self.validation.leeway
     }
 
+    /// Whether a token has not expired.
+    pub fn is_in_time(&self, claims: &Claims) -> bool {
+        claims.exp + self.leeway() >= now()
+    }
+
     /// A new token for `login`. Costs an RSA signature, some milliseconds.
     pub fn issue(&self, login: &str) -> Result<String, Error> {
         let signing = self.signing.as_ref().ok_or(Error::NotOffered)?;
@@ -114,7 +119,7 @@ impl Tokens {
             return Known::Invalid;
         }
         match self.verified.get(&digest_of(token)) {
-            Some(claims) if claims.exp + self.leeway() >= now() => Known::Valid(claims),
+            Some(claims) if self.is_in_time(&claims) => Known::Valid(claims),
             Some(_) => Known::Invalid,
             None => Known::New,
         }

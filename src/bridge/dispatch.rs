@@ -43,19 +43,28 @@ struct Lanes {
 }
 
 /// However the fiber that takes jobs ends, nobody waits for it any more.
-struct End<'a>(&'a Bridge, &'a Lanes);
+struct End<'a> {
+    tx: &'a Tx,
+    instance: &'static Instance,
+    lanes: &'a Lanes,
+}
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.end();
-        self.1.commits.close();
-        self.1.logins.close();
+        self.instance.bridge.end();
+        self.instance.waits.abandon(self.tx);
+        self.lanes.commits.close();
+        self.lanes.logins.close();
     }
 }
 
 fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
     let bridge = &instance.bridge;
-    let _end = End(bridge, lanes);
+    let _end = End {
+        tx,
+        instance,
+        lanes,
+    };
     let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && instance.waits.is_empty(tx);
     while !is_done() && !fiber::is_cancelled(tx) {
         while let Some(id) = bridge.finished.pop() {
@@ -124,6 +133,8 @@ struct Lane {
     /// Jobs that may wait while no fiber is free.
     capacity: usize,
     idle: Cell<usize>,
+    /// Fibers that have not ended.
+    alive: Cell<usize>,
     closed: Cell<bool>,
     added: Cond,
 }
@@ -140,15 +151,18 @@ impl Lane {
             waiting: RefCell::default(),
             capacity,
             idle: Cell::new(0),
+            alive: Cell::new(0),
             closed: Cell::new(false),
             added: Cond::new(),
         });
         for _ in 0..fibers {
             let lane = lane.clone();
             fiber::start(tx, &format!("authkv-{name}"), move |tx| {
+                lane.alive.set(lane.alive.get() + 1);
                 while let Some(job) = lane.next(tx) {
                     finish(tx, instance, job);
                 }
+                lane.end_one(&instance.bridge);
             })?;
         }
         Ok(lane)
@@ -157,7 +171,7 @@ impl Lane {
     /// Queues a job, or gives it back where the lane is full.
     fn add(&self, job: Job) -> Result<(), Job> {
         let mut waiting = self.waiting.borrow_mut();
-        if waiting.len() >= self.capacity.saturating_add(self.idle.get()) {
+        if self.alive.get() == 0 || waiting.len() >= self.capacity.saturating_add(self.idle.get()) {
             return Err(job);
         }
         waiting.push_back(job);
@@ -177,6 +191,16 @@ impl Lane {
         };
         self.idle.set(self.idle.get() - 1);
         job
+    }
+
+    /// To be called by a fiber that ends. After the last one nobody would take the jobs that wait.
+    fn end_one(&self, bridge: &Bridge) {
+        self.alive.set(self.alive.get() - 1);
+        if self.alive.get() == 0 {
+            for job in self.waiting.borrow_mut().drain(..) {
+                bridge.answer(job.reply, Err(Error::ShuttingDown));
+            }
+        }
     }
 
     fn close(&self) {
@@ -224,6 +248,13 @@ impl Waits {
 
     fn finish(&self, tx: &Tx, id: u64) {
         if let Some(cond) = self.0.get(tx).borrow_mut().conds.remove(&id) {
+            cond.signal();
+        }
+    }
+
+    /// Ends all waits, because nobody is left who would.
+    fn abandon(&self, tx: &Tx) {
+        for (_, cond) in self.0.get(tx).borrow_mut().conds.drain() {
             cond.signal();
         }
     }

@@ -8,6 +8,7 @@ mod worker;
 
 use crate::instance::Instance;
 use crate::threads::spawn;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -35,7 +36,7 @@ impl Server {
         let shared = Shared {
             instance,
             stopped,
-            permits: Arc::new(Semaphore::new(instance.config.http_connections_max)),
+            permits: Arc::new(Semaphore::new(connections_max(instance))),
         };
         let mut workers = Vec::new();
         for number in 0..instance.config.http_workers {
@@ -64,6 +65,28 @@ impl Server {
     pub fn has_ended(&self) -> bool {
         self.workers.iter().all(JoinHandle::is_finished)
     }
+}
+
+/// The connections that may be open: what the settings say, or less where the process may not open as many
+/// descriptors. Tarantool needs some of them itself, and floods its log without them.
+fn connections_max(instance: &Instance) -> usize {
+    const RESERVED: u64 = 256;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where it cannot be raised, it stays as it is.
+    let _ = setrlimit(Resource::Nofile, raised);
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let wanted = instance.config.http_connections_max;
+    let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
+    if possible < wanted {
+        instance.bridge.log(format!(
+            "{possible} HTTP connections may be open, not {wanted}: the limit of descriptors (ulimit -n) is {descriptors}"
+        ));
+    }
+    wanted.min(possible.max(1))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {

@@ -101,7 +101,7 @@ async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(instance.config.http_header_timeout)
         .max_buf_size(READ_BUFFER)
-        .pipeline_flush(true)
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service));
     // What a client does to its own connection is no news.
     tokio::select! {

@@ -4,7 +4,7 @@ use crate::codec::msgpack::{Head, Reader};
 use crate::config::Config;
 use crate::domain::{key_text, Keys, Pairs};
 use crate::error::Error;
-use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx};
+use crate::tx::{settle, transaction, tuple_bytes, Failure, Space, Tx};
 
 /// The pairs.
 pub struct KeyValues {
@@ -61,11 +61,11 @@ impl KeyValues {
     }
 
     /// Inserts the pairs whose keys do not exist, in one transaction. Errors: `ValueTooLarge`, `StorageFull`,
-    /// `ReadOnly`; nothing is written then. Yields while it commits.
+    /// `ReadOnly`, `NotDurable`; nothing is written then. Yields while it commits.
     pub fn insert(&self, tx: &Tx, pairs: &Pairs) -> Result<Written, Error> {
         let index = self.space.index(0);
         let mut key = Vec::new();
-        transaction(tx, || {
+        let done = transaction(tx, || {
             let mut done = Written {
                 written: 0,
                 existing: Vec::new(),
@@ -90,7 +90,12 @@ impl KeyValues {
                 done.written += 1;
             }
             Ok(done)
-        })
+        })?;
+        // A commit of our own comes after those of the keys that exist; without one, wait for them.
+        if done.written == 0 {
+            settle(tx)?;
+        }
+        Ok(done)
     }
 }
 

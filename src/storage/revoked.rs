@@ -5,7 +5,7 @@
 
 use super::array;
 use crate::error::Error;
-use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx, TxCell};
+use crate::tx::{settle, transaction, tuple_bytes, Failure, Space, Tx, TxCell};
 use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use tarantool::tuple::Tuple;
@@ -45,15 +45,20 @@ impl Revoked {
 
     /// Revokes a token; a token that was revoked before stays so. Yields while it commits.
     pub fn insert(&self, tx: &Tx, jti: &str, expires_at: u64) -> Result<(), Error> {
-        transaction(tx, || {
+        let inserted = transaction(tx, || {
             if self.contains(tx, jti)? {
-                return Ok(());
+                return Ok(false);
             }
             let given = self.given.get(tx);
             let number = self.last(tx)?.max(given.get()) + 1;
             given.set(number);
-            Ok(self.space.insert(tx, &array(&(jti, expires_at, number)))?)
-        })
+            self.space.insert(tx, &array(&(jti, expires_at, number)))?;
+            Ok(true)
+        })?;
+        match inserted {
+            true => Ok(()),
+            false => settle(tx),
+        }
     }
 
     /// Takes over revocations of another instance. Yields while it commits.

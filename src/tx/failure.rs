@@ -4,8 +4,6 @@ use super::log;
 use crate::error::Error;
 use tarantool::error::{BoxError, TarantoolErrorCode};
 
-const SLAB_ALLOC_MAX: u32 = 109;
-
 /// A failed call of Tarantool's API, as far as authkv tells failures apart.
 #[derive(Debug)]
 pub enum Failure {
@@ -32,11 +30,7 @@ impl Failure {
         match error.error_code() {
             code if code == TarantoolErrorCode::MemoryIssue as u32 => Self::Memory,
             code if code == TarantoolErrorCode::Readonly as u32 => Self::ReadOnly,
-            code if code == TarantoolErrorCode::MemtxMaxTupleSize as u32
-                || code == SLAB_ALLOC_MAX =>
-            {
-                Self::TupleTooLarge
-            }
+            code if code == TarantoolErrorCode::MemtxMaxTupleSize as u32 => Self::TupleTooLarge,
             _ => Self::Other(Box::new(error)),
         }
     }

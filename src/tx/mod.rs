@@ -9,7 +9,7 @@ mod transaction;
 
 pub use failure::Failure;
 pub use space::{tuple_bytes, Space};
-pub use transaction::{in_transaction, transaction};
+pub use transaction::{in_transaction, settle, transaction};
 
 use std::marker::PhantomData;
 
