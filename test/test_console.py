@@ -77,3 +77,19 @@ def test_a_user_goes_through_the_whole_of_it(instance, console):
 def test_the_console_adds_one_global_only(console):
     (names,) = console.evaluate("local names = {} for name in pairs(_G) do table.insert(names, name) end return names")
     assert {name for name in names if "authkv" in name.lower()} == {"authkv"}
+
+
+def test_a_restart_serves_the_same_data_over_http_again(make):
+    instance = make().start()
+    console, http = ConsoleFront(instance), HttpFront(instance)
+    http.register("bob1", GOOD, "Bob", "Stone")
+    token = http.login("bob1", GOOD).value
+    assert http.put(token, {"k": 1}) == Ok([])
+    http.close()
+    for _ in range(2):
+        console.evaluate("return authkv.restart() ~= nil")
+        http = HttpFront(instance)
+        assert http.get(token, ["k"]) == Ok({"k": 1})
+        assert console.outcome("authkv.get{'k'}") == Ok({"k": 1})
+        http.close()
+    console.close()

@@ -296,3 +296,24 @@ def test_a_request_that_is_refused_before_its_body_came_leaves_the_connection_in
         return
     wire.socket.sendall(body + head("POST /api/check", len(body)).encode() + body)
     assert wire.answer() == (200, {"authorized": "NO"})
+
+
+CHECK = b'{"authorization": "x"}'
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"G", b"GET /api/logout HTTP/1.1\r\nHos"], ids=["line", "byte", "half_a_header"])
+def test_an_answer_does_not_wait_for_what_follows_the_request(wire, rest):
+    wire.socket.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK + rest)
+    assert wire.answer() == (200, {"authorized": "NO"})
+
+
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1\r\nConnection: close"])
+def test_an_answer_is_not_lost_when_the_connection_closes_with_bytes_unread(wire, version):
+    wire.socket.sendall(b"POST /api/check " + version + b"\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK + b"\r\n")
+    assert wire.answer() == (200, {"authorized": "NO"})
+
+
+def test_a_client_that_has_sent_all_and_says_so_gets_its_answer(wire):
+    wire.socket.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK)
+    wire.socket.shutdown(socket.SHUT_WR)
+    assert wire.answer() == (200, {"authorized": "NO"})
