@@ -1,6 +1,7 @@
 -- Starts an instance of authkv. The only file that reads the environment: every AUTHKV_… variable is a setting.
 
 local fio = require('fio')
+local utf8 = require('utf8')
 local environ = os.environ -- luacheck: ignore
 
 local here = fio.dirname(fio.abspath(arg[0]))
@@ -69,13 +70,15 @@ end
 local function greet(settings, started)
     print('HTTP    ' .. (started.http ~= nil and 'http://' .. started.http .. '/api' or 'off'))
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
-    print('console ' .. (settings.console_listen ~= '' and 'tarantoolctl connect ' .. settings.console_listen or 'off'))
+    local console = settings.console_listen
+    print('console ' .. (console ~= '' and 'tarantoolctl connect unix/:' .. console or 'off'))
     if started.admin_password ~= nil then
         print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
     end
     if started.http ~= nil and settings.auth == 'true' then
         print('To log in:')
-        print(("  curl -s http://%s/api/login/ -d '{\"login\": \"admin\", \"password\": \"…\"}'"):format(started.http))
+        local address = started.http:gsub('^0%.0%.0%.0:', '127.0.0.1:'):gsub('^%[::%]:', '[::1]:')
+        print(("  curl -s http://%s/api/login/ -d '{\"login\": \"admin\", \"password\": \"…\"}'"):format(address))
     end
     print('authkv: ready')
     io.stdout:flush()

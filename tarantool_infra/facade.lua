@@ -18,7 +18,9 @@ authkv.settings()                  the settings, their defaults and what they me
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   stop, load the library anew, and start with the same settings
 authkv.help()                      this text
-What fails as expected returns nil and an error with code, name and message.]]
+
+What fails as expected returns nil and an error with code, name and message.
+]]
 
 local ERROR = {
     __tostring = function(self)
@@ -52,6 +54,15 @@ local function map(pairs_)
     return pairs_
 end
 
+-- Settings are texts, but 600 and true may stand in Lua without quotes.
+local function texts(given)
+    local all = {}
+    for name, value in pairs(given) do
+        all[tostring(name)] = tostring(value)
+    end
+    return all
+end
+
 local function data(found, err)
     if found == nil then
         return nil, err
@@ -60,6 +71,9 @@ local function data(found, err)
 end
 
 local authkv = {}
+
+-- Not in the table, which the console prints: the settings hold passwords.
+local given_settings, follower
 
 function authkv.register(user)
     if type(user) ~= 'table' then
@@ -116,7 +130,7 @@ end
 -- Checks settings by name and returns what a start needs of them, before there is a database. Raises what is
 -- wrong.
 function authkv.check_settings(given)
-    local settings, err = native.check_settings(given)
+    local settings, err = native.check_settings(texts(given))
     if settings == nil then
         error(err, 0)
     end
@@ -128,22 +142,22 @@ end
 function authkv.start(given)
     local settings = authkv.check_settings(given)
     schema.upgrade(settings)
-    local ok, started = pcall(box.func['authkv.start'].call, box.func['authkv.start'], {map(given)})
+    local ok, started = pcall(box.func['authkv.start'].call, box.func['authkv.start'], {map(texts(given))})
     if not ok then
         error(started.message, 0)
     end
-    authkv.given = given
+    given_settings = given
     if settings.follow ~= '' then
-        authkv.follower = require('authkv.follow').start(settings.follow, settings.follower_password)
+        follower = require('authkv.follow').start(settings.follow, settings.follower_password)
     end
     return started
 end
 
 -- Finishes what runs and stops serving. Returns whether all was finished within the limit.
 function authkv.stop()
-    if authkv.follower ~= nil then
-        pcall(authkv.follower.cancel, authkv.follower)
-        authkv.follower = nil
+    if follower ~= nil then
+        pcall(follower.cancel, follower)
+        follower = nil
     end
     return call('stop')
 end
@@ -153,7 +167,7 @@ end
 function authkv.restart()
     authkv.stop()
     box.schema.func.reload('authkv')
-    return authkv.start(authkv.given)
+    return authkv.start(given_settings)
 end
 
 return authkv

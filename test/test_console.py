@@ -2,6 +2,7 @@
 
 import pytest
 
+import harness
 from cases import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, NO_KEYS, UNAUTHENTICATED, missing, repeated
 from fronts import ConsoleFront, HttpFront
 from outcome import A_TOKEN, Ok, Refused, assert_outcome
@@ -93,3 +94,9 @@ def test_a_restart_serves_the_same_data_over_http_again(make):
         assert console.outcome("authkv.get{'k'}") == Ok({"k": 1})
         http.close()
     console.close()
+
+
+def test_the_table_of_the_facade_shows_no_password(console):
+    shown = console.show("authkv")
+    assert "login" in shown
+    assert harness.ADMIN_PASSWORD not in shown and harness.CLIENT_PASSWORD not in shown

@@ -3,7 +3,7 @@
 import subprocess
 
 import harness
-from test_split import split  # noqa: F401
+from test_split import https, split  # noqa: F401
 
 
 def run_collection(auth: harness.Instance, kv: harness.Instance) -> None:
@@ -28,3 +28,7 @@ def run_collection(auth: harness.Instance, kv: harness.Instance) -> None:
 def test_the_collection_passes_on_one_port_and_again_on_the_same_data(instance):
     run_collection(instance, instance)
     run_collection(instance, instance)
+
+
+def test_the_collection_passes_on_two_ports(https, split):  # noqa: F811
+    run_collection(*split)
