@@ -3,12 +3,14 @@
 SHELL := /bin/sh
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV := .venv
+# A package of its own: what it needs is not the library's.
+BENCH := --manifest-path test/bench/Cargo.toml --target-dir target/bench
 LIBRARY := target/release/libauthkv.so
 
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run test lint unit integration clean FORCE
+.PHONY: help build run bench test lint unit integration clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -26,11 +28,18 @@ run: build ## install Tarantool where it is missing, build, and start an instanc
 
 test: lint unit integration ## everything CI runs
 
+bench: build ## measure against bare hyper on this machine, as ratios
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,wrk,wrk)
+	cargo run --release --locked $(BENCH)
+
 lint: ## format, clippy, luacheck, and which module may name what
 	@$(call installs,cc,build-essential)
 	@$(call installs,luacheck,lua-check)
 	cargo fmt --check
+	cargo fmt --check --manifest-path test/bench/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --locked $(BENCH) -- -D warnings
 	luacheck -q .
 	test/check-layers
 
