@@ -223,10 +223,3 @@ fn authenticate(tx: &Tx, instance: &Instance, caller: Caller) -> Result<Principa
         }
     }
 }
-
-impl Config {
-    /// Arrays and objects inside one another in a whole input: those of a value, and two around it.
-    pub fn input_depth_max(&self) -> usize {
-        self.json_depth_max + 2
-    }
-}

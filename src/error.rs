@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Error {
     /// The body or the arguments are not what the operation takes.
     Malformed(String),
-    /// The input nests deeper than the limit.
+    /// A value nests deeper than the limit.
     TooDeep {
         limit: usize,
     },
@@ -148,7 +148,7 @@ impl fmt::Display for Error {
         use Error::*;
         match self {
             Malformed(what) => f.write_str(what),
-            TooDeep { limit } => write!(f, "The input is nested too deep: at most {limit} levels are allowed"),
+            TooDeep { limit } => write!(f, "A value is nested too deep: at most {limit} levels are allowed"),
             InputTooLarge { limit } => write!(
                 f,
                 "The input is too large: at most {limit} bytes are allowed"

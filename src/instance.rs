@@ -87,8 +87,15 @@ impl Instance {
             );
         }
         let key = match config.services.auth {
-            true => Key::load_or_make(&config)?,
-            false => Key::load_public(&config.public_key_file)?,
+            true => {
+                if !config.private_key_file.exists() {
+                    log::info("making an RSA key, which may take some seconds");
+                }
+                Key::load_or_make(&config)?
+            }
+            false => Key::load_public(&config.public_key_file).map_err(|e| {
+                format!("{e}: the authorization instance writes it when it starts first")
+            })?,
         };
         let tokens = Tokens::new(&key, &config);
         if config.services.auth {

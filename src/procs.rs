@@ -195,7 +195,7 @@ fn read<'a>(
     if args.len() > limit {
         return Err(Error::InputTooLarge { limit });
     }
-    Document::from_msgpack(args, instance.config.input_depth_max())
+    Document::from_msgpack(args, instance.config.json_depth_max)
 }
 
 fn instance() -> Result<&'static Instance, Error> {

@@ -317,3 +317,10 @@ def test_a_client_that_has_sent_all_and_says_so_gets_its_answer(wire):
     wire.socket.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK)
     wire.socket.shutdown(socket.SHUT_WR)
     assert wire.answer() == (200, {"authorized": "NO"})
+
+
+def test_a_name_repeated_anywhere_in_a_value_counts_once_and_the_last_value_wins(http, token):
+    body = b'{"data": {"nested_twice": {"x": 1, "y": [{"a": 1, "a": {"b": 2, "\\u0062": 3}}], "x": [2]}}}'
+    assert http.request("POST", "/api/write", body, bearer(token)).status == 201
+    seen = http.request("POST", "/api/read", b'{"keys": ["nested_twice"]}', bearer(token)).body
+    assert seen == b'{"data":{"nested_twice":{"x":[2],"y":[{"a":{"b":3}}]}}}'

@@ -78,7 +78,11 @@ impl Hasher {
                 bcrypt::verify(password, hash).unwrap_or(false),
                 password.len() <= BCRYPT_MAX,
             ),
-            Stored::Hash(hash) => self.verify_argon2(password, hash).unwrap_or((false, false)),
+            Stored::Hash(hash) => self.verify_argon2(password, hash).unwrap_or_else(|| {
+                // It cannot be read, which should not take less time.
+                let _ = self.verify_argon2(password, &self.dummy);
+                (false, false)
+            }),
         };
         Verdict { matches, outdated }
     }

@@ -16,6 +16,17 @@ pub struct Document<'a> {
     kind: Kind,
 }
 
+/// Arrays and objects around a value: the body or the arguments, and the pairs.
+const AROUND: usize = 2;
+
+/// What a limit of depth is to a client: that of a value.
+fn of_value(error: Error, limit: usize) -> Error {
+    match error {
+        Error::TooDeep { .. } => Error::TooDeep { limit },
+        other => other,
+    }
+}
+
 /// How the members of a document are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -26,18 +37,21 @@ enum Kind {
 }
 
 impl<'a> Document<'a> {
-    /// Reads JSON text (RFC 8259). Errors: `Malformed`, `TooDeep`.
-    pub fn from_json(text: &[u8], depth_limit: usize) -> Result<Document<'static>, Error> {
-        let bytes = json_read::to_msgpack(text, depth_limit)?.into();
+    /// Reads JSON text (RFC 8259) whose values nest at most `depth` deep. Errors: `Malformed`, `TooDeep`.
+    pub fn from_json(text: &[u8], depth: usize) -> Result<Document<'static>, Error> {
+        let bytes = json_read::to_msgpack(text, depth + AROUND)
+            .map_err(|error| of_value(error, depth))?
+            .into();
         Ok(Document {
             bytes,
             kind: Kind::Body,
         })
     }
 
-    /// Checks msgpack that came from a client. Errors: `Malformed`, `TooDeep`, `BadValue`.
-    pub fn from_msgpack(bytes: &'a [u8], depth_limit: usize) -> Result<Document<'a>, Error> {
-        msgpack::check(bytes, depth_limit)?;
+    /// Checks msgpack that came from a client, whose values nest at most `depth` deep. Errors: `Malformed`,
+    /// `TooDeep`, `BadValue`.
+    pub fn from_msgpack(bytes: &'a [u8], depth: usize) -> Result<Document<'a>, Error> {
+        msgpack::check(bytes, depth + AROUND).map_err(|error| of_value(error, depth))?;
         Ok(Document {
             bytes: bytes.into(),
             kind: Kind::Arguments,
@@ -57,7 +71,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The members named in `names`: of a body by name, of a repeated one the last; of arguments by position
+    /// The members named in `names`: of a body by name, of arguments by position
     /// after the first `skip`. Errors: `Malformed` for a body that is no object, a member that is missing, or
     /// too many arguments.
     pub fn fields<const N: usize>(
@@ -126,7 +140,7 @@ mod tests {
 
     #[test]
     fn members_of_a_body_are_found_by_name() {
-        let body = Document::from_json(br#"{"b":1,"x":[{}],"a":"first","a":"last"}"#, 9).unwrap();
+        let body = Document::from_json(br#"{"b":1,"x":[{}],"a":"last"}"#, 9).unwrap();
         assert_eq!(
             body.fields(["a", "b"], 0).unwrap(),
             [b"\xa4last" as &[u8], b"\x01"]

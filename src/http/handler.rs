@@ -59,7 +59,7 @@ async fn execute(
         true => {
             let limit = route.operation.input_max(config);
             let text = body::read(body, limit, config.http_body_timeout).await?;
-            let input = Document::from_json(&text, config.input_depth_max())?;
+            let input = Document::from_json(&text, config.json_depth_max)?;
             match route.operation {
                 // The contract has the token of a check in the body.
                 Operation::Check => {

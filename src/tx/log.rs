@@ -9,3 +9,7 @@ pub fn error(line: &str) {
 pub fn warn(line: &str) {
     say(SayLevel::Warn, file!(), line!() as i32, None, line);
 }
+
+pub fn info(line: &str) {
+    say(SayLevel::Info, file!(), line!() as i32, None, line);
+}

@@ -1,11 +1,15 @@
 //! JSON text (RFC 8259) to msgpack in one pass, with a stack of its own.
 
+mod scalar;
+
 use crate::error::Error;
+use std::collections::hash_map::{Entry, HashMap};
+use std::collections::HashSet;
 
 /// Converts `text`, which has to be exactly one JSON value.
 ///
-/// Integers that fit 64 bits, signed or unsigned, stay integers; other numbers become doubles. Members of an
-/// object stay as they are, repeated ones too. Errors: `Malformed` with the byte offset, `TooDeep` beyond
+/// Integers that fit 64 bits, signed or unsigned, stay integers; other numbers become doubles. Of a name that
+/// an object has twice the last value counts, at the place of the first. Errors: `Malformed` with the byte offset, `TooDeep` beyond
 /// `depth_limit` containers inside one another.
 pub fn to_msgpack(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
     std::str::from_utf8(text).map_err(|e| {
@@ -19,6 +23,7 @@ pub fn to_msgpack(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
         at: 0,
         out: Vec::with_capacity(text.len()),
         open: Vec::new(),
+        members: Vec::new(),
         unescaped: Vec::new(),
     };
     parser.document(depth_limit)?;
@@ -32,6 +37,15 @@ struct Open {
     /// Members so far.
     count: usize,
     object: bool,
+    /// Where its members begin in [`Parser::members`].
+    members: usize,
+}
+
+/// A member of an object, as offsets in the output.
+#[derive(Clone, Copy)]
+struct Member {
+    name: usize,
+    value: usize,
 }
 
 struct Parser<'a> {
@@ -39,6 +53,8 @@ struct Parser<'a> {
     at: usize,
     out: Vec<u8>,
     open: Vec<Open>,
+    /// The members of all objects in `open`.
+    members: Vec<Member>,
     unescaped: Vec<u8>,
 }
 
@@ -56,6 +72,7 @@ impl Parser<'_> {
                         header: self.out.len(),
                         count: 0,
                         object,
+                        members: self.members.len(),
                     });
                     self.out.push(0);
                     if self.peek()? != closing(object) {
@@ -96,6 +113,7 @@ impl Parser<'_> {
         };
         container.count += 1;
         if container.object {
+            let name = self.out.len();
             match self.token()? {
                 b'"' => self.string()?,
                 _ => return Err(self.error("a name in double quotes is expected")),
@@ -103,6 +121,8 @@ impl Parser<'_> {
             if self.token()? != b':' {
                 return Err(self.error("a colon is expected"));
             }
+            let value = self.out.len();
+            self.members.push(Member { name, value });
         }
         Ok(())
     }
@@ -111,12 +131,17 @@ impl Parser<'_> {
     fn close(&mut self) {
         let Some(Open {
             header,
-            count,
+            mut count,
             object,
+            members,
         }) = self.open.pop()
         else {
             return;
         };
+        if object {
+            count = self.drop_repeated(members);
+            self.members.truncate(members);
+        }
         let (fix, long) = if object { (0x80, 0xde) } else { (0x90, 0xdc) };
         match (u8::try_from(count), u16::try_from(count)) {
             (Ok(count), _) if count < 16 => self.out[header] = fix | count,
@@ -129,6 +154,40 @@ impl Parser<'_> {
                 self.out.splice(header..=header, [long + 1, a, b, c, d]);
             }
         }
+    }
+
+    /// Makes the members from `first` on have different names. Returns how many they are then.
+    fn drop_repeated(&mut self, first: usize) -> usize {
+        let members = &self.members[first..];
+        let name = |member: &Member| &self.out[member.name..member.value];
+        // A few names are compared faster than they are hashed.
+        let distinct = match members.len() {
+            0..=8 => !(1..members.len()).any(|i| {
+                let same = |other| name(other) == name(&members[i]);
+                members[..i].iter().any(same)
+            }),
+            _ => members.iter().map(name).collect::<HashSet<_>>().len() == members.len(),
+        };
+        if distinct {
+            return members.len();
+        }
+        let mut places = HashMap::new();
+        let mut kept: Vec<&[u8]> = Vec::new();
+        for (i, member) in members.iter().enumerate() {
+            let end = members.get(i + 1).map_or(self.out.len(), |next| next.name);
+            let whole = &self.out[member.name..end];
+            match places.entry(name(member)) {
+                Entry::Occupied(place) => kept[*place.get()] = whole,
+                Entry::Vacant(place) => {
+                    place.insert(kept.len());
+                    kept.push(whole);
+                }
+            }
+        }
+        let (start, count, kept) = (members[0].name, kept.len(), kept.concat());
+        self.out.truncate(start);
+        self.out.extend_from_slice(&kept);
+        count
     }
 
     fn end(&mut self) -> Result<(), Error> {
@@ -161,158 +220,12 @@ impl Parser<'_> {
         Ok(byte)
     }
 
-    fn word(&mut self, word: &[u8], marker: u8) -> Result<(), Error> {
-        if !self.text[self.at - 1..].starts_with(word) {
-            return Err(self.error("a value is expected"));
-        }
-        self.at += word.len() - 1;
-        self.out.push(marker);
-        Ok(())
-    }
-
-    /// A number whose first byte has been consumed (RFC 8259 §6).
-    fn number(&mut self) -> Result<(), Error> {
-        let text = self.text;
-        let start = self.at - 1;
-        let negative = text[start] == b'-';
-        self.at = start + usize::from(negative);
-        let first = self.at;
-        self.digits()?;
-        if text[first] == b'0' && self.at > first + 1 {
-            return Err(self.error("a number does not begin with 0"));
-        }
-        let mut integer = true;
-        if text.get(self.at) == Some(&b'.') {
-            integer = false;
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = text.get(self.at) {
-            integer = false;
-            self.at += 1;
-            self.at += usize::from(matches!(text.get(self.at), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        let literal = std::str::from_utf8(&text[start..self.at]).unwrap_or_default();
-        // "-0" is a double: as an integer it would lose its sign.
-        if integer && literal != "-0" {
-            if let Ok(n) = literal.parse::<u64>() {
-                return written(rmp::encode::write_uint(&mut self.out, n).map(|_| ()));
-            }
-            if let Ok(n) = literal.parse::<i64>() {
-                return written(rmp::encode::write_sint(&mut self.out, n).map(|_| ()));
-            }
-        }
-        match literal.parse::<f64>() {
-            Ok(n) if n.is_finite() => written(rmp::encode::write_f64(&mut self.out, n)),
-            _ => Err(self.error("a number is out of the range of a double")),
-        }
-    }
-
-    fn digits(&mut self) -> Result<(), Error> {
-        let start = self.at;
-        while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
-        match self.at > start {
-            true => Ok(()),
-            false => Err(self.error("a digit is expected")),
-        }
-    }
-
-    /// A string whose opening quote has been consumed.
-    fn string(&mut self) -> Result<(), Error> {
-        let text = self.text;
-        let start = self.at;
-        self.unescaped.clear();
-        let mut plain = start;
-        loop {
-            match text.get(self.at) {
-                None => return Err(self.error("the text is cut short")),
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    self.unescaped.extend_from_slice(&text[plain..self.at]);
-                    self.at += 1;
-                    self.escape()?;
-                    plain = self.at;
-                }
-                Some(0..=0x1f) => {
-                    return Err(self.error("a control character in a string should be escaped"))
-                }
-                Some(_) => self.at += 1,
-            }
-        }
-        let tail = &text[plain..self.at];
-        self.at += 1;
-        let len = (self.unescaped.len() + tail.len()) as u32;
-        written(rmp::encode::write_str_len(&mut self.out, len).map(|_| ()))?;
-        self.out.extend_from_slice(&self.unescaped);
-        self.out.extend_from_slice(tail);
-        Ok(())
-    }
-
-    /// An escape whose backslash has been consumed (RFC 8259 §7).
-    fn escape(&mut self) -> Result<(), Error> {
-        let byte = self.text.get(self.at).copied();
-        self.at += 1;
-        let plain = match byte {
-            Some(byte @ (b'"' | b'\\' | b'/')) => byte,
-            Some(b'b') => 0x08,
-            Some(b'f') => 0x0c,
-            Some(b'n') => b'\n',
-            Some(b'r') => b'\r',
-            Some(b't') => b'\t',
-            Some(b'u') => return self.unicode(),
-            _ => return Err(self.error("an unknown escape")),
-        };
-        self.unescaped.push(plain);
-        Ok(())
-    }
-
-    fn unicode(&mut self) -> Result<(), Error> {
-        let unit = self.hex4()?;
-        let code = match unit {
-            0xd800..=0xdbff => {
-                if !self.text[self.at.min(self.text.len())..].starts_with(b"\\u") {
-                    return Err(self.error("half of a surrogate pair"));
-                }
-                self.at += 2;
-                let low = self.hex4()?;
-                if !(0xdc00..=0xdfff).contains(&low) {
-                    return Err(self.error("half of a surrogate pair"));
-                }
-                0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
-            }
-            unit => unit,
-        };
-        let char = char::from_u32(code).ok_or_else(|| self.error("half of a surrogate pair"))?;
-        self.unescaped
-            .extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-        Ok(())
-    }
-
-    fn hex4(&mut self) -> Result<u32, Error> {
-        let digits = self.text.get(self.at..self.at + 4);
-        let unit = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |unit, &digit| {
-                Some(unit * 16 + (digit as char).to_digit(16)?)
-            })
-        });
-        self.at += 4;
-        unit.ok_or_else(|| self.error("four hexadecimal digits are expected after \\u"))
-    }
-
     fn error(&self, what: &str) -> Error {
         Error::malformed(format!(
             "The body is not valid JSON: {what} near byte {}",
             self.at
         ))
     }
-}
-
-/// Writing to a vector does not fail, but rmp's signature says it may.
-fn written<E>(result: Result<(), E>) -> Result<(), Error> {
-    result.map_err(|_| Error::Internal)
 }
 
 fn closing(object: bool) -> u8 {
@@ -374,7 +287,11 @@ mod tests {
             ("18446744073709551616", "1.8446744073709552e+19"),
             ("-9223372036854775809", "-9.223372036854776e+18"),
             (r#""\u0041\n\/\ud83e\udeb2\u0000""#, "\"A\\n/🪲\\u0000\""),
-            (r#"{"a":1,"a":2}"#, r#"{"a":1,"a":2}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+            (
+                r#"[{"a":{"b":1},"c":[0],"a":{"b":2,"b":3},"d":4,"\u0063":{}}]"#,
+                r#"[{"a":{"b":3},"c":{},"d":4}]"#,
+            ),
         ] {
             assert_eq!(
                 to_json(&to_msgpack(text.as_bytes(), 8).unwrap()).unwrap(),
