@@ -259,7 +259,7 @@ fn random_password() -> Result<String, String> {
 fn forget_expired(tx: &Tx, instance: &'static Instance) {
     const PAUSE: Duration = Duration::from_secs(1);
     while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
-        match service::forget_expired(tx, instance, &instance.tokens) {
+        match service::forget_expired(tx, instance) {
             Ok(true) => fiber::pass(tx),
             Ok(false) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE),
             Err(error) => {

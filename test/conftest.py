@@ -3,6 +3,9 @@
 import pytest
 
 import harness
+from cases import GOOD
+from fronts import HttpFront
+from outcome import Ok
 
 
 @pytest.fixture(scope="module")
@@ -10,6 +13,21 @@ def instance():
     """A running instance with the default settings, one per file."""
     with harness.Instance() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def http(instance):
+    """The HTTP front of that instance, where the user `tester` is registered."""
+    front = HttpFront(instance)
+    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
+    yield front
+    front.close()
+
+
+@pytest.fixture(scope="module")
+def token(http):
+    """A token of `tester`."""
+    return http.login("tester", GOOD).value
 
 
 @pytest.fixture

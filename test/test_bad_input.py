@@ -20,19 +20,6 @@ REGISTER, LOGIN, LOGOUT, CHECK, GET, PUT = PROCEDURES.values()
 
 
 @pytest.fixture(scope="module")
-def http(instance):
-    front = HttpFront(instance)
-    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
-    yield front
-    front.close()
-
-
-@pytest.fixture(scope="module")
-def token(http):
-    return http.login("tester", GOOD).value
-
-
-@pytest.fixture(scope="module")
 def console(instance):
     front = ConsoleFront(instance)
     yield front

@@ -29,19 +29,6 @@ METHODS = {
 }
 
 
-@pytest.fixture(scope="module")
-def http(instance):
-    front = HttpFront(instance)
-    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
-    yield front
-    front.close()
-
-
-@pytest.fixture(scope="module")
-def token(http):
-    return http.login("tester", GOOD).value
-
-
 def answer(response) -> tuple:
     return response.status, response.json
 

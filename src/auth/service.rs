@@ -1,7 +1,6 @@
 //! Register, login, logout. Runs on the tx thread; passwords and signatures are the crypto pool's work.
 
 use super::password::Stored;
-use super::token::Tokens;
 use crate::bridge::crypto::run;
 use crate::command::{Outcome, Principal, Registration};
 use crate::domain::{Initial, Login, Password};
@@ -107,11 +106,11 @@ pub fn logout(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, 
 
 /// Drops what is known of revoked tokens that no instance would accept any more. Returns whether there may
 /// be more of them. Yields.
-pub fn forget_expired(tx: &Tx, instance: &Instance, tokens: &Tokens) -> Result<bool, Error> {
+pub fn forget_expired(tx: &Tx, instance: &Instance) -> Result<bool, Error> {
     const SLICE: usize = 500;
     /// Seconds that no request takes from the check of its token to its end.
     const MARGIN: u64 = 60;
-    let time = super::token::now().saturating_sub(tokens.leeway() + MARGIN);
+    let time = super::token::now().saturating_sub(instance.tokens.leeway() + MARGIN);
     Ok(instance.storage.revoked.drop_expired(tx, time, SLICE)? == SLICE)
 }
 
