@@ -50,6 +50,7 @@ local function start(authkv, given, settings)
         memtx_memory = tonumber(settings.memtx_memory),
         memtx_max_tuple_size = tonumber(settings.memtx_max_tuple_size),
         read_only = settings.read_only == 'true',
+        log_format = settings.log_format,
     })
     local started = authkv.start(given)
     box.ctl.on_shutdown(authkv.stop)
@@ -68,16 +69,22 @@ local function start(authkv, given, settings)
 end
 
 local function greet(settings, started)
-    print('HTTP    ' .. (started.http ~= nil and 'http://' .. started.http .. '/api' or 'off'))
+    for _, address in ipairs(started.http) do
+        print('HTTP    ' .. (address:match('^[%d%[]') and 'http://' .. address or address))
+    end
+    if #started.http == 0 then
+        print('HTTP    off')
+    end
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
     local console = settings.console_listen
     print('console ' .. (console ~= '' and 'tarantoolctl connect unix/:' .. console or 'off'))
     if started.admin_password ~= nil then
         print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
     end
-    if started.http ~= nil and settings.auth == 'true' then
+    local first = started.http[1]
+    if first ~= nil and first:match('^[%d%[]') and settings.auth == 'true' then
         print('To log in:')
-        local address = started.http:gsub('^0%.0%.0%.0:', '127.0.0.1:'):gsub('^%[::%]:', '[::1]:')
+        local address = first:gsub('^0%.0%.0%.0:', '127.0.0.1:'):gsub('^%[::%]:', '[::1]:')
         print(("  curl -s http://%s/api/login/ -d '{\"login\": \"admin\", \"password\": \"…\"}'"):format(address))
     end
     print('authkv: ready')

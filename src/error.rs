@@ -52,13 +52,36 @@ pub enum Error {
     BodyTimeout {
         limit: u64,
     },
+    /// The header did not come in time, in seconds.
+    HeaderTimeout {
+        limit: u64,
+    },
+    /// The header has more than `limit` bytes, or lines.
+    HeaderTooLarge {
+        limit: usize,
+        unit: &'static str,
+    },
+    /// What was sent is not HTTP/1.1 (RFC 9112), and why.
+    BadRequest(&'static str),
+    BadVersion,
+    /// The body is of another type or coding than those named.
+    BadMediaType(&'static str),
+    /// `Expect` names something else than `100-continue`.
+    BadExpectation,
+    /// One address has `limit` connections already.
+    TooManyConnections {
+        limit: usize,
+    },
     ReadOnly,
     /// The memory for tuples (`memtx_memory`) is used up.
     StorageFull,
     /// The log of writes could not be written, so nothing was.
     NotDurable,
-    /// A queue is full; try again later.
-    Overloaded,
+    /// There are `limit` of `what` already; try again later.
+    Overloaded {
+        what: &'static str,
+        limit: usize,
+    },
     ShuttingDown,
     /// Revocations cannot be followed at present, so no token can be trusted.
     RevocationsUnknown,
@@ -108,7 +131,7 @@ impl Error {
             ValueTooLarge { .. } => ("value_too_large", 20015, 413),
             ReadOnly => ("read_only", 20016, 503),
             StorageFull => ("storage_full", 20017, 507),
-            Overloaded => ("overloaded", 20018, 503),
+            Overloaded { .. } => ("overloaded", 20018, 503),
             ShuttingDown => ("shutting_down", 20019, 503),
             RevocationsUnknown => ("revocations_unknown", 20020, 503),
             NotOffered => ("not_offered", 20021, 404),
@@ -121,6 +144,13 @@ impl Error {
             BodyTimeout { .. } => ("body_timeout", 20029, 408),
             NotDurable => ("not_durable", 20030, 500),
             InTransaction => ("in_transaction", 20027, 500),
+            HeaderTimeout { .. } => ("header_timeout", 20031, 408),
+            HeaderTooLarge { .. } => ("header_too_large", 20032, 431),
+            BadRequest(_) => ("bad_request", 20033, 400),
+            BadVersion => ("bad_version", 20034, 505),
+            BadMediaType(_) => ("bad_media_type", 20035, 415),
+            BadExpectation => ("bad_expectation", 20036, 417),
+            TooManyConnections { .. } => ("too_many_connections", 20037, 429),
         };
         Row {
             name,
@@ -132,7 +162,10 @@ impl Error {
     /// Seconds after which the client may try again (RFC 9110 §10.2.3), where that helps.
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
-            Error::Overloaded | Error::ShuttingDown | Error::RevocationsUnknown => Some(1),
+            Error::Overloaded { .. }
+            | Error::ShuttingDown
+            | Error::RevocationsUnknown
+            | Error::TooManyConnections { .. } => Some(1),
             _ => None,
         }
     }
@@ -179,7 +212,20 @@ impl fmt::Display for Error {
             ReadOnly => f.write_str("This instance is read-only: write to the leader"),
             StorageFull => f.write_str("The storage is full: nothing has been written"),
             NotDurable => f.write_str("The log of writes failed: nothing has been written"),
-            Overloaded => f.write_str("The server is overloaded: try again later"),
+            Overloaded { what, limit } => {
+                write!(f, "The server is overloaded: there may be {limit} {what}, try again later")
+            }
+            HeaderTimeout { limit } => write!(f, "The request header did not come within {limit} seconds"),
+            HeaderTooLarge { limit, unit } => {
+                write!(f, "The request header is too large: at most {limit} {unit} are allowed")
+            }
+            BadRequest(why) => write!(f, "The request is not valid HTTP: {why}"),
+            BadVersion => f.write_str("The version of HTTP should be 1.1 or 1.0, or 2 over TLS"),
+            BadMediaType(allowed) => write!(f, "The body should be {allowed}"),
+            BadExpectation => f.write_str("The only expectation that can be met is 100-continue"),
+            TooManyConnections { limit } => {
+                write!(f, "There are too many connections from this address: at most {limit} are allowed")
+            }
             ShuttingDown => f.write_str("The server is shutting down: try again later"),
             RevocationsUnknown => {
                 f.write_str("Tokens cannot be checked: the authorization instance is out of reach, try again later")
@@ -228,7 +274,14 @@ mod tests {
             ReadOnly,
             StorageFull,
             NotDurable,
-            Overloaded,
+            Overloaded { what: "", limit: 1 },
+            HeaderTimeout { limit: 1 },
+            HeaderTooLarge { limit: 1, unit: "" },
+            BadRequest(""),
+            BadVersion,
+            BadMediaType(""),
+            BadExpectation,
+            TooManyConnections { limit: 1 },
             ShuttingDown,
             RevocationsUnknown,
             NotOffered,

@@ -8,18 +8,21 @@ use crate::auth::service;
 use crate::auth::token::Tokens;
 use crate::bridge::crypto::Crypto;
 use crate::bridge::dispatch::{self, Waits};
+use crate::bridge::doorbell::Doorbell;
 use crate::bridge::Bridge;
 use crate::command::{execute, Caller, Command, Registration};
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::error::Error;
-use crate::http::Server;
+use crate::handover::Legacy;
+use crate::http::site::Site;
+use crate::http::{Listener, Server};
 use crate::storage::Storage;
 use crate::tx::{fiber, log, Tx};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Everything that runs.
@@ -37,7 +40,9 @@ pub struct Instance {
     pub storage: Storage,
     /// What [`service`] mixes into logins that it does not know.
     pub login_salt: [u8; 32],
-    http: Mutex<Option<Server>>,
+    http: Mutex<Http>,
+    /// Rung by the instance that takes over.
+    heir: Doorbell,
     /// Procedures of clients that run.
     calls: AtomicUsize,
     /// Set first of all when the instance stops.
@@ -65,10 +70,27 @@ static RUNNING: OnceLock<Instance> = OnceLock::new();
 /// What a start has to tell its operator.
 #[derive(Debug, serde::Serialize)]
 pub struct Started {
-    /// The address HTTP listens on.
-    pub http: Option<String>,
+    #[serde(flatten)]
+    pub http: HttpStarted,
     /// The password made for the new user `admin`, where none was given.
     pub admin_password: Option<String>,
+}
+
+/// What the start of the HTTP front has to tell.
+#[derive(Debug, serde::Serialize)]
+pub struct HttpStarted {
+    /// The addresses it listens on, as they stand in the settings.
+    pub http: Vec<String>,
+    pub legacy: Legacy,
+}
+
+/// The HTTP front, and those that were replaced and finish what they have.
+#[derive(Default)]
+struct Http {
+    server: Option<Server>,
+    leaving: Vec<Server>,
+    /// For requests that another server takes, where there is no server of ours.
+    site: Option<Arc<Site>>,
 }
 
 impl Instance {
@@ -79,7 +101,7 @@ impl Instance {
 
     /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says
     /// what is wrong. Yields.
-    pub fn start(tx: &Tx, config: Config) -> Result<Started, String> {
+    pub fn start(tx: &Tx, config: Config, legacy: Option<Legacy>) -> Result<Started, String> {
         if Self::get().is_some() {
             return Err(
                 "authkv is started already, or was stopped: reload the library to start it again"
@@ -97,6 +119,10 @@ impl Instance {
                 format!("{e}: the authorization instance writes it when it starts first")
             })?,
         };
+        let inheritance = legacy
+            .map(Legacy::take)
+            .transpose()
+            .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
         let tokens = Tokens::new(&key, &config);
         if config.services.auth {
             tokens
@@ -108,14 +134,14 @@ impl Instance {
         let instance = Self {
             tokens,
             hasher: Hasher::new(config.argon2)?,
-            bridge: Bridge::new(config.queue)
-                .map_err(|e| format!("cannot make an eventfd: {e}"))?,
+            bridge: Bridge::new(&config).map_err(|e| format!("cannot make an eventfd: {e}"))?,
             crypto: Crypto::start("crypto", crypto_threads, crypto_queue).map_err(threads)?,
             verifier: Crypto::start("verify", 1, VERIFY_QUEUE).map_err(threads)?,
             waits: Waits::new(tx),
             storage: Storage::open(tx, &config)?,
             login_salt: key.derive(b"logins that are not known"),
-            http: Mutex::new(None),
+            http: Mutex::default(),
+            heir: Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"))?,
             calls: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             started_at: Instant::now(),
@@ -127,42 +153,112 @@ impl Instance {
         dispatch::start(tx, instance).map_err(text)?;
         fiber::start(tx, "authkv-expiry", move |tx| forget_expired(tx, instance)).map_err(text)?;
         let admin_password = instance.make_admin(tx)?;
-        let http = match instance.config.http_listen {
-            Some(address) => Some(instance.start_http(address)?),
-            None => None,
-        };
+        let listeners = inheritance.as_ref().map(|left| &*left.listeners);
+        let config = instance.config.http.clone();
+        let http = instance.start_http(config, listeners.unwrap_or_default())?;
+        fiber::start(tx, "authkv-heir", move |tx| instance.await_heir(tx)).map_err(text)?;
+        if let Some(inheritance) = inheritance {
+            inheritance.accept();
+        }
         Ok(Started {
             http,
             admin_password,
         })
     }
 
-    fn start_http(&'static self, address: std::net::SocketAddr) -> Result<String, String> {
-        let server =
-            Server::start(self, address).map_err(|e| format!("cannot listen on {address}: {e}"))?;
-        let address = server.address().to_string();
-        *self
-            .http
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(server);
-        Ok(address)
+    /// Starts the HTTP front, or replaces it: the sockets that stay are handed on, and connections end after their
+    /// next answer. The error says what is wrong, and then nothing has changed. Does not yield.
+    pub fn start_http(
+        &'static self,
+        config: Arc<HttpConfig>,
+        taken_over: &[Listener],
+    ) -> Result<HttpStarted, String> {
+        let mut http = self.http();
+        let old = http.server.as_ref();
+        let server = match config.listen.is_empty() {
+            true => None,
+            false => {
+                let taken_over = old.map_or(taken_over, Server::listeners);
+                Some(Server::start(self, config.clone(), taken_over)?)
+            }
+        };
+        self.bridge.memory.set_max(config.memory_max);
+        let listeners = server.as_ref().map_or(&[][..], Server::listeners);
+        let started = HttpStarted {
+            http: listeners.iter().map(|one| one.listen.to_string()).collect(),
+            legacy: Legacy::new(listeners, &self.heir),
+        };
+        if let Some(mut old) = std::mem::replace(&mut http.server, server) {
+            let kept = http.server.as_ref().map_or(&[][..], Server::listeners);
+            old.close_listeners(kept);
+            old.leave();
+            http.leaving.push(old);
+        }
+        http.leaving.retain(|server| !server.has_ended());
+        http.site = Some(Site::new(self, config, usize::MAX));
+        Ok(started)
+    }
+
+    /// Stops the HTTP front and finishes its requests, within the limit of the configuration. `at_once`: connections
+    /// that wait for a request do not get to send one more. Returns whether all was finished. Yields.
+    pub fn stop_http(&self, tx: &Tx, at_once: bool) -> bool {
+        // The workers take the limit themselves; the rest is for them to end.
+        let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
+        let servers = {
+            let mut http = self.http();
+            let mut servers = std::mem::take(&mut http.leaving);
+            if let Some(mut server) = http.server.take() {
+                // One that takes over goes on using the files of unix sockets.
+                if at_once {
+                    server.close_listeners(&[]);
+                }
+                servers.push(server);
+            }
+            servers
+        };
+        for server in &servers {
+            match at_once {
+                true => server.stop(),
+                false => server.leave(),
+            }
+        }
+        fiber::wait_until(tx, deadline, || servers.iter().all(Server::has_ended))
+    }
+
+    /// What requests share that another server takes.
+    pub fn site(&'static self) -> Arc<Site> {
+        let mut http = self.http();
+        let site = http.server.as_ref().map(|server| server.site.clone());
+        site.unwrap_or_else(|| {
+            let new = || Site::new(self, self.config.http.clone(), usize::MAX);
+            http.site.get_or_insert_with(new).clone()
+        })
+    }
+
+    fn http(&self) -> MutexGuard<'_, Http> {
+        self.http.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The body of the fiber that waits for the instance that takes over, and then ends this one.
+    fn await_heir(&self, tx: &Tx) {
+        while !self.stopping.load(Ordering::Relaxed) && !fiber::is_cancelled(tx) {
+            fiber::wait_readable(tx, self.heir.fd(), Duration::from_secs(1));
+            if self.heir.take_ring() {
+                self.end(tx, false);
+            }
+        }
     }
 
     /// Takes no new requests, finishes what runs, within the limit of the configuration, and ends all threads
     /// and fibers. Returns whether all was finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
+        self.end(tx, true)
+    }
+
+    fn end(&self, tx: &Tx, at_once: bool) -> bool {
         self.stopping.store(true, Ordering::Relaxed);
-        // The workers take the limit themselves; the rest is for them to end.
         let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
-        let server = self
-            .http
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .take();
-        let connections = server.is_none_or(|server| {
-            server.stop();
-            fiber::wait_until(tx, deadline, || server.has_ended())
-        });
+        let connections = self.stop_http(tx, at_once);
         self.bridge.close();
         let answered = fiber::wait_until(tx, deadline, || {
             self.bridge.in_flight() == 0 && self.calls.load(Ordering::Relaxed) == 0

@@ -13,9 +13,11 @@ mod config;
 mod domain;
 mod error;
 mod guard;
+mod handover;
 mod http;
 mod instance;
 mod kv;
+mod memory;
 // The attribute of the procedures exports symbols, which counts as unsafe.
 #[allow(unsafe_code)]
 mod procs;

@@ -2,19 +2,21 @@
 //!
 //! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
 
-use crate::auth::token::Known;
-use crate::bridge::crypto;
+use crate::auth;
 use crate::codec::Document;
 use crate::command::{execute, Caller, Command, Operation, Outcome};
 use crate::config::Config;
 use crate::error::Error;
 use crate::guard::{guard, quiet_panics};
+use crate::handover::Legacy;
+use crate::http::foreign::ForeignRequest;
 use crate::instance::Instance;
 use crate::storage::Revocation;
-use crate::tx::{in_transaction, Tx};
+use crate::tx::{fiber, in_transaction, lua, Tx};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 use tarantool::error::IntoBoxError;
 use tarantool::proc;
 use tarantool::tuple::{RawByteBuf, RawBytes};
@@ -60,8 +62,7 @@ fn kv_put(args: &RawBytes) -> Reply {
 /// `("kv_get", keys)` or `("kv_put", pairs)`: the same as the owner of the instance. Not for clients.
 #[proc(packed_args)]
 fn owner(args: &RawBytes) -> Reply {
-    procedure(|tx| {
-        let instance = instance()?;
+    procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
         let input = read(instance, Operation::Put, args)?;
         let operation = match input.first("operation")?.as_deref() {
@@ -73,36 +74,61 @@ fn owner(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(settings)`, a map by name → `{http, admin_password}`. Starts the instance; a failure has its own text.
+/// `(settings, legacy)`: a map by name, and what the start of the instance that runs in another image has told, or
+/// nil → `{http, legacy, admin_password}`. Starts the instance; a failure has its own text.
 #[proc(packed_args)]
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
-    let started = guard(|| {
-        let settings = rmp_serde::from_slice::<(BTreeMap<String, String>,)>(args)
-            .map_err(|_| "settings should be a map of strings".to_owned());
-        Ok(settings
-            .and_then(|(settings,)| Config::new(settings))
-            .and_then(|config| Instance::start(&tx(), config)))
-    });
-    let started = started
-        .unwrap_or_else(|error| Err(error.to_string()))
-        .map_err(StartError)?;
-    encode(&started).map_err(|error| StartError(error.to_string()))
+    told(|tx| {
+        let (settings, legacy): (BTreeMap<String, String>, Option<Legacy>) =
+            rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
+        encode_told(&Instance::start(tx, Config::new(settings)?, legacy)?)
+    })
+}
+
+/// `(settings)` → `{http, legacy}`. Starts the HTTP front with the HTTP settings among these, or replaces the one
+/// that runs; a failure has its own text.
+#[proc(packed_args)]
+fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
+    told(|_| {
+        let (settings,): (BTreeMap<String, String>,) =
+            rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
+        let instance = Instance::get().ok_or(Error::NotStarted.to_string())?;
+        encode_told(&instance.start_http(Config::new(settings)?.http, &[])?)
+    })
+}
+
+/// `()` → whether all requests were finished. Stops the HTTP front. Yields.
+#[proc(packed_args)]
+fn http_stop(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, _| {
+        encode(&instance.stop_http(tx, true))
+    })
+}
+
+/// `({method, path, headers, remote, body})` → `{status, headers, body}`: answers a request that another HTTP server in
+/// this process took. The names of the headers are in lower case. Not for clients. Yields.
+#[proc(packed_args)]
+fn http_request(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, args| {
+        let (request,): (ForeignRequest,) = decode(args)?;
+        encode(&request.answer(tx, instance))
+    })
 }
 
 /// `()` → whether all that ran was finished. Stops the instance. Yields.
 #[proc(packed_args)]
-fn stop(_args: &RawBytes) -> Reply {
-    procedure(|tx| encode(&instance()?.stop(tx)))
+fn stop(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, _| encode(&instance.stop(tx)))
 }
 
 /// `(after)` → `{entries, last}`: revocations with numbers above `after`, at most a thousand, and the highest
 /// number there is.
 #[proc(packed_args)]
 fn revocations(args: &RawBytes) -> Reply {
-    procedure(|tx| {
+    procedure(args, |tx, instance, args| {
         let (after,): (u64,) = decode(args)?;
-        let revoked = &instance()?.storage.revoked;
+        let revoked = &instance.storage.revoked;
         let last = revoked.last(tx)?;
         encode(&Revocations {
             entries: revoked.after(tx, after, 1000)?,
@@ -115,9 +141,8 @@ fn revocations(args: &RawBytes) -> Reply {
 /// Yields.
 #[proc(packed_args)]
 fn revocations_apply(args: &RawBytes) -> Reply {
-    procedure(|tx| {
+    procedure(args, |tx, instance, args| {
         let (news,): (Revocations,) = decode(args)?;
-        let instance = instance()?;
         instance.storage.revoked.apply(tx, &news.entries)?;
         let caught_up = news.entries.last().map_or(news.last, |entry| entry.number);
         if caught_up == news.last {
@@ -136,8 +161,7 @@ struct Revocations {
 
 /// A procedure of a client: the first argument is the token, where the operation takes one.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
-    procedure(|tx| {
-        let instance = instance()?;
+    procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
         let input = read(instance, operation, args)?;
         match operation {
@@ -149,7 +173,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
                 // The shape of the rest is checked before the token is.
                 let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
                 let caller = match token {
-                    Some(token) => caller(tx, instance, token)?,
+                    Some(token) => auth::service::caller(tx, instance, token)?,
                     None => Caller::Anonymous,
                 };
                 outcome(execute(tx, instance, caller, command)?)
@@ -170,19 +194,6 @@ fn run(
     outcome(execute(tx, instance, caller, command)?)
 }
 
-/// Verifies a token: those seen before at once, others on a thread. Yields for the latter.
-fn caller(tx: &Tx, instance: &'static Instance, token: String) -> Result<Caller, Error> {
-    let claims = match instance.tokens.known(&token) {
-        Known::Valid(claims) => Some(claims),
-        Known::Invalid => None,
-        Known::New => {
-            let verify = move || Ok(instance.tokens.verify(&token));
-            crypto::run(tx, instance, &instance.verifier, verify)?
-        }
-    };
-    Ok(claims.map_or(Caller::Anonymous, Caller::Bearer))
-}
-
 /// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
 fn read<'a>(
     instance: &Instance,
@@ -196,7 +207,13 @@ fn read<'a>(
     Document::from_msgpack(args, instance.config.json_depth_max)
 }
 
-fn instance() -> Result<&'static Instance, Error> {
+/// The instance. After a reload of the library there is none in the new image until it takes over, which the first
+/// call waits for. Yields then. Errors: `NotStarted`.
+fn instance(tx: &Tx) -> Result<&'static Instance, Error> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    while Instance::get().is_none() && lua::resume(tx) && !fiber::is_cancelled(tx) {
+        fiber::sleep(tx, PAUSE);
+    }
     Instance::get().ok_or(Error::NotStarted)
 }
 
@@ -205,12 +222,24 @@ fn tx() -> Tx {
     unsafe { Tx::enter() }
 }
 
-fn procedure(body: impl FnOnce(&Tx) -> Result<RawByteBuf, Error>) -> Reply {
-    let result = guard(|| match in_transaction(&tx()) {
-        true => Err(Error::InTransaction),
-        false => body(&tx()),
-    });
-    result.map_err(ProcError)
+/// Runs the body of a procedure, with the instance and the arguments.
+fn procedure(
+    args: &RawBytes,
+    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
+) -> Reply {
+    let run = || {
+        let tx = tx();
+        if in_transaction(&tx) {
+            return Err(Error::InTransaction);
+        }
+        if let Some(instance) = Instance::get() {
+            return body(&tx, instance, args);
+        }
+        // What Tarantool passes is gone after the first yield.
+        let args = args.to_vec();
+        body(&tx, instance(&tx)?, RawBytes::new(&args))
+    };
+    guard(run).map_err(ProcError)
 }
 
 fn decode<T: serde::de::DeserializeOwned>(args: &RawBytes) -> Result<T, Error> {
@@ -296,6 +325,17 @@ impl IntoBoxError for ProcError {
     fn error_code(&self) -> u32 {
         self.0.row().code
     }
+}
+
+/// Runs the body of a procedure whose failures are words for the operator.
+fn told(body: impl FnOnce(&Tx) -> Result<RawByteBuf, String>) -> Result<RawByteBuf, StartError> {
+    guard(|| Ok(body(&tx())))
+        .unwrap_or_else(|error| Err(error.to_string()))
+        .map_err(StartError)
+}
+
+fn encode_told<T: Serialize>(value: &T) -> Result<RawByteBuf, String> {
+    encode(value).map_err(|error| error.to_string())
 }
 
 /// A failed start, in words for the operator.

@@ -16,7 +16,10 @@ authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as t
 authkv.as(token)                   the same get and put, logout and check, as the user of the token
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.stop()                      finish what runs and stop serving
-authkv.restart()                   stop, load the library anew, and start with the same settings
+authkv.restart()                   load the library anew and go on with the same settings; no request is lost
+authkv.http.stop()                 finish what runs and stop serving HTTP
+authkv.http.start()                serve HTTP again
+authkv.http.reload{HTTP_… = }      go on with these settings of HTTP, and certificates read anew; no request is lost
 authkv.help()                      this text
 
 What fails as expected returns nil and an error with code, name and message.
@@ -70,10 +73,11 @@ local function data(found, err)
     return found.data
 end
 
-local authkv = {}
+local authkv = {http = {}}
 
--- Not in the table, which the console prints: the settings hold passwords.
-local given_settings, follower
+-- Not in the table, which the console prints: the settings hold passwords. `legacy` is what the instance that runs
+-- leaves to one of a newer image of the library, `resuming` whether that one is being started.
+local given_settings, follower, legacy, resuming
 
 function authkv.register(user)
     if type(user) ~= 'table' then
@@ -137,17 +141,28 @@ function authkv.check_settings(given)
     return settings
 end
 
--- Brings the schema up to date and starts serving. `given` are the settings by name, as for check_settings.
--- Returns the address of HTTP and the password made up for a new admin.
-function authkv.start(given)
-    local settings = authkv.check_settings(given)
-    schema.upgrade(settings)
-    local ok, started = pcall(box.func['authkv.start'].call, box.func['authkv.start'], {map(texts(given))})
+-- Calls a procedure that starts something. Raises what is wrong, in words for the operator.
+local function launch(procedure, ...)
+    local func = box.func['authkv.' .. procedure]
+    local ok, started = pcall(func.call, func, {...})
     if not ok then
         error(started.message, 0)
     end
+    legacy, started.legacy = started.legacy, nil
+    return started
+end
+
+-- Brings the schema up to date and starts serving. `given` are the settings by name, as for check_settings.
+-- Returns the addresses of HTTP and the password made up for a new admin.
+function authkv.start(given)
+    given = given or {}
+    local settings = authkv.check_settings(given)
+    schema.upgrade(settings)
+    local all = texts(given)
+    all.LOG_FORMAT = all.LOG_FORMAT or box.cfg.log_format
+    local started = launch('start', map(all), legacy or box.NULL)
     given_settings = given
-    if settings.follow ~= '' then
+    if settings.follow ~= '' and follower == nil then
         follower = require('authkv.follow').start(settings.follow, settings.follower_password)
     end
     return started
@@ -159,15 +174,66 @@ function authkv.stop()
         pcall(follower.cancel, follower)
         follower = nil
     end
-    return call('stop')
+    local stopped, err = call('stop')
+    legacy = nil
+    return stopped, err
 end
 
--- Stops, loads the library anew and starts with the same settings. A bare box.schema.func.reload('authkv') would
--- leave the old instance serving HTTP and the procedures without one.
+-- Loads the library anew and goes on with the same settings. The instance that runs serves until the new one does,
+-- and then finishes what it has, so no request is lost.
 function authkv.restart()
-    authkv.stop()
     box.schema.func.reload('authkv')
     return authkv.start(given_settings)
+end
+
+-- For the library: what box.schema.func.reload has loaded has no instance yet. Returns whether one is being started.
+function authkv.resume()
+    if legacy == nil or resuming then
+        return resuming == true
+    end
+    resuming = true
+    require('fiber').new(function()
+        local ok, err = pcall(authkv.start, given_settings)
+        if not ok then
+            require('log').error('authkv: cannot go on after the reload: %s', err)
+            legacy = nil
+        end
+        resuming = false
+    end)
+    return true
+end
+
+-- Finishes the requests that run and stops serving HTTP. Returns whether all were finished within the limit.
+function authkv.http.stop()
+    local stopped, err = call('http_stop')
+    if legacy ~= nil then
+        legacy.listeners = {}
+    end
+    return stopped, err
+end
+
+-- Serves HTTP with the settings of the start and those that have been given since. Returns the addresses.
+function authkv.http.start()
+    return authkv.http.reload({})
+end
+
+-- Goes on with these settings, whose names begin with HTTP_, and reads certificates anew. Connections end after their
+-- next answer, so no request is lost. Returns the addresses.
+function authkv.http.reload(changes)
+    local all = {}
+    for name, value in pairs(given_settings or {}) do
+        all[name] = value
+    end
+    for name, value in pairs(changes or {}) do
+        if type(name) ~= 'string' or not name:match('^HTTP_') then
+            error('authkv.http.reload takes settings whose names begin with HTTP_, not ' .. tostring(name), 2)
+        end
+        all[name] = value
+    end
+    authkv.check_settings(all)
+    local started = launch('http_start', map(texts(all)))
+    given_settings = all
+    return started.http
 end
 
 return authkv

@@ -6,7 +6,7 @@ local CLIENT = {
     'auth_register', 'auth_login', 'auth_logout', 'auth_check', 'kv_get', 'kv_put',
 }
 local FOLLOWER = {'revocations'}
-local ADMIN = {'owner', 'start', 'stop', 'revocations_apply'}
+local ADMIN = {'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'revocations_apply'}
 
 -- Creates a space, or opens one of the old system: its tuples stay, and the fields it lacks are appended to
 -- its format.

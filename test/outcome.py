@@ -35,6 +35,13 @@ ERRORS = {
     "not_started": (20024, 503),
     "internal": (20025, 500),
     "bad_value": (20026, 422),
+    "header_timeout": (20031, 408),
+    "header_too_large": (20032, 431),
+    "bad_request": (20033, 400),
+    "bad_version": (20034, 505),
+    "bad_media_type": (20035, 415),
+    "bad_expectation": (20036, 417),
+    "too_many_connections": (20037, 429),
 }
 
 

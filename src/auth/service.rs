@@ -1,8 +1,9 @@
 //! Register, login, logout. Runs on the tx thread; passwords and signatures are the crypto pool's work.
 
 use super::password::Stored;
+use super::token::Known;
 use crate::bridge::crypto::run;
-use crate::command::{Outcome, Principal, Registration};
+use crate::command::{Caller, Outcome, Principal, Registration};
 use crate::domain::{Initial, Login, Password};
 use crate::error::Error;
 use crate::instance::Instance;
@@ -10,6 +11,19 @@ use crate::storage::Users;
 use crate::tx::{log, settle, Tx};
 use ring::digest::{Context, SHA256};
 use secrecy::SecretString;
+
+/// Verifies a token: those seen before at once, others on a thread. Yields for the latter.
+pub fn caller(tx: &Tx, instance: &'static Instance, token: String) -> Result<Caller, Error> {
+    let claims = match instance.tokens.known(&token) {
+        Known::Valid(claims) => Some(claims),
+        Known::Invalid => None,
+        Known::New => {
+            let verify = move || Ok(instance.tokens.verify(&token));
+            run(tx, instance, &instance.verifier, verify)?
+        }
+    };
+    Ok(claims.map_or(Caller::Anonymous, Caller::Bearer))
+}
 
 /// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadInitial`; `Overloaded`. Yields.
 pub fn register(

@@ -90,7 +90,7 @@ pub fn run<T: Send + 'static>(
         instance.bridge.finish(id);
     }));
     submitted.map_err(|refused| match refused {
-        Refused::Full => Error::Overloaded,
+        Refused::Full => full(instance),
         Refused::Stopped => Error::ShuttingDown,
     })?;
     wait.until_finished(tx);
@@ -100,6 +100,14 @@ pub fn run<T: Send + 'static>(
         .unwrap_or_else(|poisoned| poisoned.into_inner())
         .take();
     result.unwrap_or(Err(Error::ShuttingDown))
+}
+
+/// What to say where too many hashes wait.
+pub fn full(instance: &Instance) -> Error {
+    Error::Overloaded {
+        what: "hashes that wait",
+        limit: instance.config.crypto_queue,
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
 //! Runs on the tx thread.
 
-use super::{Bridge, Job};
+use super::{crypto, Bridge, Job, Line};
 use crate::command::{execute, Command};
 use crate::error::Error;
 use crate::guard::guard;
@@ -11,6 +11,7 @@ use crate::tx::{log, Tx, TxCell};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Fibers that commit; more of them gain nothing.
@@ -23,13 +24,14 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
     let config = &instance.config;
     let lanes = Rc::new(Lanes {
         commits: Lane::start(tx, instance, "commit", COMMITTING, usize::MAX)?,
-        // Each of these waits for the crypto pool, so there is no sense in more jobs than it takes.
+        // Enough to keep the crypto pool busy. Jobs wait here and not there, so that those of clients that go
+        // away are never begun.
         logins: Lane::start(
             tx,
             instance,
             "login",
-            config.crypto_threads + config.crypto_queue,
-            0,
+            2 * config.crypto_threads,
+            config.crypto_queue,
         )?,
     });
     fiber::start(tx, "authkv-bridge", move |tx| {
@@ -71,7 +73,16 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
             instance.waits.finish(tx, id);
         }
         while let Some(line) = bridge.lines.pop() {
-            log::warn(&line);
+            match line {
+                Line::Warning(line) => log::warn(&line),
+                Line::Request(line) => log::request(&line, instance.config.log_json),
+            }
+        }
+        match bridge.lost.swap(0, Ordering::Relaxed) {
+            0 => {}
+            lost => log::warn(&format!(
+                "{lost} lines of the log came too fast and were lost"
+            )),
         }
         let mut done = 0;
         while done < SLICE {
@@ -109,7 +120,8 @@ fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
         Command::Register(_) | Command::Login { .. } => &lanes.logins,
     };
     if let Err(job) = lane.add(job) {
-        instance.bridge.answer(job.reply, Err(Error::Overloaded));
+        let error = crypto::full(instance);
+        instance.bridge.answer(job.reply, Err(error));
     }
 }
 

@@ -13,11 +13,23 @@ pub struct Doorbell {
 
 impl Doorbell {
     pub fn new() -> io::Result<Self> {
-        let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self {
+        eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+            .map(Self::of)
+            .map_err(Into::into)
+    }
+
+    /// The doorbell of another image of the library; it can be rung by `force` only.
+    pub fn of(fd: OwnedFd) -> Self {
+        Self {
             fd,
             sleeping: AtomicBool::new(false),
-        })
+        }
+    }
+
+    /// Rings, whether somebody sleeps or not.
+    pub fn force(&self) {
+        // It fails only at 2^64 - 2 rings that nobody has answered.
+        let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
     }
 
     /// To be called after something was left to be found.
@@ -25,9 +37,18 @@ impl Doorbell {
         // SeqCst pairs with `sleep`: either the sleeper sees what was left, or we see that it sleeps.
         std::sync::atomic::fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
-            // It fails only at 2^64 - 2 rings that nobody has answered.
-            let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
+            self.force();
         }
+    }
+
+    /// Whether it was rung, by `force`, and nobody has answered. Answers.
+    pub fn take_ring(&self) -> bool {
+        rustix::io::read(&self.fd, &mut [0; 8]).is_ok()
+    }
+
+    /// What to wait on until it can be read.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Waits by `wait` for the next ring, unless `found` says that there is something already.
@@ -38,8 +59,7 @@ impl Doorbell {
             wait(self.fd.as_fd());
         }
         if !self.sleeping.swap(false, Ordering::AcqRel) {
-            // It was rung: take the ring away.
-            let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+            self.take_ring();
         }
     }
 }

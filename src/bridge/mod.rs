@@ -4,22 +4,28 @@
 
 pub mod crypto;
 pub mod dispatch;
-mod doorbell;
+pub mod doorbell;
 
 use crate::command::{Caller, Command, Outcome};
+use crate::config::Config;
 use crate::error::Error;
+use crate::memory::{Held, Memory};
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use doorbell::Doorbell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// One command on its way to tx.
 pub struct Job {
     caller: Caller,
     command: Command,
-    reply: oneshot::Sender<Result<Outcome, Error>>,
+    reply: oneshot::Sender<Answer>,
 }
+
+/// What came of a job, and what its outcome holds of the memory.
+type Answer = (Result<Outcome, Error>, Held);
 
 /// What other threads leave for tx, and the bell that wakes it.
 pub struct Bridge {
@@ -27,7 +33,11 @@ pub struct Bridge {
     /// Ids of the waits on tx that are over.
     finished: SegQueue<u64>,
     /// Lines for Tarantool's log, which is not promised to work on other threads.
-    lines: ArrayQueue<String>,
+    lines: ArrayQueue<Line>,
+    /// Lines that were lost.
+    lost: AtomicUsize,
+    /// The limit of what bodies and answers hold.
+    pub memory: Arc<Memory>,
     doorbell: Doorbell,
     /// Jobs that were taken in and not answered yet, at most the capacity of `jobs`.
     in_flight: AtomicUsize,
@@ -37,10 +47,19 @@ pub struct Bridge {
     ended: AtomicBool,
 }
 
+/// A line for the log.
+pub enum Line {
+    Warning(String),
+    /// Words or a JSON object, as the log is.
+    Request(String),
+}
+
 impl Bridge {
-    /// A bridge for at most `capacity` jobs in flight.
-    pub fn new(capacity: usize) -> io::Result<Self> {
+    pub fn new(config: &Config) -> io::Result<Self> {
+        let capacity = config.queue;
         Ok(Self {
+            memory: Memory::new(config.http.memory_max),
+            lost: AtomicUsize::new(0),
             jobs: ArrayQueue::new(capacity),
             finished: SegQueue::new(),
             lines: ArrayQueue::new(1024),
@@ -54,9 +73,9 @@ impl Bridge {
     /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
     /// `ShuttingDown`, and those of the command. Where the future is dropped before tx has begun, the command
     /// is not executed.
-    pub async fn call(&self, caller: Caller, command: Command) -> Result<Outcome, Error> {
+    pub async fn call(&self, caller: Caller, command: Command) -> Answer {
         if self.closed.load(Ordering::Acquire) {
-            return Err(Error::ShuttingDown);
+            return (Err(Error::ShuttingDown), Held::default());
         }
         let (reply, answer) = oneshot::channel();
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.jobs.capacity()
@@ -70,13 +89,16 @@ impl Bridge {
                 .is_err()
         {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
-            return Err(Error::Overloaded);
+            let limit = self.jobs.capacity();
+            let what = "requests before the database";
+            return (Err(Error::Overloaded { what, limit }), Held::default());
         }
         self.doorbell.ring();
         if self.has_ended() {
             self.refuse_waiting();
         }
-        answer.await.unwrap_or(Err(Error::Internal))
+        let gone = |_| (Err(Error::Internal), Held::default());
+        answer.await.unwrap_or_else(gone)
     }
 
     /// Ends the wait on tx that has this id.
@@ -87,7 +109,18 @@ impl Bridge {
 
     /// Writes a line to Tarantool's log, soon. When lines come too fast, the oldest are lost.
     pub fn log(&self, line: String) {
-        self.lines.force_push(line);
+        self.push_line(Line::Warning(line));
+    }
+
+    /// The same for the line of a request.
+    pub fn log_request(&self, line: String) {
+        self.push_line(Line::Request(line));
+    }
+
+    fn push_line(&self, line: Line) {
+        if self.lines.force_push(line).is_some() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
         self.doorbell.ring();
     }
 
@@ -123,13 +156,30 @@ impl Bridge {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn answer(
-        &self,
-        reply: oneshot::Sender<Result<Outcome, Error>>,
-        result: Result<Outcome, Error>,
-    ) {
+    fn answer(&self, reply: oneshot::Sender<Answer>, result: Result<Outcome, Error>) {
+        let answer = self.hold(result);
         // A client that is gone does not take its answer.
-        let _ = reply.send(result);
+        let _ = reply.send(answer);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Counts what was found as held, and its JSON text with it. Errors: `Overloaded` where that is too much.
+    fn hold(&self, result: Result<Outcome, Error>) -> Answer {
+        let bytes = match &result {
+            Ok(Outcome::Found(data)) => 2 * data.len(),
+            _ => 0,
+        };
+        match self.memory.hold(bytes) {
+            Some(held) => (result, held),
+            None => (Err(self.memory_error()), Held::default()),
+        }
+    }
+
+    /// What to say where memory for bodies and answers is used up.
+    pub fn memory_error(&self) -> Error {
+        Error::Overloaded {
+            what: "bytes of bodies and answers at a time",
+            limit: self.memory.max(),
+        }
     }
 }

@@ -1,16 +1,21 @@
 //! The settings of an instance: one table, built into one immutable value, validated whole. Pure.
 
+mod http;
 mod settings;
 
+pub use http::{AccessLog, HttpConfig, Listen, Origins, TlsFiles};
 pub use settings::SETTINGS;
 
 use crate::domain::{Limits, Password};
 use secrecy::{ExposeSecret, SecretString};
 use settings::{default, host_and_port, invalid, Settings, PREFIX};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes of the path of a unix socket: the size of `sun_path` (unix(7)), less its final zero.
+const SOCKET_PATH_MAX: usize = 107;
 
 /// Which of the two services an instance offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +38,7 @@ pub struct Argon2Cost {
 pub struct Config {
     pub data_dir: PathBuf,
     pub services: Services,
-    pub http_listen: Option<SocketAddr>,
+    pub http: Arc<HttpConfig>,
     pub iproto_listen: Option<String>,
     pub console_listen: Option<PathBuf>,
     pub admin_password: Option<Password>,
@@ -43,6 +48,8 @@ pub struct Config {
     /// How long the authorization instance may be out of reach before tokens are refused; `None`: for ever.
     pub follow_max_lag: Option<Duration>,
     pub read_only: bool,
+    /// The log is JSON, a line an object.
+    pub log_json: bool,
     pub memtx_memory: u64,
     pub memtx_max_tuple_size: u64,
     pub private_key_file: PathBuf,
@@ -58,12 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// Containers inside one another in a value.
     pub json_depth_max: usize,
-    pub http_workers: usize,
     pub kv_input_max: usize,
     pub auth_input_max: usize,
-    pub http_header_timeout: Duration,
-    pub http_body_timeout: Duration,
-    pub http_connections_max: usize,
     /// Bytes of msgpack that one read may return.
     pub reply_max: usize,
     /// Requests between the HTTP workers and the tx thread.
@@ -93,11 +96,7 @@ impl Config {
         read.layout()?;
         let config = Self {
             services: read.services()?,
-            http_listen: read.unless_off(
-                "HTTP_LISTEN",
-                |text| text.parse().ok(),
-                "an IP address with a port, or off",
-            )?,
+            http: Arc::new(HttpConfig::new(&read, cores)?),
             iproto_listen: read.unless_off("IPROTO_LISTEN", host_and_port, "host:port, or off")?,
             console_listen: match read.given("CONSOLE_LISTEN") {
                 Some("off") => None,
@@ -122,11 +121,8 @@ impl Config {
                         .map_err(|what| format!("{what}, or unlimited"))?,
                 ),
             },
-            read_only: match read.text("READ_ONLY") {
-                "true" => true,
-                "false" => false,
-                other => return Err(invalid("READ_ONLY", other, "true or false")),
-            },
+            read_only: read.word("READ_ONLY", "true", "false")?,
+            log_json: read.word("LOG_FORMAT", "json", "plain")?,
             memtx_memory: read.number("MEMTX_MEMORY", 33_554_432, 1 << 46)?,
             memtx_max_tuple_size: read.number("MEMTX_MAX_TUPLE_SIZE", 16_384, 1 << 30)?,
             private_key_given: read.given("PRIVATE_KEY_FILE").is_some(),
@@ -141,12 +137,8 @@ impl Config {
                 key: read.size("KEY_MAX", 1, 65_535)?,
             },
             json_depth_max: read.size("JSON_DEPTH_MAX", 1, 256)?,
-            http_workers: read.size_or("HTTP_WORKERS", cores, 1, 64)?,
             kv_input_max: read.size("KV_INPUT_MAX", 1024, 1 << 28)?,
             auth_input_max: read.size("AUTH_INPUT_MAX", 1024, 1 << 24)?,
-            http_header_timeout: read.seconds("HTTP_HEADER_TIMEOUT", 1, 3600)?,
-            http_body_timeout: read.seconds("HTTP_BODY_TIMEOUT", 1, 3600)?,
-            http_connections_max: read.size("HTTP_CONNECTIONS_MAX", 1, 1_000_000)?,
             reply_max: read.size("REPLY_MAX", 1024, 1 << 30)?,
             queue: read.size("QUEUE", 1, 100_000)?,
             crypto_threads: read.size_or("CRYPTO_THREADS", cores, 1, 64)?,
@@ -178,8 +170,6 @@ impl Config {
                 "{PREFIX}FOLLOW needs {PREFIX}READ_ONLY=false: revocations are written"
             ));
         }
-        // The size of `sun_path` (unix(7)), less its final zero.
-        const SOCKET_PATH_MAX: usize = 107;
         let socket = self.console_listen.as_deref();
         if socket.is_some_and(|path| path.as_os_str().len() > SOCKET_PATH_MAX) {
             return Err(format!(
@@ -223,6 +213,10 @@ impl Config {
                 self.shutdown_timeout.as_secs().to_string(),
             ),
             ("read_only", self.read_only.to_string()),
+            (
+                "log_format",
+                if self.log_json { "json" } else { "plain" }.to_owned(),
+            ),
             ("memtx_memory", self.memtx_memory.to_string()),
             (
                 "memtx_max_tuple_size",
@@ -266,7 +260,7 @@ mod tests {
             (
                 "HTTP_LISTEN",
                 "here",
-                ["AUTHKV_HTTP_LISTEN", "an IP address with a port, or off"],
+                ["AUTHKV_HTTP_LISTEN", "address:port"],
             ),
             (
                 "IPROTO_LISTEN",

@@ -23,7 +23,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "auth,kv",
         "what this instance offers: auth, kv or auth,kv",
     ),
-    ("HTTP_LISTEN", "127.0.0.1:8080", "address of HTTP, or off"),
+    (
+        "HTTP_LISTEN",
+        "127.0.0.1:8080",
+        "addresses of HTTP with commas between them, each address:port, https://address:port or unix:path; or off",
+    ),
     (
         "IPROTO_LISTEN",
         "127.0.0.1:3301",
@@ -112,10 +116,75 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "seconds to send the body of a request",
     ),
     (
-        "HTTP_CONNECTIONS_MAX",
-        "10000",
-        "open connections; more of them wait to be accepted",
+        "HTTP_IDLE_TIMEOUT",
+        "75",
+        "seconds that a connection may stay open between requests",
     ),
+    (
+        "HTTP_WRITE_TIMEOUT",
+        "30",
+        "seconds to take an answer, and one more for every 64 KiB of it",
+    ),
+    ("HTTP_HEADER_MAX", "8192", "bytes in the header of a request"),
+    ("HTTP_CONNECTIONS_MAX", "10000", "open connections"),
+    (
+        "HTTP_CONNECTIONS_PER_ADDRESS",
+        "1000",
+        "open connections from one address, or unlimited",
+    ),
+    (
+        "HTTP_REQUESTS_MAX",
+        "8192",
+        "requests that are read or answered at a time",
+    ),
+    (
+        "HTTP_MEMORY_MAX",
+        "536870912",
+        "bytes of bodies and answers that are held at a time",
+    ),
+    (
+        "HTTP_STREAMS_MAX",
+        "100",
+        "requests at a time on one connection of HTTP/2",
+    ),
+    (
+        "HTTP_TLS_CERT_FILE",
+        "<none>",
+        "certificate (PEM) with its chain, for addresses with https",
+    ),
+    ("HTTP_TLS_KEY_FILE", "<none>", "private key (PEM) of the certificate"),
+    (
+        "HTTP_TLS_CLIENT_CA_FILE",
+        "<none>",
+        "certificates (PEM) of the authorities whose clients are let in",
+    ),
+    (
+        "HTTP_TLS_CLIENT_AUTH",
+        "required",
+        "with such a file: required or optional",
+    ),
+    (
+        "HTTP_CORS_ORIGINS",
+        "<none>",
+        "origins whose pages may call, with commas between them, or *",
+    ),
+    (
+        "HTTP_COMPRESSION",
+        "on",
+        "compress answers of 1 KiB and more when asked, gzip or br: on or off",
+    ),
+    ("HTTP_SERVER", "<none>", "text of the header Server"),
+    (
+        "HTTP_ACCESS_LOG",
+        "errors",
+        "requests that get a line in the log: all, errors (5xx) or off",
+    ),
+    (
+        "HTTP_DOCS",
+        "on",
+        "serve /openapi.json and /docs: on or off",
+    ),
+    ("LOG_FORMAT", "plain", "format of the log: plain or json"),
     (
         "REPLY_MAX",
         "67108864",
@@ -219,6 +288,23 @@ impl Settings {
                 .map(Some)
                 .ok_or_else(|| invalid(name, text, allowed)),
         }
+    }
+
+    /// Which of two words.
+    pub fn word(&self, name: &str, yes: &str, no: &str) -> Result<bool, String> {
+        match self.text(name) {
+            text if text == yes => Ok(true),
+            text if text == no => Ok(false),
+            other => Err(invalid(name, other, &format!("{yes} or {no}"))),
+        }
+    }
+
+    /// The items of a list with commas.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.text(name)
+            .split(',')
+            .map(str::trim)
+            .filter(|item| !item.is_empty())
     }
 
     /// The layout itself is in Lua, and has become settings by now.

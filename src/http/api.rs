@@ -29,38 +29,24 @@ const LOGGED_OUT: &str =
                           Authorization Headers) I'm so lazy to do it)";
 const LOGOUT_REFUSED: &str = "You have not been authorized!";
 
-/// The status and the JSON body of an answer.
-pub fn render(operation: Operation, result: &Result<Outcome, Error>) -> (u16, Vec<u8>) {
-    match result {
-        Ok(outcome) => render_outcome(outcome).unwrap_or_else(|error| render_error(&error)),
-        Err(error @ Error::InvalidCredentials) => (
-            error.row().api_status,
-            json(&TokenMessage {
-                token: "-",
-                message: &error.to_string(),
-            }),
-        ),
-        Err(error @ Error::Unauthenticated) if operation == Operation::Logout => (
-            error.row().api_status,
-            json(&Message {
-                message: LOGOUT_REFUSED,
-            }),
-        ),
-        Err(error) => render_error(error),
-    }
-}
-
-/// The status and the JSON body of a failure, also of one that belongs to no operation.
-pub fn render_error(error: &Error) -> (u16, Vec<u8>) {
-    (
-        error.row().api_status,
-        json(&Message {
-            message: &error.to_string(),
+/// The status and the JSON body of a failure; of one that belongs to no operation, too.
+pub fn render_error(operation: Option<Operation>, error: &Error) -> (u16, Vec<u8>) {
+    let text = error.to_string();
+    let body = match error {
+        Error::InvalidCredentials => json(&TokenMessage {
+            token: "-",
+            message: &text,
         }),
-    )
+        Error::Unauthenticated if operation == Some(Operation::Logout) => json(&Message {
+            message: LOGOUT_REFUSED,
+        }),
+        _ => json(&Message { message: &text }),
+    };
+    (error.row().api_status, body)
 }
 
-fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
+/// The status and the JSON body of a success. Errors: `Malformed` where what was found is not msgpack.
+pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
     Ok(match outcome {
         Outcome::Registered { .. } => (
             201,
@@ -182,7 +168,10 @@ mod tests {
                 r#"{"status":"success, but these keys have not been written: k\". Because they have already been in kv store"}"#,
             ),
         ] {
-            let (got_status, got_body) = render(operation, &result);
+            let (got_status, got_body) = match &result {
+                Ok(outcome) => render_outcome(outcome).unwrap(),
+                Err(error) => render_error(Some(operation), error),
+            };
             assert_eq!(
                 (got_status, String::from_utf8(got_body).unwrap()),
                 (status, body.to_owned())

@@ -1,64 +1,107 @@
 //! The HTTP front: worker threads with an event loop each. It never touches a space, a fiber or Lua.
 
+mod access_log;
 mod api;
-mod body;
-mod handler;
+mod compress;
+mod cors;
+mod deadline;
+mod docs;
+mod exchange;
+pub mod foreign;
+mod h1;
+mod h2;
+mod head;
+mod listen;
+mod peer;
+mod request_id;
+mod response;
 mod routes;
+pub mod site;
+mod tls;
 mod worker;
 
+use crate::config::HttpConfig;
 use crate::instance::Instance;
 use crate::threads::spawn;
+pub use listen::Listener;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use socket2::{Domain, Protocol, Socket, Type};
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use site::Site;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::{watch, Semaphore};
-use worker::Shared;
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4096;
+use worker::{Signals, Worker};
 
 /// The workers and what ends them.
 pub struct Server {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
+    pub site: Arc<Site>,
+    listeners: Vec<Listener>,
+    signals: Signals,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Listens on `address` and starts the workers, which share the listening socket.
-    pub fn start(instance: &'static Instance, address: SocketAddr) -> io::Result<Self> {
-        let listener = listen(address)?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = watch::channel(false);
-        let shared = Shared {
-            instance,
-            stopped,
-            permits: Arc::new(Semaphore::new(connections_max(instance))),
-        };
+    /// Listens on the addresses of `config`, taking over sockets that listen on them already, and starts the
+    /// workers, which share the sockets. The error says what is wrong.
+    pub fn start(
+        instance: &'static Instance,
+        config: Arc<HttpConfig>,
+        taken_over: &[Listener],
+    ) -> Result<Self, String> {
+        let mut listeners = Vec::new();
+        for listen in &config.listen {
+            let known = taken_over.iter().find(|one| one.listen == *listen);
+            let listener = known.map_or_else(|| Listener::bind(listen), Listener::share);
+            listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
+        }
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let site = Site::new(instance, config, descriptors(instance));
+        let signals = Signals::default();
         let mut workers = Vec::new();
-        for number in 0..instance.config.http_workers {
-            let (listener, shared) = (listener.try_clone()?, shared.clone());
-            let body = move || worker::run(shared, listener);
-            workers.push(spawn(format!("authkv-http-{number}"), body)?);
+        for number in 0..site.config.workers {
+            let shared = listeners.iter().map(Listener::share);
+            let worker = Worker {
+                site: site.clone(),
+                signals: signals.clone(),
+                listeners: shared
+                    .collect::<Result<_, _>>()
+                    .map_err(|e| format!("cannot share a socket: {e}"))?,
+                tls: tls.clone(),
+            };
+            let started = spawn(format!("authkv-http-{number}"), move || worker.run());
+            workers.push(started.map_err(|e| format!("cannot start threads: {e}"))?);
         }
         Ok(Self {
-            address,
-            stop,
+            site,
+            listeners,
+            signals,
             workers,
         })
     }
 
-    /// The address it listens on, with the port the system chose where that was 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The sockets it listens on, with the ports the system chose where they were 0.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
     }
 
-    /// Stops accepting; connections end with the request they are at. Does not wait.
+    /// Closes its own handles of the sockets, and removes the files of unix sockets that are not in `kept`.
+    pub fn close_listeners(&mut self, kept: &[Listener]) {
+        for closed in self.listeners.drain(..) {
+            if !kept.iter().any(|one| one.listen == closed.listen) {
+                closed.remove_file();
+            }
+        }
+    }
+
+    /// Takes no more connections. Those that are open end after their next answer. Does not wait.
+    pub fn leave(&self) {
+        self.site.leaving.store(true, Ordering::Relaxed);
+        self.signals.leave.cancel();
+    }
+
+    /// The same, but those that wait for a request end at once.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        self.leave();
+        self.signals.end.cancel();
     }
 
     /// Whether the workers have ended.
@@ -67,9 +110,8 @@ impl Server {
     }
 }
 
-/// The connections that may be open: what the settings say, or less where the process may not open as many
-/// descriptors. Tarantool needs some of them itself, and floods its log without them.
-fn connections_max(instance: &Instance) -> usize {
+/// The connections there is room for: Tarantool needs some descriptors itself, and floods its log without them.
+fn descriptors(instance: &Instance) -> usize {
     const RESERVED: u64 = 256;
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -79,25 +121,12 @@ fn connections_max(instance: &Instance) -> usize {
     // Where it cannot be raised, it stays as it is.
     let _ = setrlimit(Resource::Nofile, raised);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let wanted = instance.config.http_connections_max;
+    let wanted = instance.config.http.connections_max;
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
     if possible < wanted {
         instance.bridge.log(format!(
             "{possible} HTTP connections may be open, not {wanted}: the limit of descriptors (ulimit -n) is {descriptors}"
         ));
     }
-    wanted.min(possible.max(1))
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    possible.max(1)
 }

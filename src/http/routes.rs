@@ -1,5 +1,6 @@
 //! Which path means which operation. Pure.
 
+use super::docs::{self, Page};
 use crate::command::Operation;
 use crate::config::Services;
 use crate::error::Error;
@@ -54,20 +55,65 @@ impl Route {
     }
 }
 
-/// The route of a request. Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`.
-pub fn find(services: Services, method: &Method, path: &str) -> Result<&'static Route, Error> {
+/// What a path and a method mean.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Target {
+    Operation(&'static Route),
+    Page(Page),
+    /// The question which methods there are, and the answer.
+    Options(&'static str),
+}
+
+impl Target {
+    /// The methods, as `Allow` lists them.
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Target::Operation(route) => route.allow,
+            Target::Page(_) => PAGE,
+            Target::Options(allow) => allow,
+        }
+    }
+
+    pub fn operation(&self) -> Option<Operation> {
+        match self {
+            Target::Operation(route) => Some(route.operation),
+            Target::Page(_) | Target::Options(_) => None,
+        }
+    }
+}
+
+/// The methods of a page.
+const PAGE: &str = "GET, HEAD";
+
+/// What a request is for. Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`.
+pub fn find(services: Services, docs: bool, method: &Method, path: &str) -> Result<Target, Error> {
+    if path == "*" && method == Method::OPTIONS {
+        return Ok(Target::Options("GET, HEAD, POST"));
+    }
+    let target = match route(path) {
+        Some(route) if !route.operation.offered_by(services) => return Err(Error::NotOffered),
+        Some(route) => Target::Operation(route),
+        None if docs => docs::find(path)
+            .map(Target::Page)
+            .ok_or(Error::NoSuchRoute)?,
+        None => return Err(Error::NoSuchRoute),
+    };
+    let allow = target.allow();
+    match method.as_str() {
+        "OPTIONS" => Ok(Target::Options(allow)),
+        name if allow.split(", ").any(|one| one == name) => Ok(target),
+        _ => Err(Error::WrongMethod { allow }),
+    }
+}
+
+fn route(path: &str) -> Option<&'static Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let route = ROUTES
-        .iter()
-        .find(|route| route.path == path)
-        .ok_or(Error::NoSuchRoute)?;
-    if !route.operation.offered_by(services) {
-        return Err(Error::NotOffered);
-    }
-    match route.allow == method.as_str() {
-        true => Ok(route),
-        false => Err(Error::WrongMethod { allow: route.allow }),
-    }
+    ROUTES.iter().find(|route| route.path == path)
+}
+
+/// The path as it is known here, or `-`.
+pub fn known(path: &str) -> &'static str {
+    route(path).map_or("-", |route| route.path)
 }
 
 #[cfg(test)]
@@ -77,18 +123,20 @@ mod tests {
     #[test]
     fn a_path_is_found_with_and_without_its_slash() {
         let find = |method, path| {
-            super::find(
-                Services {
-                    auth: false,
-                    kv: true,
-                },
-                &method,
-                path,
-            )
-            .map(|route| route.operation)
+            let services = Services {
+                auth: false,
+                kv: true,
+            };
+            super::find(services, true, &method, path)
         };
-        assert_eq!(find(Method::POST, "/api/read"), Ok(Operation::Get));
-        assert_eq!(find(Method::POST, "/api/read/"), Ok(Operation::Get));
+        for path in ["/api/read", "/api/read/"] {
+            let target = find(Method::POST, path).unwrap();
+            assert_eq!(target.operation(), Some(Operation::Get));
+        }
+        assert_eq!(
+            find(Method::OPTIONS, "/api/read"),
+            Ok(Target::Options("POST"))
+        );
         assert_eq!(find(Method::POST, "/api/login/"), Err(Error::NotOffered));
         assert_eq!(
             find(Method::GET, "/api/read/"),

@@ -1,120 +1,194 @@
 //! A worker: one thread, one event loop, its share of the connections.
 
-use super::handler::handle;
-use crate::instance::Instance;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use super::exchange::Exchange;
+use super::listen::{Accepted, Listener};
+use super::peer::Peer;
+use super::site::{Permit, Site};
+use super::{h1, h2};
+use crate::error::Error;
+use std::future::Future;
 use std::io;
-use std::net::TcpListener;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Bytes that are read at once, and the most that a header block may take.
-const READ_BUFFER: usize = 8 * 1024;
-
-/// What the workers share.
-#[derive(Clone)]
-pub struct Shared {
-    pub instance: &'static Instance,
-    /// Says when to stop.
-    pub stopped: watch::Receiver<bool>,
-    /// A permit for each connection that may be open; the connection owns it.
-    pub permits: Arc<Semaphore>,
+/// How connections are told to end.
+#[derive(Clone, Default)]
+pub struct Signals {
+    /// No more connections are taken; those that are open end after their next answer.
+    pub leave: CancellationToken,
+    /// Those that wait for a request end at once.
+    pub end: CancellationToken,
 }
 
-/// The main function of the thread. Returns once it is told to stop and the connections have ended.
-pub fn run(shared: Shared, listener: TcpListener) {
-    let instance = shared.instance;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let served = runtime.and_then(|runtime| runtime.block_on(serve(shared, listener)));
-    if let Err(e) = served {
-        instance
-            .bridge
-            .log(format!("an HTTP worker has ended: {e}"));
+/// The signals as a connection hears them.
+pub struct Stop {
+    leave: CancellationToken,
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Stop {
+    fn new(signals: &Signals) -> Self {
+        Self {
+            leave: signals.leave.clone(),
+            end: Box::pin(signals.end.clone().cancelled_owned()),
+        }
+    }
+
+    /// Ready once connections that wait for a request are to end.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.end.as_mut().poll(context)
+    }
+
+    /// Returns once the connection is to end after its next answer.
+    pub async fn leave(&mut self) {
+        self.leave.cancelled().await;
     }
 }
 
-async fn serve(shared: Shared, listener: TcpListener) -> io::Result<()> {
-    let instance = shared.instance;
-    let mut stopped = shared.stopped;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let mut connections = JoinSet::new();
-    let mut failing = false;
-    loop {
-        tokio::select! {
-            _ = until(&mut stopped) => break,
-            accepted = accept(&listener, &shared.permits) => match accepted {
-                Ok((stream, permit)) => {
-                    failing = false;
-                    connections.spawn(serve_connection(instance, stream, permit, stopped.clone()));
-                }
-                Err(e) => {
-                    // Out of descriptors, most likely: wait for connections to end.
-                    if !failing {
-                        instance.bridge.log(format!("cannot accept connections: {e}"));
+/// What a worker is given.
+pub struct Worker {
+    pub site: Arc<Site>,
+    pub signals: Signals,
+    pub listeners: Vec<Listener>,
+    pub tls: Option<TlsAcceptor>,
+}
+
+impl Worker {
+    /// The main function of the thread. Returns once it is told to stop and the connections have ended.
+    pub fn run(self) {
+        let bridge = &self.site.instance.bridge;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let served = runtime.and_then(|runtime| runtime.block_on(self.serve()));
+        if let Err(e) = served {
+            bridge.log(format!("an HTTP worker has ended: {e}"));
+        }
+    }
+
+    async fn serve(self) -> io::Result<()> {
+        let connections = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
+        let limit = self.site.instance.config.shutdown_timeout;
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            let listener = listener.into_async()?;
+            let (site, signals, tls) = (self.site.clone(), self.signals.clone(), self.tls.clone());
+            let connections = connections.clone();
+            accepting.spawn(async move {
+                let mut failing = false;
+                loop {
+                    let accepted = tokio::select! {
+                        _ = signals.leave.cancelled() => return,
+                        accepted = listener.accept() => accepted,
+                    };
+                    match accepted {
+                        Ok(accepted) => {
+                            failing = false;
+                            let mut connections = connections.lock().await;
+                            while connections.try_join_next().is_some() {}
+                            let stop = Stop::new(&signals);
+                            connections.spawn(connect(site.clone(), accepted, tls.clone(), stop));
+                        }
+                        Err(e) => {
+                            // Out of descriptors, most likely: wait for connections to end.
+                            if !failing {
+                                let line = format!("cannot accept connections: {e}");
+                                site.instance.bridge.log(line);
+                            }
+                            failing = true;
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
                     }
-                    failing = true;
-                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-            },
-            Some(_) = connections.join_next() => {}
+            });
         }
+        while accepting.join_next().await.is_some() {}
+        self.signals.leave.cancelled().await;
+        let mut connections = connections.lock().await;
+        let ended = async { while connections.join_next().await.is_some() {} };
+        // Connections that do not end in time are dropped.
+        let _ = tokio::time::timeout(limit, ended).await;
+        Ok(())
     }
-    drop(listener);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    // Connections that do not end in time are dropped.
-    let _ = tokio::time::timeout(instance.config.shutdown_timeout, ended).await;
-    Ok(())
 }
 
-/// The next connection, once there is a permit for it.
-async fn accept(
-    listener: &tokio::net::TcpListener,
-    permits: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = permits
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
+/// Serves what was accepted.
+async fn connect(site: Arc<Site>, accepted: Accepted, tls: Option<TlsAcceptor>, stop: Stop) {
+    match accepted {
+        Accepted::Tcp(stream, address, secured) => {
+            // It fails for a connection that is gone, which the first read finds as well.
+            let _ = stream.set_nodelay(true);
+            let peer = Peer::Tcp(address);
+            match (secured, tls) {
+                (true, Some(tls)) => secure(site, stream, peer, tls, stop).await,
+                (true, None) => {}
+                (false, _) => plain(site, stream, peer, stop).await,
+            }
+        }
+        Accepted::Unix(stream) => plain(site, stream, Peer::Unix, stop).await,
+    }
 }
 
-async fn serve_connection(
-    instance: &'static Instance,
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-    mut stopped: watch::Receiver<bool>,
-) {
-    // It fails for a connection that is gone, which the first read finds as well.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| handle(instance, request));
-    let mut connection = pin!(http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(instance.config.http_header_timeout)
-        .max_buf_size(READ_BUFFER)
-        .half_close(true)
-        .serve_connection(TokioIo::new(stream), service));
+async fn plain<S>(site: Arc<Site>, stream: S, peer: Peer, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match site.admit(&peer) {
+        Ok(permit) => serve_h1(&site, stream, peer, permit, stop).await,
+        Err(error) => turn_away(&site, stream, peer, error).await,
+    }
+}
+
+async fn secure<S>(site: Arc<Site>, stream: S, peer: Peer, tls: TlsAcceptor, mut stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    // One that is turned away is not worth a handshake.
+    let Ok(permit) = site.admit(&peer) else {
+        return;
+    };
+    let handshake = tokio::time::timeout(site.config.header_timeout, tls.accept(stream));
+    let stream = tokio::select! {
+        stream = handshake => stream,
+        _ = std::future::poll_fn(|context| stop.poll(context)) => return,
+    };
     // What a client does to its own connection is no news.
-    tokio::select! {
-        _ = connection.as_mut() => {}
-        _ = until(&mut stopped) => {
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+    let Ok(Ok(stream)) = stream else { return };
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => {
+            let _permit = permit;
+            h2::serve(stream, &site, &peer, stop).await;
         }
+        _ => serve_h1(&site, stream, peer, permit, stop).await,
     }
 }
 
-/// Returns once the workers are to stop.
-async fn until(stopped: &mut watch::Receiver<bool>) {
-    // It fails where the sender is gone, which means the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+async fn serve_h1<S>(site: &Arc<Site>, stream: S, peer: Peer, _permit: Permit, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    h1::serve(stream, site, &peer, stop).await;
+}
+
+/// Tells a client which limit it is beyond, if it can be told at once.
+async fn turn_away<S>(site: &Arc<Site>, mut stream: S, peer: Peer, error: Error)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    const PATIENCE: Duration = Duration::from_millis(500);
+    let response = Exchange::refuse_without_head(site, &peer, error);
+    let bytes = h1::whole(&response);
+    let told = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await?;
+        // What it has sent is read, because a socket that is closed with bytes unread resets the answer.
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(PATIENCE, told).await;
 }

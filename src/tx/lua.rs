@@ -4,6 +4,7 @@
 //! it looks for `authkv.auth_login`. `require` makes another image of the library than the one behind the
 //! procedures, with statics of its own; so nothing here keeps state.
 
+use super::Tx;
 use crate::config::{Config, SETTINGS};
 use crate::error::Error;
 use crate::guard::guard;
@@ -30,6 +31,17 @@ fn settings() -> Vec<Vec<&'static str>> {
         .iter()
         .map(|(name, default, meaning)| vec![*name, *default, *meaning])
         .collect()
+}
+
+/// Has an instance of this image take over from that of an older one. Returns whether that is under way. Does not
+/// yield.
+pub fn resume(_tx: &Tx) -> bool {
+    const RESUME: &str = "
+        local authkv = package.loaded.authkv
+        return type(authkv) == 'table' and authkv.resume()";
+    tarantool::lua_state()
+        .eval::<bool>(RESUME)
+        .unwrap_or_default()
 }
 
 /// The modules in Lua, by the names they `require` one another by.

@@ -1,6 +1,7 @@
 //! Everything that touches Tarantool's C API. Runs on the tx thread only, which the type [`Tx`] stands for.
 
 mod failure;
+pub mod fd;
 pub mod fiber;
 pub mod log;
 pub mod lua;

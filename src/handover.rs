@@ -1,0 +1,61 @@
+//! How an instance takes over from the one of an older image of the library, so that no request is lost.
+//!
+//! The older one tells its descriptors at its start; the newer one, in the same process, shares the listening sockets,
+//! starts, and rings the bell; then the older one finishes what it has and ends. Runs on the tx thread.
+
+use crate::bridge::doorbell::Doorbell;
+use crate::config::Listen;
+use crate::http::Listener;
+use crate::tx::fd;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+/// What an instance leaves to the next.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Legacy {
+    /// Addresses and the descriptors that listen on them.
+    listeners: Vec<(String, RawFd)>,
+    bell: RawFd,
+}
+
+/// The same on the other side.
+pub struct Inheritance {
+    pub listeners: Vec<Listener>,
+    bell: Doorbell,
+}
+
+impl Legacy {
+    /// `bell` is to be rung by the heir.
+    pub fn new(listeners: &[Listener], bell: &Doorbell) -> Self {
+        let told = |one: &Listener| (one.listen.to_string(), one.socket.as_raw_fd());
+        Self {
+            listeners: listeners.iter().map(told).collect(),
+            bell: bell.fd().as_raw_fd(),
+        }
+    }
+
+    /// Shares what was left.
+    pub fn take(self) -> io::Result<Inheritance> {
+        let share = |(text, number): (String, RawFd)| {
+            let listen = Listen::parse(&text).map_err(io::Error::other)?;
+            let socket = fd::share(number)?.into();
+            Ok::<_, io::Error>(Listener { listen, socket })
+        };
+        Ok(Inheritance {
+            listeners: self
+                .listeners
+                .into_iter()
+                .map(share)
+                .collect::<Result<_, _>>()?,
+            bell: Doorbell::of(fd::share(self.bell)?),
+        })
+    }
+}
+
+impl Inheritance {
+    /// Tells the older instance to end.
+    pub fn accept(&self) {
+        self.bell.force();
+    }
+}

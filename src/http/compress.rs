@@ -1,0 +1,129 @@
+//! Compressed answers (RFC 9110 §8.4.1, §12.5.3). HTTP workers only.
+
+use super::response::Response;
+use brotli::CompressorWriter;
+use flate2::{write::GzEncoder, Compression};
+use std::io::{self, Write};
+
+/// Bytes below which it is not worth the work.
+const MIN: usize = 1024;
+/// Bytes compressed before other connections of the worker get their turn.
+const SLICE: usize = 64 * 1024;
+const GZIP_LEVEL: u32 = 4;
+/// Of 11; from 5 on it is slower than the network.
+const BROTLI_QUALITY: u32 = 4;
+/// Binary logarithm of the bytes brotli looks back.
+const BROTLI_WINDOW: u32 = 19;
+
+/// A coding that both sides know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Gzip,
+    Brotli,
+}
+
+/// The coding the client likes best of those we have; of equals, brotli.
+pub fn choose(accept_encoding: &str) -> Option<Coding> {
+    let quality = |name: &str| {
+        let mut any = 0;
+        for item in accept_encoding.split(',') {
+            let (coding, parameter) = item.split_once(';').unwrap_or((item, ""));
+            let coding = coding.trim();
+            if coding.eq_ignore_ascii_case(name) {
+                return thousandths(parameter);
+            }
+            if coding == "*" {
+                any = thousandths(parameter);
+            }
+        }
+        any
+    };
+    let codings = [(Coding::Gzip, "gzip"), (Coding::Brotli, "br")];
+    let best = codings
+        .map(|(coding, name)| (quality(name), coding))
+        .into_iter()
+        .max_by_key(|(quality, _)| *quality);
+    best.filter(|(quality, _)| *quality > 0)
+        .map(|(_, coding)| coding)
+}
+
+/// `q=0.5` as 500; no parameter as 1000, and what is wrong as 0.
+fn thousandths(parameter: &str) -> u32 {
+    let parameter = parameter.trim();
+    if parameter.is_empty() {
+        return 1000;
+    }
+    let number = parameter
+        .strip_prefix("q=")
+        .or(parameter.strip_prefix("Q="))
+        .and_then(|text| text.trim().parse::<f32>().ok())
+        .filter(|quality| (0.0..=1.0).contains(quality));
+    number.map_or(0, |quality| (quality * 1000.0) as u32)
+}
+
+/// Compresses the body in `coding`, if that is worth it.
+pub async fn compress(response: &mut Response, coding: Option<Coding>) {
+    if response.body.len() < MIN {
+        return;
+    }
+    response.vary("Accept-Encoding");
+    let body = &response.body;
+    let compressed = match coding {
+        Some(Coding::Gzip) => {
+            let out = Vec::with_capacity(body.len() / 3);
+            let mut encoder = GzEncoder::new(out, Compression::new(GZIP_LEVEL));
+            match write_in_turns(&mut encoder, body).await {
+                Ok(()) => encoder.finish().ok().map(|out| (out, "gzip")),
+                Err(_) => None,
+            }
+        }
+        Some(Coding::Brotli) => {
+            let out = Vec::with_capacity(body.len() / 3);
+            let mut encoder = CompressorWriter::new(out, 4096, BROTLI_QUALITY, BROTLI_WINDOW);
+            match write_in_turns(&mut encoder, body).await {
+                Ok(()) => Some((encoder.into_inner(), "br")),
+                Err(_) => None,
+            }
+        }
+        None => None,
+    };
+    if let Some((compressed, name)) = compressed.filter(|(out, _)| out.len() < body.len()) {
+        response.body = compressed.into();
+        response.set("Content-Encoding", name);
+    }
+}
+
+async fn write_in_turns(encoder: &mut impl Write, body: &[u8]) -> io::Result<()> {
+    for slice in body.chunks(SLICE) {
+        encoder.write_all(slice)?;
+        if body.len() > SLICE {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_chooses() {
+        for (text, coding) in [
+            ("", None),
+            ("gzip", Some(Coding::Gzip)),
+            ("GZIP;q=0.1, deflate", Some(Coding::Gzip)),
+            ("gzip, deflate, br", Some(Coding::Brotli)),
+            ("gzip;q=1.0, br;q=0.9", Some(Coding::Gzip)),
+            ("gzip;q=0, br;q=0", None),
+            ("*", Some(Coding::Brotli)),
+            ("*;q=0", None),
+            ("br;q=0, *", Some(Coding::Gzip)),
+            ("identity", None),
+            ("gzip;q=2", None),
+            ("gzip;q=x", None),
+        ] {
+            assert_eq!(choose(text), coding, "{text}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Cross-origin requests of pages (Fetch §3.2): off unless origins are configured. Pure.
+
+use super::head::Head;
+use super::response::Response;
+use crate::config::Origins;
+use std::borrow::Cow;
+
+/// Seconds a browser may remember the answer to a preflight.
+const MAX_AGE: &str = "600";
+
+/// The origin that a request may be answered to.
+pub struct Allowed {
+    origin: Cow<'static, str>,
+    preflight: bool,
+}
+
+/// Whether the page that sent a request may see its answer.
+pub fn allowed(origins: &Origins, head: &Head) -> Option<Allowed> {
+    let origin = head.origin.text()?;
+    let origin = match origins {
+        Origins::All => "*".into(),
+        Origins::These(these) => these
+            .iter()
+            .find(|one| one.eq_ignore_ascii_case(origin))?
+            .clone()
+            .into(),
+    };
+    let preflight = head.method == "OPTIONS" && head.requested_method.text().is_some();
+    Some(Allowed { origin, preflight })
+}
+
+/// Adds what the browser wants to know. Credentials are not allowed: tokens travel in a header.
+pub fn add(origins: &Origins, allowed: Option<Allowed>, methods: &str, response: &mut Response) {
+    if matches!(origins, Origins::These(these) if !these.is_empty()) {
+        response.vary("Origin");
+    }
+    let Some(Allowed { origin, preflight }) = allowed else {
+        return;
+    };
+    response.set("Access-Control-Allow-Origin", origin);
+    response.set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id");
+    if preflight {
+        response.set("Access-Control-Allow-Methods", methods.to_owned());
+        response.set(
+            "Access-Control-Allow-Headers",
+            "Authorization, Content-Type, X-Request-Id",
+        );
+        response.set("Access-Control-Max-Age", MAX_AGE);
+    }
+}

@@ -1,0 +1,43 @@
+//! A deadline that moves with every request, and costs a timer only when it comes near.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+use tokio::time::{sleep_until, Instant, Sleep};
+
+/// One per connection.
+pub struct Deadline {
+    at: Instant,
+    /// Wakes no later than `at`, and most often far before it.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Deadline {
+    pub fn new(time: Duration) -> Self {
+        let at = Instant::now() + time;
+        Self {
+            at,
+            timer: Box::pin(sleep_until(at)),
+        }
+    }
+
+    /// Moves the deadline to `time` from now.
+    pub fn set(&mut self, time: Duration) {
+        self.at = Instant::now() + time;
+        if self.at < self.timer.deadline() {
+            self.timer.as_mut().reset(self.at);
+        }
+    }
+
+    /// Ready once the deadline has passed.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            if Instant::now() >= self.at {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.at);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Bodies in chunks (RFC 9112 §7.1), read strictly. Pure.
+
+use crate::error::Error;
+use bytes::{Buf, BytesMut};
+
+/// Bytes of a line that gives the size of a chunk, with its extensions, which mean nothing here.
+const LINE_MAX: usize = 256;
+/// Bytes of the fields after the last chunk, which mean nothing here.
+const TRAILER_MAX: usize = 4096;
+
+/// Where in a body the reader is.
+#[derive(Debug, Default)]
+pub struct Chunked {
+    at: At,
+    trailer: usize,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+enum At {
+    #[default]
+    Size,
+    /// Bytes that are left of a chunk.
+    Data(usize),
+    DataEnd,
+    Trailer,
+    End,
+}
+
+impl Chunked {
+    /// Moves what `input` has of the body to `body`. Returns whether that was all of it. Errors:
+    /// `BadRequest`, and `InputTooLarge` beyond `limit` bytes.
+    pub fn read(
+        &mut self,
+        input: &mut BytesMut,
+        body: &mut BytesMut,
+        limit: usize,
+    ) -> Result<bool, Error> {
+        loop {
+            match self.at {
+                At::Size => {
+                    let Some(line) = line(input, LINE_MAX)? else {
+                        return Ok(false);
+                    };
+                    self.at = match size(&line)? {
+                        0 => At::Trailer,
+                        size if size > limit - body.len() => {
+                            return Err(Error::InputTooLarge { limit })
+                        }
+                        size => At::Data(size),
+                    };
+                }
+                At::Data(left) => {
+                    let here = left.min(input.len());
+                    body.extend_from_slice(&input[..here]);
+                    input.advance(here);
+                    if here < left {
+                        self.at = At::Data(left - here);
+                        return Ok(false);
+                    }
+                    self.at = At::DataEnd;
+                }
+                At::DataEnd => match input.get(..2) {
+                    Some(b"\r\n") => {
+                        input.advance(2);
+                        self.at = At::Size;
+                    }
+                    None if input.is_empty() || input[..] == b"\r"[..] => return Ok(false),
+                    _ => return Err(Error::BadRequest("a chunk should end in CR LF")),
+                },
+                At::Trailer => {
+                    let Some(line) = line(input, TRAILER_MAX)? else {
+                        return Ok(false);
+                    };
+                    self.trailer += line.len();
+                    if line.is_empty() {
+                        self.at = At::End;
+                    } else if self.trailer > TRAILER_MAX {
+                        return Err(Error::BadRequest("there is too much after the last chunk"));
+                    }
+                }
+                At::End => return Ok(true),
+            }
+        }
+    }
+}
+
+/// Takes a line, without its end, or `None` where it is not whole yet.
+fn line(input: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Error> {
+    let head = &input[..input.len().min(max + 2)];
+    match memchr::memchr3(b'\n', b'\r', 0, head) {
+        Some(at) if head[at..].starts_with(b"\r\n") => {
+            let line = input.split_to(at);
+            input.advance(2);
+            Ok(Some(line))
+        }
+        Some(at) if head[at] == b'\r' && at + 1 == input.len() => Ok(None),
+        Some(_) => Err(Error::BadRequest("a line of a chunk should end in CR LF")),
+        None if head.len() > max => Err(Error::BadRequest("a line of a chunk is too long")),
+        None => Ok(None),
+    }
+}
+
+/// The size of a chunk: hexadecimal digits, then perhaps extensions after a semicolon.
+fn size(line: &[u8]) -> Result<usize, Error> {
+    const WRONG: Error = Error::BadRequest("the size of a chunk should be a hexadecimal number");
+    let digits = line
+        .iter()
+        .position(|byte| !byte.is_ascii_hexdigit())
+        .unwrap_or(line.len());
+    let (digits, extension) = line.split_at(digits);
+    // White space before the semicolon is "bad" (RFC 9112 §7.1.1), and refused.
+    if !(1..=16).contains(&digits.len()) || !matches!(extension.first(), None | Some(b';')) {
+        return Err(WRONG);
+    }
+    let text = std::str::from_utf8(digits).map_err(|_| WRONG)?;
+    usize::from_str_radix(text, 16).map_err(|_| WRONG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pieces: &[&[u8]], limit: usize) -> Result<(bool, Vec<u8>, Vec<u8>), Error> {
+        let (mut input, mut body) = (BytesMut::new(), BytesMut::new());
+        let (mut chunked, mut done) = (Chunked::default(), false);
+        for piece in pieces {
+            input.extend_from_slice(piece);
+            done = chunked.read(&mut input, &mut body, limit)?;
+        }
+        Ok((done, body.to_vec(), input.to_vec()))
+    }
+
+    #[test]
+    fn chunks_are_joined_however_they_are_split() {
+        let whole = b"5;a=b\r\nhello\r\n00001\r\n!\r\n0\r\nTrailer: x\r\n\r\nrest";
+        let expected = Ok((true, b"hello!".to_vec(), b"rest".to_vec()));
+        assert_eq!(read(&[whole], 6), expected);
+        for split in 0..whole.len() {
+            let (a, b) = whole.split_at(split);
+            assert_eq!(read(&[a, b], 6), expected, "{split}");
+        }
+        assert_eq!(read(&[whole], 5), Err(Error::InputTooLarge { limit: 5 }));
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        let long = [b"1;".to_vec(), vec![b'x'; 300]].concat();
+        for wrong in [
+            b"0x5\r\n" as &[u8],
+            b"-1\r\n",
+            b"+1\r\n",
+            b" 5\r\n",
+            b"5 \r\n",
+            b"5 ;a\r\n",
+            b"\r\n",
+            b";a\r\n",
+            b"g\r\n",
+            b"11111111111111111\r\n",
+            b"5\nhello\r\n",
+            b"5;a\nb\r\nhello\r\n",
+            b"5\rX",
+            b"1\r\nab\r\n",
+            b"1\r\na\n",
+            b"0\r\nX: y\n\r\n",
+            &long,
+        ] {
+            let text = String::from_utf8_lossy(wrong);
+            assert!(
+                matches!(read(&[wrong], 1 << 20), Err(Error::BadRequest(_))),
+                "{text:?}"
+            );
+        }
+        let trailer = [b"0\r\n".to_vec(), b"X: y\r\n".repeat(2000)].concat();
+        assert!(read(&[&trailer], 9).is_err());
+        assert_eq!(
+            read(&[b"ffffffffffffffff\r\n"], 9),
+            Err(Error::InputTooLarge { limit: 9 })
+        );
+    }
+}

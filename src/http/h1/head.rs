@@ -1,0 +1,367 @@
+//! The head of an HTTP/1.1 request (RFC 9112), read strictly: what two readers could take in two ways is refused.
+//! Pure.
+
+use super::super::head::Head;
+use crate::error::Error;
+use bytes::Bytes;
+use hyper::Method;
+
+/// Lines of fields.
+const LINES_MAX: usize = 100;
+/// Empty lines before a request that are skipped (RFC 9112 §2.2).
+const EMPTY_LINES_MAX: usize = 2;
+
+/// How the body ends (RFC 9112 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    Length(usize),
+    Chunked,
+}
+
+/// A request up to its body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    pub head: Head,
+    pub framing: Framing,
+    /// The connection stays open after the answer.
+    pub keep_alive: bool,
+    /// The client sends HTTP/1.0, and has to be told that the connection stays.
+    pub old: bool,
+    /// The client waits for `100 Continue`.
+    pub expects_continue: bool,
+}
+
+/// Finds the end of a head in bytes that come in pieces.
+#[derive(Debug, Default)]
+pub struct Finder {
+    scanned: usize,
+}
+
+impl Finder {
+    /// Where the head ends, or `None` where more is needed. `input` starts as it did the last time. Errors:
+    /// `BadRequest` for a line that does not end in CR LF, and for control characters.
+    pub fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Error> {
+        while let Some(at) = memchr::memchr3(b'\n', b'\r', 0, &input[self.scanned..]) {
+            let at = self.scanned + at;
+            match (input[at], input.get(at + 1)) {
+                (b'\r', Some(b'\n')) => {}
+                (b'\r', None) => {
+                    self.scanned = at;
+                    return Ok(None);
+                }
+                (b'\r', _) => return Err(Error::BadRequest("a CR should stand before a LF")),
+                (b'\n', _) => return Err(Error::BadRequest("a line should end in CR LF")),
+                _ => return Err(Error::BadRequest("there is a zero byte")),
+            }
+            self.scanned = at + 2;
+            if input[..at].ends_with(b"\r\n") {
+                return Ok(Some(at + 2));
+            }
+        }
+        self.scanned = input.len();
+        Ok(None)
+    }
+}
+
+/// Bytes of the empty lines that `input` begins with, of those that are skipped.
+pub fn empty_lines(input: &[u8]) -> usize {
+    let lines = input.chunks_exact(2).take(EMPTY_LINES_MAX);
+    2 * lines.take_while(|line| *line == b"\r\n").count()
+}
+
+/// Reads a whole head. Errors: `BadRequest`, `BadVersion`, `BadExpectation`, `HeaderTooLarge`.
+pub fn parse(raw: &Bytes) -> Result<Request, Error> {
+    let mut fields = [httparse::EMPTY_HEADER; LINES_MAX];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(raw) {
+        Ok(httparse::Status::Complete(length)) if length == raw.len() => {}
+        Ok(_) => return Err(Error::BadRequest("the header does not end where it should")),
+        Err(error) => return Err(refusal(error)),
+    }
+    let method = request.method.unwrap_or_default();
+    let method = Method::from_bytes(method.as_bytes())
+        .map_err(|_| Error::BadRequest("there is no such method"))?;
+    let target = target(&method, request.path.unwrap_or_default())?;
+    let old = request.version == Some(0);
+    let mut parsed = Request {
+        head: Head::new(method, raw.slice_ref(target.as_bytes())),
+        framing: Framing::Length(0),
+        keep_alive: !old,
+        old,
+        expects_continue: false,
+    };
+    let mut seen = Seen::default();
+    for field in request.headers.iter() {
+        let value = field.value;
+        match seen.field(field.name) {
+            Some(Framer::Length) => {
+                seen.once("Content-Length", |seen| &mut seen.length)?;
+                parsed.framing = Framing::Length(length(value)?);
+            }
+            Some(Framer::Coding) => {
+                seen.once("Transfer-Encoding", |seen| &mut seen.coding)?;
+                if !value.eq_ignore_ascii_case(b"chunked") || old {
+                    return Err(Error::BadRequest(
+                        "Transfer-Encoding should be chunked, in HTTP/1.1",
+                    ));
+                }
+                parsed.framing = Framing::Chunked;
+            }
+            Some(Framer::Host) => seen.once("Host", |seen| &mut seen.host)?,
+            Some(Framer::Connection) => {
+                for option in value.split(|byte| *byte == b',') {
+                    match option.trim_ascii() {
+                        close if close.eq_ignore_ascii_case(b"close") => seen.close = true,
+                        keep if keep.eq_ignore_ascii_case(b"keep-alive") => {
+                            parsed.keep_alive = true;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Some(Framer::Expect) if value.eq_ignore_ascii_case(b"100-continue") => {
+                // A client of HTTP/1.0 cannot mean it (RFC 9110 §10.1.1).
+                parsed.expects_continue = !old;
+            }
+            Some(Framer::Expect) => return Err(Error::BadExpectation),
+            None => parsed.head.add(field.name, || raw.slice_ref(value)),
+        }
+    }
+    if seen.length && seen.coding {
+        return Err(Error::BadRequest(
+            "Content-Length and Transfer-Encoding exclude each other",
+        ));
+    }
+    if !seen.host && !old {
+        return Err(Error::BadRequest("Host is missing"));
+    }
+    parsed.keep_alive &= !seen.close;
+    Ok(parsed)
+}
+
+/// The fields that say where a request ends and what becomes of the connection.
+enum Framer {
+    Length,
+    Coding,
+    Host,
+    Connection,
+    Expect,
+}
+
+/// Which of them were there.
+#[derive(Default)]
+struct Seen {
+    length: bool,
+    coding: bool,
+    host: bool,
+    close: bool,
+}
+
+impl Seen {
+    fn field(&self, name: &str) -> Option<Framer> {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => Some(Framer::Host),
+            6 if name.eq_ignore_ascii_case("expect") => Some(Framer::Expect),
+            10 if name.eq_ignore_ascii_case("connection") => Some(Framer::Connection),
+            14 if name.eq_ignore_ascii_case("content-length") => Some(Framer::Length),
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => Some(Framer::Coding),
+            _ => None,
+        }
+    }
+
+    /// Errors: `BadRequest` for the second time.
+    fn once(
+        &mut self,
+        name: &'static str,
+        flag: impl Fn(&mut Self) -> &mut bool,
+    ) -> Result<(), Error> {
+        match std::mem::replace(flag(self), true) {
+            false => Ok(()),
+            true => Err(Error::BadRequest(match name {
+                "Host" => "Host should stand once",
+                "Content-Length" => "Content-Length should stand once",
+                _ => "Transfer-Encoding should stand once",
+            })),
+        }
+    }
+}
+
+/// The number of a `Content-Length`: digits and nothing else (RFC 9110 §8.6).
+fn length(value: &[u8]) -> Result<usize, Error> {
+    let digits = std::str::from_utf8(value)
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|text| text.parse().ok())
+        .ok_or(Error::BadRequest("Content-Length should be a number"))
+}
+
+/// The path with its query, out of what may be a whole URI (RFC 9112 §3.2).
+fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::BadRequest("the path should be ASCII"));
+    }
+    let scheme = ["http://", "https://"]
+        .into_iter()
+        .find(|scheme| matches!(text.get(..scheme.len()), Some(start) if start.eq_ignore_ascii_case(scheme)));
+    match scheme {
+        _ if text.starts_with('/') => Ok(text),
+        None if text == "*" && method == Method::OPTIONS => Ok(text),
+        Some(scheme) => {
+            let rest = &text[scheme.len()..];
+            match rest.find('/') {
+                Some(path) if path > 0 => Ok(&rest[path..]),
+                _ => Err(Error::BadRequest("the URI has no path")),
+            }
+        }
+        None => Err(Error::BadRequest("the path should begin with a slash")),
+    }
+}
+
+fn refusal(error: httparse::Error) -> Error {
+    match error {
+        httparse::Error::Version => Error::BadVersion,
+        httparse::Error::TooManyHeaders => Error::HeaderTooLarge {
+            limit: LINES_MAX,
+            unit: "lines",
+        },
+        httparse::Error::HeaderName => Error::BadRequest("the name of a header field is wrong"),
+        httparse::Error::HeaderValue => Error::BadRequest("the value of a header field is wrong"),
+        _ => Error::BadRequest("the request line is wrong"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Request, Error> {
+        super::parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_head_is_read() {
+        let request = parse(
+            "POST /api/read?x HTTP/1.1\r\nhost: a\r\nCONTENT-LENGTH: 012\r\nAuthorization:  Bearer x \r\n\
+             Connection: foo, Close\r\nExpect: 100-Continue\r\n\r\n",
+        )
+        .unwrap();
+        assert_eq!(request.head.path(), "/api/read");
+        assert_eq!(request.head.authorization.text(), Some("Bearer x"));
+        assert_eq!(request.framing, Framing::Length(12));
+        assert!(!request.keep_alive && request.expects_continue && !request.old);
+        let request = parse("GET http://a:1/b/ HTTP/1.0\r\n\r\n").unwrap();
+        assert_eq!(request.head.path(), "/b/");
+        assert!(!request.keep_alive && request.old);
+        assert!(
+            parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+                .unwrap()
+                .keep_alive
+        );
+        assert_eq!(
+            parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n")
+                .unwrap()
+                .framing,
+            Framing::Chunked
+        );
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: -5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length: 5 5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: \x0bchunked\r\n",
+            "Host: b\r\n",
+            "Content-Length : 5\r\n",
+            " Content-Length: 5\r\n",
+            "X: a\r\n Content-Length: 5\r\n",
+            ": 5\r\n",
+            "nothing\r\n",
+            "X: \u{1}\r\n",
+        ] {
+            let text = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            let error = parse(&text).unwrap_err();
+            assert!(
+                matches!(error, Error::BadRequest(_)),
+                "{fields:?}: {error:?}"
+            );
+        }
+        for line in [
+            "GET /",
+            "GET",
+            "G@T / HTTP/1.1",
+            "GET /é HTTP/1.1",
+            "GET a HTTP/1.1",
+            "GET http:// HTTP/1.1",
+            "CONNECT a:1 HTTP/1.1",
+            "* * HTTP/1.1",
+            " GET / HTTP/1.1",
+        ] {
+            let error = parse(&format!("{line}\r\nHost: a\r\n\r\n")).unwrap_err();
+            assert!(matches!(error, Error::BadRequest(_)), "{line:?}: {error:?}");
+        }
+        for (text, expected) in [
+            ("PRI * HTTP/2.0\r\n\r\n", Error::BadVersion),
+            ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", Error::BadVersion),
+            (
+                "GET / HTTP/1.1\r\n\r\n",
+                Error::BadRequest("Host is missing"),
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
+                Error::BadExpectation,
+            ),
+        ] {
+            assert_eq!(parse(text), Err(expected), "{text:?}");
+        }
+        let many = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+            "X: y\r\n".repeat(100)
+        );
+        assert!(matches!(
+            parse(&many),
+            Err(Error::HeaderTooLarge { limit: 100, .. })
+        ));
+    }
+
+    #[test]
+    fn the_end_is_found_in_any_pieces() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for split in 0..head.len() {
+            let mut finder = Finder::default();
+            assert_eq!(finder.find(&head[..split]), Ok(None));
+            assert_eq!(
+                finder.find(&[head, b"rest" as &[u8]].concat()),
+                Ok(Some(head.len()))
+            );
+        }
+        for wrong in [
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "G\0",
+            "GET / HTTP/1.1\r\rHost",
+            "A\r\nB\r\n\n",
+        ] {
+            assert!(
+                Finder::default().find(wrong.as_bytes()).is_err(),
+                "{wrong:?}"
+            );
+        }
+        assert_eq!(empty_lines(b"\r\n\r\n\r\nGET"), 4);
+        assert_eq!(empty_lines(b"\r"), 0);
+        assert_eq!(empty_lines(b"GET /\r\n"), 0);
+    }
+}

@@ -1,0 +1,204 @@
+//! Bytes of a connection, with its deadline. HTTP workers only.
+
+use super::super::deadline::Deadline;
+use super::super::response::Response;
+use super::super::worker::Stop;
+use bytes::BytesMut;
+use hyper::StatusCode;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that are read at once. They are read into a buffer of the thread, so that a connection that waits has none.
+const READ: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into());
+    static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
+
+/// Why no more bytes come.
+pub enum End {
+    /// The client has closed its side.
+    Closed,
+    /// The deadline has passed.
+    TimedOut,
+    /// The server stops.
+    Stopped,
+    Failed,
+}
+
+/// A stream with what was read from it and is not used yet.
+pub struct Io<S> {
+    stream: S,
+    pub input: BytesMut,
+    pub deadline: Deadline,
+    /// The client has closed its side.
+    pub closed: bool,
+    /// The client has closed its side while it waited for an answer.
+    in_grace: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
+    pub fn new(stream: S, time: Duration) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            deadline: Deadline::new(time),
+            closed: false,
+            in_grace: false,
+        }
+    }
+
+    /// Waits for more bytes, until the deadline, and until `stop`, if given.
+    pub async fn fill(&mut self, mut stop: Option<&mut Stop>) -> Result<(), End> {
+        if self.input.is_empty() {
+            // It may be the rest of something large.
+            self.input = BytesMut::new();
+        }
+        poll_fn(|context| {
+            if let Poll::Ready(read) = self.poll_read(context) {
+                return Poll::Ready(read);
+            }
+            if stop
+                .as_mut()
+                .is_some_and(|stop| stop.poll(context).is_ready())
+            {
+                return Poll::Ready(Err(End::Stopped));
+            }
+            ready!(self.deadline.poll(context));
+            Poll::Ready(Err(End::TimedOut))
+        })
+        .await
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if self.closed {
+            return Poll::Ready(Err(End::Closed));
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut read = ReadBuf::new(scratch);
+            let result = ready!(Pin::new(&mut self.stream).poll_read(context, &mut read));
+            self.input.extend_from_slice(read.filled());
+            Poll::Ready(match (result, read.filled().len()) {
+                (Err(_), _) => Err(End::Failed),
+                (Ok(()), 0) => {
+                    self.closed = true;
+                    Err(End::Closed)
+                }
+                (Ok(()), _) => Ok(()),
+            })
+        })
+    }
+
+    /// Ready once the client is gone: its connection has failed, or it has closed its side and `grace` is over.
+    /// What it sends meanwhile is read, up to `max` bytes.
+    pub fn poll_gone(
+        &mut self,
+        context: &mut Context<'_>,
+        max: usize,
+        grace: Duration,
+    ) -> Poll<()> {
+        while !self.closed && self.input.len() < max {
+            if let Err(End::Failed) = ready!(self.poll_read(context)) {
+                return Poll::Ready(());
+            }
+        }
+        if !self.closed {
+            return Poll::Pending;
+        }
+        if !self.in_grace {
+            self.in_grace = true;
+            self.deadline.set(grace);
+        }
+        self.deadline.poll(context)
+    }
+
+    /// Writes both, until the deadline.
+    pub async fn write(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
+        for bytes in [first, second] {
+            let mut written = 0;
+            while written < bytes.len() {
+                written += poll_fn(|context| {
+                    let stream = Pin::new(&mut self.stream);
+                    match stream.poll_write(context, &bytes[written..]) {
+                        Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(End::Failed)),
+                        Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
+                        Poll::Pending => {
+                            ready!(self.deadline.poll(context));
+                            Poll::Ready(Err(End::TimedOut))
+                        }
+                    }
+                })
+                .await?;
+            }
+        }
+        poll_fn(
+            |context| match Pin::new(&mut self.stream).poll_flush(context) {
+                Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_| End::Failed)),
+                Poll::Pending => {
+                    ready!(self.deadline.poll(context));
+                    Poll::Ready(Err(End::TimedOut))
+                }
+            },
+        )
+        .await
+    }
+
+    /// Closes our side, until the deadline.
+    pub async fn shut_down(&mut self) -> Result<(), End> {
+        poll_fn(
+            |context| match Pin::new(&mut self.stream).poll_shutdown(context) {
+                Poll::Ready(done) => Poll::Ready(done.map_err(|_| End::Failed)),
+                Poll::Pending => {
+                    ready!(self.deadline.poll(context));
+                    Poll::Ready(Err(End::TimedOut))
+                }
+            },
+        )
+        .await
+    }
+}
+
+/// The head of a response as it is sent, with room for `more` bytes behind it. `connection` is that field, or empty.
+pub fn head(response: &Response, connection: &str, more: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512 + more);
+    let mut number = itoa::Buffer::new();
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(number.format(response.status).as_bytes());
+    out.push(b' ');
+    let reason = StatusCode::from_u16(response.status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    out.extend_from_slice(reason.unwrap_or_default().as_bytes());
+    for (name, value) in &response.headers {
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+    }
+    // There is never a body with 204 (RFC 9110 §8.6).
+    if response.status != 204 {
+        out.extend_from_slice(b"\r\nContent-Length: ");
+        out.extend_from_slice(number.format(response.body.len()).as_bytes());
+    }
+    out.extend_from_slice(b"\r\nDate: ");
+    DATE.with_borrow_mut(|(second, text)| {
+        let now = SystemTime::now();
+        let current = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        if *second != current || text.is_empty() {
+            *second = current;
+            *text = httpdate::fmt_http_date(now);
+        }
+        out.extend_from_slice(text.as_bytes());
+    });
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(connection.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out
+}

@@ -1,0 +1,293 @@
+//! HTTP/1.1 (RFC 9112) on one connection: requests are read, answered and written one after another, within
+//! their limits. HTTP workers only.
+//!
+//! hyper is not used for it because it lets through forms of framing that other readers take in another way (bare
+//! LF, repeated fields), and answers errors without a word.
+
+pub mod chunked;
+pub mod head;
+mod io;
+
+use super::exchange::Exchange;
+use super::peer::Peer;
+use super::response::Response;
+use super::site::Site;
+use super::worker::Stop;
+use crate::error::Error;
+use crate::memory::Held;
+use bytes::{Buf, Bytes, BytesMut};
+use chunked::Chunked;
+use head::{Finder, Framing, Request};
+use io::Io;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How long what a client still sends is thrown away after an answer that ends the connection, so that it gets to
+/// see the answer and not a reset.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long a client that has closed its side is believed to wait for its answer.
+const GRACE: Duration = Duration::from_secs(1);
+/// Bytes that are read ahead while a request is answered.
+const AHEAD_MAX: usize = 64 * 1024;
+
+/// Why a connection ends.
+enum End {
+    /// The client is gone, or took too long to take its answer.
+    Gone,
+    /// The client is told.
+    Refused(Error),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        End::Refused(error)
+    }
+}
+
+/// One connection.
+struct Connection<'a, S> {
+    io: Io<S>,
+    site: &'a Arc<Site>,
+    peer: &'a Peer,
+    stop: Stop,
+}
+
+/// Serves a connection until it ends.
+pub async fn serve<S>(stream: S, site: &Arc<Site>, peer: &Peer, stop: Stop)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = Connection {
+        io: Io::new(stream, site.config.idle_timeout),
+        site,
+        peer,
+        stop,
+    };
+    loop {
+        let served = match connection.head().await {
+            Ok(Some(request)) => connection.serve_one(request).await,
+            // Nobody waits for an answer.
+            Ok(None) => return,
+            Err(End::Gone) => return,
+            Err(End::Refused(error)) => {
+                let response = Exchange::refuse_without_head(site, peer, error);
+                let _ = connection.write(response, false, false).await;
+                Ok(false)
+            }
+        };
+        match served {
+            Ok(true) => {}
+            Ok(false) => return connection.linger().await,
+            Err(_) => return,
+        }
+    }
+}
+
+/// A whole answer after which the connection ends.
+pub fn whole(response: &Response) -> Vec<u8> {
+    let mut out = io::head(response, "Connection: close\r\n", response.body.len());
+    out.extend_from_slice(&response.body);
+    out
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    /// The next head, or `None` where the connection ends before its first byte.
+    async fn head(&mut self) -> Result<Option<Request>, End> {
+        let config = &self.site.config;
+        let mut finder = Finder::default();
+        let mut idle = true;
+        let mut skipped = 0;
+        self.io.deadline.set(config.idle_timeout);
+        loop {
+            let empty = head::empty_lines(&self.io.input).min(4 - skipped);
+            self.io.input.advance(empty);
+            skipped += empty;
+            if !self.io.input.is_empty() {
+                if idle {
+                    self.io.deadline.set(config.header_timeout);
+                    idle = false;
+                }
+                let found = finder.find(&self.io.input)?;
+                let length = found.unwrap_or(self.io.input.len());
+                if length > config.header_max || (found.is_none() && length == config.header_max) {
+                    let limit = config.header_max;
+                    return Err(Error::HeaderTooLarge {
+                        limit,
+                        unit: "bytes",
+                    }
+                    .into());
+                }
+                if let Some(end) = found {
+                    let raw = self.io.input.split_to(end).freeze();
+                    return Ok(Some(head::parse(&raw)?));
+                }
+            }
+            let stop = idle.then_some(&mut self.stop);
+            match self.io.fill(stop).await {
+                Ok(()) => {}
+                Err(io::End::TimedOut) if !idle => {
+                    let limit = config.header_timeout.as_secs();
+                    return Err(Error::HeaderTimeout { limit }.into());
+                }
+                Err(io::End::TimedOut | io::End::Stopped) => return Ok(None),
+                Err(io::End::Closed) if idle => return Ok(None),
+                Err(io::End::Closed) => {
+                    return Err(Error::BadRequest("the header is cut short").into())
+                }
+                Err(io::End::Failed) => return Err(End::Gone),
+            }
+        }
+    }
+
+    /// Answers a request. Returns whether the connection stays open.
+    async fn serve_one(&mut self, request: Request) -> Result<bool, End> {
+        let Request {
+            framing,
+            mut keep_alive,
+            old,
+            expects_continue,
+            head,
+        } = request;
+        let exchange = Exchange::begin(self.site, self.peer, head);
+        let response = match exchange.body_max() {
+            Some(limit) => match self.body(framing, limit, expects_continue).await {
+                Ok((body, held)) => self.answer(exchange.answer(body, held)).await?,
+                Err(End::Refused(error)) => {
+                    keep_alive = false;
+                    exchange.refuse(error)
+                }
+                Err(End::Gone) => return Err(End::Gone),
+            },
+            None => {
+                // A body that nobody wants is thrown away where it is here already.
+                match framing {
+                    Framing::Length(length) if length <= self.io.input.len() => {
+                        self.io.input.advance(length);
+                    }
+                    Framing::Length(_) | Framing::Chunked => keep_alive = false,
+                }
+                self.answer(exchange.answer(Bytes::new(), Held::default()))
+                    .await?
+            }
+        };
+        keep_alive &= !self.site.leaving.load(Ordering::Relaxed) && !self.io.closed;
+        self.write(response, keep_alive, old).await?;
+        Ok(keep_alive)
+    }
+
+    /// The body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `BadRequest`, `Overloaded`
+    /// where the memory for bodies is used up, `Malformed` where the client stops midway.
+    async fn body(
+        &mut self,
+        framing: Framing,
+        limit: usize,
+        expects_continue: bool,
+    ) -> Result<(Bytes, Held), End> {
+        let too_large = matches!(framing, Framing::Length(length) if length > limit);
+        if too_large {
+            return Err(Error::InputTooLarge { limit }.into());
+        }
+        let mut held = Held::default();
+        let mut chunks = (Chunked::default(), BytesMut::new());
+        let mut waiting = false;
+        loop {
+            let length = match framing {
+                Framing::Length(length) if self.io.input.len() >= length => {
+                    return Ok((self.io.input.split_to(length).freeze(), held));
+                }
+                Framing::Length(_) => self.io.input.len(),
+                Framing::Chunked => {
+                    let (chunked, body) = &mut chunks;
+                    if chunked.read(&mut self.io.input, body, limit)? {
+                        return Ok((chunks.1.freeze(), held));
+                    }
+                    body.len()
+                }
+            };
+            if !held.grow_to(&self.site.instance.bridge.memory, length) {
+                return Err(self.site.instance.bridge.memory_error().into());
+            }
+            if !waiting {
+                waiting = true;
+                self.io.deadline.set(self.site.config.body_timeout);
+                if expects_continue && length == 0 {
+                    self.io
+                        .write(b"HTTP/1.1 100 Continue\r\n\r\n", &[])
+                        .await
+                        .map_err(|_| End::Gone)?;
+                }
+            }
+            match self.io.fill(None).await {
+                Ok(()) => {}
+                Err(io::End::TimedOut) => {
+                    let limit = self.site.config.body_timeout.as_secs();
+                    return Err(Error::BodyTimeout { limit }.into());
+                }
+                Err(io::End::Closed) => {
+                    return Err(Error::malformed("The body is cut short").into())
+                }
+                Err(io::End::Failed | io::End::Stopped) => return Err(End::Gone),
+            }
+        }
+    }
+
+    /// Waits for an answer, which is given up where the client goes away.
+    async fn answer(&mut self, answer: impl Future<Output = Response>) -> Result<Response, End> {
+        let mut answer = pin!(answer);
+        let io = &mut self.io;
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(response) = answer.as_mut().poll(context) {
+                return Poll::Ready(Ok(response));
+            }
+            match io.poll_gone(context, AHEAD_MAX, GRACE) {
+                Poll::Ready(()) => Poll::Ready(Err(End::Gone)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn write(&mut self, response: Response, keep_alive: bool, old: bool) -> Result<(), End> {
+        /// Bodies up to this are copied behind the head, to be sent in one piece.
+        const COPIED: usize = 16 * 1024;
+        /// Bytes for which a client gets one second more.
+        const PACE: usize = 64 * 1024;
+        let body: &[u8] = match response.head_only {
+            true => &[],
+            false => &response.body,
+        };
+        let connection = match (keep_alive, old) {
+            (true, false) => "",
+            (true, true) => "Connection: keep-alive\r\n",
+            (false, _) => "Connection: close\r\n",
+        };
+        let mut out = io::head(&response, connection, body.len().min(COPIED));
+        let body = match body.len() {
+            0..=COPIED => {
+                out.extend_from_slice(body);
+                &[]
+            }
+            _ => body,
+        };
+        let pace = Duration::from_secs((body.len() / PACE) as u64);
+        self.io.deadline.set(self.site.config.write_timeout + pace);
+        self.io.write(&out, body).await.map_err(|_| End::Gone)
+    }
+
+    /// Ends the connection so that the client sees its last answer: a socket that is closed with bytes unread
+    /// resets it.
+    async fn linger(&mut self) {
+        self.io.deadline.set(LINGER);
+        if self.io.shut_down().await.is_err() {
+            return;
+        }
+        while self.io.fill(Some(&mut self.stop)).await.is_ok() {
+            self.io.input.clear();
+        }
+    }
+}

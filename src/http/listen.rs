@@ -1,0 +1,118 @@
+//! Listening sockets: made on tx, shared by the workers, and handed on when the front is started anew.
+
+use crate::config::Listen;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+use tokio::net::{TcpStream, UnixStream};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// Who may connect to a unix socket: the user and the group.
+const UNIX_MODE: u32 = 0o660;
+
+/// A socket that listens, and what for.
+pub struct Listener {
+    pub listen: Listen,
+    pub socket: Socket,
+}
+
+/// A connection.
+pub enum Accepted {
+    /// Whether it begins with TLS.
+    Tcp(TcpStream, SocketAddr, bool),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// Listens. The port the system chooses for 0 becomes that of `listen`. A unix socket that nobody listens to is
+    /// replaced.
+    pub fn bind(listen: &Listen) -> io::Result<Self> {
+        let (socket, listen) = match listen {
+            Listen::Tcp { address, tls } => {
+                let domain = Domain::for_address(*address);
+                let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+                socket.set_reuse_address(true)?;
+                socket.bind(&(*address).into())?;
+                let bound = socket.local_addr()?.as_socket().unwrap_or(*address);
+                let listen = Listen::Tcp {
+                    address: bound,
+                    tls: *tls,
+                };
+                (socket, listen)
+            }
+            Listen::Unix(path) => {
+                remove_stale(path)?;
+                let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+                socket.bind(&SockAddr::unix(path)?)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(UNIX_MODE))?;
+                (socket, listen.clone())
+            }
+        };
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { listen, socket })
+    }
+
+    /// Another handle of the same socket.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(Self {
+            listen: self.listen.clone(),
+            socket: self.socket.try_clone()?,
+        })
+    }
+
+    /// For the event loop of the current thread.
+    pub fn into_async(self) -> io::Result<AsyncListener> {
+        Ok(match self.listen {
+            Listen::Tcp { tls, .. } => {
+                AsyncListener::Tcp(tokio::net::TcpListener::from_std(self.socket.into())?, tls)
+            }
+            Listen::Unix(_) => {
+                AsyncListener::Unix(tokio::net::UnixListener::from_std(self.socket.into())?)
+            }
+        })
+    }
+
+    /// Removes the file of a unix socket that nobody will listen to any more.
+    pub fn remove_file(&self) {
+        if let Listen::Unix(path) = &self.listen {
+            // It may be gone already.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// A socket that listens, in an event loop.
+pub enum AsyncListener {
+    Tcp(tokio::net::TcpListener, bool),
+    Unix(tokio::net::UnixListener),
+}
+
+impl AsyncListener {
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        Ok(match self {
+            AsyncListener::Tcp(listener, tls) => {
+                let (stream, address) = listener.accept().await?;
+                Accepted::Tcp(stream, address, *tls)
+            }
+            AsyncListener::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Removes the file of a socket whose process has died.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let refused = || {
+        let connected = std::os::unix::net::UnixStream::connect(path);
+        connected.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    match is_socket && refused() {
+        true => fs::remove_file(path),
+        false => Ok(()),
+    }
+}

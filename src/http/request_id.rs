@@ -1,0 +1,55 @@
+//! The id of a request: the client's, or one of our own. Any thread.
+
+use ring::rand::{SecureRandom, SystemRandom};
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of the longest id that is taken from a client.
+const MAX: usize = 128;
+
+/// Makes ids.
+pub struct Ids(AtomicU64);
+
+impl Ids {
+    /// Starts at a random place.
+    pub fn new() -> Self {
+        let mut start = [0; 8];
+        // Without randomness ids begin at zero; they are no secret.
+        let _ = SystemRandom::new().fill(&mut start);
+        Self(AtomicU64::new(u64::from_ne_bytes(start)))
+    }
+
+    /// Sixteen hexadecimal digits, different each time.
+    pub fn next(&self) -> String {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        // SplitMix64 (Steele, Lea, Flood 2014): a permutation, so no id comes twice.
+        let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mut text = String::with_capacity(16);
+        let _ = write!(text, "{:016x}", mixed ^ (mixed >> 31));
+        text
+    }
+}
+
+/// Whether a client's id is taken: it goes to the answer and to the log.
+pub fn is_valid(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=:-".contains(&byte);
+    (1..=MAX).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_those_of_clients_are_looked_at() {
+        let ids = Ids::new();
+        let made: std::collections::HashSet<String> = (0..1000).map(|_| ids.next()).collect();
+        assert_eq!(made.len(), 1000);
+        assert!(made.iter().all(|id| is_valid(id)));
+        for id in ["", "a b", "a\n", "é", &"x".repeat(129)] {
+            assert!(!is_valid(id), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How many bytes of bodies and answers are held at a time, over all connections. Any thread.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+/// Bytes below which nothing is counted: the limit of requests bounds those.
+const SMALL: usize = 16 * 1024;
+
+/// The limit, and what is held.
+#[derive(Debug)]
+pub struct Memory {
+    held: AtomicUsize,
+    max: AtomicUsize,
+}
+
+/// Bytes that are held. They are given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Held(Option<(Arc<Memory>, usize)>);
+
+impl Memory {
+    pub fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            held: AtomicUsize::new(0),
+            max: AtomicUsize::new(max),
+        })
+    }
+
+    pub fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the limit; what is held already stays.
+    pub fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// Holds `bytes`, or `None` where they would be too many.
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Option<Held> {
+        let mut held = Held::default();
+        held.grow_to(self, bytes).then_some(held)
+    }
+}
+
+impl Held {
+    /// Holds `bytes` in all, of `memory`. Returns whether there is room; nothing changes where there is not.
+    pub fn grow_to(&mut self, memory: &Arc<Memory>, bytes: usize) -> bool {
+        let before = self.0.as_ref().map_or(0, |(_, held)| *held);
+        if bytes <= before.max(SMALL) {
+            return true;
+        }
+        let more = bytes - before;
+        if memory.held.fetch_add(more, Ordering::Relaxed) + more > memory.max() {
+            memory.held.fetch_sub(more, Ordering::Relaxed);
+            return false;
+        }
+        match &mut self.0 {
+            Some((_, held)) => *held = bytes,
+            None => self.0 = Some((memory.clone(), bytes)),
+        }
+        true
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some((memory, bytes)) = &self.0 {
+            memory.held.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_held_than_the_limit_and_all_is_given_back() {
+        let memory = Memory::new(100_000);
+        let mut first = memory.hold(60_000).unwrap();
+        assert!(memory.hold(60_000).is_none());
+        assert!(memory.hold(SMALL).is_some());
+        assert!(first.grow_to(&memory, 90_000));
+        assert!(!first.grow_to(&memory, 100_001));
+        assert!(memory.hold(20_000).is_none());
+        drop(first);
+        assert!(memory.hold(100_000).is_some());
+        assert_eq!(memory.held.load(Ordering::Relaxed), 0);
+    }
+}
