@@ -70,9 +70,7 @@ impl Exchange {
     /// The answer to bytes that have no head.
     pub fn refuse_without_head(site: &Arc<Site>, peer: &Peer, error: Error) -> Response {
         let head = Head::new(Method::default(), Bytes::new());
-        let mut exchange = Self::begin(site, peer, head);
-        exchange.target = Err(Error::NoSuchRoute);
-        exchange.refuse(error)
+        Self::begin(site, peer, head).refuse(error)
     }
 
     /// Bytes the body may have, or `None` where it is not looked at.
@@ -175,7 +173,7 @@ impl Exchange {
 
     /// Answers with an error that the carrier found.
     pub fn refuse(mut self, error: Error) -> Response {
-        self.target = self.target.and(Err(error));
+        self.target = Err(error);
         self.finish(Err(Error::Internal), Held::default())
     }
 
