@@ -1,6 +1,6 @@
 //! One request: bytes, command, outcome, bytes. HTTP workers only.
 
-use super::{api, body, routes};
+use super::{api, body, docs, routes};
 use crate::auth::token::bearer;
 use crate::codec::{self, Document};
 use crate::command::{Caller, Command, Operation, Outcome};
@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{HeaderValue, ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use routes::Route;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -28,6 +28,14 @@ pub async fn handle(
 }
 
 async fn answer(instance: &'static Instance, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if let Some(page) = docs::find(&instance.config, request.uri().path()) {
+        let readable = matches!(*request.method(), Method::GET | Method::HEAD);
+        body::discard(request.into_body());
+        return match readable {
+            true => document(page),
+            false => failure(&Error::WrongMethod { allow: docs::ALLOW }),
+        };
+    }
     let route = match routes::find(
         instance.config.services,
         request.method(),
@@ -86,6 +94,17 @@ fn bearer_of(headers: &HeaderMap) -> Option<String> {
         (Some(value), None) => bearer(value.to_str().ok()?).map(str::to_owned),
         _ => None,
     }
+}
+
+/// A page of the documentation. Of an answer to HEAD, hyper sends the head only.
+fn document(page: &docs::Page) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(page.body.clone()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+    for (name, value) in docs::HEADERS {
+        headers.insert(*name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn failure(error: &Error) -> Response<Full<Bytes>> {

@@ -2,7 +2,9 @@
 
 mod api;
 mod body;
+mod docs;
 mod handler;
+mod openapi;
 mod routes;
 mod worker;
 

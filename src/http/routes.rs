@@ -47,7 +47,22 @@ const ROUTES: &[Route] = &[
     },
 ];
 
+/// Every route there is.
+pub fn all() -> &'static [Route] {
+    ROUTES
+}
+
 impl Route {
+    /// Its path, without a trailing slash.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The one method it allows.
+    pub fn allow(&self) -> &'static str {
+        self.allow
+    }
+
     /// Whether its body is read.
     pub fn has_body(&self) -> bool {
         self.allow == "POST"
