@@ -5,13 +5,14 @@
 
 mod answers;
 mod bodies;
+mod words;
 
 use super::api::{self, Authorized, Message, TokenMessage};
 use super::routes::{self, Route};
 use crate::command::Operation;
 use crate::config::Config;
 use bodies::{Check, Credentials, Registration, Values, Written};
-use serde_json::{json, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths, PathsBuilder};
@@ -21,7 +22,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
     Components, Content, Header, InfoBuilder, LicenseBuilder, OpenApiBuilder, PathItem, Ref, RefOr,
-    Required, Response, ResponseBuilder, Server,
+    Required, Response, ResponseBuilder, ServerBuilder,
 };
 
 /// The name of the security scheme, which the page `/docs` knows too.
@@ -47,10 +48,13 @@ pub fn json(config: &Config) -> Vec<u8> {
         let tag = TagBuilder::new().name(name).description(Some(about));
         tag.build()
     };
+    // Beside the document, wherever the server is mounted.
+    let here = ServerBuilder::new()
+        .url(".")
+        .description(Some("this server"));
     let document = OpenApiBuilder::new()
         .info(info.build())
-        // Beside the document, wherever the server is mounted.
-        .servers(Some([Server::new(".")]))
+        .servers(Some([here.build()]))
         .tags(Some([
             tag("authorization", "Users and their tokens"),
             tag("key-value", "Many keys at once"),
@@ -77,70 +81,8 @@ fn paths(config: &Config) -> Paths {
     paths.build()
 }
 
-/// What the document says of an operation in words, and an example of its body.
-struct Words {
-    id: &'static str,
-    summary: &'static str,
-    description: &'static str,
-    body: Option<(&'static str, Value)>,
-}
-
-fn words(operation: Operation) -> Words {
-    let (id, summary, description, body) = match operation {
-        Operation::Register => (
-            "register",
-            "Add a user",
-            "A taken login is reported first; then the rules for login, password, name and surname in this order.",
-            Some((
-                "Registration",
-                json!({"login": "alice", "password": "Passw0rd!", "name": "Alice", "surname": "Smith"}),
-            )),
-        ),
-        Operation::Login => (
-            "login",
-            "Get a token",
-            "The token is a JSON Web Token signed with RS256. An unknown login and a wrong password are not told apart.",
-            Some(("Credentials", json!({"login": "alice", "password": "Passw0rd!"}))),
-        ),
-        Operation::Logout => (
-            "logout",
-            "Revoke the token",
-            "No instance takes the token any more.",
-            None,
-        ),
-        Operation::Check => (
-            "check",
-            "Check a token",
-            "Whatever is wrong with the token, the answer is 200 with `NO`.",
-            Some(("Check", json!({"authorization": "Bearer eyJ0eXAiOiJKV1Qi…"}))),
-        ),
-        Operation::Get => (
-            "read",
-            "Read many keys",
-            "All or nothing: where a key does not exist, no values are returned.",
-            Some(("Keys", json!({"keys": ["orbit", "planet"]}))),
-        ),
-        Operation::Put => (
-            "write",
-            "Write many pairs",
-            "Inserts the pairs whose keys do not exist, in one transaction. A key that exists keeps its value and is \
-             named in the answer.",
-            Some((
-                "Pairs",
-                json!({"data": {"planet": "Earth", "moons": 1, "orbit": {"days": 365.25, "next": null}}}),
-            )),
-        ),
-    };
-    Words {
-        id,
-        summary,
-        description,
-        body,
-    }
-}
-
 fn operation(route: &Route, config: &Config) -> OperationBuilder {
-    let words = words(route.operation);
+    let words = words::of(route.operation);
     let (tag, secure) = match route.operation {
         Operation::Get | Operation::Put => ("key-value", true),
         Operation::Logout => ("authorization", true),
@@ -265,10 +207,9 @@ fn components(config: &Config) -> Components {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     fn document() -> Value {
         let config = Config::new(BTreeMap::new()).unwrap();
-        serde_json::from_slice(&json(&config)).unwrap()
+        serde_json::from_slice(&super::json(&config)).unwrap()
     }
 
     #[test]
@@ -295,9 +236,12 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         for name in ["Message", "TokenMessage", "Authorized", "Values", "Written"] {
             let schema = &schemas[name];
+            let required = schema["required"].as_array().unwrap();
+            let mut required: Vec<&str> = required.iter().filter_map(Value::as_str).collect();
+            required.sort_unstable();
             let members: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
             assert_eq!(schema["additionalProperties"], false, "{name}");
-            assert_eq!(json!(members), schema["required"], "{name}");
+            assert_eq!(members, required, "{name}");
         }
     }
 }

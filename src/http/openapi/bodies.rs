@@ -18,7 +18,7 @@ pub struct Registration {
         format = Password,
         min_length = 8,
         max_length = 64,
-        pattern = r"^(?=[\s\S]*[a-z])(?=[\s\S]*[A-Z])(?=[\s\S]*[0-9])(?=[\s\S]*[!@#$%^&*()_+\-=/.,])[\s\S]*$"
+        pattern = r"^(?=[\s\S]*[a-z])(?=[\s\S]*[A-Z])(?=[\s\S]*[0-9])(?=[\s\S]*[!@#$%^&*()_+\-=/.,])"
     )]
     password: String,
     /// ASCII letters and hyphens, not only hyphens.
