@@ -49,6 +49,7 @@ unit: ## the tests that need no Tarantool
 integration: build $(VENV)/installed postman_tests/node_modules ## the tests against real Tarantool processes
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,curl,curl)
+	@$(call installs,chromedriver,chromium chromium-driver)
 	$(VENV)/bin/python -m pytest test -q -n 2 --dist loadfile
 
 $(VENV)/installed: test/requirements.txt

@@ -5,20 +5,28 @@ use crate::codec::msgpack::Reader;
 use crate::command::{Operation, Outcome};
 use crate::error::Error;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
-struct Message<'a> {
+/// What happened, in words.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Message<'a> {
     message: &'a str,
 }
 
-#[derive(Serialize)]
-struct TokenMessage<'a> {
+/// A token, `-` where there is none, and what happened, in words.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenMessage<'a> {
     token: &'a str,
     message: &'a str,
 }
 
-#[derive(Serialize)]
-struct Authorized {
+/// Whether a token is valid at this moment.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Authorized {
+    #[schema(pattern = "^(YES|NO)$")]
     authorized: &'static str,
 }
 

@@ -238,8 +238,12 @@ impl Exchange {
 
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
 fn check(site: &Site, head: &Head) -> Result<Target, Error> {
-    let services = site.instance.config.services;
-    let target = routes::find(services, site.config.docs, &head.method, head.path())?;
+    let config = &site.instance.config;
+    let page = |path: &str| match site.config.docs {
+        true => docs::find(config, path),
+        false => None,
+    };
+    let target = routes::find(config.services, &head.method, head.path(), page)?;
     if let Target::Operation(route) = &target {
         if route.has_body() {
             check_type(head)?;

@@ -12,6 +12,7 @@ mod h1;
 mod h2;
 mod head;
 mod listen;
+mod openapi;
 mod peer;
 mod request_id;
 mod response;

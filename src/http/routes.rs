@@ -48,7 +48,22 @@ const ROUTES: &[Route] = &[
     },
 ];
 
+/// Every route there is.
+pub fn all() -> &'static [Route] {
+    ROUTES
+}
+
 impl Route {
+    /// Its path, without a trailing slash.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The one method it allows.
+    pub fn allow(&self) -> &'static str {
+        self.allow
+    }
+
     /// Whether its body is read.
     pub fn has_body(&self) -> bool {
         self.allow == "POST"
@@ -59,7 +74,7 @@ impl Route {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Target {
     Operation(&'static Route),
-    Page(Page),
+    Page(&'static Page),
     /// The question which methods there are, and the answer.
     Options(&'static str),
 }
@@ -69,7 +84,7 @@ impl Target {
     pub fn allow(&self) -> &'static str {
         match self {
             Target::Operation(route) => route.allow,
-            Target::Page(_) => PAGE,
+            Target::Page(_) => docs::ALLOW,
             Target::Options(allow) => allow,
         }
     }
@@ -82,21 +97,20 @@ impl Target {
     }
 }
 
-/// The methods of a page.
-const PAGE: &str = "GET, HEAD";
-
-/// What a request is for. Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`.
-pub fn find(services: Services, docs: bool, method: &Method, path: &str) -> Result<Target, Error> {
+/// What a request is for; `page` looks for what is no operation. Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`.
+pub fn find(
+    services: Services,
+    method: &Method,
+    path: &str,
+    page: impl FnOnce(&str) -> Option<&'static Page>,
+) -> Result<Target, Error> {
     if path == "*" && method == Method::OPTIONS {
         return Ok(Target::Options("GET, HEAD, POST"));
     }
     let target = match route(path) {
         Some(route) if !route.operation.offered_by(services) => return Err(Error::NotOffered),
         Some(route) => Target::Operation(route),
-        None if docs => docs::find(path)
-            .map(Target::Page)
-            .ok_or(Error::NoSuchRoute)?,
-        None => return Err(Error::NoSuchRoute),
+        None => page(path).map(Target::Page).ok_or(Error::NoSuchRoute)?,
     };
     let allow = target.allow();
     match method.as_str() {
@@ -127,7 +141,7 @@ mod tests {
                 auth: false,
                 kv: true,
             };
-            super::find(services, true, &method, path)
+            super::find(services, &method, path, |_| None)
         };
         for path in ["/api/read", "/api/read/"] {
             let target = find(Method::POST, path).unwrap();

@@ -1,0 +1,132 @@
+"""The API describes itself: `/openapi.json`, and the page `/docs`, on which a person can log in and try every call."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+import harness
+from browser import Browser
+from cases import GOOD
+
+PREFIX = "/some/prefix"
+
+
+@pytest.fixture(scope="module")
+def address(instance):
+    return f"http://{harness.HOST}:{instance.http_port}"
+
+
+@pytest.fixture(scope="module")
+def mounted(address):
+    """The same server under a prefix, behind a proxy."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def forward(self):
+            assert self.path.startswith(PREFIX + "/"), self.path
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            url = address + self.path.removeprefix(PREFIX)
+            answer = requests.request(self.command, url, headers=self.headers, data=body, timeout=harness.DEADLINE)
+            self.send_response(answer.status_code)
+            for name in ("Content-Type", "Content-Length", "Content-Security-Policy"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_POST = forward
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer((harness.HOST, 0), Proxy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://{harness.HOST}:{server.server_port}{PREFIX}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+def test_the_document_is_valid_openapi_3_1(address):
+    answer = requests.get(f"{address}/openapi.json", timeout=harness.DEADLINE)
+    assert answer.status_code == 200 and answer.headers["Content-Type"] == "application/json"
+    document = answer.json()
+    assert document["openapi"].startswith("3.1.")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_limits_in_the_document_are_those_of_the_instance(make):
+    small = make(AUTHKV_BATCH_MAX="7", AUTHKV_KEY_MAX="5").start()
+    url = f"http://{harness.HOST}:{small.http_port}/openapi.json"
+    schemas = requests.get(url, timeout=harness.DEADLINE).json()["components"]["schemas"]
+    pairs = schemas["Pairs"]["properties"]["data"]
+    assert schemas["Keys"]["properties"]["keys"]["maxItems"] == 7
+    assert pairs["maxProperties"] == 7 and pairs["propertyNames"]["maxLength"] == 5
+
+
+PAGES = ["/docs", "/docs/", "/openapi.json", "/docs/page.css", "/docs/initializer.js", "/docs/swagger-ui.css"]
+PAGES += ["/docs/swagger-ui-bundle.js"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_read_only_and_strict(address, path):
+    read = requests.get(address + path, timeout=harness.DEADLINE)
+    head = requests.head(address + path, timeout=harness.DEADLINE)
+    assert (read.status_code, head.status_code) == (200, 200)
+    assert head.content == b"" and int(head.headers["Content-Length"]) == len(read.content)
+    for answer in (read, head):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        policy = answer.headers["Content-Security-Policy"].split("; ")
+        assert "default-src 'none'" in policy and "script-src 'self'" in policy and "style-src 'self'" in policy
+    refused = requests.post(address + path, data=b"{}", timeout=harness.DEADLINE)
+    assert refused.status_code == 405 and refused.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/docs/none", "/docs//", "/docsx", "/docs/../docs", "/openapi.json/"])
+def test_there_is_no_other_page(address, path):
+    request = requests.Request("GET", address).prepare()
+    request.url = address + path
+    answer = requests.Session().send(request, timeout=harness.DEADLINE)
+    assert answer.status_code == 404
+
+
+def test_a_person_logs_in_and_tries_every_call(browser, address):
+    browser.open(address + "/docs")
+    assert browser.login_state() == "Not logged in"
+    person = {"login": "reader", "password": GOOD}
+    assert browser.execute("register", person | {"name": "Docs", "surname": "Reader"})[0] == 201
+
+    status, body = browser.execute("login", person)
+    assert status == 201 and browser.login_state() == "Logged in"
+    authorization = {"authorization": f"Bearer {body['token']}"}
+    assert browser.execute("write", {"data": {"k": [1, None]}}) == (201, {"status": "success"})
+    assert browser.execute("read", {"keys": ["k"]}) == (200, {"data": {"k": [1, None]}})
+    assert browser.execute("check", authorization) == (200, {"authorized": "YES"})
+
+    assert browser.execute("logout")[0] == 200
+    assert browser.login_state() == "Not logged in"
+    assert browser.complaints() == []
+    assert browser.hosts() == {urlsplit(address).netloc}
+    check = requests.post(f"{address}/api/check/", json=authorization, timeout=harness.DEADLINE)
+    assert check.json() == {"authorized": "NO"}
+
+
+@pytest.mark.usefixtures("http")
+@pytest.mark.parametrize("where,page", [("address", "/docs/"), ("mounted", "/docs")])
+def test_the_page_works_with_a_slash_and_under_a_prefix(request, browser, where, page):
+    base = request.getfixturevalue(where)
+    browser.open(base + page)
+    assert browser.execute("login", {"login": "tester", "password": GOOD})[0] == 201
+    assert browser.execute("logout")[0] == 200
+    assert browser.complaints() == []
+    assert browser.hosts() == {urlsplit(base).netloc}

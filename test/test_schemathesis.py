@@ -1,0 +1,32 @@
+"""Every answer is as `/openapi.json` says, for requests that schemathesis makes up from it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import harness
+
+HERE = Path(__file__).resolve().parent
+
+
+def test_answers_are_as_the_document_says(make, tmp_path):
+    # Small limits, so that requests at the limits are small as well; a cheap hash, because it registers hundreds.
+    settings = {"BATCH_MAX": "8", "KEY_MAX": "40", "ARGON2_MEMORY": "8192", "ARGON2_ITERATIONS": "1"}
+    instance = make(**{f"AUTHKV_{name}": value for name, value in settings.items()}).start()
+    address = f"http://{harness.HOST}:{instance.http_port}"
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml", "run",
+        address + "/openapi.json",
+        "--checks=all", "--max-examples=25", "--seed=1", "--continue-on-failure", "--workers=2", "--no-color",
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(HERE), "AUTHKV_URL": address, "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
+    # It keeps a cache where it runs.
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    assert "6 selected / 6 total" in run.stdout and " 0 generated" not in run.stdout
+    assert instance.is_running()
