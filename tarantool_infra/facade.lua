@@ -76,8 +76,9 @@ end
 local authkv = {http = {}}
 
 -- Not in the table, which the console prints: the settings hold passwords. `legacy` is what the instance that runs
--- leaves to one of a newer image of the library, `resuming` whether that one is being started.
-local given_settings, follower, legacy, resuming
+-- leaves to one of a newer image of the library, `resuming` whether that one is being started, `given_up` whether
+-- that has failed.
+local given_settings, follower, legacy, resuming, given_up
 
 function authkv.register(user)
     if type(user) ~= 'table' then
@@ -182,23 +183,31 @@ end
 -- Loads the library anew and goes on with the same settings. The instance that runs serves until the new one does,
 -- and then finishes what it has, so no request is lost.
 function authkv.restart()
+    resuming = true
     box.schema.func.reload('authkv')
-    return authkv.start(given_settings)
+    local ok, started = pcall(authkv.start, given_settings)
+    resuming, given_up = false, not ok
+    if not ok then
+        error(started, 0)
+    end
+    return started
 end
 
 -- For the library: what box.schema.func.reload has loaded has no instance yet. Returns whether one is being started.
 function authkv.resume()
-    if legacy == nil or resuming then
-        return resuming == true
+    if resuming then
+        return true
+    end
+    if legacy == nil or given_up then
+        return false
     end
     resuming = true
     require('fiber').new(function()
         local ok, err = pcall(authkv.start, given_settings)
+        resuming, given_up = false, not ok
         if not ok then
-            require('log').error('authkv: cannot go on after the reload: %s', err)
-            legacy = nil
+            require('log').error('authkv: cannot go on after the reload: %s; mend it and call authkv.restart()', err)
         end
-        resuming = false
     end)
     return true
 end

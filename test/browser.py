@@ -43,7 +43,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 class Browser:
     """One Chromium with a profile of its own. WebDriver is JSON over HTTP, so that it takes no library."""
 
-    def __init__(self, width: int = 1280, height: int = 1000):
+    def __init__(self, width: int = 1280, height: int = 1000, arguments: list[str] = ()):
         self.session = self.chromium = None
         self.profile = tempfile.mkdtemp(prefix="authkv-chromium-")
         self.process = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
@@ -52,7 +52,7 @@ class Browser:
             self.session = f"http://{HOST}:{port}/session"
             options = {
                 "binary": shutil.which("chromium"),
-                "args": [*ARGUMENTS, f"--user-data-dir={self.profile}", f"--window-size={width},{height}"],
+                "args": [*ARGUMENTS, *arguments, f"--user-data-dir={self.profile}", f"--window-size={width},{height}"],
             }
             logs = {"browser": "ALL", "performance": "ALL"}
             wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": logs}

@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::pin::{pin, Pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Bytes a client may send ahead, on a stream and on the connection.
@@ -71,24 +72,42 @@ async fn answer(
             Ok((body, held)) => exchange.answer(body, held).await,
             Err(error) => exchange.refuse(error),
         },
-        None => exchange.answer(Bytes::new(), Held::default()).await,
+        None => {
+            discard(body);
+            exchange.answer(Bytes::new(), Held::default()).await
+        }
     };
     Ok(translate(response))
 }
 
 /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
 /// for bodies is used up, `Malformed` where the client stops midway.
-async fn read(site: &Site, body: Incoming, limit: usize) -> Result<(Bytes, Held), Error> {
+async fn read(site: &Site, mut body: Incoming, limit: usize) -> Result<(Bytes, Held), Error> {
     let time = site.config.body_timeout;
     let late = Error::BodyTimeout {
         limit: time.as_secs(),
     };
-    tokio::time::timeout(time, read_all(site, body, limit))
-        .await
-        .unwrap_or(Err(late))
+    let read = tokio::time::timeout(time, read_all(site, &mut body, limit)).await;
+    let read = read.unwrap_or(Err(late));
+    if read.is_err() {
+        discard(body);
+    }
+    read
 }
 
-async fn read_all(site: &Site, mut body: Incoming, limit: usize) -> Result<(Bytes, Held), Error> {
+/// Reads a body and throws it away, for a while: a stream whose body is not read to its end is reset, and the answer
+/// may be lost with it.
+fn discard(mut body: Incoming) {
+    const LINGER: Duration = Duration::from_secs(5);
+    if !body.is_end_stream() {
+        tokio::spawn(async move {
+            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+            let _ = tokio::time::timeout(LINGER, rest).await;
+        });
+    }
+}
+
+async fn read_all(site: &Site, body: &mut Incoming, limit: usize) -> Result<(Bytes, Held), Error> {
     let too_large = Error::InputTooLarge { limit };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large);
