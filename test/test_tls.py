@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import socket
@@ -120,6 +121,7 @@ def test_plain_http_on_the_port_of_tls_gets_no_answer_and_hurts_nobody(secured):
     assert secured.check().status_code == 200
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_versions_of_tls_are_refused(secured, version):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -144,9 +146,15 @@ def test_a_certificate_is_replaced_while_the_server_runs(tmp_path):
     secured = Secured(tmp_path)
     with secured.instance as instance:
         console = ConsoleFront(instance)
-        kept = requests.Session()
-        kept.verify = str(secured.authority.file)
-        assert kept.post(f"{secured.url}/api/check/", json=CHECK, timeout=DEADLINE).status_code == 200
+        context = ssl.create_default_context(cafile=secured.authority.file)
+        kept = http.client.HTTPSConnection(HOST, secured.port, timeout=DEADLINE, context=context)
+
+        def check_again():
+            kept.request("POST", "/api/check/", json.dumps(CHECK))
+            response = kept.getresponse()
+            return json.load(response), response.headers["Connection"]
+
+        assert check_again() == ({"authorized": "NO"}, None)
         other = Authority(tmp_path, "another authority")
         for new, old in zip(other.issue("renewed"), (secured.cert, secured.key)):
             new.replace(old)
@@ -154,7 +162,7 @@ def test_a_certificate_is_replaced_while_the_server_runs(tmp_path):
         console.evaluate("return authkv.http.reload{}")
         assert secured.check(verify=str(other.file)).status_code == 200
         # A connection that was open is served once more.
-        assert kept.post(f"{secured.url}/api/check/", json=CHECK, timeout=DEADLINE).status_code == 200
+        assert check_again() == ({"authorized": "NO"}, "close")
         secured.key.write_text("no key")
         said = console.evaluate("return pcall(authkv.http.reload, {})")
         assert said[0] is False and str(secured.key) in said[1]
