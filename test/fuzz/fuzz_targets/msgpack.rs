@@ -4,6 +4,7 @@
 
 use authkv_fuzz::codec::msgpack::{self, Reader};
 use authkv_fuzz::codec::{json_read, json_write, Document};
+use authkv_fuzz::same::same;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -31,9 +32,17 @@ fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8(text).expect("it is UTF-8");
     serde_json::from_str::<IgnoredAny>(&text).expect("it is JSON, however deep");
     if checked.is_ok() {
+        let as_msgpack: Value = rmp_serde::from_slice(bytes).expect("JSON can carry it");
+        let as_text: Value = serde_json::from_str(&text).expect("it is JSON");
+        assert!(same(&as_msgpack, &as_text, same_double));
         comes_back(&text);
     }
 });
+
+/// The text of a number of single precision is no longer than that needs, so it is another double.
+fn same_double(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits() || f64::from(a as f32) == a && a as f32 == b as f32
+}
 
 /// Reading the text and writing it again changes nothing but names that a map has twice, of which the last value
 /// stays, and the notation of numbers, where those of single precision are told from doubles.

@@ -41,3 +41,5 @@ pub mod http {
         }
     }
 }
+
+pub mod same;
