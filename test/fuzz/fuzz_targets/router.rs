@@ -11,6 +11,7 @@ mod oracle;
 use authkv_fuzz::command::Operation;
 use authkv_fuzz::config::Services;
 use authkv_fuzz::error::Error;
+use authkv_fuzz::http::docs::Page;
 use authkv_fuzz::http::routes::{self, Target};
 use connection::Connection;
 use hyper::Method;
@@ -36,13 +37,16 @@ fn find(method: &Method, path: &str) {
     for setting in 0..8 {
         let (auth, kv, docs) = (setting & 1 != 0, setting & 2 != 0, setting & 4 != 0);
         let known = routes::known(path) != "-";
-        match routes::find(Services { auth, kv }, docs, method, path) {
+        let page = |path: &str| (docs && path == "/docs").then_some(&Page);
+        match routes::find(Services { auth, kv }, method, path, page) {
             Ok(target @ Target::Operation(_)) => {
                 assert!(known && target.allow() == method.as_str());
                 let offered = |operation: Operation| operation.offered_by(Services { auth, kv });
                 assert!(target.operation().is_some_and(offered));
             }
-            Ok(Target::Page(_)) => assert!(docs && matches!(method.as_str(), "GET" | "HEAD")),
+            Ok(Target::Page(_)) => {
+                assert!(docs && (method == Method::GET || method == Method::HEAD))
+            }
             Ok(Target::Options(_)) => assert_eq!(method, Method::OPTIONS),
             Err(Error::NoSuchRoute) => assert!(!known),
             Err(Error::NotOffered) => assert!(known && !(auth && kv)),

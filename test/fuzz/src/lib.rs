@@ -31,14 +31,12 @@ pub mod http {
         pub mod chunked;
         pub mod head;
     }
-    /// Stands for the pages of the library, which are answers at once.
+    /// Stands for the pages of the library, which its build puts together.
     pub mod docs {
+        pub const ALLOW: &str = "GET, HEAD";
+
         #[derive(Debug, PartialEq, Eq)]
         pub struct Page;
-
-        pub fn find(path: &str) -> Option<Page> {
-            (path == "/docs").then_some(Page)
-        }
     }
 }
 
