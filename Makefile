@@ -5,15 +5,17 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV := .venv
 # A package of its own: what it needs is not the library's.
 BENCH := --manifest-path test/bench/Cargo.toml --target-dir target/bench
+FUZZ := --fuzz-dir test/fuzz --target-dir target/fuzz --sanitizer none
+FUZZ_SECONDS := 600
 LIBRARY := target/release/libauthkv.so
 
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench test lint unit integration clean FORCE
+.PHONY: help build run bench test lint unit fuzz-smoke fuzz integration clean FORCE
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: $(LIBRARY) ## build the library in release
 
@@ -26,7 +28,7 @@ run: build ## install Tarantool where it is missing, build, and start an instanc
 	@$(call installs,tarantool,tarantool)
 	exec tarantool init.lua
 
-test: lint unit integration ## everything CI runs
+test: lint unit fuzz-smoke integration ## everything CI runs
 
 bench: build ## measure against bare hyper on this machine, as ratios
 	@$(call installs,tarantool,tarantool)
@@ -38,13 +40,28 @@ lint: ## format, clippy, luacheck, and which module may name what
 	@$(call installs,luacheck,lua-check)
 	cargo fmt --check
 	cargo fmt --check --manifest-path test/bench/Cargo.toml
+	cargo fmt --check --manifest-path test/fuzz/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --locked $(BENCH) -- -D warnings
+	cargo clippy --locked --manifest-path test/fuzz/Cargo.toml --target-dir target --no-default-features -- -D warnings
 	luacheck -q .
 	test/check-layers
 
 unit: ## the tests that need no Tarantool
 	cargo test --locked
+
+fuzz-smoke: ## each fuzz target for ten seconds
+	@$(call installs,c++,build-essential)
+	test/fuzz/smoke
+
+fuzz: ## fuzz each target for FUZZ_SECONDS, 600 unless told otherwise
+	@$(call installs,c++,build-essential)
+	cargo fuzz --version 2>/dev/null || cargo install --locked cargo-fuzz
+	for target in $$(cargo fuzz list --fuzz-dir test/fuzz); do \
+		mkdir -p target/fuzz/found/$$target && \
+		cargo fuzz run $(FUZZ) $$target target/fuzz/found/$$target test/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 || exit; \
+	done
 
 integration: build $(VENV)/installed postman_tests/node_modules ## the tests against real Tarantool processes
 	@$(call installs,tarantool,tarantool)

@@ -2,8 +2,11 @@
 //!
 //! Commands are decoded on any thread and executed on the tx thread.
 
+mod operation;
+
+pub use operation::Operation;
+
 use crate::codec::{self, Document};
-use crate::config::{Config, Services};
 use crate::domain::{Claims, Keys, Limits, Pairs};
 use crate::error::Error;
 use crate::instance::Instance;
@@ -11,37 +14,6 @@ use crate::tx::Tx;
 use crate::{auth, kv};
 use secrecy::SecretString;
 use std::sync::Arc;
-
-/// What a client can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    Register,
-    Login,
-    Logout,
-    Check,
-    Get,
-    Put,
-}
-
-impl Operation {
-    /// Whether an instance with these services offers it.
-    pub fn offered_by(self, services: Services) -> bool {
-        match self {
-            Operation::Register | Operation::Login | Operation::Logout | Operation::Check => {
-                services.auth
-            }
-            Operation::Get | Operation::Put => services.kv,
-        }
-    }
-
-    /// Bytes its input may have, at every front.
-    pub fn input_max(self, config: &Config) -> usize {
-        match self {
-            Operation::Get | Operation::Put => config.kv_input_max,
-            _ => config.auth_input_max,
-        }
-    }
-}
 
 /// An operation with its input. The shape of the input is right; whether it keeps the rules of the contract
 /// is reported after the token was checked, so rules that are known to be broken travel along as errors.

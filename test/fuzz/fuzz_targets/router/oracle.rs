@@ -1,0 +1,88 @@
+//! What must hold of a request that was let in, found out by other means than the library's.
+
+use authkv_fuzz::http::h1::head::{Framing, Request};
+
+/// Looks at a head line by line, as the most careless of readers does.
+pub fn check_head(raw: &[u8], request: &Request) {
+    let mut fields = [httparse::EMPTY_HEADER; 100];
+    let theirs = httparse::Request::new(&mut fields).parse(raw);
+    assert_eq!(theirs, Ok(httparse::Status::Complete(raw.len())));
+
+    let text: String = raw.iter().map(|&byte| char::from(byte)).collect();
+    let text = text
+        .strip_suffix("\r\n\r\n")
+        .expect("it ends in an empty line");
+    let mut lines = text.split("\r\n").skip_while(|line| line.is_empty());
+    let start: Vec<&str> = lines.next().expect("there is a line").split(' ').collect();
+    let [method, target, version] = start[..] else {
+        panic!("there are three words: {start:?}");
+    };
+    assert_eq!(method, request.head.method.as_str());
+    assert!(target.contains(request.head.path()));
+    assert_eq!(version, if request.old { "HTTP/1.0" } else { "HTTP/1.1" });
+    let path = request.head.path();
+    assert!(path.starts_with('/') || path == "*");
+    assert!(path
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte)));
+
+    let (mut lengths, mut codings, mut hosts, mut close) = (Vec::new(), Vec::new(), 0, false);
+    for line in lines {
+        assert!(!line.contains(['\r', '\n', '\0']), "{line:?}");
+        let (name, value) = line.split_once(':').expect("a field has a colon");
+        let value = value.trim_matches([' ', '\t']);
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()));
+        match &*name.to_ascii_lowercase() {
+            "content-length" => lengths.push(value),
+            "transfer-encoding" => codings.push(value.to_ascii_lowercase()),
+            "host" => hosts += 1,
+            "connection" => close |= value.eq_ignore_ascii_case("close"),
+            _ => {}
+        }
+    }
+    match (request.framing, &lengths[..], &codings[..]) {
+        (Framing::Length(0), [], []) => {}
+        (Framing::Length(length), [one], []) => {
+            assert!(one.bytes().all(|byte| byte.is_ascii_digit()));
+            assert_eq!(one.parse(), Ok(length));
+        }
+        (Framing::Chunked, [], [one]) => assert_eq!(one, "chunked"),
+        other => panic!("the body ends in one way: {other:?}"),
+    }
+    assert!(hosts == 1 || hosts == 0 && request.old);
+    assert!(!(close && request.keep_alive));
+}
+
+/// What chunks that are all there hold together.
+pub fn joined(mut raw: &[u8]) -> Vec<u8> {
+    let mut joined = Vec::new();
+    loop {
+        let line = line(&mut raw);
+        let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
+        let digits = std::str::from_utf8(digits).expect("it is a number");
+        match usize::from_str_radix(digits, 16).expect("it is a number") {
+            0 => break,
+            size => {
+                joined.extend_from_slice(&raw[..size]);
+                raw = &raw[size..];
+                assert!(line_is_empty(&mut raw));
+            }
+        }
+    }
+    while !line_is_empty(&mut raw) {}
+    assert!(raw.is_empty(), "the end is not where it should be");
+    joined
+}
+
+fn line_is_empty(raw: &mut &[u8]) -> bool {
+    line(raw).is_empty()
+}
+
+/// Takes a line, without its end.
+fn line<'a>(raw: &mut &'a [u8]) -> &'a [u8] {
+    let end = raw.windows(2).position(|two| two == b"\r\n");
+    let (line, rest) = raw.split_at(end.expect("a line ends"));
+    assert!(!line.contains(&b'\n') && !line.contains(&b'\r') && !line.contains(&0));
+    *raw = &rest[2..];
+    line
+}
