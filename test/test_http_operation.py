@@ -1,0 +1,179 @@
+"""What an operator sees of the HTTP front: the addresses it listens on, and its lines in the log."""
+
+import json
+import os
+import socket
+import stat
+import subprocess
+import uuid
+
+import pytest
+
+from cases import GOOD
+from fronts import HttpFront, bearer
+from harness import DEADLINE, HOST, Instance, free_port, wait_until
+from outcome import Ok
+from wire import BODY, CHECK, NO, Wire
+
+SECRET = "Unseen-Passw0rd!"
+
+
+def several(instance: Instance) -> list:
+    """Sets the instance to listen at three addresses, and gives them."""
+    ports = [instance.http_port, free_port()]
+    path = str(instance.data_dir / "http.sock")
+    instance.settings["AUTHKV_HTTP_LISTEN"] = f"{HOST}:{ports[0]},{HOST}:{ports[1]}, unix:{path}"
+    return [(HOST, ports[0]), (HOST, ports[1]), path]
+
+
+def test_every_address_that_is_set_is_served(make):
+    instance = make()
+    addresses = several(instance)
+    instance.start()
+    for address in addresses * 2:
+        with Wire(address) as wire:
+            wire.send(CHECK * 2)
+            assert [wire.answer().seen(), wire.answer().seen()] == [(200, NO)] * 2
+    curl = ["curl", "-sS", "--unix-socket", addresses[-1], "http://any.example/api/check/", "-d", BODY.decode()]
+    assert json.loads(subprocess.run(curl, check=True, capture_output=True, timeout=DEADLINE).stdout) == NO
+    instance.stop()
+    assert not os.path.lexists(addresses[-1])
+    for address in addresses:
+        with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+            Wire(address)
+
+
+def test_a_socket_file_that_a_dead_process_left_is_replaced(make):
+    instance = make()
+    path = several(instance)[-1]
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(path)
+    instance.start()
+    instance.kill()
+    assert stat.S_ISSOCK(os.lstat(path).st_mode)
+    instance.start()
+    with Wire(path) as wire:
+        wire.send(CHECK)
+        assert wire.answer().seen() == (200, NO)
+    instance.stop()
+    assert not os.path.lexists(path)
+
+
+def test_a_socket_file_of_a_process_that_lives_is_left_to_it(make):
+    first, second = make(), make()
+    path = several(first)[-1]
+    first.start()
+    second.settings["AUTHKV_HTTP_LISTEN"] = f"unix:{path}"
+    assert path in second.refuse_to_start()
+    with Wire(path) as wire:
+        wire.send(CHECK)
+        assert wire.answer().seen() == (200, NO)
+
+
+def test_a_file_that_is_no_socket_is_never_replaced(make):
+    instance = make()
+    path = instance.data_dir / "precious"
+    path.write_text("data")
+    instance.settings["AUTHKV_HTTP_LISTEN"] = f"unix:{path}"
+    assert str(path) in instance.refuse_to_start()
+    assert path.read_text() == "data"
+
+
+def lines(instance: Instance, mark: str) -> list[str]:
+    return [line for line in instance.log().splitlines() if mark in line]
+
+
+def with_requests(instance: Instance) -> tuple[str, list[str]]:
+    """Has a whole session served, all of whose paths but those of the contract hold a mark of its own; gives the mark
+    and the secrets that were sent."""
+    mark, query = uuid.uuid4().hex, f"secret={uuid.uuid4().hex}"
+    http = HttpFront(instance)
+    assert http.register("logged", GOOD, "Test", "Tester") == Ok()
+    token = http.login("logged", GOOD).value
+    http.login("logged", SECRET)
+    http.put(token, {"logged": SECRET})
+    http.get(token, ["logged"])
+    http.check(token)
+    for path in (f"/api/check/?{query}", f"/{mark}?{query}", f"/{mark}/x/?{query}#{query}"):
+        http.request("POST", path, {"authorization": f"Bearer {token}"}, bearer(token))
+    with Wire(instance) as wire:
+        wire.send(f"GET http://{HOST}/{mark}?{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        assert wire.answer().status == 404
+    for broken in ("Authorization : Bearer", "Authorization: \0", "Content-Length: 5\r\nContent-Length: 6\r\nX:"):
+        with Wire(instance) as wire:
+            wire.send(f"POST /{mark}?{query} HTTP/1.1\r\nHost: x\r\n{broken} {token}\r\n\r\n{SECRET}".encode())
+            assert wire.answer().status == 400
+    http.logout(token)
+    http.close()
+    return mark, [GOOD, SECRET, query, query.removeprefix("secret="), token, *token.split(".")[1:]]
+
+
+def overload(instance: Instance, mark: str) -> None:
+    """Has one request refused with 503."""
+    with Wire(instance) as held, Wire(instance) as wire:
+        held.send(CHECK[:-1])
+
+        def refused() -> bool:
+            nonlocal wire
+            if not wire.send(f"GET /{mark}/overloaded?secret=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()):
+                wire = Wire(instance)
+                return False
+            answer = wire.answer()
+            if answer.closes:
+                wire = Wire(instance)
+            return answer.status == 503
+
+        wait_until(refused, "a request is refused")
+
+
+@pytest.mark.parametrize("access,log_format", [
+    (None, None), ("off", "json"), ("errors", "json"), ("errors", "plain"), ("all", "plain"), ("all", "json"),
+])  # fmt: skip
+def test_the_log_says_what_was_asked_for_and_never_a_secret(make, access, log_format):
+    instance = make(AUTHKV_HTTP_REQUESTS_MAX="1", AUTHKV_HTTP_ACCESS_LOG=access, AUTHKV_LOG_FORMAT=log_format).start()
+    mark, secrets = with_requests(instance)
+    overload(instance, mark)
+    last = f"/{mark}/last"
+    with Wire(instance) as wire:
+        wire.send(f"GET {last}?secret=1 HTTP/1.1\r\nHost: x\r\nX-Request-Id: {mark}-id\r\n\r\n".encode())
+        assert wire.answer().status in (404, 503)
+    if access == "all":
+        wait_until(lambda: lines(instance, last), "the last request is in the log")
+        assert len([line for line in lines(instance, mark) if "404" in line]) >= 3
+        assert lines(instance, f"{mark}-id")
+    if access != "off":
+        wait_until(lambda: lines(instance, f"/{mark}/overloaded"), "what was refused is in the log")
+        assert all("503" in line for line in lines(instance, f"/{mark}/overloaded") if "404" not in line)
+    instance.stop()
+    assert access != "off" or not lines(instance, mark)
+    assert access == "all" or all("503" in line for line in lines(instance, mark))
+    for secret in [*secrets, "secret=1"]:
+        assert not lines(instance, secret), secret
+    if log_format == "json":
+        for line in lines(instance, mark):
+            assert isinstance(json.loads(line), dict), line
+
+
+def test_each_request_has_a_line_of_its_own(make):
+    instance = make(AUTHKV_HTTP_ACCESS_LOG="all", AUTHKV_LOG_FORMAT="json").start()
+    marks = [uuid.uuid4().hex for _ in range(50)]
+    with Wire(instance) as wire:
+        wire.send("".join(f"GET /{mark} HTTP/1.1\r\nHost: x\r\n\r\n" for mark in marks).encode())
+        assert [wire.answer().status for _ in marks] == [404] * 50
+    wait_until(lambda: lines(instance, marks[-1]), "the last request is in the log")
+    assert [len(lines(instance, mark)) for mark in marks] == [1] * 50
+
+
+def test_a_path_cannot_break_a_line_of_the_log(make):
+    instance = make(AUTHKV_HTTP_ACCESS_LOG="all", AUTHKV_LOG_FORMAT="json").start()
+    mark = uuid.uuid4().hex
+    for path in ("%0a2026-11-22%20authkv:%20ready", '"}{"a":1', "%1b[31m", "'%s%n{}%c'", '\\"', "\\", "%22%5c%00", "x" * 4000):
+        with Wire(instance) as wire:
+            wire.send(f"GET /{mark}{path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: {path}\r\n\r\n".encode())
+            assert wire.answer().status in (400, 404)
+    with Wire(instance) as wire:
+        wire.send(f"GET /{mark}-end HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert wire.answer().status == 404
+    wait_until(lambda: lines(instance, f"{mark}-end"), "the last request is in the log")
+    for line in lines(instance, mark):
+        assert isinstance(json.loads(line), dict) and "\x1b" not in line, line
