@@ -83,10 +83,17 @@ def lines(instance: Instance, mark: str) -> list[str]:
     return [line for line in instance.log().splitlines() if mark in line]
 
 
-def with_requests(instance: Instance) -> tuple[str, list[str]]:
-    """Has a whole session served, all of whose paths but those of the contract hold a mark of its own; gives the mark
-    and the secrets that were sent."""
-    mark, query = uuid.uuid4().hex, f"secret={uuid.uuid4().hex}"
+def ask(instance: Instance, path: str, request_id: str, *lines: str) -> int:
+    """The status of a request on a connection of its own."""
+    with Wire(instance) as wire:
+        head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(BODY)}", f"X-Request-Id: {request_id}", *lines]
+        wire.send("\r\n".join([*head, "", ""]).encode() + BODY)
+        return wire.answer().status
+
+
+def with_secrets(instance: Instance) -> list[str]:
+    """Has a whole session served and requests with secrets everywhere refused; gives what may not be in the log."""
+    query = uuid.uuid4().hex
     http = HttpFront(instance)
     assert http.register("logged", GOOD, "Test", "Tester") == Ok()
     token = http.login("logged", GOOD).value
@@ -94,36 +101,22 @@ def with_requests(instance: Instance) -> tuple[str, list[str]]:
     http.put(token, {"logged": SECRET})
     http.get(token, ["logged"])
     http.check(token)
-    for path in (f"/api/check/?{query}", f"/{mark}?{query}", f"/{mark}/x/?{query}#{query}"):
+    for path in (f"/api/check/?{query}", f"/api/x?{query}", f"/{SECRET}/{token}", f"http://{HOST}/api/check?a#{query}"):
         http.request("POST", path, {"authorization": f"Bearer {token}"}, bearer(token))
-    with Wire(instance) as wire:
-        wire.send(f"GET http://{HOST}/{mark}?{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
-        assert wire.answer().status == 404
-    for broken in ("Authorization : Bearer", "Authorization: \0", "Content-Length: 5\r\nContent-Length: 6\r\nX:"):
-        with Wire(instance) as wire:
-            wire.send(f"POST /{mark}?{query} HTTP/1.1\r\nHost: x\r\n{broken} {token}\r\n\r\n{SECRET}".encode())
-            assert wire.answer().status == 400
+    for line in ("Authorization : Bearer", "Authorization: \0", "Content-Length: 5\r\nX:", "Expect:", "X-Request-Id: x "):
+        assert ask(instance, f"/api/check?{query}", SECRET, f"{line} {token}") in (200, 400, 417)
     http.logout(token)
     http.close()
-    return mark, [GOOD, SECRET, query, query.removeprefix("secret="), token, *token.split(".")[1:]]
+    return [GOOD, SECRET, query, token, *token.split(".")[1:]]
 
 
-def overload(instance: Instance, mark: str) -> None:
-    """Has one request refused with 503."""
-    with Wire(instance) as held, Wire(instance) as wire:
+def overload(instance: Instance, request_id: str) -> None:
+    """Has a request refused with 503, where one is allowed at a time."""
+    with Wire(instance) as held:
         held.send(CHECK[:-1])
-
-        def refused() -> bool:
-            nonlocal wire
-            if not wire.send(f"GET /{mark}/overloaded?secret=1 HTTP/1.1\r\nHost: x\r\n\r\n".encode()):
-                wire = Wire(instance)
-                return False
-            answer = wire.answer()
-            if answer.closes:
-                wire = Wire(instance)
-            return answer.status == 503
-
-        wait_until(refused, "a request is refused")
+        wait_until(lambda: ask(instance, "/api/check?secret=1", request_id) == 503, "a request is refused")
+        held.send(CHECK[-1:])
+        assert held.answer().seen() == (200, NO)
 
 
 @pytest.mark.parametrize("access,log_format", [
@@ -131,22 +124,20 @@ def overload(instance: Instance, mark: str) -> None:
 ])  # fmt: skip
 def test_the_log_says_what_was_asked_for_and_never_a_secret(make, access, log_format):
     instance = make(AUTHKV_HTTP_REQUESTS_MAX="1", AUTHKV_HTTP_ACCESS_LOG=access, AUTHKV_LOG_FORMAT=log_format).start()
-    mark, secrets = with_requests(instance)
-    overload(instance, mark)
-    last = f"/{mark}/last"
-    with Wire(instance) as wire:
-        wire.send(f"GET {last}?secret=1 HTTP/1.1\r\nHost: x\r\nX-Request-Id: {mark}-id\r\n\r\n".encode())
-        assert wire.answer().status in (404, 503)
+    secrets = with_secrets(instance)
+    mark = uuid.uuid4().hex
+    overload(instance, f"{mark}-503")
+    for path, status in (("/api/check?secret=1", 200), ("/api/read", 422), ("/x?secret=1", 404)):
+        wait_until(lambda: ask(instance, path, f"{mark}-{status}") == status, "the request held before has ended")
     if access == "all":
-        wait_until(lambda: lines(instance, last), "the last request is in the log")
-        assert len([line for line in lines(instance, mark) if "404" in line]) >= 3
-        assert lines(instance, f"{mark}-id")
+        wait_until(lambda: lines(instance, f"{mark}-404"), "the last request is in the log")
+        assert all("/api/check" in line and "200" in line for line in lines(instance, f"{mark}-200"))
+        assert lines(instance, f"{mark}-200") and lines(instance, f"{mark}-422")
     if access != "off":
-        wait_until(lambda: lines(instance, f"/{mark}/overloaded"), "what was refused is in the log")
-        assert all("503" in line for line in lines(instance, f"/{mark}/overloaded") if "404" not in line)
+        wait_until(lambda: lines(instance, f"{mark}-503"), "what was refused is in the log")
     instance.stop()
     assert access != "off" or not lines(instance, mark)
-    assert access == "all" or all("503" in line for line in lines(instance, mark))
+    assert access == "all" or len(lines(instance, mark)) == len(lines(instance, f"{mark}-503"))
     for secret in [*secrets, "secret=1"]:
         assert not lines(instance, secret), secret
     if log_format == "json":
@@ -158,22 +149,25 @@ def test_each_request_has_a_line_of_its_own(make):
     instance = make(AUTHKV_HTTP_ACCESS_LOG="all", AUTHKV_LOG_FORMAT="json").start()
     marks = [uuid.uuid4().hex for _ in range(50)]
     with Wire(instance) as wire:
-        wire.send("".join(f"GET /{mark} HTTP/1.1\r\nHost: x\r\n\r\n" for mark in marks).encode())
-        assert [wire.answer().status for _ in marks] == [404] * 50
+        wire.send(b"".join(CHECK.replace(b"Host", f"X-Request-Id: {mark}\r\nHost".encode()) for mark in marks))
+        assert [wire.answer().status for _ in marks] == [200] * 50
     wait_until(lambda: lines(instance, marks[-1]), "the last request is in the log")
     assert [len(lines(instance, mark)) for mark in marks] == [1] * 50
 
 
-def test_a_path_cannot_break_a_line_of_the_log(make):
+def test_what_a_client_sends_cannot_break_a_line_of_the_log(make):
     instance = make(AUTHKV_HTTP_ACCESS_LOG="all", AUTHKV_LOG_FORMAT="json").start()
     mark = uuid.uuid4().hex
-    for path in ("%0a2026-11-22%20authkv:%20ready", '"}{"a":1', "%1b[31m", "'%s%n{}%c'", '\\"', "\\", "%22%5c%00", "x" * 4000):
+    texts = ("%0a2026-11-22%20authkv:%20ready", '"}{"a":1', "%1b[31m", "'%s%n{}%c'", '\\"', "\\", "%22%5c%00", "x" * 4000)
+    for text in texts:
+        assert ask(instance, f"/api/{mark}{text}", f"{mark}{text}") in (400, 404)
+        assert ask(instance, f"/api/check?{text}", f"{mark}:{text}") in (200, 400)
         with Wire(instance) as wire:
-            wire.send(f"GET /{mark}{path} HTTP/1.1\r\nHost: x\r\nX-Request-Id: {path}\r\n\r\n".encode())
-            assert wire.answer().status in (400, 404)
-    with Wire(instance) as wire:
-        wire.send(f"GET /{mark}-end HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert wire.answer().status == 404
+            wire.send(f"{mark} /api/check HTTP/1.1\r\nHost: {text}\r\n\r\n".encode())
+            assert wire.answer().status in (400, 405)
+    assert ask(instance, "/api/check", f"{mark}-end") == 200
     wait_until(lambda: lines(instance, f"{mark}-end"), "the last request is in the log")
-    for line in lines(instance, mark):
+    written = [line for line in instance.log().splitlines() if "microseconds" in line or mark in line]
+    assert len(written) == 3 * len(texts) + 1
+    for line in written:
         assert isinstance(json.loads(line), dict) and "\x1b" not in line, line
