@@ -142,6 +142,15 @@ def test_a_connection_that_is_idle_is_closed_without_a_word(hasty):
         wire.close()
 
 
+def test_a_client_that_never_stops_sending_is_cut_off(instance):
+    """It has its answer long ago; only sending fails in the end."""
+    with Wire(instance) as wire:
+        wire.send(b"hello\r\n\r\n")
+        while wire.send(b"x" * 65_536):
+            pass
+        assert wire.answer().status == 400
+
+
 def served(instance, source: str | None = None) -> bool:
     """Whether a new connection is served, and not refused for the number of connections."""
     with Wire(instance, source) as wire:

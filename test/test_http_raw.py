@@ -39,7 +39,8 @@ REQUESTS = {
     "empty_lines_first": (b"\r\n\r\n" + CHECK, "POST", 200, NO),
     "absolute_form": (post("http://x/api/check?a=b", BODY), "POST", 200, NO),
     "absolute_form_of_https": (post("HTTPS://other.example:8080/api/check/", BODY), "POST", 200, NO),
-    "spaces_around_values": (b"POST /api/check HTTP/1.1\r\nHost:x\r\nContent-Length: \t 22 \t \r\n\r\n" + BODY, "POST", 200, NO),
+    "spaces_around_values": (b"POST /api/check HTTP/1.1\r\nHost:x\r\nContent-Length: \t 22 \t \r\n\r\n" + BODY,
+                             "POST", 200, NO),
     "names_in_any_case": (b"POST /api/check HTTP/1.1\r\nhOST: x\r\ncONTENT-lENGTH: 22\r\n\r\n" + BODY, "POST", 200, NO),
     "no_value": (post("/api/check", BODY, "X:", "X-Empty:  "), "POST", 200, NO),
     "obs_text_and_tab_in_a_value": (post("/api/check", BODY, "X: \u00ff\tx"), "POST", 200, NO),
@@ -51,7 +52,8 @@ REQUESTS = {
     "expect": (post("/api/check", BODY, "Expect: 100-continue"), "POST", 200, NO),
     "chunked": (chunked("/api/check", in_chunks(BODY)), "POST", 200, NO),
     "coding_in_any_case": (chunked("/api/check", in_chunks(BODY)).replace(b"chunked", b"CHUNKED"), "POST", 200, NO),
-    "chunk_sizes_with_zeros": (chunked("/api/check", b"0000000000000016\r\n" + BODY + b"\r\n00000\r\n\r\n"), "POST", 200, NO),
+    "chunk_sizes_with_zeros": (chunked("/api/check", b"0000000000000016\r\n" + BODY + b"\r\n00000\r\n\r\n"),
+                               "POST", 200, NO),
     "chunk_extensions": (chunked("/api/check", b'16;a;b=c;d="e; f"\r\n' + BODY + b"\r\n0;last=1\r\n\r\n"), "POST", 200, NO),
     "trailers": (chunked("/api/check", b"16\r\n" + BODY + b"\r\n0\r\nX: y\r\nContent-Length: 9\r\n\r\n"), "POST", 200, NO),
     "head": (b"HEAD /api/logout HTTP/1.1\r\nHost: x\r\n\r\n", "HEAD", 405, None),
@@ -253,7 +255,7 @@ def test_a_client_that_has_sent_all_and_says_so_gets_its_answers(wire, token, na
 
 def test_a_client_that_has_said_so_gets_an_answer_that_takes_its_time(make):
     """The cost of a hash is set so that it takes seconds."""
-    slow = make(AUTHKV_ARGON2_MEMORY="65536", AUTHKV_ARGON2_ITERATIONS="20").start()
+    slow = make(AUTHKV_ARGON2_MEMORY="65536", AUTHKV_ARGON2_ITERATIONS="40").start()
     with Wire(slow) as wire:
         wire.send(post("/api/login", b'{"login": "nobody", "password": "x"}'))
         wire.finish()
