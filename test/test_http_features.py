@@ -1,4 +1,4 @@
-"""What the HTTP front adds to the contract: types of bodies, ids, Date, compression, CORS."""
+"""What the HTTP front adds to the contract: types of bodies, methods, ids, Date, compression, CORS."""
 
 import json
 import re
@@ -143,6 +143,46 @@ def test_curl_reads_what_is_compressed(instance, token, large, coding):
     asked = [f"-HAccept-Encoding: {coding}", f"-HAuthorization: Bearer {token}"]
     curl = ["curl", "-sS", "--fail", "--compressed", *asked, "-d", body, url]
     assert json.loads(subprocess.run(curl, check=True, capture_output=True, timeout=DEADLINE).stdout) == {"data": LARGE}
+
+
+@pytest.fixture
+def wire(instance):
+    with Wire(instance) as wire:
+        yield wire
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+def test_head_of_a_page_is_the_head_of_get_without_its_body(wire, path):
+    wire.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    whole = wire.answer()
+    wire.send(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    head = wire.answer("HEAD")
+    assert (whole.status, head.status) == (200, 200) and whole.body
+    for name in ("Content-Type", "Content-Length", "Vary", "ETag"):
+        assert head.header(name) == whole.header(name), name
+    wire.send(CHECK)
+    assert wire.answer().status == 200
+
+
+METHODS = {"register": "POST", "login": "POST", "logout": "GET", "check": "POST", "read": "POST", "write": "POST"}
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_a_path_says_which_methods_it_has(wire, path):
+    wire.send(f"OPTIONS /api/{path}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    answer = wire.answer()
+    assert answer.status == 204 and METHODS[path].lower() in answer.words("Allow")
+    for method in {"HEAD", "GET", "POST", "PUT", "DELETE", "TRACE", "x"} - {METHODS[path]}:
+        wire.send(f"{method} /api/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        answer = wire.answer(method)
+        assert answer.status == 405 and METHODS[path].lower() in answer.words("Allow"), (method, answer)
+        assert method.lower() not in answer.words("Allow")
+
+
+@pytest.mark.parametrize("target", ["x.example:443", "/api/check"])
+def test_connect_is_refused(wire, target):
+    wire.send(f"CONNECT {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert 400 <= wire.answer().status < 500
 
 
 def allowed(answer: Answer) -> dict:

@@ -253,6 +253,7 @@ def test_answers_nobody_reads_are_dropped_in_time_and_their_memory_is_free_again
         wire.send(reading)
         if first_bytes(wire) == b"HTTP/1.1 503":
             assert refused(wire.answer(), 503, 1 << 20, "AUTHKV_HTTP_MEMORY_MAX")
+            wire.close()
             break
         stalled.append(wire)
     assert len(stalled) > 1, "one answer of 200 kB fills 1 MiB"

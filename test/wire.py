@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import HOST, Instance, wait_until
+from harness import HOST, Instance
 
 # Bounds a hang only; below the default idle timeout, so that a connection left open is seen as such.
 DEADLINE = 20
@@ -195,7 +196,9 @@ def in_lockstep(instance: Instance, wires: list[Wire], pieces: list[list[bytes]]
     for step in zip_longest(*pieces, fillvalue=b""):
         for wire, piece in zip(wires, step):
             wire.send(piece)
-        wait_until(lambda: all_is_read(instance), "the instance reads what was sent")
+        end = time.monotonic() + DEADLINE
+        while not all_is_read(instance):
+            assert time.monotonic() < end, "the instance does not read what was sent"
 
 
 def descriptors(instance: Instance) -> int:
