@@ -23,7 +23,8 @@ from soak_load import BIG, GENERATION, Load, Wrong
 from wire import descriptors
 
 EVERY = 15
-WARM_UP = 60
+# Until the keys that are kept for a minute, and the idle connections, have been replaced once.
+WARM_UP = 120
 QUIET = 120
 # How far from the value before each may be after; Tarantool makes and ends threads and fibers of its own.
 TOLERANCE = {"descriptors": 4, "threads": 4, "fibers": 8}

@@ -111,6 +111,11 @@ HEADS |= {
         ("a_value_at_its_end", b"Host: x\r\n", b"Host: x\r\nX: a%c\r\n"), ("the_query", b"/api/check", b"/api/check?%c"),
     ]
 }  # fmt: skip
+# What stands where the version should may be told as that.
+HEADS |= {
+    name: (HEADS[name][0], VERSION) for name in
+    ("version_in_small", "space_after_the_version", "two_spaces_after_the_target", "four_words")
+}  # fmt: skip
 HEADS |= {
     f"version_{text.decode()!r}": (CHECK.replace(b"HTTP/1.1", text), VERSION)
     for text in (
@@ -162,9 +167,11 @@ def refused(wire: Wire, statuses: set[int]) -> None:
     assert wire.rest() == b""
 
 
-@pytest.mark.parametrize("raw,statuses", FORMS.values(), ids=FORMS)
-def test_a_frame_that_is_broken_is_refused_and_nothing_after_it_is_served(instance, http, token, raw, statuses):
-    smuggled = write_request(token, "smuggled")
+@pytest.mark.parametrize("name", FORMS)
+def test_a_frame_that_is_broken_is_refused_and_nothing_after_it_is_served(instance, http, token, name):
+    raw, statuses = FORMS[name]
+    key = f"smuggled by {list(FORMS).index(name)}"
+    smuggled = write_request(token, key)
     with Wire(instance) as wire:
         wire.send(raw + smuggled)
         refused(wire, statuses)
@@ -176,7 +183,7 @@ def test_a_frame_that_is_broken_is_refused_and_nothing_after_it_is_served(instan
         with Wire(instance) as wire:
             wire.drip(raw + smuggled)
             refused(wire, statuses)
-    assert http.get(token, ["smuggled"]).code == 400
+    assert http.get(token, [key]).code == 400
 
 
 def test_what_is_looked_for_above_is_there_where_it_is_served(instance, http, token):
