@@ -1,6 +1,8 @@
 -- authkv in Lua: what the console and applications call. It checks nothing and knows nothing; the procedures do.
 
+local mount = require('authkv.mount')
 local native = require('authkv.native')
+local rock = require('authkv.rock')
 local schema = require('authkv.schema')
 
 -- Codes of authkv's own errors.
@@ -14,6 +16,7 @@ authkv.check(token)                whose token it is, and until when
 authkv.get{'a', 'b'}               the values of these keys, as the owner of this instance
 authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as the owner of this instance
 authkv.as(token)                   the same get and put, logout and check, as the user of the token
+authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   load the library anew and go on with the same settings; no request is lost
@@ -139,8 +142,14 @@ function authkv.check_settings(given)
     if settings == nil then
         error(err, 0)
     end
+    if settings.rock_listen ~= '' then
+        rock.module()
+    end
     return settings
 end
+
+-- Adds the routes of HTTP to a server of the http rock. See its module.
+authkv.mount = mount.mount
 
 -- Calls a procedure that starts something. Raises what is wrong, in words for the operator.
 local function launch(procedure, ...)
@@ -163,6 +172,7 @@ function authkv.start(given)
     all.LOG_FORMAT = all.LOG_FORMAT or box.cfg.log_format
     local started = launch('start', map(all), legacy or box.NULL)
     given_settings = given
+    rock.serve(settings, started.http)
     if settings.follow ~= '' and follower == nil then
         follower = require('authkv.follow').start(settings.follow, settings.follower_password)
     end
@@ -175,9 +185,10 @@ function authkv.stop()
         pcall(follower.cancel, follower)
         follower = nil
     end
+    local finished = rock.stop()
     local stopped, err = call('stop')
     legacy = nil
-    return stopped, err
+    return finished and stopped, err
 end
 
 -- Loads the library anew and goes on with the same settings. The instance that runs serves until the new one does,
@@ -214,11 +225,12 @@ end
 
 -- Finishes the requests that run and stops serving HTTP. Returns whether all were finished within the limit.
 function authkv.http.stop()
+    local finished = rock.stop()
     local stopped, err = call('http_stop')
     if legacy ~= nil then
         legacy.listeners = {}
     end
-    return stopped, err
+    return finished and stopped, err
 end
 
 -- Serves HTTP with the settings of the start and those that have been given since. Returns the addresses.
@@ -239,9 +251,13 @@ function authkv.http.reload(changes)
         end
         all[name] = value
     end
-    authkv.check_settings(all)
+    local settings = authkv.check_settings(all)
+    if settings.rock_listen == '' then
+        rock.stop()
+    end
     local started = launch('http_start', map(texts(all)))
     given_settings = all
+    rock.serve(settings, started.http)
     return started.http
 end
 

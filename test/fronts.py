@@ -1,4 +1,4 @@
-"""The four ways into an instance, behind one interface: register, login, logout, check, get, put.
+"""The ways into an instance, behind one interface: register, login, logout, check, get, put.
 
 Each gives `Ok` or `Refusal`. A front also asserts what its own answers look like: exactly the members that the
 contract shows (HTTP) or that the procedures promise (iproto), and no more.
@@ -19,7 +19,7 @@ import msgpack
 import tarantool
 import yaml
 
-from harness import CLIENT_PASSWORD, DEADLINE, HOST, ROOT, Instance
+from harness import CLIENT_PASSWORD, DEADLINE, HOST, ROOT, Instance, free_port, has_rock
 from outcome import Ok, Refusal
 
 PROCEDURES = {
@@ -113,8 +113,8 @@ class HttpFront(Front):
     name = "http"
     is_http = True
 
-    def __init__(self, instance: Instance):
-        self.connection = http.client.HTTPConnection(HOST, instance.http_port, timeout=DEADLINE)
+    def __init__(self, instance: Instance, port: int | None = None):
+        self.connection = http.client.HTTPConnection(HOST, port or instance.http_port, timeout=DEADLINE)
 
     def request(self, method: str, path: str, body=None, headers: dict | None = None) -> Response:
         """Sends bytes as they are and anything else as JSON."""
@@ -355,4 +355,29 @@ class ConsoleFront(Front):
         self.socket.close()
 
 
-FRONTS = {front.name: front for front in (HttpFront, IprotoFront, NetBoxFront, ConsoleFront)}
+class RockFront(HttpFront):
+    """The same HTTP on a server of the http rock, which the application at the instance has made."""
+
+    name = "rock"
+
+    def __init__(self, instance: Instance):
+        self.port = free_port()
+        self.console = ConsoleFront(instance)
+        made = self.console.evaluate(
+            f"local httpd = require('http.server').new('{HOST}', {self.port}) "
+            f"authkv.mount(httpd, {{prefix = '/{self.name}'}}) httpd:start() rawset(_G, 'rock{self.port}', httpd) return true"
+        )
+        assert made == [True], made
+        super().__init__(instance, self.port)
+
+    def request(self, method, path, body=None, headers=None):
+        return super().request(method, f"/{self.name}{path}", body, headers)
+
+    def close(self):
+        super().close()
+        self.console.evaluate(f"rock{self.port}:stop()")
+        self.console.close()
+
+
+_ALL = (HttpFront, IprotoFront, NetBoxFront, ConsoleFront, *([RockFront] if has_rock() else []))
+FRONTS = {front.name: front for front in _ALL}

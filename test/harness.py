@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -61,6 +62,23 @@ def wait_until(condition, what: str, deadline: float = DEADLINE):
 def running() -> list[Instance]:
     """The instances whose logs belong to a failure that happens now."""
     return list(_running)
+
+
+def environment() -> dict[str, str]:
+    """The environment of an instance: ours, with the http rock that AUTHKV_TEST_ROCK names, as a directory."""
+    rock = os.environ.get("AUTHKV_TEST_ROCK")
+    paths = {"LUA_PATH": f"{rock}/?.lua;;", "LUA_CPATH": f"{rock}/?.so;;"} if rock else {}
+    return dict(os.environ) | paths
+
+
+@cache
+def has_rock() -> bool:
+    """Whether an instance finds the http rock."""
+    code = "os.exit(pcall(require, 'http.server') and 0 or 1)"
+    return subprocess.run(["tarantool", "-e", code], cwd=ROOT, env=environment(), check=False).returncode == 0
+
+
+NO_ROCK = "the http rock is not on package.path: tarantoolctl rocks install http, or AUTHKV_TEST_ROCK=<its directory>"
 
 
 def write_key_pair(directory: Path, bits: int = 2048) -> rsa.RSAPrivateKey:
@@ -111,7 +129,7 @@ class Instance:
     def launch(self) -> None:
         """Starts the process and returns at once."""
         assert self.process is None, "already running"
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AUTHKV_")}
+        inherited = {name: value for name, value in environment().items() if not name.startswith("AUTHKV_")}
         given = {name: value for name, value in self.settings.items() if value is not None}
         self._decided.clear()
         self.process = subprocess.Popen(

@@ -17,6 +17,7 @@ INVALID = [
     ("AUTHKV_HTTP_LISTN", "127.0.0.1:8080", ["HTTP_LISTEN"]),
     ("AUTHKV_HTTP_LISTEN", "nonsense", ["off"]),
     ("AUTHKV_HTTP_LISTEN", "127.0.0.1:99999", ["off"]),
+    ("AUTHKV_HTTP_ENGINE", "nginx", ["native", "rock"]),
     ("AUTHKV_IPROTO_LISTEN", "nonsense", ["off"]),
     ("AUTHKV_SERVICES", "auth,web", ["auth", "kv"]),
     ("AUTHKV_SERVICES", "auth;kv", ["auth", "kv"]),

@@ -5,6 +5,7 @@ import pytest
 import tokens
 from cases import GOOD, ROWS, VALUES, Call, Row, check, logout
 from fronts import FRONTS, ConsoleFront
+from harness import NO_ROCK, has_rock
 from outcome import Ok, Refusal, Refused, assert_outcome
 
 TESTER = "tester"
@@ -66,6 +67,11 @@ def test_conformance(world: World, front: str, row: Row):
         assert world.counts() == before
     for step, expected in row.then:
         assert_outcome(world.fronts[front], world.run(front, step), expected)
+
+
+@pytest.mark.skipif(not has_rock(), reason=NO_ROCK)
+def test_the_table_runs_over_the_http_rock_too():
+    assert "rock" in FRONTS
 
 
 @pytest.mark.parametrize("reader", FRONTS)

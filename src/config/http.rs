@@ -10,8 +10,10 @@ use std::time::Duration;
 /// Everything the HTTP front is told. It may be changed while the instance runs.
 #[derive(Debug)]
 pub struct HttpConfig {
-    /// None: HTTP is off.
+    /// None: HTTP is off, or not ours.
     pub listen: Vec<Listen>,
+    /// Where a server of the `http` rock listens instead, which Lua starts.
+    pub rock_listen: Option<Listen>,
     pub tls: Option<TlsFiles>,
     pub workers: usize,
     pub header_max: usize,
@@ -72,7 +74,9 @@ impl HttpConfig {
     /// Reads the settings; `cores` is the default of the workers. The error names the variable and what is
     /// allowed.
     pub fn new(read: &Settings, cores: usize) -> Result<Self, String> {
-        let config = Self {
+        let rock = read.word("HTTP_ENGINE", "rock", "native")?;
+        let mut config = Self {
+            rock_listen: None,
             listen: match read.text("HTTP_LISTEN") {
                 "off" => Vec::new(),
                 _ => read
@@ -121,6 +125,16 @@ impl HttpConfig {
             return Err(format!(
                 "{PREFIX}HTTP_LISTEN with https needs {PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE"
             ));
+        }
+        if rock {
+            let many = config.listen.len() > 1;
+            config.rock_listen = config.listen.pop();
+            if many || config.rock_listen.as_ref().is_some_and(secured) {
+                return Err(format!(
+                    "{PREFIX}HTTP_ENGINE=rock needs {PREFIX}HTTP_LISTEN to be one address without https, or off"
+                ));
+            }
+            config.listen.clear();
         }
         Ok(config)
     }

@@ -187,6 +187,7 @@ impl Config {
     /// What `init.lua` needs to know, by the names of the settings in lower case. Holds secrets.
     pub fn for_lua(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
+        let seconds = |duration: Duration| duration.as_secs().to_string();
         let secret = |secret: &Option<SecretString>| {
             secret
                 .as_ref()
@@ -208,9 +209,27 @@ impl Config {
             ("client_password", secret(&self.client_password)),
             ("follower_password", secret(&self.follower_password)),
             ("follow", self.follow.clone().unwrap_or_default()),
+            ("shutdown_timeout", seconds(self.shutdown_timeout)),
             (
-                "shutdown_timeout",
-                self.shutdown_timeout.as_secs().to_string(),
+                "rock_listen",
+                self.http
+                    .rock_listen
+                    .as_ref()
+                    .map(Listen::to_string)
+                    .unwrap_or_default(),
+            ),
+            ("http_header_max", self.http.header_max.to_string()),
+            ("http_header_timeout", seconds(self.http.header_timeout)),
+            ("http_body_timeout", seconds(self.http.body_timeout)),
+            ("http_idle_timeout", seconds(self.http.idle_timeout)),
+            ("http_write_timeout", seconds(self.http.write_timeout)),
+            (
+                "http_connections_max",
+                self.http.connections_max.to_string(),
+            ),
+            (
+                "input_max",
+                self.kv_input_max.max(self.auth_input_max).to_string(),
             ),
             ("read_only", self.read_only.to_string()),
             (

@@ -29,6 +29,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "addresses of HTTP with commas between them, each address:port, https://address:port or unix:path; or off",
     ),
     (
+        "HTTP_ENGINE",
+        "native",
+        "what serves HTTP: native or rock, a server of the http rock",
+    ),
+    (
         "IPROTO_LISTEN",
         "127.0.0.1:3301",
         "address of iproto, or off",

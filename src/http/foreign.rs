@@ -13,21 +13,27 @@ use crate::memory::Held;
 use crate::tx::Tx;
 use bytes::Bytes;
 use hyper::Method;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// A request as Lua tells it.
 #[derive(Deserialize)]
 pub struct ForeignRequest {
-    method: String,
+    method: Text,
     /// Below the prefix, with or without a query.
-    path: String,
+    path: Text,
     /// Names in lower case.
-    headers: BTreeMap<String, String>,
+    headers: BTreeMap<Text, Text>,
     remote: Option<String>,
     /// Empty where `content-length` is above every limit.
-    body: Option<String>,
+    body: Option<Text>,
 }
+
+/// A string of Lua's: any bytes, since the client has sent them.
+#[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Text(Vec<u8>);
 
 /// A response as Lua is told it.
 #[derive(Serialize)]
@@ -40,15 +46,24 @@ pub struct ForeignResponse {
 impl ForeignRequest {
     /// Answers. Yields.
     pub fn answer(self, tx: &Tx, instance: &'static Instance) -> ForeignResponse {
-        let method = Method::from_bytes(self.method.as_bytes()).unwrap_or_default();
-        let mut head = Head::new(method, self.path.into());
-        for (name, value) in self.headers.iter() {
-            head.add(name, || Bytes::copy_from_slice(value.as_bytes()));
+        let method = Method::from_bytes(&self.method.0);
+        let is_valid = method.is_ok();
+        let mut head = Head::new(method.unwrap_or_default(), self.path.0.into());
+        let mut length = 0;
+        for (name, value) in &self.headers {
+            match std::str::from_utf8(&name.0) {
+                Ok("content-length") => length = value.number().unwrap_or(0),
+                Ok(name) => head.add(name, || Bytes::copy_from_slice(&value.0)),
+                Err(_) => {}
+            }
         }
-        let length = self.headers.get("content-length");
-        let length: usize = length.and_then(|text| text.parse().ok()).unwrap_or(0);
         let peer = Peer::Told(self.remote.unwrap_or_else(|| "-".to_owned()));
         let mut exchange = Exchange::begin(&instance.site(), &peer, head);
+        if !is_valid {
+            return exchange
+                .refuse(Error::BadRequest("the method should be a token"))
+                .into();
+        }
         let limit = exchange.body_max().unwrap_or(usize::MAX);
         let Some(operation) = exchange.operation() else {
             return exchange
@@ -61,15 +76,43 @@ impl ForeignRequest {
                 return Err(Error::InputTooLarge { limit });
             }
             let _call = instance.begin_call()?;
-            let (command, token) = exchange.decode(operation, body.as_bytes())?;
+            let (command, token) = exchange.decode(operation, &body.0)?;
             let caller = match token {
                 Some(token) => caller(tx, instance, token)?,
                 None => Caller::Anonymous,
             };
-            exchange.note(&caller, body.len());
+            exchange.note(&caller, body.0.len());
             execute(tx, instance, caller, command)
         });
         exchange.finish(result, Held::default()).into()
+    }
+}
+
+impl Text {
+    fn number(&self) -> Option<usize> {
+        std::str::from_utf8(&self.0).ok()?.parse().ok()
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Text;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+                Ok(Text(text.as_bytes().to_owned()))
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
+                Ok(Text(bytes.to_owned()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 

@@ -45,7 +45,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The modules in Lua, by the names they `require` one another by.
-const MODULES: [(&str, &str); 3] = [
+const MODULES: [(&str, &str); 5] = [
     (
         "authkv.facade",
         include_str!("../../tarantool_infra/facade.lua"),
@@ -53,6 +53,14 @@ const MODULES: [(&str, &str); 3] = [
     (
         "authkv.follow",
         include_str!("../../tarantool_infra/follow.lua"),
+    ),
+    (
+        "authkv.mount",
+        include_str!("../../tarantool_infra/mount.lua"),
+    ),
+    (
+        "authkv.rock",
+        include_str!("../../tarantool_infra/rock.lua"),
     ),
     (
         "authkv.schema",

@@ -1,0 +1,220 @@
+-- HTTP on a server of the `http` rock, 1.5 or newer: its routes hand each request to the library, which answers it as
+-- it answers its own. Runs in the fibers of that server.
+--
+-- What the rock does not check is checked here, because a request that two programs read differently is two requests
+-- to one of them: the length of a body, and codings of it (RFC 9112 §6.3).
+
+local fiber = require('fiber')
+local json = require('json')
+local log = require('log')
+
+-- What is routed where a mount has no prefix, and where it has one. The rock matches these as Lua patterns, a slash
+-- added at the end, and prefers those without its `*name` and `:name`, so that `/*name` of the application does not
+-- take what is ours.
+local PATHS, EVERYTHING = {'/api', '/api/.*', '/docs', '/docs/.*', '/openapi%.json'}, {'', '/.*'}
+
+-- `ANY` alone would lose to every route that names a method; it is for those that the rock cannot name.
+local METHODS = {'ANY', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'}
+
+-- Bytes that are read at a time: a connection keeps a buffer of twice as many.
+local CHUNK = 16384
+
+-- Seconds to read and throw away what follows a request that was refused, and to wait for more of it, so that a
+-- client that sends first and reads later gets its answer.
+local LINGER, SILENCE = 5, 0.25
+
+-- Codes of the library: shutting_down and not_started.
+local UNAVAILABLE = {[20019] = true, [20024] = true}
+
+-- Until authkv is started no body is read.
+local limits = {input_max = 0, body_timeout = 0}
+
+-- Told by each start: `input_max`, the bytes a body may have on the widest route, and `body_timeout`, the seconds to
+-- send it.
+local function limit(new)
+    limits = new
+end
+
+local function refusal(status, message)
+    return {
+        status = status,
+        headers = {['content-type'] = 'application/json'},
+        body = json.encode({message = message}),
+    }
+end
+
+local function left(deadline)
+    return math.max(0, deadline - fiber.clock())
+end
+
+local function nothing()
+    return ''
+end
+
+-- Has the rock close the connection after the answer, without reading what is left of the request.
+local function close_after(request)
+    request.broken, request.read = true, nothing
+    local deadline = fiber.clock() + LINGER
+    repeat
+        local chunk = request.s:read(CHUNK, math.min(SILENCE, left(deadline)))
+    until chunk == nil or #chunk < CHUNK or left(deadline) == 0
+end
+
+-- The length of the body, or nil and what is wrong.
+local function length_of(request)
+    local headers = request.headers
+    -- A line without a colon ends the header for the rock.
+    if request.body ~= '' then
+        return nil, refusal(400, 'The request is not valid HTTP: a line of the header has no colon')
+    end
+    if headers['transfer-encoding'] ~= nil then
+        return nil, refusal(411, 'The length of the body should be in Content-Length')
+    end
+    local length = headers['content-length'] or '0'
+    if not length:match('^%d+$') or #length > 15 then
+        return nil, refusal(400, 'The request is not valid HTTP: Content-Length should be one number')
+    end
+    return tonumber(length)
+end
+
+-- The whole body, or nil and what is wrong.
+local function read(request, length)
+    local deadline, chunks = fiber.clock() + limits.body_timeout, {}
+    while length > 0 do
+        local chunk = request:read(math.min(length, CHUNK), left(deadline))
+        if chunk == '' and left(deadline) == 0 then
+            return nil, refusal(408, ('The request body did not come within %d seconds'):format(limits.body_timeout))
+        elseif chunk == '' then
+            return nil, refusal(400, 'The body is cut short')
+        end
+        table.insert(chunks, chunk)
+        length = length - #chunk
+    end
+    return table.concat(chunks)
+end
+
+local function peer_of(request)
+    local peer = request.peer
+    if type(peer) ~= 'table' or peer.family == 'AF_UNIX' then
+        return 'unix'
+    end
+    return (peer.family == 'AF_INET6' and '[%s]:%s' or '%s:%s'):format(peer.host, peer.port)
+end
+
+-- What the library answers.
+local function answer(request, path, body)
+    local procedure = box.func['authkv.http_request']
+    if procedure == nil then
+        return refusal(503, 'authkv is not started on this instance')
+    end
+    local headers = request.headers
+    if next(headers) == nil then
+        headers = setmetatable({}, {__serialize = 'map'})
+    end
+    local ok, result = pcall(procedure.call, procedure, {{
+        method = request.method,
+        path = path,
+        headers = headers,
+        remote = peer_of(request),
+        body = body,
+    }})
+    if ok then
+        return result
+    end
+    if type(result) == 'cdata' and UNAVAILABLE[result.code] then
+        return refusal(503, (result.message:gsub('^[%w_]+: ', '')))
+    end
+    -- Raised further it would stand in the log with the request, token and password included.
+    log.error('authkv: a request failed: %s', result)
+    return refusal(500, 'Internal error: see the log of the server')
+end
+
+local function respond(request, path)
+    local length, refused = length_of(request)
+    local body = ''
+    -- The library refuses what is too large by its header.
+    if length ~= nil and length > 0 and length <= limits.input_max then
+        body, refused = read(request, length)
+    end
+    local response = refused or answer(request, path, body)
+    if refused or length > limits.input_max then
+        close_after(request)
+    end
+    if request.method == 'HEAD' then
+        response.body = nil
+    end
+    -- The rock would name the version of Tarantool.
+    response.headers.server = response.headers.Server or 'authkv'
+    return response
+end
+
+local function handler(prefix)
+    return function(request)
+        -- Without its escapes a path may mean more than the client has sent.
+        local path = request.path_raw
+        if path:sub(1, #prefix) == prefix then
+            path = path:sub(#prefix + 1)
+        end
+        local ok, response = pcall(respond, request, path ~= '' and path or '/')
+        if ok then
+            return response
+        end
+        log.error('authkv: a request failed: %s', response)
+        return refusal(500, 'Internal error: see the log of the server')
+    end
+end
+
+-- Adds the routes that are not there yet. Raises where another route has the place of one.
+local function route(httpd, prefix, paths)
+    local handle = handler(prefix)
+    for _, path in ipairs(paths) do
+        -- The rock escapes the hyphen.
+        local pattern = prefix:gsub('%.', '%%.') .. path
+        local probe = prefix .. path:gsub('%.%*', 'x'):gsub('%%', '')
+        for _, method in ipairs(METHODS) do
+            local name = ('authkv %s %s'):format(method, pattern)
+            if httpd.iroutes[name] == nil then
+                httpd:route({name = name, path = pattern ~= '' and pattern or '/', method = method}, handle)
+            end
+            local found = httpd:match(method, probe)
+            if found == nil or found.endpoint.name ~= name then
+                error(('authkv.mount: another route of the server has %s: give a prefix'):format(probe), 0)
+            end
+        end
+    end
+end
+
+-- Routes everything of a server.
+local function whole(httpd)
+    route(httpd, '', EVERYTHING)
+end
+
+-- Adds the routes of HTTP to a server of the rock, all below `options.prefix` where it is given. To do so again
+-- changes nothing.
+local function mount(httpd, options)
+    if type(httpd) ~= 'table' or type(httpd.route) ~= 'function' then
+        error('authkv.mount takes a server of the http rock: what it was given has no method route', 2)
+    end
+    if type(httpd.iroutes) ~= 'table' or type(httpd.tcp_server_f) ~= 'function' then
+        error('authkv.mount takes a server of the http rock 1.5 or newer, and none of its line 2', 2)
+    end
+    if options ~= nil and type(options) ~= 'table' then
+        error('usage: authkv.mount(httpd, {prefix = })', 2)
+    end
+    for name in pairs(options or {}) do
+        if name ~= 'prefix' then
+            error(('authkv.mount has no option %s: there is prefix'):format(tostring(name)), 2)
+        end
+    end
+    local prefix = options ~= nil and options.prefix or ''
+    local is_path = type(prefix) == 'string' and not prefix:find('[^%w_.~/-]') and not prefix:find('//')
+    if prefix ~= '' and not (is_path and prefix:match('^/.*[^/]$')) then
+        error('authkv.mount: prefix should be like /one or /one/two, of letters, digits and _.~-', 2)
+    end
+    local ok, err = pcall(route, httpd, prefix, prefix == '' and PATHS or EVERYTHING)
+    if not ok then
+        error(err, 2)
+    end
+end
+
+return {mount = mount, whole = whole, limit = limit}
