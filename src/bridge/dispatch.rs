@@ -130,10 +130,12 @@ fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
         caller,
         command,
         reply,
+        gone,
     } = job;
-    let result = match reply.is_closed() {
-        // The client went away before its job was begun.
-        true => Err(Error::ShuttingDown),
+    let result = match reply.is_closed() || gone.load(Ordering::Relaxed) {
+        true => Err(Error::BadRequest(
+            "the client has closed its side before its turn came",
+        )),
         false => guard(|| execute(tx, instance, caller, command)),
     };
     instance.bridge.answer(reply, result);

@@ -22,7 +22,11 @@ pub struct Job {
     caller: Caller,
     command: Command,
     reply: oneshot::Sender<Answer>,
+    gone: Gone,
 }
+
+/// Set once a client is most likely gone; its jobs are then not begun.
+pub type Gone = Arc<AtomicBool>;
 
 /// What came of a job, and what its outcome holds of the memory.
 type Answer = (Result<Outcome, Error>, Held);
@@ -71,9 +75,9 @@ impl Bridge {
     }
 
     /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
-    /// `ShuttingDown`, and those of the command. Where the future is dropped before tx has begun, the command
-    /// is not executed.
-    pub async fn call(&self, caller: Caller, command: Command) -> Answer {
+    /// `ShuttingDown`, and those of the command. Where the future is dropped, or `gone` is set, before tx has
+    /// begun, the command is not executed.
+    pub async fn call(&self, caller: Caller, command: Command, gone: Gone) -> Answer {
         if self.closed.load(Ordering::Acquire) {
             return (Err(Error::ShuttingDown), Held::default());
         }
@@ -85,6 +89,7 @@ impl Bridge {
                     caller,
                     command,
                     reply,
+                    gone,
                 })
                 .is_err()
         {

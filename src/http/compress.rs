@@ -22,17 +22,17 @@ pub enum Coding {
     Brotli,
 }
 
-/// The coding the client likes best of those we have; of equals, brotli.
+/// The coding the client likes best of those we have; of equals, brotli. None where it likes none better.
 pub fn choose(accept_encoding: &str) -> Option<Coding> {
-    let quality = |name: &str| {
-        let mut any = 0;
+    let quality = |name: &str, otherwise| {
+        let mut any = otherwise;
         for item in accept_encoding.split(',') {
             let (coding, parameter) = item.split_once(';').unwrap_or((item, ""));
             let coding = coding.trim();
             if coding.eq_ignore_ascii_case(name) {
                 return thousandths(parameter);
             }
-            if coding == "*" {
+            if coding == "*" && name != "identity" {
                 any = thousandths(parameter);
             }
         }
@@ -40,10 +40,11 @@ pub fn choose(accept_encoding: &str) -> Option<Coding> {
     };
     let codings = [(Coding::Gzip, "gzip"), (Coding::Brotli, "br")];
     let best = codings
-        .map(|(coding, name)| (quality(name), coding))
+        .map(|(coding, name)| (quality(name, 0), coding))
         .into_iter()
         .max_by_key(|(quality, _)| *quality);
-    best.filter(|(quality, _)| *quality > 0)
+    let plain = quality("identity", 1);
+    best.filter(|(quality, _)| *quality >= plain.max(1))
         .map(|(_, coding)| coding)
 }
 
@@ -120,6 +121,8 @@ mod tests {
             ("*;q=0", None),
             ("br;q=0, *", Some(Coding::Gzip)),
             ("identity", None),
+            ("identity;q=1, gzip;q=0.5", None),
+            ("identity;q=0.5, gzip;q=0.5", Some(Coding::Gzip)),
             ("gzip;q=2", None),
             ("gzip;q=x", None),
         ] {

@@ -14,6 +14,7 @@ use super::routes::{self, Target};
 use super::site::{InFlight, Site};
 use super::{api, docs};
 use crate::auth::token::bearer;
+use crate::bridge::Gone;
 use crate::codec::{self, Document};
 use crate::command::{Caller, Command, Operation, Outcome};
 use crate::config::AccessLog;
@@ -37,13 +38,14 @@ pub struct Exchange {
     started: Instant,
     allowed: Option<Allowed>,
     claims: Option<Arc<Claims>>,
+    gone: Gone,
     body_length: usize,
     in_flight: Option<InFlight>,
 }
 
 impl Exchange {
-    /// Begins with a head.
-    pub fn begin(site: &Arc<Site>, peer: &Peer, head: Head) -> Self {
+    /// Begins with a head. `gone` is set where the client goes away.
+    pub fn begin(site: &Arc<Site>, peer: &Peer, gone: &Gone, head: Head) -> Self {
         let target = check(site, &head);
         let in_flight = site.begin_request();
         let given = head.request_id.text().filter(|id| request_id::is_valid(id));
@@ -62,6 +64,7 @@ impl Exchange {
             head,
             started: Instant::now(),
             claims: None,
+            gone: gone.clone(),
             body_length: 0,
             in_flight,
         }
@@ -70,7 +73,7 @@ impl Exchange {
     /// The answer to bytes that have no head.
     pub fn refuse_without_head(site: &Arc<Site>, peer: &Peer, error: Error) -> Response {
         let head = Head::new(Method::default(), Bytes::new());
-        Self::begin(site, peer, head).refuse(error)
+        Self::begin(site, peer, &Gone::default(), head).refuse(error)
     }
 
     /// Bytes the body may have, or `None` where it is not looked at.
@@ -130,7 +133,10 @@ impl Exchange {
         let claims = token.and_then(|token| instance.tokens.verify(&token));
         let caller = claims.map_or(Caller::Anonymous, Caller::Bearer);
         self.note(&caller, body_length);
-        instance.bridge.call(caller, command).await
+        instance
+            .bridge
+            .call(caller, command, self.gone.clone())
+            .await
     }
 
     /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`.

@@ -5,6 +5,7 @@ use super::head::Head;
 use super::peer::Peer;
 use super::response::Response;
 use crate::auth::service::caller;
+use crate::bridge::Gone;
 use crate::command::{execute, Caller, Outcome};
 use crate::error::Error;
 use crate::guard::guard;
@@ -58,7 +59,7 @@ impl ForeignRequest {
             }
         }
         let peer = Peer::Told(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange = Exchange::begin(&instance.site(), &peer, head);
+        let mut exchange = Exchange::begin(&instance.site(), &peer, &Gone::default(), head);
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))

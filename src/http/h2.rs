@@ -6,6 +6,7 @@ use super::peer::Peer;
 use super::response::Response;
 use super::site::{InFlight, Site};
 use super::worker::Stop;
+use crate::bridge::Gone;
 use crate::error::Error;
 use crate::memory::Held;
 use bytes::{Bytes, BytesMut};
@@ -66,7 +67,7 @@ async fn answer(
     for (name, value) in &parts.headers {
         head.add(name.as_str(), || Bytes::copy_from_slice(value.as_bytes()));
     }
-    let exchange = Exchange::begin(&site, &peer, head);
+    let exchange = Exchange::begin(&site, &peer, &Gone::default(), head);
     let response = match exchange.body_max() {
         Some(limit) => match read(&site, body, limit).await {
             Ok((body, held)) => exchange.answer(body, held).await,

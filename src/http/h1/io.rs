@@ -31,6 +31,14 @@ pub enum End {
     Failed,
 }
 
+/// What a client does that waits for its answer.
+pub enum Watched {
+    There,
+    /// It has closed its side, and the grace is over.
+    Gone,
+    Failed,
+}
+
 /// A stream with what was read from it and is not used yet.
 pub struct Io<S> {
     stream: S,
@@ -94,27 +102,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         })
     }
 
-    /// Ready once the client is gone: its connection has failed, or it has closed its side and `grace` is over.
-    /// What it sends meanwhile is read, up to `max` bytes.
-    pub fn poll_gone(
-        &mut self,
-        context: &mut Context<'_>,
-        max: usize,
-        grace: Duration,
-    ) -> Poll<()> {
+    /// Looks after a client that waits for its answer. What it sends meanwhile is read, up to `max` bytes.
+    pub fn watch(&mut self, context: &mut Context<'_>, max: usize, grace: Duration) -> Watched {
         while !self.closed && self.input.len() < max {
-            if let Err(End::Failed) = ready!(self.poll_read(context)) {
-                return Poll::Ready(());
+            match self.poll_read(context) {
+                Poll::Ready(Err(End::Failed)) => return Watched::Failed,
+                Poll::Ready(_) => {}
+                Poll::Pending => return Watched::There,
             }
         }
         if !self.closed {
-            return Poll::Pending;
+            return Watched::There;
         }
         if !self.in_grace {
             self.in_grace = true;
             self.deadline.set(grace);
         }
-        self.deadline.poll(context)
+        match self.deadline.poll(context) {
+            Poll::Ready(()) => Watched::Gone,
+            Poll::Pending => Watched::There,
+        }
     }
 
     /// Writes both, until the deadline.

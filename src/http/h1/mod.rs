@@ -13,12 +13,13 @@ use super::peer::Peer;
 use super::response::Response;
 use super::site::Site;
 use super::worker::Stop;
+use crate::bridge::Gone;
 use crate::error::Error;
 use crate::memory::Held;
 use bytes::{Buf, Bytes, BytesMut};
 use chunked::Chunked;
 use head::{Finder, Framing, Request};
-use io::Io;
+use io::{Io, Watched};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -55,6 +56,7 @@ struct Connection<'a, S> {
     site: &'a Arc<Site>,
     peer: &'a Peer,
     stop: Stop,
+    gone: Gone,
 }
 
 /// Serves a connection until it ends.
@@ -67,6 +69,7 @@ where
         site,
         peer,
         stop,
+        gone: Gone::default(),
     };
     loop {
         let served = match connection.head().await {
@@ -153,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             expects_continue,
             head,
         } = request;
-        let exchange = Exchange::begin(self.site, self.peer, head);
+        let exchange = Exchange::begin(self.site, self.peer, &self.gone, head);
         let response = match exchange.body_max() {
             Some(limit) => match self.body(framing, limit, expects_continue).await {
                 Ok((body, held)) => self.answer(exchange.answer(body, held)).await?,
@@ -175,7 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     .await?
             }
         };
-        keep_alive &= !self.site.leaving.load(Ordering::Relaxed) && !self.io.closed;
+        let over = self.io.closed && self.io.input.is_empty();
+        keep_alive &= !self.site.leaving.load(Ordering::Relaxed) && !over;
         self.write(response, keep_alive, old).await?;
         Ok(keep_alive)
     }
@@ -236,7 +240,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// Waits for an answer, which is given up where the client goes away.
+    /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long
+    /// ago and its turn has not come.
     async fn answer(&mut self, answer: impl Future<Output = Response>) -> Result<Response, End> {
         let mut answer = pin!(answer);
         let io = &mut self.io;
@@ -244,9 +249,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if let Poll::Ready(response) = answer.as_mut().poll(context) {
                 return Poll::Ready(Ok(response));
             }
-            match io.poll_gone(context, AHEAD_MAX, GRACE) {
-                Poll::Ready(()) => Poll::Ready(Err(End::Gone)),
-                Poll::Pending => Poll::Pending,
+            match io.watch(context, AHEAD_MAX, GRACE) {
+                Watched::Failed => Poll::Ready(Err(End::Gone)),
+                Watched::Gone => {
+                    self.gone.store(true, Ordering::Relaxed);
+                    Poll::Pending
+                }
+                Watched::There => Poll::Pending,
             }
         })
         .await
