@@ -6,7 +6,7 @@ use flate2::{write::GzEncoder, Compression};
 use std::io::{self, Write};
 
 /// Bytes below which it is not worth the work.
-const MIN: usize = 1024;
+pub const MIN: usize = 1024;
 /// Bytes compressed before other connections of the worker get their turn.
 const SLICE: usize = 64 * 1024;
 const GZIP_LEVEL: u32 = 4;
@@ -64,9 +64,6 @@ fn thousandths(parameter: &str) -> u32 {
 
 /// Compresses the body in `coding`, if that is worth it.
 pub async fn compress(response: &mut Response, coding: Option<Coding>) {
-    if response.body.len() < MIN {
-        return;
-    }
     response.vary("Accept-Encoding");
     let body = &response.body;
     let compressed = match coding {

@@ -30,14 +30,18 @@ impl Deadline {
         }
     }
 
+    /// Whether it has passed.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.at
+    }
+
     /// Ready once the deadline has passed.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
+        // The timer alone would not do: it says that it is not over where the task has done much in one turn.
+        while !self.is_over() {
             ready!(self.timer.as_mut().poll(context));
-            if Instant::now() >= self.at {
-                return Poll::Ready(());
-            }
             self.timer.as_mut().reset(self.at);
         }
+        Poll::Ready(())
     }
 }

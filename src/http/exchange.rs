@@ -103,8 +103,9 @@ impl Exchange {
             }
         };
         // Answers with a token in them, and texts of the client's, are not compressed (CVE-2013-3587).
-        if compression && response.status == 200 {
-            compress::compress(&mut response, coding).await;
+        if compression && response.status == 200 && response.body.len() >= compress::MIN {
+            // In a box, because it is large and few answers have one.
+            Box::pin(compress::compress(&mut response, coding)).await;
         }
         response
     }

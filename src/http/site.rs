@@ -9,6 +9,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Connections that are told at a time why they are turned away; others are just closed.
+const TURNING_AWAY_MAX: usize = 64;
 
 /// Shared by the workers, and by the tx thread for requests that another server took.
 pub struct Site {
@@ -19,6 +23,8 @@ pub struct Site {
     pub leaving: AtomicBool,
     requests: AtomicUsize,
     connections: AtomicUsize,
+    /// Connections that are being turned away.
+    turning_away: Arc<Semaphore>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     connections_max: usize,
 }
@@ -47,6 +53,7 @@ impl Site {
             leaving: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
+            turning_away: Arc::new(Semaphore::new(TURNING_AWAY_MAX)),
             by_address: Mutex::default(),
         })
     }
@@ -82,6 +89,11 @@ impl Site {
             permit.network = Some(network);
         }
         Ok(permit)
+    }
+
+    /// Counts a connection that is told why it is turned away, or `None` where there are too many of those.
+    pub fn turn_away(&self) -> Option<OwnedSemaphorePermit> {
+        self.turning_away.clone().try_acquire_owned().ok()
     }
 
     fn by_address(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {

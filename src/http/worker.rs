@@ -126,7 +126,8 @@ async fn connect(site: Arc<Site>, accepted: Accepted, tls: Option<TlsAcceptor>, 
             let _ = stream.set_nodelay(true);
             let peer = Peer::Tcp(address);
             match (secured, tls) {
-                (true, Some(tls)) => secure(site, stream, peer, tls, stop).await,
+                // In a box, because it is large and most connections have none.
+                (true, Some(tls)) => Box::pin(secure(site, stream, peer, tls, stop)).await,
                 (true, None) => {}
                 (false, _) => plain(site, stream, peer, stop).await,
             }
@@ -141,7 +142,7 @@ where
 {
     match site.admit(&peer) {
         Ok(permit) => serve_h1(&site, stream, peer, permit, stop).await,
-        Err(error) => turn_away(&site, stream, peer, error).await,
+        Err(error) => Box::pin(turn_away(&site, stream, peer, error)).await,
     }
 }
 
@@ -182,6 +183,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     const PATIENCE: Duration = Duration::from_millis(500);
+    let Some(_counted) = site.turn_away() else {
+        return;
+    };
     let response = Exchange::refuse_without_head(site, &peer, error);
     let bytes = h1::whole(&response);
     let told = async {

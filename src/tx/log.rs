@@ -1,5 +1,6 @@
 //! Tarantool's log. Callers on other threads send their lines through the bridge.
 
+use std::ffi::CString;
 use tarantool::log::{say, SayLevel};
 
 pub fn error(line: &str) {
@@ -16,6 +17,25 @@ pub fn info(line: &str) {
 
 /// The line of a request: words, or a JSON object whose members become those of the log's own.
 pub fn request(line: &str, json: bool) {
-    let kind = json.then_some("json");
-    say(SayLevel::Info, file!(), line!() as i32, kind, line);
+    let say_fn = match json {
+        // SAFETY: a symbol of Tarantool's, set at its start and never after.
+        true => unsafe { tarantool::ffi::tarantool::SAY_FN },
+        false => None,
+    };
+    let text = CString::new(line);
+    let (Some(say_fn), Ok(text)) = (say_fn, text) else {
+        return say(SayLevel::Info, file!(), line!() as i32, None, line);
+    };
+    // SAFETY: all pointers are to strings that outlive the call. The format `json` takes one string, an object, as
+    // Tarantool's own log.lua passes it.
+    unsafe {
+        say_fn(
+            SayLevel::Info as i32,
+            c"authkv".as_ptr(),
+            0,
+            std::ptr::null(),
+            c"json".as_ptr(),
+            text.as_ptr(),
+        );
+    }
 }

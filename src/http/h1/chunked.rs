@@ -76,6 +76,8 @@ impl Chunked {
                         self.at = At::End;
                     } else if self.trailer > TRAILER_MAX {
                         return Err(Error::BadRequest("there is too much after the last chunk"));
+                    } else if !is_field(&line) {
+                        return Err(Error::BadRequest("a line after the last chunk is no field"));
                     }
                 }
                 At::End => return Ok(true),
@@ -98,6 +100,16 @@ fn line(input: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Error> {
         None if head.len() > max => Err(Error::BadRequest("a line of a chunk is too long")),
         None => Ok(None),
     }
+}
+
+/// Whether a line is a name and a value (RFC 9112 §5).
+fn is_field(line: &[u8]) -> bool {
+    let mut fields = [httparse::EMPTY_HEADER; 1];
+    let whole = [line, b"\r\n\r\n"].concat();
+    matches!(
+        httparse::parse_headers(&whole, &mut fields),
+        Ok(httparse::Status::Complete((length, [_]))) if length == whole.len()
+    )
 }
 
 /// The size of a chunk: hexadecimal digits, then perhaps extensions after a semicolon.
@@ -162,6 +174,8 @@ mod tests {
             b"1\r\nab\r\n",
             b"1\r\na\n",
             b"0\r\nX: y\n\r\n",
+            b"0\r\nGET / HTTP/1.1\r\n\r\n",
+            b"0\r\nX: y\r\n z\r\n\r\n",
             &long,
         ] {
             let text = String::from_utf8_lossy(wrong);

@@ -71,6 +71,9 @@ pub fn empty_lines(input: &[u8]) -> usize {
 
 /// Reads a whole head. Errors: `BadRequest`, `BadVersion`, `BadExpectation`, `HeaderTooLarge`.
 pub fn parse(raw: &Bytes) -> Result<Request, Error> {
+    if raw.starts_with(b"\r") {
+        return Err(Error::BadRequest("there are too many empty lines"));
+    }
     let mut fields = [httparse::EMPTY_HEADER; LINES_MAX];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(raw) {
@@ -81,10 +84,13 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     let method = request.method.unwrap_or_default();
     let method = Method::from_bytes(method.as_bytes())
         .map_err(|_| Error::BadRequest("there is no such method"))?;
-    let target = target(&method, request.path.unwrap_or_default())?;
+    let target = match target(&method, request.path.unwrap_or_default())? {
+        "" => Bytes::from_static(b"/"),
+        target => raw.slice_ref(target.as_bytes()),
+    };
     let old = request.version == Some(0);
     let mut parsed = Request {
-        head: Head::new(method, raw.slice_ref(target.as_bytes())),
+        head: Head::new(method, target),
         framing: Framing::Length(0),
         keep_alive: !old,
         old,
@@ -107,7 +113,14 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
                 }
                 parsed.framing = Framing::Chunked;
             }
-            Some(Framer::Host) => seen.once("Host", |seen| &mut seen.host)?,
+            Some(Framer::Host) => {
+                seen.once("Host", |seen| &mut seen.host)?;
+                if !value.iter().all(|byte| is_of_host(*byte)) {
+                    return Err(Error::BadRequest(
+                        "Host should be a name or an address, with or without a port",
+                    ));
+                }
+            }
             Some(Framer::Connection) => {
                 for option in value.split(|byte| *byte == b',') {
                     match option.trim_ascii() {
@@ -119,9 +132,10 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
                     }
                 }
             }
+            // A client of HTTP/1.0 cannot mean it (RFC 9110 §10.1.1).
+            Some(Framer::Expect) if old => {}
             Some(Framer::Expect) if value.eq_ignore_ascii_case(b"100-continue") => {
-                // A client of HTTP/1.0 cannot mean it (RFC 9110 §10.1.1).
-                parsed.expects_continue = !old;
+                parsed.expects_continue = true;
             }
             Some(Framer::Expect) => return Err(Error::BadExpectation),
             None => parsed.head.add(field.name, || raw.slice_ref(value)),
@@ -196,7 +210,12 @@ fn length(value: &[u8]) -> Result<usize, Error> {
         .ok_or(Error::BadRequest("Content-Length should be a number"))
 }
 
-/// The path with its query, out of what may be a whole URI (RFC 9112 §3.2).
+/// Whether a byte may stand in the host or the port of a URI (RFC 3986 §3.2.2).
+fn is_of_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
+}
+
+/// The path with its query, out of what may be a whole URI (RFC 9112 §3.2); empty where that has no path.
 fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::BadRequest("the path should be ASCII"));
@@ -209,9 +228,11 @@ fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
         None if text == "*" && method == Method::OPTIONS => Ok(text),
         Some(scheme) => {
             let rest = &text[scheme.len()..];
-            match rest.find('/') {
-                Some(path) if path > 0 => Ok(&rest[path..]),
-                _ => Err(Error::BadRequest("the URI has no path")),
+            match rest.find(['/', '?', '#']) {
+                Some(0) => Err(Error::BadRequest("the URI has no host")),
+                Some(end) if rest[end..].starts_with('/') => Ok(&rest[end..]),
+                _ if rest.is_empty() => Err(Error::BadRequest("the URI has no host")),
+                _ => Ok(""),
             }
         }
         None => Err(Error::BadRequest("the path should begin with a slash")),
@@ -253,6 +274,8 @@ mod tests {
         let request = parse("GET http://a:1/b/ HTTP/1.0\r\n\r\n").unwrap();
         assert_eq!(request.head.path(), "/b/");
         assert!(!request.keep_alive && request.old);
+        let request = parse("GET http://a?b HTTP/1.0\r\nExpect: x\r\n\r\n").unwrap();
+        assert_eq!(request.head.path(), "/");
         assert!(
             parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
                 .unwrap()
@@ -286,6 +309,7 @@ mod tests {
             "Transfer-Encoding: identity\r\n",
             "Transfer-Encoding: \x0bchunked\r\n",
             "Host: b\r\n",
+            "Host: b/c\r\n",
             "Content-Length : 5\r\n",
             " Content-Length: 5\r\n",
             "X: a\r\n Content-Length: 5\r\n",
@@ -316,6 +340,10 @@ mod tests {
         }
         for (text, expected) in [
             ("PRI * HTTP/2.0\r\n\r\n", Error::BadVersion),
+            (
+                "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                Error::BadRequest("there are too many empty lines"),
+            ),
             ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", Error::BadVersion),
             (
                 "GET / HTTP/1.1\r\n\r\n",

@@ -34,7 +34,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How long a client that has closed its side is believed to wait for its answer.
 const GRACE: Duration = Duration::from_secs(1);
 /// Bytes that are read ahead while a request is answered.
-const AHEAD_MAX: usize = 64 * 1024;
+const AHEAD_MAX: usize = 16 * 1024;
 
 /// Why a connection ends.
 enum End {
@@ -295,7 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if self.io.shut_down().await.is_err() {
             return;
         }
-        while self.io.fill(Some(&mut self.stop)).await.is_ok() {
+        while !self.io.deadline.is_over() && self.io.fill(Some(&mut self.stop)).await.is_ok() {
             self.io.input.clear();
         }
     }
