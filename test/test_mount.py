@@ -116,6 +116,19 @@ def test_every_route_is_there_below_the_prefix_with_and_without_its_slash(serve,
 
 
 @needs_rock
+@pytest.mark.parametrize("prefix", ["", "/one"])
+def test_the_description_and_its_page_are_those_of_the_native_server(serve, instance, prefix):
+    rock, native = serve(f"authkv.mount(httpd, {{prefix = '{prefix}'}})").http, HttpFront(instance)
+    for path in ("/openapi.json", "/docs", "/docs/", "/docs/page.css", "/docs/swagger-ui-bundle.js", "/docs/nothing"):
+        for method in ("GET", "HEAD", "POST"):
+            ours, theirs = rock.request(method, prefix + path), native.request(method, path)
+            assert (ours.status, ours.body) == (theirs.status, theirs.body), (method, path)
+            for name in ("Content-Type", "Content-Security-Policy", "Cache-Control", "Allow"):
+                assert ours.headers[name] == theirs.headers[name], (method, path, name)
+    native.close()
+
+
+@needs_rock
 def test_a_path_means_what_it_does_to_the_native_server(serve, instance):
     rock, native = serve("authkv.mount(httpd)").http, HttpFront(instance)
     for path in ("/api/che%63k", "/api//check", "/api/check//", "/api/check/more", "/api/check%2F"):
