@@ -209,8 +209,9 @@ fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
         None if text == "*" && method == Method::OPTIONS => Ok(text),
         Some(scheme) => {
             let rest = &text[scheme.len()..];
-            match rest.find('/') {
-                Some(path) if path > 0 => Ok(&rest[path..]),
+            // A query or a fragment ends the authority too (RFC 3986 §3.2): a slash in it begins no path.
+            match rest.find(['/', '?', '#']) {
+                Some(path) if path > 0 && rest[path..].starts_with('/') => Ok(&rest[path..]),
                 _ => Err(Error::BadRequest("the URI has no path")),
             }
         }
@@ -307,6 +308,8 @@ mod tests {
             "GET /é HTTP/1.1",
             "GET a HTTP/1.1",
             "GET http:// HTTP/1.1",
+            "GET http://a?b/c HTTP/1.1",
+            "GET http://a#b/c HTTP/1.1",
             "CONNECT a:1 HTTP/1.1",
             "* * HTTP/1.1",
             " GET / HTTP/1.1",
