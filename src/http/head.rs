@@ -49,7 +49,7 @@ impl Field {
 impl Head {
     /// `target` is the path with or without a query.
     pub fn new(method: Method, target: Bytes) -> Self {
-        let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+        let end = memchr::memchr(b'?', &target);
         Self {
             method,
             path: target.slice(..end.unwrap_or(target.len())),

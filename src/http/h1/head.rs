@@ -217,8 +217,13 @@ fn is_of_host(byte: u8) -> bool {
 
 /// The path with its query, out of what may be a whole URI (RFC 9112 §3.2); empty where that has no path.
 fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
-    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::BadRequest("the path should be ASCII"));
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
+    {
+        return Err(Error::BadRequest(
+            "the path should be ASCII, without a fragment",
+        ));
     }
     let scheme = ["http://", "https://"]
         .into_iter()
@@ -228,7 +233,8 @@ fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
         None if text == "*" && method == Method::OPTIONS => Ok(text),
         Some(scheme) => {
             let rest = &text[scheme.len()..];
-            match rest.find(['/', '?', '#']) {
+            // A query ends the authority too (RFC 3986 §3.2): a slash in it begins no path.
+            match rest.find(['/', '?']) {
                 Some(0) => Err(Error::BadRequest("the URI has no host")),
                 Some(end) if rest[end..].starts_with('/') => Ok(&rest[end..]),
                 _ if rest.is_empty() => Err(Error::BadRequest("the URI has no host")),
@@ -274,7 +280,7 @@ mod tests {
         let request = parse("GET http://a:1/b/ HTTP/1.0\r\n\r\n").unwrap();
         assert_eq!(request.head.path(), "/b/");
         assert!(!request.keep_alive && request.old);
-        let request = parse("GET http://a?b HTTP/1.0\r\nExpect: x\r\n\r\n").unwrap();
+        let request = parse("GET http://a?b/c HTTP/1.0\r\nExpect: x\r\n\r\n").unwrap();
         assert_eq!(request.head.path(), "/");
         assert!(
             parse("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
@@ -331,6 +337,9 @@ mod tests {
             "GET /é HTTP/1.1",
             "GET a HTTP/1.1",
             "GET http:// HTTP/1.1",
+            "GET http://?b HTTP/1.1",
+            "GET http://a#b/c HTTP/1.1",
+            "GET /a#b HTTP/1.1",
             "CONNECT a:1 HTTP/1.1",
             "* * HTTP/1.1",
             " GET / HTTP/1.1",
