@@ -71,6 +71,13 @@ pub enum AccessLog {
 }
 
 impl HttpConfig {
+    /// How long a client may take for an answer of `bytes`.
+    pub fn write_time(&self, bytes: usize) -> Duration {
+        /// Bytes for which it gets one second more.
+        const PACE: usize = 64 * 1024;
+        self.write_timeout + Duration::from_secs((bytes / PACE) as u64)
+    }
+
     /// Reads the settings; `cores` is the default of the workers. The error names the variable and what is
     /// allowed.
     pub fn new(read: &Settings, cores: usize) -> Result<Self, String> {
@@ -141,6 +148,23 @@ impl HttpConfig {
 }
 
 impl Listen {
+    /// Whether a socket that listens on `bound` is what is asked for; port 0 asks for any.
+    pub fn is(&self, bound: &Self) -> bool {
+        match (self, bound) {
+            (
+                Listen::Tcp { address, tls },
+                Listen::Tcp {
+                    address: to,
+                    tls: secured,
+                },
+            ) => {
+                let any = address.port() == 0;
+                address.ip() == to.ip() && (any || address.port() == to.port()) && tls == secured
+            }
+            _ => self == bound,
+        }
+    }
+
     /// Reads what `Display` writes. The error names the variable and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || {

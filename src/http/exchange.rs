@@ -186,6 +186,7 @@ impl Exchange {
 
     /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
     pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Response {
+        let operation = self.operation();
         let result = match &self.target {
             Ok(Target::Operation(route)) => result.map(|outcome| (route.operation, outcome)),
             Ok(_) => Err(Error::Internal),
@@ -209,6 +210,10 @@ impl Exchange {
         let config = &self.site.config;
         let methods = self.target.as_ref().map_or("", Target::allow);
         cors::add(&config.cors, self.allowed, methods, &mut response);
+        if matches!(operation, Some(Operation::Login | Operation::Logout)) {
+            // A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something.
+            response.set("Cache-Control", "no-store");
+        }
         if let Some(server) = &config.server {
             response.set("Server", server.clone());
         }

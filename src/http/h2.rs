@@ -23,19 +23,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{oneshot, Notify};
 
 /// Bytes a client may send ahead, on a stream and on the connection.
 const WINDOW: u32 = 256 * 1024;
 /// Bytes of an answer that wait for the client to take them, on a stream.
 const PIECE: usize = 16 * 1024;
 
-/// Serves a connection until it ends.
+/// Serves a connection until it ends, or until the client does not take an answer in time.
 pub async fn serve<S>(stream: S, site: &Arc<Site>, peer: &Peer, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config = &site.config;
-    let service = service_fn(|request| answer(site.clone(), peer.clone(), request));
+    let stalled = Arc::new(Notify::new());
+    let service =
+        service_fn(|request| answer(site.clone(), peer.clone(), stalled.clone(), request));
     let mut connection = pin!(http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams_max)
@@ -49,9 +52,13 @@ where
         .serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => {}
+        _ = stalled.notified() => {}
         _ = stop.leave() => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            tokio::select! {
+                _ = connection => {}
+                _ = stalled.notified() => {}
+            }
         }
     }
 }
@@ -59,6 +66,7 @@ where
 async fn answer(
     site: Arc<Site>,
     peer: Peer,
+    stalled: Arc<Notify>,
     request: Request<Incoming>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
     let (parts, body) = request.into_parts();
@@ -78,7 +86,15 @@ async fn answer(
             exchange.answer(Bytes::new(), Held::default()).await
         }
     };
-    Ok(translate(response))
+    let (taken, is_taken) = oneshot::channel();
+    let time = site.config.write_time(response.body.len());
+    tokio::spawn(async move {
+        // A client that leaves an answer in its window would hold it for ever.
+        if tokio::time::timeout(time, is_taken).await.is_err() {
+            stalled.notify_one();
+        }
+    });
+    Ok(translate(response, taken))
 }
 
 /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
@@ -136,6 +152,8 @@ struct Sent {
     body: Bytes,
     _held: Held,
     _in_flight: Option<InFlight>,
+    /// Dropped once hyper has taken all of it.
+    _taken: oneshot::Sender<()>,
 }
 
 impl Body for Sent {
@@ -163,7 +181,7 @@ impl Body for Sent {
     }
 }
 
-fn translate(response: Response) -> hyper::Response<Sent> {
+fn translate(response: Response, taken: oneshot::Sender<()>) -> hyper::Response<Sent> {
     let length = response.body.len();
     let mut translated = hyper::Response::new(Sent {
         body: match response.head_only {
@@ -172,6 +190,7 @@ fn translate(response: Response) -> hyper::Response<Sent> {
         },
         _held: response.held,
         _in_flight: response.in_flight,
+        _taken: taken,
     });
     *translated.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

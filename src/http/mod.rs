@@ -50,7 +50,7 @@ impl Server {
     ) -> Result<Self, String> {
         let mut listeners = Vec::new();
         for listen in &config.listen {
-            let known = taken_over.iter().find(|one| one.listen == *listen);
+            let known = taken_over.iter().find(|one| listen.is(&one.listen));
             let listener = known.map_or_else(|| Listener::bind(listen), Listener::share);
             listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
         }

@@ -34,8 +34,8 @@ pub enum End {
 /// What a client does that waits for its answer.
 pub enum Watched {
     There,
-    /// It has closed its side, and the grace is over.
-    Gone,
+    /// It has closed its side.
+    Closed,
     Failed,
 }
 
@@ -46,8 +46,6 @@ pub struct Io<S> {
     pub deadline: Deadline,
     /// The client has closed its side.
     pub closed: bool,
-    /// The client has closed its side while it waited for an answer.
-    in_grace: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
@@ -57,7 +55,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             input: BytesMut::new(),
             deadline: Deadline::new(time),
             closed: false,
-            in_grace: false,
         }
     }
 
@@ -103,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     }
 
     /// Looks after a client that waits for its answer. What it sends meanwhile is read, up to `max` bytes.
-    pub fn watch(&mut self, context: &mut Context<'_>, max: usize, grace: Duration) -> Watched {
+    pub fn watch(&mut self, context: &mut Context<'_>, max: usize) -> Watched {
         while !self.closed && self.input.len() < max {
             match self.poll_read(context) {
                 Poll::Ready(Err(End::Failed)) => return Watched::Failed,
@@ -111,16 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                 Poll::Pending => return Watched::There,
             }
         }
-        if !self.closed {
-            return Watched::There;
-        }
-        if !self.in_grace {
-            self.in_grace = true;
-            self.deadline.set(grace);
-        }
-        match self.deadline.poll(context) {
-            Poll::Ready(()) => Watched::Gone,
-            Poll::Pending => Watched::There,
+        match self.closed {
+            true => Watched::Closed,
+            false => Watched::There,
         }
     }
 

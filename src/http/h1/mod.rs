@@ -56,7 +56,6 @@ struct Connection<'a, S> {
     site: &'a Arc<Site>,
     peer: &'a Peer,
     stop: Stop,
-    gone: Gone,
 }
 
 /// Serves a connection until it ends.
@@ -69,7 +68,6 @@ where
         site,
         peer,
         stop,
-        gone: Gone::default(),
     };
     loop {
         let served = match connection.head().await {
@@ -156,10 +154,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             expects_continue,
             head,
         } = request;
-        let exchange = Exchange::begin(self.site, self.peer, &self.gone, head);
+        let gone = Gone::default();
+        let exchange = Exchange::begin(self.site, self.peer, &gone, head);
         let response = match exchange.body_max() {
             Some(limit) => match self.body(framing, limit, expects_continue).await {
-                Ok((body, held)) => self.answer(exchange.answer(body, held)).await?,
+                Ok((body, held)) => self.answer(&gone, exchange.answer(body, held)).await?,
                 Err(End::Refused(error)) => {
                     keep_alive = false;
                     exchange.refuse(error)
@@ -174,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     }
                     Framing::Length(_) | Framing::Chunked => keep_alive = false,
                 }
-                self.answer(exchange.answer(Bytes::new(), Held::default()))
+                self.answer(&gone, exchange.answer(Bytes::new(), Held::default()))
                     .await?
             }
         };
@@ -242,21 +241,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long
     /// ago and its turn has not come.
-    async fn answer(&mut self, answer: impl Future<Output = Response>) -> Result<Response, End> {
+    async fn answer(
+        &mut self,
+        gone: &Gone,
+        answer: impl Future<Output = Response>,
+    ) -> Result<Response, End> {
         let mut answer = pin!(answer);
         let io = &mut self.io;
+        let mut in_grace = false;
         std::future::poll_fn(|context| {
             if let Poll::Ready(response) = answer.as_mut().poll(context) {
                 return Poll::Ready(Ok(response));
             }
-            match io.watch(context, AHEAD_MAX, GRACE) {
-                Watched::Failed => Poll::Ready(Err(End::Gone)),
-                Watched::Gone => {
-                    self.gone.store(true, Ordering::Relaxed);
-                    Poll::Pending
-                }
-                Watched::There => Poll::Pending,
+            match io.watch(context, AHEAD_MAX) {
+                Watched::Failed => return Poll::Ready(Err(End::Gone)),
+                Watched::There => return Poll::Pending,
+                Watched::Closed => {}
             }
+            if !in_grace {
+                in_grace = true;
+                io.deadline.set(GRACE);
+            }
+            if io.deadline.poll(context).is_ready() {
+                gone.store(true, Ordering::Relaxed);
+            }
+            Poll::Pending
         })
         .await
     }
@@ -264,8 +273,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn write(&mut self, response: Response, keep_alive: bool, old: bool) -> Result<(), End> {
         /// Bodies up to this are copied behind the head, to be sent in one piece.
         const COPIED: usize = 16 * 1024;
-        /// Bytes for which a client gets one second more.
-        const PACE: usize = 64 * 1024;
         let body: &[u8] = match response.head_only {
             true => &[],
             false => &response.body,
@@ -283,8 +290,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             _ => body,
         };
-        let pace = Duration::from_secs((body.len() / PACE) as u64);
-        self.io.deadline.set(self.site.config.write_timeout + pace);
+        let time = self.site.config.write_time(body.len());
+        self.io.deadline.set(time);
         self.io.write(&out, body).await.map_err(|_| End::Gone)
     }
 
