@@ -147,7 +147,8 @@ def test_the_log_says_what_was_asked_for_and_never_a_secret(make, access, log_fo
         assert not lines(instance, secret), secret
     if log_format == "json":
         for line in lines(instance, mark):
-            assert isinstance(json.loads(line), dict), line
+            entry = json.loads(line)
+            assert entry["request_id"].startswith(mark) and entry["level"] == "INFO" and entry["status"], line
 
 
 def test_each_request_has_a_line_of_its_own(make):

@@ -31,7 +31,7 @@ pub fn request(line: &str, json: bool) {
     unsafe {
         say_fn(
             SayLevel::Info as i32,
-            c"authkv".as_ptr(),
+            std::ptr::null(),
             0,
             std::ptr::null(),
             c"json".as_ptr(),
