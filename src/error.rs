@@ -68,6 +68,8 @@ pub enum Error {
     BadMediaType(&'static str),
     /// `Expect` names something else than `100-continue`.
     BadExpectation,
+    /// The client closed its side of the connection before its turn came.
+    Cancelled,
     /// One address has `limit` connections already.
     TooManyConnections {
         limit: usize,
@@ -151,6 +153,7 @@ impl Error {
             BadMediaType(_) => ("bad_media_type", 20035, 415),
             BadExpectation => ("bad_expectation", 20036, 417),
             TooManyConnections { .. } => ("too_many_connections", 20037, 429),
+            Cancelled => ("cancelled", 20038, 503),
         };
         Row {
             name,
@@ -222,6 +225,7 @@ impl fmt::Display for Error {
             BadRequest(why) => write!(f, "The request is not valid HTTP: {why}"),
             BadVersion => f.write_str("The version of HTTP should be 1.1 or 1.0, or 2 over TLS"),
             BadMediaType(allowed) => write!(f, "The body should be {allowed}"),
+            Cancelled => f.write_str("The connection was closed before the turn of this request came"),
             BadExpectation => f.write_str("The only expectation that can be met is 100-continue"),
             TooManyConnections { limit } => {
                 write!(f, "There are too many connections from this address: at most {limit} are allowed")
@@ -281,6 +285,7 @@ mod tests {
             BadVersion,
             BadMediaType(""),
             BadExpectation,
+            Cancelled,
             TooManyConnections { limit: 1 },
             ShuttingDown,
             RevocationsUnknown,

@@ -8,8 +8,10 @@ use crate::config::Listen;
 use crate::http::Listener;
 use crate::tx::fd;
 use serde::{Deserialize, Serialize};
+use socket2::Socket;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 /// What an instance leaves to the next.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -17,12 +19,16 @@ pub struct Legacy {
     /// Addresses and the descriptors that listen on them.
     listeners: Vec<(String, RawFd)>,
     bell: RawFd,
+    /// Milliseconds since revocations were last heard of, where they are followed. Told at the moment of taking over.
+    #[serde(default)]
+    heard_ago: Option<u64>,
 }
 
 /// The same on the other side.
 pub struct Inheritance {
     pub listeners: Vec<Listener>,
     bell: Doorbell,
+    pub heard_ago: Option<Duration>,
 }
 
 impl Legacy {
@@ -32,6 +38,7 @@ impl Legacy {
         Self {
             listeners: listeners.iter().map(told).collect(),
             bell: bell.fd().as_raw_fd(),
+            heard_ago: None,
         }
     }
 
@@ -39,7 +46,10 @@ impl Legacy {
     pub fn take(self) -> io::Result<Inheritance> {
         let share = |(text, number): (String, RawFd)| {
             let listen = Listen::parse(&text).map_err(io::Error::other)?;
-            let socket = fd::share(number)?.into();
+            let socket: Socket = fd::share(number)?.into();
+            if !socket.is_listener()? {
+                return Err(io::Error::other("a descriptor is not what it was"));
+            }
             Ok::<_, io::Error>(Listener { listen, socket })
         };
         Ok(Inheritance {
@@ -49,6 +59,7 @@ impl Legacy {
                 .map(share)
                 .collect::<Result<_, _>>()?,
             bell: Doorbell::of(fd::share(self.bell)?),
+            heard_ago: self.heard_ago.map(Duration::from_millis),
         })
     }
 }

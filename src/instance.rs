@@ -13,7 +13,7 @@ use crate::bridge::Bridge;
 use crate::command::{execute, Caller, Command, Registration};
 use crate::config::{Config, HttpConfig};
 use crate::error::Error;
-use crate::handover::Legacy;
+use crate::handover::{Inheritance, Legacy};
 use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
@@ -131,6 +131,8 @@ impl Instance {
         }
         let threads = |e: io::Error| format!("cannot start threads: {e}");
         let (crypto_threads, crypto_queue) = (config.crypto_threads, config.crypto_queue);
+        let now = Instant::now();
+        let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
         let instance = Self {
             tokens,
             hasher: Hasher::new(config.argon2)?,
@@ -144,11 +146,24 @@ impl Instance {
             heir: Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"))?,
             calls: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            started_at: Instant::now(),
-            followed_at: AtomicU64::new(NEVER),
+            // Reckoned from when the older instance last heard of revocations.
+            started_at: heard_ago
+                .and_then(|ago| now.checked_sub(ago))
+                .unwrap_or(now),
+            followed_at: AtomicU64::new(heard_ago.map_or(NEVER, |_| 0)),
             config,
         };
         let instance = RUNNING.get_or_init(|| instance);
+        let launched = instance.launch(tx, inheritance);
+        if launched.is_err() {
+            instance.end(tx, true);
+        }
+        launched
+    }
+
+    /// Starts what runs.
+    fn launch(&'static self, tx: &Tx, inheritance: Option<Inheritance>) -> Result<Started, String> {
+        let instance = self;
         let text = |e: Error| e.to_string();
         dispatch::start(tx, instance).map_err(text)?;
         fiber::start(tx, "authkv-expiry", move |tx| forget_expired(tx, instance)).map_err(text)?;
@@ -173,6 +188,9 @@ impl Instance {
         config: Arc<HttpConfig>,
         taken_over: &[Listener],
     ) -> Result<HttpStarted, String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err(Error::ShuttingDown.to_string());
+        }
         let mut http = self.http();
         let old = http.server.as_ref();
         let server = match config.listen.is_empty() {
@@ -327,6 +345,10 @@ impl Instance {
         let (Some(_), Some(lag)) = (&self.config.follow, self.config.follow_max_lag) else {
             return Ok(());
         };
+        // One that finishes what it has is not told any more; the spaces are, by the instance that took over.
+        if self.stopping.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let followed_at = self.followed_at.load(Ordering::Relaxed);
         let late = followed_at == NEVER
             || u128::from(self.uptime().saturating_sub(followed_at)) > lag.as_millis();

@@ -49,8 +49,11 @@ impl Held {
             return true;
         }
         let more = bytes - before;
-        if memory.held.fetch_add(more, Ordering::Relaxed) + more > memory.max() {
-            memory.held.fetch_sub(more, Ordering::Relaxed);
+        let add = |held: usize| held.checked_add(more).filter(|held| *held <= memory.max());
+        let added = memory
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        if added.is_err() {
             return false;
         }
         match &mut self.0 {

@@ -211,8 +211,15 @@ fn read<'a>(
 /// call waits for. Yields then. Errors: `NotStarted`.
 fn instance(tx: &Tx) -> Result<&'static Instance, Error> {
     const PAUSE: Duration = Duration::from_millis(1);
-    while Instance::get().is_none() && lua::resume(tx) && !fiber::is_cancelled(tx) {
-        fiber::sleep(tx, PAUSE);
+    // To ask evaluates Lua.
+    const PAUSES: usize = 50;
+    while Instance::get().is_none() && lua::resume(tx) {
+        for _ in 0..PAUSES {
+            if Instance::get().is_some() || fiber::is_cancelled(tx) {
+                break;
+            }
+            fiber::sleep(tx, PAUSE);
+        }
     }
     Instance::get().ok_or(Error::NotStarted)
 }

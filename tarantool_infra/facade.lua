@@ -1,5 +1,6 @@
 -- authkv in Lua: what the console and applications call. It checks nothing and knows nothing; the procedures do.
 
+local follow = require('authkv.follow')
 local mount = require('authkv.mount')
 local native = require('authkv.native')
 local rock = require('authkv.rock')
@@ -170,11 +171,14 @@ function authkv.start(given)
     schema.upgrade(settings)
     local all = texts(given)
     all.LOG_FORMAT = all.LOG_FORMAT or box.cfg.log_format
+    if legacy ~= nil and settings.follow ~= '' then
+        legacy.heard_ago = follow.heard_ago()
+    end
     local started = launch('start', map(all), legacy or box.NULL)
     given_settings = given
     rock.serve(settings, started.http)
     if settings.follow ~= '' and follower == nil then
-        follower = require('authkv.follow').start(settings.follow, settings.follower_password)
+        follower = follow.start(settings.follow, settings.follower_password)
     end
     return started
 end
@@ -186,6 +190,9 @@ function authkv.stop()
         follower = nil
     end
     local finished = rock.stop()
+    if legacy ~= nil then
+        legacy.listeners = {}
+    end
     local stopped, err = call('stop')
     legacy = nil
     return finished and stopped, err
@@ -226,16 +233,28 @@ end
 -- Finishes the requests that run and stops serving HTTP. Returns whether all were finished within the limit.
 function authkv.http.stop()
     local finished = rock.stop()
-    local stopped, err = call('http_stop')
+    -- First, because the descriptors will mean something else once they are closed.
     if legacy ~= nil then
         legacy.listeners = {}
     end
+    local stopped, err = call('http_stop')
     return finished and stopped, err
 end
 
 -- Serves HTTP with the settings of the start and those that have been given since. Returns the addresses.
 function authkv.http.start()
     return authkv.http.reload({})
+end
+
+-- Has HTTP served as these settings say. Returns the addresses.
+local function serve_http(all)
+    local settings = authkv.check_settings(all)
+    if settings.rock_listen == '' then
+        rock.stop()
+    end
+    local started = launch('http_start', map(texts(all)))
+    rock.serve(settings, started.http)
+    return started.http
 end
 
 -- Goes on with these settings, whose names begin with HTTP_, and reads certificates anew. Connections end after their
@@ -251,14 +270,18 @@ function authkv.http.reload(changes)
         end
         all[name] = value
     end
-    local settings = authkv.check_settings(all)
-    if settings.rock_listen == '' then
-        rock.stop()
+    local by_rock = authkv.check_settings(given_settings or {}).rock_listen ~= ''
+        or authkv.check_settings(all).rock_listen ~= ''
+    local ok, addresses = pcall(serve_http, all)
+    if not ok then
+        -- The library changes nothing where it fails; the rock may have.
+        if by_rock then
+            pcall(serve_http, given_settings or {})
+        end
+        error(addresses, 0)
     end
-    local started = launch('http_start', map(texts(all)))
     given_settings = all
-    rock.serve(settings, started.http)
-    return started.http
+    return addresses
 end
 
 return authkv

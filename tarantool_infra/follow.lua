@@ -7,11 +7,22 @@ local net_box = require('net.box')
 local PERIOD = 0.2
 local TIMEOUT = 2
 
+-- When all revocations were last known.
+local heard_at
+
+-- Milliseconds since then, or nil.
+local function heard_ago()
+    return heard_at and math.ceil((fiber.clock() - heard_at) * 1000)
+end
+
 -- Asks once and applies the answer. Returns whether there may be more at once.
 local function ask(connection, after)
     -- What a C function returns comes as one array of all it returned.
     local news = connection:call('authkv.revocations', {after}, {timeout = TIMEOUT})[1]
     local number = box.func['authkv.revocations_apply']:call({news})
+    if number == news.last then
+        heard_at = fiber.clock()
+    end
     return number, #news.entries > 0 and number < news.last
 end
 
@@ -52,4 +63,4 @@ local function start(address, password)
     return follower
 end
 
-return {start = start}
+return {start = start, heard_ago = heard_ago}

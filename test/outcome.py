@@ -42,6 +42,7 @@ ERRORS = {
     "bad_media_type": (20035, 415),
     "bad_expectation": (20036, 417),
     "too_many_connections": (20037, 429),
+    "cancelled": (20038, 503),
 }
 
 

@@ -62,7 +62,7 @@ class Client:
         return stream
 
     def until(self, wanted, stream: int | None = None):
-        """The next event of this kind, on this stream; None where the connection ends before."""
+        """The next event of this kind, on this stream; None where the stream or the connection ends before."""
         while True:
             try:
                 data = self.socket.recv(65536)
@@ -73,7 +73,14 @@ class Client:
             for event in self.h2.receive_data(data):
                 if isinstance(event, wanted) and stream in (None, event.stream_id):
                     return event
-            self.flush()
+                if isinstance(event, h2.events.ConnectionTerminated):
+                    return None
+                if isinstance(event, h2.events.StreamReset) and event.stream_id == stream:
+                    return None
+            try:
+                self.flush()
+            except OSError:
+                return None
 
     def status(self, stream: int) -> int | None:
         event = self.until(h2.events.ResponseReceived, stream)

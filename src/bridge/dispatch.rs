@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// Fibers that commit; more of them gain nothing.
 const COMMITTING: usize = 8;
+/// Lines written to the log before jobs get their turn; each counts as a look-up.
+const LINES: usize = 256;
 /// Look-ups done before other fibers and the event loop get their turn.
 const SLICE: usize = 1024;
 
@@ -72,7 +74,12 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
         while let Some(id) = bridge.finished.pop() {
             instance.waits.finish(tx, id);
         }
-        while let Some(line) = bridge.lines.pop() {
+        let mut done = 0;
+        while done < LINES {
+            let Some(line) = bridge.lines.pop() else {
+                break;
+            };
+            done += 1;
             match line {
                 Line::Warning(line) => log::warn(&line),
                 Line::Request(line) => log::request(&line, instance.config.log_json),
@@ -84,7 +91,6 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
                 "{lost} lines of the log came too fast and were lost"
             )),
         }
-        let mut done = 0;
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
             done += cost(&job.command);
@@ -133,9 +139,7 @@ fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
         gone,
     } = job;
     let result = match reply.is_closed() || gone.load(Ordering::Relaxed) {
-        true => Err(Error::BadRequest(
-            "the client has closed its side before its turn came",
-        )),
+        true => Err(Error::Cancelled),
         false => guard(|| execute(tx, instance, caller, command)),
     };
     instance.bridge.answer(reply, result);

@@ -148,18 +148,12 @@ impl HttpConfig {
 }
 
 impl Listen {
-    /// Whether a socket that listens on `bound` is what is asked for; port 0 asks for any.
+    /// Whether a socket that listens on `bound` is what is asked for, with TLS or without; port 0 asks for any.
     pub fn is(&self, bound: &Self) -> bool {
         match (self, bound) {
-            (
-                Listen::Tcp { address, tls },
-                Listen::Tcp {
-                    address: to,
-                    tls: secured,
-                },
-            ) => {
+            (Listen::Tcp { address, .. }, Listen::Tcp { address: bound, .. }) => {
                 let any = address.port() == 0;
-                address.ip() == to.ip() && (any || address.port() == to.port()) && tls == secured
+                address.ip() == bound.ip() && (any || address.port() == bound.port())
             }
             _ => self == bound,
         }

@@ -24,20 +24,7 @@ pub enum Coding {
 
 /// The coding the client likes best of those we have; of equals, brotli. None where it likes none better.
 pub fn choose(accept_encoding: &str) -> Option<Coding> {
-    let quality = |name: &str, otherwise| {
-        let mut any = otherwise;
-        for item in accept_encoding.split(',') {
-            let (coding, parameter) = item.split_once(';').unwrap_or((item, ""));
-            let coding = coding.trim();
-            if coding.eq_ignore_ascii_case(name) {
-                return thousandths(parameter);
-            }
-            if coding == "*" && name != "identity" {
-                any = thousandths(parameter);
-            }
-        }
-        any
-    };
+    let quality = |name, otherwise| quality(accept_encoding, name, otherwise);
     let codings = [(Coding::Gzip, "gzip"), (Coding::Brotli, "br")];
     let best = codings
         .map(|(coding, name)| (quality(name, 0), coding))
@@ -46,6 +33,35 @@ pub fn choose(accept_encoding: &str) -> Option<Coding> {
     let plain = quality("identity", 1);
     best.filter(|(quality, _)| *quality >= plain.max(1))
         .map(|(_, coding)| coding)
+}
+
+/// Whether the client takes this coding.
+pub fn accepts(accept_encoding: &str, name: &str) -> bool {
+    quality(accept_encoding, name, 0) > 0
+}
+
+/// The whole of `body` in gzip; for what is made once.
+pub fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to a vector does not fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default()
+}
+
+/// How much the client likes a coding, in thousandths; `otherwise` where it says nothing of it.
+fn quality(accept_encoding: &str, name: &str, otherwise: u32) -> u32 {
+    let mut any = otherwise;
+    for item in accept_encoding.split(',') {
+        let (coding, parameter) = item.split_once(';').unwrap_or((item, ""));
+        let coding = coding.trim();
+        if coding.eq_ignore_ascii_case(name) {
+            return thousandths(parameter);
+        }
+        if coding == "*" && name != "identity" {
+            any = thousandths(parameter);
+        }
+    }
+    any
 }
 
 /// `q=0.5` as 500; no parameter as 1000, and what is wrong as 0.

@@ -2,6 +2,7 @@
 //!
 //! Each is made once, from the settings of the instance, of which a loaded image has one.
 
+use super::compress;
 use super::openapi;
 use super::response::Response;
 use crate::config::Config;
@@ -54,10 +55,12 @@ const ASSETS: &[(&str, &str, &str)] = &[
 /// What a path of this module answers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
-    path: &'static str,
+    pub path: &'static str,
     content_type: &'static str,
     /// Shared, so that a copy of the page is cheap.
     body: Bytes,
+    /// The body in gzip, made once.
+    compressed: Bytes,
 }
 
 /// The page of a path, if it is one of this module's.
@@ -70,9 +73,17 @@ pub fn find(config: &Config, path: &str) -> Option<&'static Page> {
     pages.iter().find(|page| page.path == path)
 }
 
-/// A page as it is sent.
-pub fn response(page: &Page) -> Response {
-    let mut response = Response::new(200, page.body.clone());
+/// A page as it is sent to a client that accepts these codings.
+pub fn response(page: &Page, accept_encoding: &str) -> Response {
+    let gzip = compress::accepts(accept_encoding, "gzip");
+    let mut response = match gzip {
+        true => Response::new(200, page.compressed.clone()),
+        false => Response::new(200, page.body.clone()),
+    };
+    if gzip {
+        response.set("Content-Encoding", "gzip");
+    }
+    response.vary("Accept-Encoding");
     response.set("Content-Type", page.content_type);
     for (name, value) in HEADERS {
         response.set(name, *value);
@@ -84,6 +95,7 @@ fn pages(config: &Config) -> Vec<Page> {
     let page = |path, content_type, body: Bytes| Page {
         path,
         content_type,
+        compressed: compress::gzip(&body).into(),
         body,
     };
     // Addresses are relative, because the server may be mounted under a prefix.

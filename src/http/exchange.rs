@@ -87,10 +87,11 @@ impl Exchange {
     }
 
     /// Answers. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
-    /// A panic on the way becomes an internal error of this request only.
+    /// A panic while it is executed becomes an internal error of this request only.
     pub async fn answer(mut self, body: Bytes, held: Held) -> Response {
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.site.config.compression;
+        let is_read = self.operation() == Some(Operation::Get);
         let mut response = match self.operation() {
             None => self.finish(Err(Error::Internal), Held::default()),
             Some(operation) => {
@@ -103,7 +104,8 @@ impl Exchange {
             }
         };
         // Answers with a token in them, and texts of the client's, are not compressed (CVE-2013-3587).
-        if compression && response.status == 200 && response.body.len() >= compress::MIN {
+        if compression && is_read && response.status == 200 && response.body.len() >= compress::MIN
+        {
             // In a box, because it is large and few answers have one.
             Box::pin(compress::compress(&mut response, coding)).await;
         }
@@ -129,15 +131,16 @@ impl Exchange {
             Err(error) => return (Err(error), Held::default()),
         };
         let body_length = body.len();
-        drop((body, held));
+        drop(body);
         let instance = self.site.instance;
         let claims = token.and_then(|token| instance.tokens.verify(&token));
         let caller = claims.map_or(Caller::Anonymous, Caller::Bearer);
         self.note(&caller, body_length);
-        instance
-            .bridge
-            .call(caller, command, self.gone.clone())
-            .await
+        let call = instance.bridge.call(caller, command, self.gone.clone());
+        let answer = call.await;
+        // Until now a write has held what came with the body.
+        drop(held);
+        answer
     }
 
     /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`.
@@ -194,7 +197,11 @@ impl Exchange {
         };
         let (mut response, error) = match (&self.target, result) {
             (Ok(Target::Options(allow)), _) => (options(allow), None),
-            (Ok(Target::Page(page)), _) => (docs::response(page), None),
+            (Ok(Target::Page(page)), _) => {
+                let accepted = self.head.accept_encoding.text();
+                let accepted = accepted.filter(|_| self.site.config.compression);
+                (docs::response(page, accepted.unwrap_or_default()), None)
+            }
             (_, Ok((operation, outcome))) => match api::render_outcome(&outcome) {
                 Ok((status, body)) => (Response::json(status, body), None),
                 Err(error) => (failure(Some(operation), &error), Some(error)),
@@ -205,6 +212,9 @@ impl Exchange {
             }
         };
         response.held = held;
+        // It is there already; others that come have to wait for it.
+        let bridge = &self.site.instance.bridge;
+        response.held.grow_to(&bridge.memory, response.body.len());
         response.in_flight = self.in_flight;
         response.head_only = self.head.method == Method::HEAD;
         let config = &self.site.config;
@@ -228,8 +238,8 @@ impl Exchange {
                 remote: &self.peer,
                 method: known(&self.head.method),
                 path: match self.target {
-                    Ok(_) | Err(Error::WrongMethod { .. }) => self.head.path(),
-                    Err(_) => routes::known(self.head.path()),
+                    Ok(Target::Page(page)) => page.path,
+                    _ => routes::known(self.head.path()),
                 },
                 status: response.status,
                 error: error.map(|error| error.row().name),

@@ -19,6 +19,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::pin::{pin, Pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,15 +31,62 @@ const WINDOW: u32 = 256 * 1024;
 /// Bytes of an answer that wait for the client to take them, on a stream.
 const PIECE: usize = 16 * 1024;
 
-/// Serves a connection until it ends, or until the client does not take an answer in time.
+/// How long a client that was told to go away may take to do so.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What happens on a connection.
+#[derive(Default)]
+struct Activity {
+    /// Requests so far.
+    begun: AtomicUsize,
+    /// Requests that have no answer, or one that is not taken yet.
+    open: AtomicUsize,
+    /// Bytes of answers that are not taken yet.
+    bytes: AtomicUsize,
+    /// An answer was not taken in time.
+    stalled: Notify,
+}
+
+impl Activity {
+    /// Returns once nothing has happened for `time`; at the latest after twice of it.
+    async fn idle(&self, time: Duration) {
+        loop {
+            let before = self.begun.load(Ordering::Relaxed);
+            tokio::time::sleep(time).await;
+            let nothing_new = self.begun.load(Ordering::Relaxed) == before;
+            if nothing_new && self.open.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// A request that counts until it is dropped.
+struct Stream(Arc<Activity>);
+
+impl Stream {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.begun.fetch_add(1, Ordering::Relaxed);
+        activity.open.fetch_add(1, Ordering::Relaxed);
+        Self(activity.clone())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves a connection until it ends, until the client does not take an answer in time, or until it is idle.
 pub async fn serve<S>(stream: S, site: &Arc<Site>, peer: &Peer, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let config = &site.config;
-    let stalled = Arc::new(Notify::new());
+    let activity = Arc::new(Activity::default());
     let service =
-        service_fn(|request| answer(site.clone(), peer.clone(), stalled.clone(), request));
+        service_fn(|request| answer(site.clone(), peer.clone(), activity.clone(), request));
     let mut connection = pin!(http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams_max)
@@ -46,18 +94,22 @@ where
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_send_buf_size(PIECE)
-        // A client that does not answer a ping is gone; one that is idle stays as long as one of HTTP/1.1 might.
+        // A client that does not answer a ping is gone.
         .keep_alive_interval(config.idle_timeout)
         .keep_alive_timeout(config.write_timeout)
         .serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         _ = connection.as_mut() => {}
-        _ = stalled.notified() => {}
+        _ = activity.stalled.notified() => {}
+        _ = activity.idle(config.idle_timeout) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(GOODBYE, connection).await;
+        }
         _ = stop.leave() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 _ = connection => {}
-                _ = stalled.notified() => {}
+                _ = activity.stalled.notified() => {}
             }
         }
     }
@@ -66,9 +118,10 @@ where
 async fn answer(
     site: Arc<Site>,
     peer: Peer,
-    stalled: Arc<Notify>,
+    activity: Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
+    let stream = Stream::begin(&activity);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut head = Head::new(parts.method, Bytes::copy_from_slice(path.as_bytes()));
@@ -86,13 +139,17 @@ async fn answer(
             exchange.answer(Bytes::new(), Held::default()).await
         }
     };
+    let length = response.body.len();
+    let waiting = activity.bytes.fetch_add(length, Ordering::Relaxed) + length;
     let (taken, is_taken) = oneshot::channel();
-    let time = site.config.write_time(response.body.len());
+    let time = site.config.write_time(waiting);
     tokio::spawn(async move {
         // A client that leaves an answer in its window would hold it for ever.
         if tokio::time::timeout(time, is_taken).await.is_err() {
-            stalled.notify_one();
+            activity.stalled.notify_one();
         }
+        activity.bytes.fetch_sub(length, Ordering::Relaxed);
+        drop(stream);
     });
     Ok(translate(response, taken))
 }

@@ -57,10 +57,16 @@ impl Listener {
         Ok(Self { listen, socket })
     }
 
-    /// Another handle of the same socket.
-    pub fn share(&self) -> io::Result<Self> {
+    /// Another handle of the same socket, for `listen`, which is the same address.
+    pub fn share(&self, listen: &Listen) -> io::Result<Self> {
+        let mut shared = listen.clone();
+        if let (Listen::Tcp { address, .. }, Listen::Tcp { address: bound, .. }) =
+            (&mut shared, &self.listen)
+        {
+            *address = *bound;
+        }
         Ok(Self {
-            listen: self.listen.clone(),
+            listen: shared,
             socket: self.socket.try_clone()?,
         })
     }
@@ -107,12 +113,14 @@ impl AsyncListener {
 /// Removes the file of a socket whose process has died.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = || {
-        let connected = std::os::unix::net::UnixStream::connect(path);
-        connected.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
-    };
-    match is_socket && refused() {
-        true => fs::remove_file(path),
-        false => Ok(()),
+    if !is_socket {
+        return Ok(());
+    }
+    // Not to wait for a process that lives and does not accept.
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    match probe.connect(&SockAddr::unix(path)?) {
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        _ => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! The HTTP front: worker threads with an event loop each. It never touches a space, a fiber or Lua.
+//! The HTTP front: worker threads with an event loop each. They never touch a space, a fiber or Lua; only
+//! [`foreign`], which answers what another server took, runs on the tx thread.
 
 mod access_log;
 mod api;
@@ -51,32 +52,33 @@ impl Server {
         let mut listeners = Vec::new();
         for listen in &config.listen {
             let known = taken_over.iter().find(|one| listen.is(&one.listen));
-            let listener = known.map_or_else(|| Listener::bind(listen), Listener::share);
+            let listener = known.map_or_else(|| Listener::bind(listen), |one| one.share(listen));
             listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let site = Site::new(instance, config, descriptors(instance));
-        let signals = Signals::default();
-        let mut workers = Vec::new();
-        for number in 0..site.config.workers {
-            let shared = listeners.iter().map(Listener::share);
+        let room = descriptors(instance, config.connections_max);
+        // Where it fails midway, the workers that have been started end with it.
+        let mut server = Self {
+            site: Site::new(instance, config, room),
+            listeners,
+            signals: Signals::default(),
+            workers: Vec::new(),
+        };
+        for number in 0..server.site.config.workers {
+            let shared = server.listeners.iter().map(|one| one.share(&one.listen));
             let worker = Worker {
-                site: site.clone(),
-                signals: signals.clone(),
+                site: server.site.clone(),
+                signals: server.signals.clone(),
                 listeners: shared
                     .collect::<Result<_, _>>()
                     .map_err(|e| format!("cannot share a socket: {e}"))?,
                 tls: tls.clone(),
             };
             let started = spawn(format!("authkv-http-{number}"), move || worker.run());
-            workers.push(started.map_err(|e| format!("cannot start threads: {e}"))?);
+            let worker = started.map_err(|e| format!("cannot start threads: {e}"))?;
+            server.workers.push(worker);
         }
-        Ok(Self {
-            site,
-            listeners,
-            signals,
-            workers,
-        })
+        Ok(server)
     }
 
     /// The sockets it listens on, with the ports the system chose where they were 0.
@@ -87,7 +89,7 @@ impl Server {
     /// Closes its own handles of the sockets, and removes the files of unix sockets that are not in `kept`.
     pub fn close_listeners(&mut self, kept: &[Listener]) {
         for closed in self.listeners.drain(..) {
-            if !kept.iter().any(|one| one.listen == closed.listen) {
+            if !kept.iter().any(|one| one.listen.is(&closed.listen)) {
                 closed.remove_file();
             }
         }
@@ -111,8 +113,14 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// The connections there is room for: Tarantool needs some descriptors itself, and floods its log without them.
-fn descriptors(instance: &Instance) -> usize {
+fn descriptors(instance: &Instance, wanted: usize) -> usize {
     const RESERVED: u64 = 256;
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -122,7 +130,6 @@ fn descriptors(instance: &Instance) -> usize {
     // Where it cannot be raised, it stays as it is.
     let _ = setrlimit(Resource::Nofile, raised);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let wanted = instance.config.http.connections_max;
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
     if possible < wanted {
         instance.bridge.log(format!(

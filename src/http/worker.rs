@@ -111,9 +111,12 @@ impl Worker {
         while accepting.join_next().await.is_some() {}
         self.signals.leave.cancelled().await;
         let mut connections = connections.lock().await;
-        let ended = async { while connections.join_next().await.is_some() {} };
-        // Connections that do not end in time are dropped.
-        let _ = tokio::time::timeout(limit, ended).await;
+        let mut ended = async || while connections.join_next().await.is_some() {};
+        // Those that have not ended in time may finish what they are at, and are dropped then.
+        if tokio::time::timeout(limit, ended()).await.is_err() && !self.signals.end.is_cancelled() {
+            self.signals.end.cancel();
+            let _ = tokio::time::timeout(limit, ended()).await;
+        }
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             self.input = BytesMut::new();
         }
         poll_fn(|context| {
-            if let Poll::Ready(read) = self.poll_read(context) {
+            if let Poll::Ready(read) = self.poll_read(context, READ) {
                 return Poll::Ready(read);
             }
             if stop
@@ -80,12 +80,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         .await
     }
 
-    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+    /// Reads at most `max` bytes.
+    fn poll_read(&mut self, context: &mut Context<'_>, max: usize) -> Poll<Result<(), End>> {
         if self.closed {
             return Poll::Ready(Err(End::Closed));
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut read = ReadBuf::new(scratch);
+            let length = scratch.len().min(max);
+            let mut read = ReadBuf::new(&mut scratch[..length]);
             let result = ready!(Pin::new(&mut self.stream).poll_read(context, &mut read));
             self.input.extend_from_slice(read.filled());
             Poll::Ready(match (result, read.filled().len()) {
@@ -102,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     /// Looks after a client that waits for its answer. What it sends meanwhile is read, up to `max` bytes.
     pub fn watch(&mut self, context: &mut Context<'_>, max: usize) -> Watched {
         while !self.closed && self.input.len() < max {
-            match self.poll_read(context) {
+            match self.poll_read(context, max - self.input.len()) {
                 Poll::Ready(Err(End::Failed)) => return Watched::Failed,
                 Poll::Ready(_) => {}
                 Poll::Pending => return Watched::There,
