@@ -3,64 +3,15 @@ lost."""
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import requests
 
 import harness
-from cases import GOOD
 from fronts import ConsoleFront, HttpFront, IprotoFront
+from load import Load
 from outcome import Ok
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
-
-
-class Load:
-    """Clients that write and read keys of their own over kept connections, and note every answer that is wrong."""
-
-    def __init__(self, instance, fronts):
-        self.stop = threading.Event()
-        self.wrong: list = []
-        self.done = [0] * len(fronts)
-        http = HttpFront(instance)
-        http.register("tester", GOOD, "Test", "Tester")
-        self.token = http.login("tester", GOOD).value
-        http.close()
-        self.threads = [
-            threading.Thread(target=self._work, args=(number, front, instance)) for number, front in enumerate(fronts)
-        ]
-
-    def _work(self, number, kind, instance):
-        front = kind(instance)
-        while not self.stop.is_set():
-            key, value = f"{id(self)}-{number}-{self.done[number]}", [number, self.done[number]]
-            try:
-                seen = front.put(self.token, {key: value}), front.get(self.token, [key])
-            except Exception as lost:  # noqa: BLE001 - whatever it is, it is a lost request
-                seen = lost
-            if seen != (Ok([]), Ok({key: value})):
-                self.wrong.append((key, seen))
-            self.done[number] += 1
-        front.close()
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        self.advance()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(DEADLINE)
-
-    def advance(self):
-        """Waits until every client has done some more."""
-        before = list(self.done)
-        harness.wait_until(
-            lambda: self.wrong or all(now > then + 5 for now, then in zip(self.done, before)), "the clients work"
-        )
 
 
 # What an operator types. A bare reload of the functions is taken up by the first call of a procedure.
@@ -72,9 +23,9 @@ RELOADS = {
 
 
 @pytest.mark.parametrize("reload", RELOADS.values(), ids=RELOADS)
-def test_a_reload_under_load_loses_no_request(instance, reload):
+def test_a_reload_under_load_loses_no_request(instance, token, reload):
     console = ConsoleFront(instance)
-    with Load(instance, [HttpFront] * 4 + [IprotoFront] * 2) as load:
+    with Load(instance, [HttpFront] * 4 + [IprotoFront] * 2, token) as load:
         for _ in range(3):
             console.evaluate(reload)
             load.advance()

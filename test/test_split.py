@@ -9,6 +9,7 @@ from cases import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
 from fronts import FRONTS, ConsoleFront, HttpFront, IprotoFront, bearer
 from harness import HOST, Instance, wait_until
 from iproto import RawIproto
+from load import Load
 from outcome import A_TOKEN, Ok, Refusal, Refused, assert_outcome
 
 FOLLOWER_PASSWORD = "f0llower-Secret"
@@ -246,3 +247,14 @@ def test_an_authorization_instance_that_counts_anew_is_followed(make):
         for file in [*auth.data_dir.glob("*.snap"), *auth.data_dir.glob("*.xlog")]:
             file.unlink()
         auth.start()
+
+
+def test_a_reload_of_the_follower_loses_no_request(split, https):
+    token = log_in(https[0], "reloader")
+    console = ConsoleFront(split[1])
+    with Load(split[1], [HttpFront] * 3 + [IprotoFront], token) as load:
+        for _ in range(3):
+            console.evaluate("return authkv.restart()")
+            load.advance()
+    assert load.wrong == []
+    console.close()
