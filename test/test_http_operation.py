@@ -144,7 +144,9 @@ def test_the_log_says_what_was_asked_for_and_never_a_secret(make, access, log_fo
         wait_until(lambda: lines(instance, f"{mark}-503"), "what was refused is in the log")
     instance.stop()
     assert access != "off" or not lines(instance, mark)
-    assert access == "all" or len(lines(instance, mark)) == len(lines(instance, f"{mark}-503"))
+    # A request may meet the one before it, whose answer was just sent, and be refused as well.
+    failed = [line for line in lines(instance, mark) if " 503 " in line or '"status":503' in line]
+    assert access == "all" or lines(instance, mark) == failed
     for secret in [*secrets, "secret=1"]:
         assert not lines(instance, secret), secret
     if log_format == "json":
