@@ -2,7 +2,7 @@
 //!
 //! Every thread reads it. What changes in it is in atomics, locks and cells that only the tx thread reaches.
 
-use crate::auth::key::Key;
+use crate::auth::key::files;
 use crate::auth::password::Hasher;
 use crate::auth::service;
 use crate::auth::token::Tokens;
@@ -108,22 +108,31 @@ impl Instance {
                     .into(),
             );
         }
-        let key = match config.services.auth {
+        let (private, public) = match config.services.auth {
             true => {
                 if !config.private_key_file.exists() {
-                    log::info("making an RSA key, which may take some seconds");
+                    let algorithm = config.token_algorithm.name();
+                    log::info(&format!(
+                        "making a key for {algorithm}, which may take some seconds"
+                    ));
                 }
-                Key::load_or_make(&config)?
+                let key = files::load_or_make(&config)?;
+                let public = key.public().clone();
+                (Some(key), vec![public])
             }
-            false => Key::load_public(&config.public_key_file).map_err(|e| {
-                format!("{e}: the authorization instance writes it when it starts first")
-            })?,
+            false => {
+                let keys = files::load_public(&config.public_key_file).map_err(|e| {
+                    format!("{e}: the authorization instance writes it when it starts first")
+                })?;
+                (None, keys)
+            }
         };
+        let public = public.first().ok_or("there is no public key")?;
         let inheritance = legacy
             .map(Legacy::take)
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
-        let tokens = Tokens::new(&key, &config);
+        let tokens = Tokens::new(private.as_ref(), public, &config);
         if config.services.auth {
             tokens
                 .check_signing()
@@ -141,7 +150,7 @@ impl Instance {
             verifier: Crypto::start("verify", 1, VERIFY_QUEUE).map_err(threads)?,
             waits: Waits::new(tx),
             storage: Storage::open(tx, &config)?,
-            login_salt: key.derive(b"logins that are not known"),
+            login_salt: private.map_or([0; 32], |key| key.derive(b"logins that are not known")),
             http: Mutex::default(),
             heir: Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"))?,
             calls: AtomicUsize::new(0),

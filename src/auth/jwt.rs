@@ -1,24 +1,25 @@
-//! RS256 by `ring` for `jsonwebtoken`, through its `CryptoProvider`. Any thread but tx.
+//! Signatures of tokens by `ring` for `jsonwebtoken`, through its `CryptoProvider`. Any thread but tx.
+//!
+//! A key of `auth::key` has one algorithm, and who verifies passes that of the key, not that of the token
+//! (RFC 8725 §3.1). A key of another kind than the algorithm is refused here too.
 
+use super::key::Algorithm;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, EncodingKey};
+use ring::error::{KeyRejected, Unspecified};
 use ring::rand::SystemRandom;
-use ring::rsa::KeyPair;
-use ring::signature::{UnparsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256};
+use ring::rsa;
+use ring::signature::{
+    EcdsaKeyPair, Ed25519KeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_SHA256,
+};
 use signature::{Signer, Verifier};
 
 static RING: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| {
-        require_rs256(algorithm)?;
-        let key = KeyPair::from_der(key.as_bytes())
-            .map_err(|rejected| ErrorKind::InvalidRsaKey(rejected.to_string()))?;
-        Ok(Box::new(RingSigner(key)))
-    },
-    verifier_factory: |algorithm, key| {
-        require_rs256(algorithm)?;
-        Ok(Box::new(RingVerifier(key.try_get_as_bytes()?.to_vec())))
-    },
+    signer_factory: |algorithm, key| Ok(Box::new(RingSigner::new(algorithm, key)?)),
+    verifier_factory: |algorithm, key| Ok(Box::new(RingVerifier::new(algorithm, key)?)),
     key_utils: KeyUtils::new_unimplemented(),
 };
 
@@ -28,60 +29,161 @@ pub fn install() {
     let _ = RING.install_default();
 }
 
-fn require_rs256(algorithm: &Algorithm) -> Result<(), Error> {
-    match algorithm {
-        Algorithm::RS256 => Ok(()),
-        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+/// The algorithm, where it is one of ours and goes with the key.
+fn offered(
+    algorithm: &jsonwebtoken::Algorithm,
+    key: AlgorithmFamily,
+) -> Result<Algorithm, ErrorKind> {
+    Algorithm::try_from(*algorithm)
+        .ok()
+        .filter(|_| algorithm.family() == key)
+        .ok_or(ErrorKind::InvalidAlgorithm)
+}
+
+/// Takes a private key in PKCS #8 DER.
+enum RingSigner {
+    Rs256(rsa::KeyPair),
+    Es256(EcdsaKeyPair),
+    EdDSA(Ed25519KeyPair),
+}
+
+impl RingSigner {
+    fn new(algorithm: &jsonwebtoken::Algorithm, key: &EncodingKey) -> Result<Self, Error> {
+        let der = key.as_bytes();
+        let signer = match offered(algorithm, key.family())? {
+            Algorithm::Rs256 => rsa::KeyPair::from_pkcs8(der).map(Self::Rs256),
+            Algorithm::Es256 => {
+                let (kind, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+                EcdsaKeyPair::from_pkcs8(kind, der, &random).map(Self::Es256)
+            }
+            // Unchecked: that the key comes without its public half.
+            Algorithm::EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self::EdDSA),
+        };
+        signer.map_err(|_: KeyRejected| ErrorKind::InvalidKeyFormat.into())
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        let random = SystemRandom::new();
+        match self {
+            Self::Rs256(key) => {
+                let mut signature = vec![0; key.public().modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+                Ok(signature)
+            }
+            Self::Es256(key) => Ok(key.sign(&random, message)?.as_ref().to_vec()),
+            Self::EdDSA(key) => Ok(key.sign(message).as_ref().to_vec()),
+        }
     }
 }
 
-/// Takes an RSA private key in PKCS #1 DER.
-struct RingSigner(KeyPair);
-
 impl Signer<Vec<u8>> for RingSigner {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        let mut signature = vec![0; self.0.public().modulus_len()];
-        self.0
-            .sign(
-                &RSA_PKCS1_SHA256,
-                &SystemRandom::new(),
-                message,
-                &mut signature,
-            )
-            .map_err(|_| signature::Error::new())?;
-        Ok(signature)
+        self.sign(message).map_err(|_| signature::Error::new())
     }
 }
 
 impl JwtSigner for RingSigner {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::RS256
+    fn algorithm(&self) -> jsonwebtoken::Algorithm {
+        match self {
+            Self::Rs256(_) => Algorithm::Rs256,
+            Self::Es256(_) => Algorithm::Es256,
+            Self::EdDSA(_) => Algorithm::EdDSA,
+        }
+        .into()
     }
 }
 
-/// Takes an RSA public key in PKCS #1 DER.
-struct RingVerifier(Vec<u8>);
+/// Takes a public key as `ring` does.
+struct RingVerifier {
+    algorithm: Algorithm,
+    key: UnparsedPublicKey<Vec<u8>>,
+}
+
+impl RingVerifier {
+    fn new(algorithm: &jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Self, Error> {
+        let algorithm = offered(algorithm, key.family())?;
+        let kind: &'static dyn VerificationAlgorithm = match algorithm {
+            Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+            Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+            Algorithm::EdDSA => &ED25519,
+        };
+        Ok(Self {
+            algorithm,
+            key: UnparsedPublicKey::new(kind, key.try_get_as_bytes()?.to_vec()),
+        })
+    }
+}
 
 impl Verifier<Vec<u8>> for RingVerifier {
     fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0)
+        self.key
             .verify(message, signature)
             .map_err(|_| signature::Error::new())
     }
 }
 
 impl JwtVerifier for RingVerifier {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::RS256
+    fn algorithm(&self) -> jsonwebtoken::Algorithm {
+        self.algorithm.into()
     }
 }
 
-/// The key as `jsonwebtoken` holds it for signing, from PKCS #1 DER.
-pub fn signing_key(der: &[u8]) -> EncodingKey {
-    EncodingKey::from_rsa_der(der)
-}
+#[cfg(test)]
+mod tests {
+    use super::super::key::{samples, PrivateKey, PublicKey};
+    use super::*;
+    use jsonwebtoken::{Header, Validation};
+    use serde_json::{json, Value};
 
-/// The key as `jsonwebtoken` holds it for verifying, from PKCS #1 DER.
-pub fn verifying_key(der: &[u8]) -> DecodingKey {
-    DecodingKey::from_rsa_der(der)
+    fn keys() -> [PrivateKey; 3] {
+        install();
+        [samples::RSA, samples::EC, samples::ED].map(|text| PrivateKey::from_pem(text).unwrap())
+    }
+
+    fn signed(key: &PrivateKey) -> String {
+        let header = Header::new(key.public().algorithm().into());
+        let claims = json!({"exp": 1u64 << 40, "sub": "alice"});
+        jsonwebtoken::encode(&header, &claims, &key.encoding_key()).unwrap()
+    }
+
+    fn holds(token: &str, key: &PublicKey, algorithm: Algorithm) -> bool {
+        let validation = Validation::new(algorithm.into());
+        jsonwebtoken::decode::<Value>(token, &key.decoding_key(), &validation).is_ok()
+    }
+
+    #[test]
+    fn a_token_holds_with_its_key_and_algorithm_only() {
+        let keys = keys();
+        for (i, signing) in keys.iter().enumerate() {
+            let token = signed(signing);
+            for (j, verifying) in keys.iter().map(PrivateKey::public).enumerate() {
+                for algorithm in Algorithm::ALL {
+                    let same = i == j && algorithm == verifying.algorithm();
+                    assert_eq!(holds(&token, verifying, algorithm), same);
+                }
+            }
+            let public = signing.public();
+            let algorithm = public.algorithm();
+            let other = PrivateKey::make(Algorithm::EdDSA).unwrap();
+            assert!(!holds(&token, other.public(), algorithm));
+            let half = token.rfind('.').unwrap() + 3;
+            let (start, end) = token.split_at(half);
+            let changed = if end.starts_with('A') { 'B' } else { 'A' };
+            let forged = format!("{start}{changed}{}", &end[1..]);
+            assert!(!holds(&forged, public, algorithm));
+            assert!(!holds(&token[..token.len() - 4], public, algorithm));
+        }
+    }
+
+    #[test]
+    fn no_other_algorithm_is_offered() {
+        use jsonwebtoken::Algorithm as Any;
+        for key in keys() {
+            for other in [Any::HS256, Any::RS384, Any::PS256, Any::ES384] {
+                let (signing, verifying) = (key.encoding_key(), key.public().decoding_key());
+                assert!(RingSigner::new(&other, &signing).is_err());
+                assert!(RingVerifier::new(&other, &verifying).is_err());
+            }
+        }
+    }
 }

@@ -1,13 +1,13 @@
-//! Access tokens: JSON Web Tokens (RFC 7519) signed with RS256. Any thread; signing and the verification of
+//! Access tokens: JSON Web Tokens (RFC 7519) signed with the algorithm of their key. Any thread; signing and the verification of
 //! a token not seen before are too slow for tx.
 
 use super::jwt;
-use super::key::Key;
+use super::key::{PrivateKey, PublicKey};
 use crate::config::Config;
 use crate::domain::Claims;
 use crate::error::Error;
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
 use ring::digest::{digest, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -22,7 +22,7 @@ const MAX_LENGTH: usize = 8192;
 pub struct Tokens {
     signing: Option<EncodingKey>,
     verifying: DecodingKey,
-    key_id: String,
+    key: PublicKey,
     validation: Validation,
     ttl: Duration,
     /// Claims by the digest of the whole token, signature included.
@@ -42,18 +42,18 @@ pub enum Known {
 }
 
 impl Tokens {
-    pub fn new(key: &Key, config: &Config) -> Self {
+    pub fn new(private: Option<&PrivateKey>, public: &PublicKey, config: &Config) -> Self {
         jwt::install();
-        let mut validation = Validation::new(Algorithm::RS256);
+        let mut validation = Validation::new(public.algorithm().into());
         validation.leeway = config.token_leeway.as_secs();
         validation.validate_nbf = true;
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         Self {
-            signing: key.private.as_ref().map(|der| jwt::signing_key(der)),
-            verifying: jwt::verifying_key(&key.public),
-            key_id: key.id.clone(),
+            signing: private.map(PrivateKey::encoding_key),
+            verifying: public.decoding_key(),
+            key: public.clone(),
             validation,
             ttl: config.token_ttl,
             verified: Cache::new(config.token_cache),
@@ -107,8 +107,8 @@ impl Tokens {
             email: login.to_owned(),
         };
         let header = Header {
-            kid: Some(self.key_id.clone()),
-            ..Header::new(Algorithm::RS256)
+            kid: Some(self.key.id().to_owned()),
+            ..Header::new(self.key.algorithm().into())
         };
         jsonwebtoken::encode(&header, &claims, signing).map_err(|_| Error::Internal)
     }
@@ -135,7 +135,7 @@ impl Tokens {
         }
         let token_data =
             jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).ok()?;
-        if token_data.header.kid.as_deref() != Some(&self.key_id) {
+        if token_data.header.kid.as_deref() != Some(self.key.id()) {
             return None;
         }
         let claims = Arc::new(token_data.claims);
@@ -168,27 +168,18 @@ pub fn bearer(authorization: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::Algorithm;
     use super::*;
     use std::collections::BTreeMap;
 
     fn tokens(settings: &[(&str, &str)]) -> Tokens {
-        use rsa::pkcs1::{EncodeRsaPrivateKey, EncodeRsaPublicKey};
-        let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
-        let key = Key {
-            private: Some(key.to_pkcs1_der().unwrap().as_bytes().to_vec().into()),
-            public: key
-                .to_public_key()
-                .to_pkcs1_der()
-                .unwrap()
-                .as_bytes()
-                .to_vec(),
-            id: "key".to_owned(),
-        };
+        let key = PrivateKey::make(Algorithm::EdDSA).unwrap();
         let settings = settings
             .iter()
             .map(|(name, text)| (name.to_string(), text.to_string()));
         Tokens::new(
-            &key,
+            Some(&key),
+            key.public(),
             &Config::new(settings.collect::<BTreeMap<_, _>>()).unwrap(),
         )
     }

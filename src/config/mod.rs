@@ -6,6 +6,7 @@ mod settings;
 pub use http::{AccessLog, HttpConfig, Listen, Origins, TlsFiles};
 pub use settings::SETTINGS;
 
+use crate::auth::key::Algorithm;
 use crate::domain::{Limits, Password};
 use secrecy::{ExposeSecret, SecretString};
 use settings::{default, host_and_port, invalid, Settings, PREFIX};
@@ -58,6 +59,8 @@ pub struct Config {
     pub public_key_file: PathBuf,
     /// It was named by a setting, so a file that is there must be right.
     pub public_key_given: bool,
+    /// Of keys that are made.
+    pub token_algorithm: Algorithm,
     pub token_ttl: Duration,
     pub token_leeway: Duration,
     /// Verified tokens that are remembered.
@@ -129,6 +132,12 @@ impl Config {
             public_key_given: read.given("PUBLIC_KEY_FILE").is_some(),
             private_key_file: read.file("PRIVATE_KEY_FILE", &data_dir, "jwt_private.pem"),
             public_key_file: read.file("PUBLIC_KEY_FILE", &data_dir, "jwt_public.pem"),
+            token_algorithm: Algorithm::from_name(read.text("TOKEN_ALGORITHM")).ok_or_else(
+                || {
+                    let text = read.text("TOKEN_ALGORITHM");
+                    invalid("TOKEN_ALGORITHM", text, "RS256, ES256 or EdDSA")
+                },
+            )?,
             token_ttl: read.seconds("TOKEN_TTL", 1, 31_536_000)?,
             token_leeway: read.seconds("TOKEN_LEEWAY", 0, 300)?,
             token_cache: read.size("TOKEN_CACHE", 1, 10_000_000)?,
@@ -298,6 +307,11 @@ mod tests {
                 ["AUTHKV_TOKEN_TTL", "from 1 to 31536000"],
             ),
             ("READ_ONLY", "yes", ["AUTHKV_READ_ONLY", "true or false"]),
+            (
+                "TOKEN_ALGORITHM",
+                "HS256",
+                ["AUTHKV_TOKEN_ALGORITHM", "RS256, ES256 or EdDSA"],
+            ),
             (
                 "FOLLOW",
                 "a:1",

@@ -78,12 +78,17 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "PRIVATE_KEY_FILE",
         "<data dir>/jwt_private.pem",
-        "RSA key (PEM) that signs tokens; the default one is made when missing",
+        "key (PEM) that signs tokens; the default one is made when missing",
     ),
     (
         "PUBLIC_KEY_FILE",
         "<data dir>/jwt_public.pem",
         "its public half; written with auth, read without",
+    ),
+    (
+        "TOKEN_ALGORITHM",
+        "RS256",
+        "algorithm of keys that are made: RS256, ES256 or EdDSA",
     ),
     ("TOKEN_TTL", "1800", "seconds a token lives"),
     ("TOKEN_LEEWAY", "30", "seconds that clocks may differ"),

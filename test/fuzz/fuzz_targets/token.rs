@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use authkv_fuzz::auth::key::Key;
+use authkv_fuzz::auth::key::files;
 use authkv_fuzz::auth::token::{bearer, Tokens};
 use authkv_fuzz::config::Config;
 use libfuzzer_sys::fuzz_target;
@@ -18,8 +18,8 @@ const CHANGES: u8 = 0xff;
 
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let config = Config::new(BTreeMap::new()).expect("the defaults are valid");
-    let key = Key::load_public(Path::new(PUBLIC_KEY)).expect("the key is there");
-    let tokens = Tokens::new(&key, &config);
+    let keys = files::load_public(Path::new(PUBLIC_KEY)).expect("the key is there");
+    let tokens = Tokens::new(None, &keys[0], &config);
     assert!(tokens.verify(VALID).is_some(), "the token does not hold");
     tokens
 });

@@ -1,0 +1,243 @@
+//! Private keys, which sign tokens: made, read, written. Slow for RSA: not on the tx thread of a started instance.
+
+use super::{pem, Algorithm, PublicKey};
+use jsonwebtoken::EncodingKey;
+use ring::hmac;
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair, ECDSA_P256_SHA256_FIXED_SIGNING as P256,
+};
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
+use rsa::pkcs8::der::asn1::OctetStringRef;
+use rsa::pkcs8::der::{Decode, Encode};
+use rsa::pkcs8::PrivateKeyInfo;
+use rsa::RsaPrivateKey;
+use sec1::EcPrivateKey;
+use std::fmt::Display;
+use zeroize::Zeroizing;
+
+/// Bits of an RSA key that is made here.
+const BITS: usize = 3072;
+const WRONG: &str = "is not a private key in PEM: RSA, EC P-256 or Ed25519, not encrypted";
+
+/// A key that signs. Errors are to follow what names the key or its file, and hold nothing of it.
+pub struct PrivateKey {
+    /// PKCS #8 DER of version 1 (RFC 5958), always the same for the same key.
+    der: Zeroizing<Vec<u8>>,
+    /// Where the key itself begins in it, in the form of its algorithm.
+    inner: usize,
+    public: PublicKey,
+}
+
+impl PrivateKey {
+    /// A new key. Takes some seconds for RSA.
+    pub fn make(algorithm: Algorithm) -> Result<Self, String> {
+        let random = SystemRandom::new();
+        match algorithm {
+            Algorithm::Rs256 => {
+                let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, BITS).map_err(failed)?;
+                let der = key.to_pkcs1_der().map_err(failed)?;
+                Self::read(algorithm, der.as_bytes())
+            }
+            Algorithm::Es256 => {
+                let der = EcdsaKeyPair::generate_pkcs8(&P256, &random).map_err(failed)?;
+                let info = PrivateKeyInfo::from_der(der.as_ref()).map_err(failed)?;
+                Self::read(algorithm, info.private_key)
+            }
+            Algorithm::EdDSA => {
+                // RFC 8032 §5.1.5: a private key is any 32 bytes.
+                let mut seed = Zeroizing::new([0; 32]);
+                random.fill(&mut *seed).map_err(failed)?;
+                let der = OctetStringRef::new(&*seed).and_then(|seed| seed.to_der());
+                Self::read(algorithm, &Zeroizing::new(der.map_err(failed)?))
+            }
+        }
+    }
+
+    /// Reads a text with one key: PKCS #8, or PKCS #1 for RSA, or SEC 1 for EC.
+    pub fn from_pem(text: &str) -> Result<Self, String> {
+        let mut blocks = pem::blocks(text).unwrap_or_default();
+        // `openssl ecparam` writes it before a key, which names its curve itself.
+        blocks.retain(|block| block.label != "EC PARAMETERS");
+        let [block] = &blocks[..] else {
+            return Err(WRONG.into());
+        };
+        match &*block.label {
+            "RSA PRIVATE KEY" => Self::read(Algorithm::Rs256, &block.der),
+            "EC PRIVATE KEY" => Self::read(Algorithm::Es256, &block.der),
+            "PRIVATE KEY" => {
+                let info = PrivateKeyInfo::from_der(&block.der).map_err(|_| WRONG)?;
+                let algorithm = Algorithm::of(&info.algorithm).ok_or(WRONG)?;
+                let key = Self::read(algorithm, info.private_key)?;
+                let public = info.public_key.map(|it| PublicKey::new(algorithm, it));
+                match public.transpose()? {
+                    Some(public) if public.id() != key.public.id() => Err(WRONG.into()),
+                    _ => Ok(key),
+                }
+            }
+            _ => Err(WRONG.into()),
+        }
+    }
+
+    /// From the form of the algorithm: PKCS #1 (RFC 8017 §A.1.2), SEC 1 (RFC 5915 §3), or an octet string
+    /// (RFC 8410 §7).
+    fn read(algorithm: Algorithm, inner: &[u8]) -> Result<Self, String> {
+        let (inner, public) = match algorithm {
+            Algorithm::Rs256 => rsa(inner)?,
+            Algorithm::Es256 => p256(inner)?,
+            Algorithm::EdDSA => ed25519(inner)?,
+        };
+        let info = PrivateKeyInfo::new(algorithm.identifier(), &inner);
+        let der = Zeroizing::new(info.to_der().map_err(failed)?);
+        if algorithm == Algorithm::Es256 {
+            // Whether both halves are of the same key, and of this curve.
+            EcdsaKeyPair::from_pkcs8(&P256, &der, &SystemRandom::new()).map_err(|_| WRONG)?;
+        }
+        Ok(Self {
+            inner: der.len() - inner.len(),
+            der,
+            public: PublicKey::new(algorithm, &public)?,
+        })
+    }
+
+    /// PKCS #8.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        Zeroizing::new(pem::encode("PRIVATE KEY", &self.der))
+    }
+
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The key as `jsonwebtoken` holds it, for the provider in `jwt`.
+    pub fn encoding_key(&self) -> EncodingKey {
+        match self.public.algorithm() {
+            Algorithm::Rs256 => EncodingKey::from_rsa_der(&self.der),
+            Algorithm::Es256 => EncodingKey::from_ec_der(&self.der),
+            Algorithm::EdDSA => EncodingKey::from_ed_der(&self.der),
+        }
+    }
+
+    /// 32 bytes that only the holders of this key can make, always the same for the same purpose.
+    pub fn derive(&self, purpose: &[u8]) -> [u8; 32] {
+        let secret = self.der.get(self.inner..).unwrap_or(&self.der);
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), purpose);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(tag.as_ref());
+        bytes
+    }
+}
+
+/// The one form of a private key in its algorithm, and its public half as `ring` takes it.
+type Halves = (Zeroizing<Vec<u8>>, Vec<u8>);
+
+fn rsa(inner: &[u8]) -> Result<Halves, String> {
+    let key = RsaPrivateKey::from_pkcs1_der(inner).map_err(|_| WRONG)?;
+    let public = key.to_public_key().to_pkcs1_der().map_err(failed)?;
+    let inner = key.to_pkcs1_der().map_err(failed)?.to_bytes();
+    Ok((inner, public.into_vec()))
+}
+
+fn p256(inner: &[u8]) -> Result<Halves, String> {
+    let key = EcPrivateKey::from_der(inner).map_err(|_| WRONG)?;
+    let public = key
+        .public_key
+        .ok_or("is an EC key without its public half")?;
+    let one_form = EcPrivateKey {
+        parameters: None,
+        ..key
+    };
+    let inner = one_form.to_der().map_err(failed)?;
+    Ok((Zeroizing::new(inner), public.to_vec()))
+}
+
+fn ed25519(inner: &[u8]) -> Result<Halves, String> {
+    let seed = OctetStringRef::from_der(inner).map_err(|_| WRONG)?;
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_bytes()).map_err(|_| WRONG)?;
+    let inner = Zeroizing::new(inner.to_vec());
+    Ok((inner, pair.public_key().as_ref().to_vec()))
+}
+
+fn failed(e: impl Display) -> String {
+    format!("cannot be made or encoded: {e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::*;
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_openssl_makes_it() {
+        for (text, public, written) in [
+            (RSA, RSA_PUBLIC, RSA),
+            (RSA_PKCS1, RSA_PUBLIC, RSA),
+            (EC, EC_PUBLIC, EC),
+            (EC_SEC1, EC_PUBLIC, EC),
+            (ED, ED_PUBLIC, ED),
+        ] {
+            let key = PrivateKey::from_pem(text).unwrap();
+            assert_eq!(key.public().to_pem(), public);
+            assert_eq!(*key.to_pem(), written);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_made_is_read_again_and_derives_the_same() {
+        for algorithm in Algorithm::ALL {
+            let made = PrivateKey::make(algorithm).unwrap();
+            let read = PrivateKey::from_pem(&made.to_pem()).unwrap();
+            assert_eq!(made.public().algorithm(), algorithm);
+            assert_eq!(made.public().id(), read.public().id());
+            assert_eq!(made.to_pem(), read.to_pem());
+            assert_eq!(made.derive(b"x"), read.derive(b"x"));
+            assert_ne!(made.derive(b"x"), made.derive(b"y"));
+        }
+    }
+
+    #[test]
+    fn a_public_half_beside_an_ed25519_key_must_be_its_own() {
+        let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let text = |der: &[u8]| pem::encode("PRIVATE KEY", der);
+        let key = PrivateKey::from_pem(&text(made.as_ref())).unwrap();
+        let pair = Ed25519KeyPair::from_pkcs8(made.as_ref()).unwrap();
+        let public = PublicKey::new(Algorithm::EdDSA, pair.public_key().as_ref()).unwrap();
+        assert_eq!(key.public().id(), public.id());
+        let mut der = made.as_ref().to_vec();
+        *der.last_mut().unwrap() ^= 1;
+        assert!(PrivateKey::from_pem(&text(&der)).is_err());
+    }
+
+    #[test]
+    fn an_rsa_key_derives_from_its_pkcs1_form() {
+        let der = &pem::blocks(RSA_PKCS1).unwrap()[0].der;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, der), b"x");
+        let key = PrivateKey::from_pem(RSA).unwrap();
+        assert_eq!(key.derive(b"x"), tag.as_ref());
+    }
+
+    #[test]
+    fn what_is_no_key_to_sign_with_is_refused_without_showing_it() {
+        let mut halves = pem::blocks(EC_SEC1).unwrap().remove(1).der;
+        let last = halves.len() - 1;
+        halves[last] ^= 1;
+        for (text, error) in [
+            ("", WRONG),
+            ("another", WRONG),
+            (ED_PUBLIC, WRONG),
+            (P384, WRONG),
+            (&pem::encode("EC PRIVATE KEY", &halves), WRONG),
+            (&[ED, EC].concat(), WRONG),
+            (
+                &EC.replace("BEGIN PRIVATE", "BEGIN RSA PRIVATE")
+                    .replace("END PRIVATE", "END RSA PRIVATE"),
+                WRONG,
+            ),
+            (EC_ALONE, "without its public half"),
+            (SHORT, "has 1024 bits, but should have 2048 to 8192"),
+        ] {
+            let said = PrivateKey::from_pem(text).err().unwrap();
+            assert!(said.contains(error), "{said}");
+        }
+    }
+}

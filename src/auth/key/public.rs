@@ -1,0 +1,183 @@
+//! Public keys, which verify tokens. Pure.
+
+use super::{pem, Algorithm, Jwk};
+use jsonwebtoken::DecodingKey;
+use rsa::pkcs1;
+use rsa::pkcs8::der::asn1::BitStringRef;
+use rsa::pkcs8::der::{Decode, Encode};
+use rsa::pkcs8::spki::SubjectPublicKeyInfoRef;
+use std::ops::RangeInclusive;
+
+/// Bits of an RSA key: RFC 7518 §3.3 asks for the least, `ring` verifies with no more than the most.
+const BITS: RangeInclusive<usize> = 2048..=8192;
+const WRONG: &str = "is not a public key in PEM: RSA, EC P-256 or Ed25519";
+
+/// A key that verifies. Errors are to follow what names the key or its file.
+#[derive(Clone)]
+pub struct PublicKey {
+    algorithm: Algorithm,
+    /// As `ring` takes it: PKCS #1 DER of an RSA key, the uncompressed point of P-256, the 32 bytes of Ed25519.
+    bytes: Vec<u8>,
+    /// DER.
+    spki: Vec<u8>,
+    jwk: Jwk,
+}
+
+impl PublicKey {
+    /// From the bytes that `ring` takes.
+    pub(super) fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, String> {
+        let jwk = match (algorithm, bytes) {
+            (Algorithm::Rs256, der) => rsa(der)?,
+            // SEC 1 §2.3.3: an uncompressed point begins with 4.
+            (Algorithm::Es256, [4, point @ ..]) if point.len() == 64 => {
+                let (x, y) = point.split_at(32);
+                Jwk::p256(x, y)
+            }
+            (Algorithm::Es256, _) => return Err("is an EC key whose point is compressed".into()),
+            (Algorithm::EdDSA, bytes) if bytes.len() == 32 => Jwk::ed25519(bytes),
+            (Algorithm::EdDSA, _) => return Err(WRONG.into()),
+        };
+        let spki = BitStringRef::from_bytes(bytes)
+            .and_then(|subject_public_key| {
+                let algorithm = algorithm.identifier();
+                let key = SubjectPublicKeyInfoRef {
+                    algorithm,
+                    subject_public_key,
+                };
+                key.to_der()
+            })
+            .map_err(|e| format!("cannot be encoded: {e}"))?;
+        Ok(Self {
+            algorithm,
+            bytes: bytes.to_vec(),
+            spki,
+            jwk,
+        })
+    }
+
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The thumbprint of the key (RFC 7638), which names it in the header of a token: 43 letters, digits, `-`, `_`.
+    pub fn id(&self) -> &str {
+        &self.jwk.kid
+    }
+
+    pub fn jwk(&self) -> Jwk {
+        self.jwk.clone()
+    }
+
+    /// SPKI.
+    pub fn to_pem(&self) -> String {
+        pem::encode("PUBLIC KEY", &self.spki)
+    }
+
+    /// Reads a text with one key: SPKI, or PKCS #1 for RSA.
+    pub fn from_pem(text: &str) -> Result<Self, String> {
+        let mut keys = Self::all_from_pem(text)?;
+        match (keys.pop(), keys.len()) {
+            (Some(key), 0) => Ok(key),
+            _ => Err("should hold one public key only".into()),
+        }
+    }
+
+    /// Reads a text with one key or more.
+    pub fn all_from_pem(text: &str) -> Result<Vec<Self>, String> {
+        let blocks = pem::blocks(text).unwrap_or_default();
+        match blocks.is_empty() {
+            true => Err(WRONG.into()),
+            false => blocks.iter().map(Self::from_block).collect(),
+        }
+    }
+
+    fn from_block(block: &pem::Block) -> Result<Self, String> {
+        if block.label == "RSA PUBLIC KEY" {
+            return Self::new(Algorithm::Rs256, &block.der);
+        }
+        let key = SubjectPublicKeyInfoRef::from_der(&block.der)
+            .ok()
+            .filter(|_| block.label == "PUBLIC KEY")
+            .ok_or(WRONG)?;
+        let algorithm = Algorithm::of(&key.algorithm).ok_or(WRONG)?;
+        Self::new(algorithm, key.subject_public_key.as_bytes().ok_or(WRONG)?)
+    }
+
+    /// The key as `jsonwebtoken` holds it, for the provider in `jwt`.
+    pub fn decoding_key(&self) -> DecodingKey {
+        match self.algorithm {
+            Algorithm::Rs256 => DecodingKey::from_rsa_der(&self.bytes),
+            Algorithm::Es256 => DecodingKey::from_ec_der(&self.bytes),
+            Algorithm::EdDSA => DecodingKey::from_ed_der(&self.bytes),
+        }
+    }
+}
+
+/// Reads PKCS #1 DER. Refuses what `ring` would not verify with.
+fn rsa(der: &[u8]) -> Result<Jwk, String> {
+    let key = pkcs1::RsaPublicKey::from_der(der).map_err(|_| WRONG)?;
+    let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());
+    let unused = n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = 8 * n.len() - unused;
+    if !BITS.contains(&bits) {
+        let (least, most) = (BITS.start(), BITS.end());
+        return Err(format!(
+            "has {bits} bits, but should have {least} to {most}"
+        ));
+    }
+    let exponent = e.iter().fold(0u64, |value, byte| {
+        value.saturating_mul(256) | u64::from(*byte)
+    });
+    match exponent % 2 == 1 && (3..1 << 33).contains(&exponent) {
+        true => Ok(Jwk::rsa(n, e)),
+        false => Err("has an exponent that is not an odd number from 3 to 2^33".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::*;
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_and_written_as_openssl_does() {
+        for (algorithm, text) in [
+            (Algorithm::Rs256, RSA_PUBLIC),
+            (Algorithm::Es256, EC_PUBLIC),
+            (Algorithm::EdDSA, ED_PUBLIC),
+        ] {
+            let key = PublicKey::from_pem(text).unwrap();
+            assert_eq!(key.algorithm(), algorithm);
+            assert_eq!(key.to_pem(), text);
+            assert_eq!(key.jwk().kid, key.id());
+        }
+        let (spki, pkcs1) = (RSA_PUBLIC, RSA_PUBLIC_PKCS1);
+        let id = |text| PublicKey::from_pem(text).unwrap().id().to_owned();
+        assert_eq!(id(spki), id(pkcs1));
+    }
+
+    #[test]
+    fn a_text_may_hold_several_keys() {
+        let text = [RSA_PUBLIC, ED_PUBLIC, EC_PUBLIC].concat();
+        let keys = PublicKey::all_from_pem(&text).unwrap();
+        let written: String = keys.iter().map(PublicKey::to_pem).collect();
+        assert_eq!(written, text);
+        assert!(PublicKey::from_pem(&text).is_err());
+    }
+
+    #[test]
+    fn what_is_no_key_to_verify_with_is_refused() {
+        for (text, error) in [
+            ("", WRONG),
+            ("another", WRONG),
+            (ED, WRONG),
+            (&format!("{ED_PUBLIC}{ED}"), WRONG),
+            (P384_PUBLIC, WRONG),
+            (EC_PUBLIC_COMPRESSED, "compressed"),
+            (SHORT_PUBLIC, "has 1024 bits, but should have 2048 to 8192"),
+        ] {
+            let said = PublicKey::all_from_pem(text).err().unwrap();
+            assert!(said.contains(error), "{said}");
+        }
+    }
+}
