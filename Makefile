@@ -8,11 +8,14 @@ BENCH := --manifest-path test/bench/Cargo.toml --target-dir target/bench
 FUZZ := --fuzz-dir test/fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_SECONDS := 600
 LIBRARY := target/release/libauthkv.so
+# A clone of github.com/RustSec/advisory-db to take the advisories from, instead of GitHub.
+ADVISORY_DB :=
+AUDITED := . test/bench test/fuzz
 
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench test lint unit fuzz-smoke fuzz integration clean FORCE
+.PHONY: help build run bench test lint unit fuzz-smoke fuzz integration audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -79,6 +82,22 @@ postman_tests/node_modules: postman_tests/package-lock.json
 	@$(call installs,npm,npm)
 	cd postman_tests && npm ci --no-audit --no-fund
 	touch $@
+
+# The licenses that are allowed are those of the library; the other packages have some of them.
+audit: ## check dependencies: advisories, licenses, sources
+	@$(call installs,cc,build-essential)
+	cargo deny --version 2>/dev/null || cargo install --locked cargo-deny
+	cargo audit --version 2>/dev/null || cargo install --locked cargo-audit
+	$(if $(ADVISORY_DB),git -C $(ADVISORY_DB) log -1 --format='advisories of %cs (%h)')
+	for package in $(AUDITED); do \
+		$(if $(ADVISORY_DB),GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=url.$(abspath $(ADVISORY_DB)).insteadOf \
+			GIT_CONFIG_VALUE_0=https://github.com/RustSec/advisory-db) \
+		cargo deny --locked --manifest-path $$package/Cargo.toml --config deny.toml check \
+			--allow license-exception-not-encountered \
+			$$([ $$package = . ] || echo --allow license-not-encountered --allow advisory-not-detected) || exit; \
+		cargo audit --file $$package/Cargo.lock \
+			$(if $(ADVISORY_DB),--db $(abspath $(ADVISORY_DB)) --no-fetch --stale) || exit; \
+	done
 
 clean: ## remove what was built, not the data
 	cargo clean
