@@ -2,6 +2,7 @@
 //!
 //! Runs on any thread. Texts never hold a password, a token, a value or the text of an internal error.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// A failure as the client sees it. `Display` is the message; [`Error::row`] is everything else.
@@ -23,7 +24,7 @@ pub enum Error {
     InvalidCredentials,
     LoginTaken,
     BadLogin(&'static str),
-    BadPassword(&'static str),
+    BadPassword(Cow<'static, str>),
     BadInitial(&'static str),
     NoKeys,
     /// Keys named more than once in one read, each once, in order of first appearance.
@@ -95,9 +96,45 @@ pub enum Error {
         allow: &'static str,
     },
     NotStarted,
+    /// The caller may not do this to this key.
+    Forbidden {
+        deed: Deed,
+        key: String,
+    },
+    /// The caller lacks this role.
+    RoleRequired(&'static str),
+    /// Logins are delayed, for this many seconds.
+    TooManyAttempts {
+        seconds: u64,
+    },
+    NoSuchUser,
+    NoSuchRole,
+    NoSuchSigningKey,
+    BadRole(&'static str),
+    /// The refresh token is unknown, used up, or of a session that has ended.
+    InvalidRefreshToken {
+        /// Whose it was, where it was used before: for the audit log, not for the client.
+        reused: Option<String>,
+    },
+    /// The key cannot be retired, because it is the one that signs.
+    KeySigns,
+    /// No key of this instance signs at present.
+    NoSigningKey,
+    /// A parameter outside of what is allowed.
+    BadOption {
+        name: &'static str,
+        allowed: &'static str,
+    },
     /// A procedure was called inside a transaction of the caller, which it would break by yielding.
     InTransaction,
     Internal,
+}
+
+/// What is done with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    Read,
+    Write,
 }
 
 /// What the rest of the project needs to know about a failure.
@@ -109,62 +146,77 @@ pub struct Row {
     pub code: u32,
     /// HTTP status under `/api`.
     pub api_status: u16,
+    /// HTTP status under `/v1`.
+    pub v1_status: u16,
 }
 
 impl Error {
     /// The row of the table for this error.
     pub const fn row(&self) -> Row {
         use Error::*;
-        let (name, code, api_status) = match self {
-            Malformed(_) => ("malformed", 20001, 422),
-            TooDeep { .. } => ("too_deep", 20002, 422),
-            InputTooLarge { .. } => ("input_too_large", 20003, 413),
-            Unauthenticated => ("unauthenticated", 20004, 401),
-            InvalidCredentials => ("invalid_credentials", 20005, 404),
-            LoginTaken => ("login_taken", 20006, 400),
-            BadLogin(_) => ("bad_login", 20007, 400),
-            BadPassword(_) => ("bad_password", 20008, 400),
-            BadInitial(_) => ("bad_initial", 20009, 400),
-            NoKeys => ("no_keys", 20010, 400),
-            RepeatedKeys(_) => ("repeated_keys", 20011, 400),
-            MissingKeys(_) => ("missing_keys", 20012, 400),
-            BadKey { .. } => ("bad_key", 20013, 400),
-            TooManyKeys { .. } => ("too_many_keys", 20014, 400),
-            ValueTooLarge { .. } => ("value_too_large", 20015, 413),
-            ReadOnly => ("read_only", 20016, 503),
-            StorageFull => ("storage_full", 20017, 507),
-            Overloaded { .. } => ("overloaded", 20018, 503),
-            ShuttingDown => ("shutting_down", 20019, 503),
-            RevocationsUnknown => ("revocations_unknown", 20020, 503),
-            NotOffered => ("not_offered", 20021, 404),
-            NoSuchRoute => ("no_such_route", 20022, 404),
-            WrongMethod { .. } => ("wrong_method", 20023, 405),
-            NotStarted => ("not_started", 20024, 503),
-            Internal => ("internal", 20025, 500),
-            BadValue(_) => ("bad_value", 20026, 422),
-            ReplyTooLarge { .. } => ("reply_too_large", 20028, 400),
-            BodyTimeout { .. } => ("body_timeout", 20029, 408),
-            NotDurable => ("not_durable", 20030, 500),
-            InTransaction => ("in_transaction", 20027, 500),
-            HeaderTimeout { .. } => ("header_timeout", 20031, 408),
-            HeaderTooLarge { .. } => ("header_too_large", 20032, 431),
-            BadRequest(_) => ("bad_request", 20033, 400),
-            BadVersion => ("bad_version", 20034, 505),
-            BadMediaType(_) => ("bad_media_type", 20035, 415),
-            BadExpectation => ("bad_expectation", 20036, 417),
-            TooManyConnections { .. } => ("too_many_connections", 20037, 429),
-            Cancelled => ("cancelled", 20038, 503),
+        let (name, code, api_status, v1_status) = match self {
+            Malformed(_) => ("malformed", 20001, 422, 400),
+            TooDeep { .. } => ("too_deep", 20002, 422, 400),
+            InputTooLarge { .. } => ("input_too_large", 20003, 413, 413),
+            Unauthenticated => ("unauthenticated", 20004, 401, 401),
+            InvalidCredentials => ("invalid_credentials", 20005, 404, 401),
+            LoginTaken => ("login_taken", 20006, 400, 409),
+            BadLogin(_) => ("bad_login", 20007, 400, 422),
+            BadPassword(_) => ("bad_password", 20008, 400, 422),
+            BadInitial(_) => ("bad_initial", 20009, 400, 422),
+            NoKeys => ("no_keys", 20010, 400, 422),
+            RepeatedKeys(_) => ("repeated_keys", 20011, 400, 422),
+            MissingKeys(_) => ("missing_keys", 20012, 400, 404),
+            BadKey { .. } => ("bad_key", 20013, 400, 422),
+            TooManyKeys { .. } => ("too_many_keys", 20014, 400, 422),
+            ValueTooLarge { .. } => ("value_too_large", 20015, 413, 413),
+            ReadOnly => ("read_only", 20016, 503, 503),
+            StorageFull => ("storage_full", 20017, 507, 507),
+            Overloaded { .. } => ("overloaded", 20018, 503, 503),
+            ShuttingDown => ("shutting_down", 20019, 503, 503),
+            RevocationsUnknown => ("revocations_unknown", 20020, 503, 503),
+            NotOffered => ("not_offered", 20021, 404, 404),
+            NoSuchRoute => ("no_such_route", 20022, 404, 404),
+            WrongMethod { .. } => ("wrong_method", 20023, 405, 405),
+            NotStarted => ("not_started", 20024, 503, 503),
+            Internal => ("internal", 20025, 500, 500),
+            BadValue(_) => ("bad_value", 20026, 422, 422),
+            ReplyTooLarge { .. } => ("reply_too_large", 20028, 400, 422),
+            BodyTimeout { .. } => ("body_timeout", 20029, 408, 408),
+            NotDurable => ("not_durable", 20030, 500, 500),
+            InTransaction => ("in_transaction", 20027, 500, 500),
+            HeaderTimeout { .. } => ("header_timeout", 20031, 408, 408),
+            HeaderTooLarge { .. } => ("header_too_large", 20032, 431, 431),
+            BadRequest(_) => ("bad_request", 20033, 400, 400),
+            BadVersion => ("bad_version", 20034, 505, 505),
+            BadMediaType(_) => ("bad_media_type", 20035, 415, 415),
+            BadExpectation => ("bad_expectation", 20036, 417, 417),
+            TooManyConnections { .. } => ("too_many_connections", 20037, 429, 429),
+            Cancelled => ("cancelled", 20038, 503, 503),
+            Forbidden { .. } => ("forbidden", 20039, 403, 403),
+            RoleRequired(_) => ("role_required", 20040, 403, 403),
+            TooManyAttempts { .. } => ("too_many_attempts", 20041, 429, 429),
+            NoSuchUser => ("no_such_user", 20042, 404, 404),
+            NoSuchRole => ("no_such_role", 20043, 404, 404),
+            NoSuchSigningKey => ("no_such_signing_key", 20044, 404, 404),
+            BadRole(_) => ("bad_role", 20045, 400, 422),
+            InvalidRefreshToken { .. } => ("invalid_refresh_token", 20046, 401, 401),
+            KeySigns => ("key_signs", 20047, 409, 409),
+            BadOption { .. } => ("bad_option", 20048, 400, 422),
+            NoSigningKey => ("no_signing_key", 20049, 503, 503),
         };
         Row {
             name,
             code,
             api_status,
+            v1_status,
         }
     }
 
     /// Seconds after which the client may try again (RFC 9110 §10.2.3), where that helps.
-    pub const fn retry_after(&self) -> Option<u32> {
+    pub const fn retry_after(&self) -> Option<u64> {
         match self {
+            Error::TooManyAttempts { seconds } => Some(*seconds),
             Error::Overloaded { .. }
             | Error::ShuttingDown
             | Error::RevocationsUnknown
@@ -238,6 +290,22 @@ impl fmt::Display for Error {
             NoSuchRoute => f.write_str("There is no such path"),
             WrongMethod { allow } => write!(f, "This method is not allowed here: use {allow}"),
             NotStarted => f.write_str("authkv is not started on this instance"),
+            Forbidden { deed: Deed::Read, key } => write!(f, "You may not read the key {key}"),
+            Forbidden { deed: Deed::Write, key } => write!(f, "You may not write the key {key}"),
+            RoleRequired(role) => write!(f, "This needs the role {role}"),
+            TooManyAttempts { seconds } => {
+                write!(f, "Too many failed logins: try again in {seconds} seconds")
+            }
+            NoSuchUser => f.write_str("There is no such user"),
+            NoSuchRole => f.write_str("There is no such role"),
+            NoSuchSigningKey => f.write_str("There is no such key"),
+            BadRole(rule) => write!(f, "Incorrect role: {rule}"),
+            InvalidRefreshToken { .. } => f.write_str("The refresh token is not valid: log in again"),
+            NoSigningKey => {
+                f.write_str("No key of this instance signs tokens at present: log in at the leader")
+            }
+            KeySigns => f.write_str("This key signs tokens: rotate first"),
+            BadOption { name, allowed } => write!(f, "Incorrect {name}: it should be {allowed}"),
             InTransaction => f.write_str("authkv cannot be called inside a transaction: commit it first"),
             Internal => f.write_str("Internal error: see the log of the server"),
         }
@@ -261,7 +329,7 @@ mod tests {
             InvalidCredentials,
             LoginTaken,
             BadLogin(""),
-            BadPassword(""),
+            BadPassword("".into()),
             BadInitial(""),
             NoKeys,
             RepeatedKeys(vec![]),
@@ -293,6 +361,23 @@ mod tests {
             NoSuchRoute,
             WrongMethod { allow: "GET" },
             NotStarted,
+            Forbidden {
+                deed: Deed::Read,
+                key: String::new(),
+            },
+            RoleRequired(""),
+            TooManyAttempts { seconds: 1 },
+            NoSuchUser,
+            NoSuchRole,
+            NoSuchSigningKey,
+            BadRole(""),
+            InvalidRefreshToken { reused: None },
+            KeySigns,
+            NoSigningKey,
+            BadOption {
+                name: "",
+                allowed: "",
+            },
             InTransaction,
             Internal,
         ]
@@ -303,7 +388,9 @@ mod tests {
         let rows: Vec<Row> = all().iter().map(Error::row).collect();
         for (i, a) in rows.iter().enumerate() {
             assert!(a.code < 0x8000, "{}", a.name);
-            assert!((400..600).contains(&a.api_status), "{}", a.name);
+            for status in [a.api_status, a.v1_status] {
+                assert!((400..600).contains(&status), "{}", a.name);
+            }
             for b in &rows[..i] {
                 assert!(
                     a.name != b.name && a.code != b.code,

@@ -2,24 +2,24 @@
 //!
 //! Every thread reads it. What changes in it is in atomics, locks and cells that only the tx thread reaches.
 
-use crate::auth::key::files;
+use crate::audit::Audit;
+use crate::auth::first_admin;
+use crate::auth::keyring::{self, Files, Keyring};
 use crate::auth::password::Hasher;
-use crate::auth::service;
 use crate::auth::token::Tokens;
 use crate::bridge::crypto::Crypto;
 use crate::bridge::dispatch::{self, Waits};
 use crate::bridge::doorbell::Doorbell;
 use crate::bridge::Bridge;
-use crate::command::{execute, Caller, Command, Registration};
 use crate::config::{Config, HttpConfig};
 use crate::error::Error;
 use crate::handover::{Inheritance, Legacy};
 use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
+use crate::threads::give_way;
 use crate::tx::{fiber, log, Tx};
-use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::SecretString;
+use crate::upkeep;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,16 +29,18 @@ use std::time::{Duration, Instant};
 pub struct Instance {
     pub config: Config,
     pub tokens: Tokens,
+    pub keyring: Keyring,
     pub hasher: Hasher,
     pub bridge: Bridge,
     /// Hashes passwords and signs tokens.
     pub crypto: Crypto,
-    /// Verifies tokens for fibers, which should not wait behind hashes.
+    /// Verifies tokens for fibers, and signs those of sessions that are refreshed: neither should wait behind hashes.
     pub verifier: Crypto,
     /// Fibers that wait for one of the two.
     pub waits: Waits,
     pub storage: Storage,
-    /// What [`service`] mixes into logins that it does not know.
+    pub audit: Audit,
+    /// What is mixed into logins that are not known, to tell what they cost.
     pub login_salt: [u8; 32],
     http: Mutex<Http>,
     /// Rung by the instance that takes over.
@@ -108,49 +110,35 @@ impl Instance {
                     .into(),
             );
         }
-        let (private, public) = match config.services.auth {
-            true => {
-                if !config.private_key_file.exists() {
-                    let algorithm = config.token_algorithm.name();
-                    log::info(&format!(
-                        "making a key for {algorithm}, which may take some seconds"
-                    ));
-                }
-                let key = files::load_or_make(&config)?;
-                let public = key.public().clone();
-                (Some(key), vec![public])
-            }
-            false => {
-                let keys = files::load_public(&config.public_key_file).map_err(|e| {
-                    format!("{e}: the authorization instance writes it when it starts first")
-                })?;
-                (None, keys)
-            }
-        };
-        let public = public.first().ok_or("there is no public key")?;
+        if config.services.auth && !config.private_key_file.exists() {
+            let algorithm = config.token_algorithm.name();
+            log::info(&format!(
+                "making a key for {algorithm}, which may take some seconds"
+            ));
+        }
+        let files = Files::load(&config)?;
         let inheritance = legacy
             .map(Legacy::take)
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
-        let tokens = Tokens::new(private.as_ref(), public, &config);
-        if config.services.auth {
-            tokens
-                .check_signing()
-                .map_err(|e| format!("{}: {e}", config.private_key_file.display()))?;
-        }
         let threads = |e: io::Error| format!("cannot start threads: {e}");
         let (crypto_threads, crypto_queue) = (config.crypto_threads, config.crypto_queue);
         let now = Instant::now();
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
         let instance = Self {
-            tokens,
+            tokens: Tokens::new(&config),
+            keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
             bridge: Bridge::new(&config).map_err(|e| format!("cannot make an eventfd: {e}"))?,
-            crypto: Crypto::start("crypto", crypto_threads, crypto_queue).map_err(threads)?,
-            verifier: Crypto::start("verify", 1, VERIFY_QUEUE).map_err(threads)?,
+            crypto: Crypto::start("crypto", crypto_threads, crypto_queue, give_way)
+                .map_err(threads)?,
+            verifier: Crypto::start("verify", 1, VERIFY_QUEUE, || ()).map_err(threads)?,
             waits: Waits::new(tx),
             storage: Storage::open(tx, &config)?,
-            login_salt: private.map_or([0; 32], |key| key.derive(b"logins that are not known")),
+            audit: Audit::new(tx),
+            login_salt: files
+                .main
+                .map_or([0; 32], |key| key.derive(b"logins that are not known")),
             http: Mutex::default(),
             heir: Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"))?,
             calls: AtomicUsize::new(0),
@@ -175,8 +163,9 @@ impl Instance {
         let instance = self;
         let text = |e: Error| e.to_string();
         dispatch::start(tx, instance).map_err(text)?;
-        fiber::start(tx, "authkv-expiry", move |tx| forget_expired(tx, instance)).map_err(text)?;
-        let admin_password = instance.make_admin(tx)?;
+        keyring::open(tx, instance)?;
+        fiber::start(tx, "authkv-upkeep", move |tx| upkeep::run(tx, instance)).map_err(text)?;
+        let admin_password = first_admin::make(tx, instance)?;
         let listeners = inheritance.as_ref().map(|left| &*left.listeners);
         let config = instance.config.http.clone();
         let http = instance.start_http(config, listeners.unwrap_or_default())?;
@@ -306,39 +295,6 @@ impl Instance {
         Ok(Call(&self.calls))
     }
 
-    /// Makes the user `admin` where there is none and this instance may write. Returns the password, where it
-    /// was made up.
-    fn make_admin(&'static self, tx: &Tx) -> Result<Option<String>, String> {
-        let Some(users) = &self.storage.users else {
-            return Ok(None);
-        };
-        if users
-            .hash(tx, "admin")
-            .map_err(|e| e.to_string())?
-            .is_some()
-        {
-            return Ok(None);
-        }
-        let (password, made_up) = match &self.config.admin_password {
-            Some(given) => (given.secret().clone(), None),
-            None => {
-                let made_up = random_password()?;
-                (SecretString::from(made_up.as_str()), Some(made_up))
-            }
-        };
-        let registration = Registration {
-            login: "admin".to_owned(),
-            password,
-            name: "Admin".to_owned(),
-            surname: "Admin".to_owned(),
-        };
-        match execute(tx, self, Caller::Owner, Command::Register(registration)) {
-            Ok(_) => Ok(made_up),
-            Err(Error::ReadOnly) => Ok(None),
-            Err(e) => Err(format!("cannot make the user admin: {e}")),
-        }
-    }
-
     /// Notes that revocations were heard of just now.
     pub fn followed(&self) {
         self.followed_at.store(self.uptime(), Ordering::Relaxed);
@@ -364,38 +320,6 @@ impl Instance {
         match late {
             true => Err(Error::RevocationsUnknown),
             false => Ok(()),
-        }
-    }
-}
-
-/// Twenty random letters and digits, and one character of each class the rules ask for.
-fn random_password() -> Result<String, String> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut random = [0; 20];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| "there is no randomness")?;
-    let text: String = random
-        .iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte % 64)]))
-        .collect();
-    Ok(format!("{text}-aA1"))
-}
-
-/// The body of the fiber that drops revocations which nobody needs any more.
-fn forget_expired(tx: &Tx, instance: &'static Instance) {
-    const PAUSE: Duration = Duration::from_secs(1);
-    while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
-        match service::forget_expired(tx, instance) {
-            Ok(true) => fiber::pass(tx),
-            Ok(false) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE),
-            Err(error) => {
-                log::warn(&format!(
-                    "expired revocations were not dropped: {}",
-                    error.row().name
-                ));
-                fiber::sleep(tx, 10 * PAUSE);
-            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+mod audit;
 mod auth;
 mod bridge;
 mod codec;
@@ -18,6 +19,7 @@ mod http;
 mod instance;
 mod kv;
 mod memory;
+mod origin;
 // The attribute of the procedures exports symbols, which counts as unsafe.
 #[allow(unsafe_code)]
 mod procs;
@@ -25,3 +27,4 @@ mod storage;
 mod threads;
 #[allow(unsafe_code)]
 mod tx;
+mod upkeep;

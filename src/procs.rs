@@ -2,17 +2,18 @@
 //!
 //! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
 
-use crate::auth;
+use crate::auth::{keyring, session};
 use crate::codec::Document;
-use crate::command::{execute, Caller, Command, Operation, Outcome};
+use crate::command::{execute, Caller, Command, Needs, Operation, Outcome, Request};
 use crate::config::Config;
 use crate::error::Error;
 use crate::guard::{guard, quiet_panics};
 use crate::handover::Legacy;
 use crate::http::foreign::ForeignRequest;
 use crate::instance::Instance;
-use crate::storage::Revocation;
-use crate::tx::{fiber, in_transaction, lua, Tx};
+use crate::origin::{Front, Origin, Peer};
+use crate::storage::Entry;
+use crate::tx::{fiber, in_transaction, lua, settle, Tx};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,53 +24,99 @@ use tarantool::tuple::{RawByteBuf, RawBytes};
 
 type Reply = Result<RawByteBuf, ProcError>;
 
-/// `(login, password, name, surname)` → `{login}`. Yields.
-#[proc(packed_args)]
-fn auth_register(args: &RawBytes) -> Reply {
-    client(Operation::Register, args)
+/// The procedures of clients: each is an operation, whose input is in the arguments by position. Their results are the
+/// members of [`Outcome`].
+macro_rules! clients {
+    ($($(#[$about:meta])* $name:ident => $operation:ident;)*) => {
+        $(
+            $(#[$about])*
+            #[proc(packed_args)]
+            fn $name(args: &RawBytes) -> Reply {
+                client(Operation::$operation, args)
+            }
+        )*
+    };
 }
 
-/// `(login, password)` → `{token, token_type, expires_in}`, the last in seconds. Yields.
-#[proc(packed_args)]
-fn auth_login(args: &RawBytes) -> Reply {
-    client(Operation::Login, args)
+clients! {
+    /// `(login, password, name, surname)` → `{login}`. Yields.
+    auth_register => Register;
+    /// `(login, password)` → `{token, token_type, expires_in}`, the last in seconds. Yields.
+    auth_login => Login;
+    /// `(token)` → `{revoked}`. Yields.
+    auth_logout => Logout;
+    /// `(token)` → `{authorized, login, expires_at}`, the last in seconds since 1970. Yields for a new token.
+    auth_check => Check;
+    /// `(token, keys)` → `{data}`. Yields for a new token.
+    kv_get => Get;
+    /// `(token, pairs)` → `{written, existing}`. Yields.
+    kv_put => Put;
+    /// `(login, password, name, surname)` → `{login}`. Yields.
+    user_register => UserRegister;
+    /// `(login, password)` → `{access_token, token_type, expires_in, refresh_token, refresh_expires_in}`. Yields.
+    session_login => SessionLogin;
+    /// `(refresh_token)` → the same. Yields.
+    session_refresh => SessionRefresh;
+    /// `(token)` → `{revoked}`. Yields.
+    session_logout_all => SessionLogoutAll;
+    /// `(token, other_token)` → `{active, …}` (RFC 7662 §2.2). Yields for a new token.
+    session_introspect => SessionIntrospect;
+    /// `(token)` → a user, and `permissions`. Yields for a new token.
+    user_me => UserMe;
+    /// `(token, old, new)` → `{changed}`. Yields.
+    user_password => UserPassword;
+    /// `()` → `{keys}` (RFC 7517 §5).
+    key_set => KeySet;
+    /// `(token, {after, limit})` → `{users, next}`. Yields for a new token.
+    user_list => UserList;
+    /// `(token, login)` → a user. Yields for a new token.
+    user_get => UserGet;
+    /// `(token, login, password, name, surname, {roles})` → a user. Yields.
+    user_create => UserCreate;
+    /// `(token, login)` → `{deleted}`. Yields.
+    user_delete => UserDelete;
+    /// `(token, login)` → a user. Yields.
+    user_disable => UserDisable;
+    /// `(token, login)` → a user. Yields.
+    user_enable => UserEnable;
+    /// `(token, login)` → `{revoked}`. Yields.
+    user_logout => UserLogout;
+    /// `(token, login, password)` → `{changed}`. Yields.
+    user_set_password => UserSetPassword;
+    /// `(token, login, role)` → a user. Yields.
+    role_grant => RoleGrant;
+    /// `(token, login, role)` → a user. Yields.
+    role_revoke => RoleRevoke;
+    /// `(token)` → `{roles}`. Yields for a new token.
+    role_list => RoleList;
+    /// `(token, role, permissions)` → `{name, permissions}`. Yields.
+    role_set => RoleSet;
+    /// `(token, role)` → `{deleted}`. Yields.
+    role_delete => RoleDelete;
+    /// `(token)` → `{keys}`. Yields for a new token.
+    key_list => KeyList;
+    /// `(token, {publish})` → `{kid, alg, signs_from}`, times in seconds. Yields.
+    key_rotate => KeyRotate;
+    /// `(token, kid)` → `{kid, verifies_until}`. Yields.
+    key_retire => KeyRetire;
 }
 
-/// `(token)` → `{revoked}`. Yields.
-#[proc(packed_args)]
-fn auth_logout(args: &RawBytes) -> Reply {
-    client(Operation::Logout, args)
-}
-
-/// `(token)` → `{authorized, login, expires_at}`, the last in seconds since 1970. Yields for a new token.
-#[proc(packed_args)]
-fn auth_check(args: &RawBytes) -> Reply {
-    client(Operation::Check, args)
-}
-
-/// `(token, keys)` → `{data}`. Yields for a new token.
-#[proc(packed_args)]
-fn kv_get(args: &RawBytes) -> Reply {
-    client(Operation::Get, args)
-}
-
-/// `(token, pairs)` → `{written, existing}`. Yields.
-#[proc(packed_args)]
-fn kv_put(args: &RawBytes) -> Reply {
-    client(Operation::Put, args)
-}
-
-/// `("kv_get", keys)` or `("kv_put", pairs)`: the same as the owner of the instance. Not for clients.
+/// `(procedure, …)`: the same as the procedure of that name, without a token, as the owner of the instance. Not for
+/// clients.
 #[proc(packed_args)]
 fn owner(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
+        // What it may be is not known before the name is read.
         let input = read(instance, Operation::Put, args)?;
-        let operation = match input.first("operation")?.as_deref() {
-            Some("kv_get") => Operation::Get,
-            Some("kv_put") => Operation::Put,
-            _ => return Err(Error::malformed("operation should be kv_get or kv_put")),
-        };
+        let operation = input.first("procedure")?;
+        let operation = operation.as_deref().and_then(Operation::by_name);
+        let operation =
+            operation.ok_or(Error::malformed("There is no such procedure of clients"))?;
+        let limit = operation.input_max(&instance.config);
+        if args.len() > limit {
+            return Err(Error::InputTooLarge { limit });
+        }
         run(tx, instance, operation, &input, 1, Caller::Owner)
     })
 }
@@ -122,28 +169,28 @@ fn stop(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, _| encode(&instance.stop(tx)))
 }
 
-/// `(after)` → `{entries, last}`: revocations with numbers above `after`, at most a thousand, and the highest
-/// number there is.
+/// `(after)` → `{entries, last}`: what has changed with numbers above `after` (revocations, users, roles, keys), at most a
+/// thousand, and the highest number there is. Yields.
 #[proc(packed_args)]
-fn revocations(args: &RawBytes) -> Reply {
+fn changes(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let (after,): (u64,) = decode(args)?;
-        let revoked = &instance.storage.revoked;
-        let last = revoked.last(tx)?;
-        encode(&Revocations {
-            entries: revoked.after(tx, after, 1000)?,
-            last,
-        })
+        let mirror = &instance.storage.mirror;
+        let last = mirror.last(tx)?;
+        let entries = mirror.after(tx, after, 1000)?;
+        // What is undone here would stay there.
+        settle(tx)?;
+        encode(&Changes { entries, last })
     })
 }
 
-/// `({entries, last})`, as `revocations` gave it on the instance followed → the number to ask after next.
-/// Yields.
+/// `({entries, last})`, as `changes` gave it on the instance followed → the number to ask after next. Yields.
 #[proc(packed_args)]
-fn revocations_apply(args: &RawBytes) -> Reply {
+fn changes_apply(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
-        let (news,): (Revocations,) = decode(args)?;
-        instance.storage.revoked.apply(tx, &news.entries)?;
+        let (news,): (Changes,) = decode(args)?;
+        instance.storage.mirror.apply(tx, &news.entries)?;
+        keyring::refresh(tx, instance)?;
         let caught_up = news.entries.last().map_or(news.last, |entry| entry.number);
         if caught_up == news.last {
             instance.followed();
@@ -154,8 +201,8 @@ fn revocations_apply(args: &RawBytes) -> Reply {
 
 /// What an instance tells those that follow it.
 #[derive(Serialize, Deserialize)]
-struct Revocations {
-    entries: Vec<Revocation>,
+struct Changes {
+    entries: Vec<Entry>,
     last: u64,
 }
 
@@ -164,22 +211,32 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
         let input = read(instance, operation, args)?;
-        match operation {
-            Operation::Register | Operation::Login => {
-                run(tx, instance, operation, &input, 0, Caller::Anonymous)
-            }
-            _ => {
-                let token = input.first("token")?;
-                // The shape of the rest is checked before the token is.
-                let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
-                let caller = match token {
-                    Some(token) => auth::service::caller(tx, instance, token)?,
-                    None => Caller::Anonymous,
-                };
-                outcome(execute(tx, instance, caller, command)?)
-            }
+        let takes_token = operation == Operation::Check || operation.row().needs != Needs::Nothing;
+        if !takes_token {
+            return run(tx, instance, operation, &input, 0, Caller::Anonymous);
         }
+        let token = input.first("token")?;
+        // The shape of the rest is checked before the token is.
+        let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
+        let caller = match token {
+            Some(token) => session::caller(tx, instance, token)?,
+            None => Caller::Anonymous,
+        };
+        outcome(execute(tx, instance, request(caller, command))?)
     })
+}
+
+/// A request of the session that calls the procedure.
+fn request(caller: Caller, command: Command) -> Request {
+    let origin = Origin {
+        front: Front::Iproto,
+        peer: Peer::Session,
+    };
+    Request {
+        origin,
+        caller,
+        command,
+    }
 }
 
 fn run(
@@ -191,7 +248,7 @@ fn run(
     caller: Caller,
 ) -> Result<RawByteBuf, Error> {
     let command = Command::decode(operation, input, skip, &instance.config.limits)?;
-    outcome(execute(tx, instance, caller, command)?)
+    outcome(execute(tx, instance, request(caller, command))?)
 }
 
 /// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
@@ -262,54 +319,9 @@ fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
 
 /// The result of a procedure: one msgpack map.
 fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
-    #[derive(Serialize)]
-    struct Registered<'a> {
-        login: &'a str,
-    }
-    #[derive(Serialize)]
-    struct LoggedIn<'a> {
-        token: &'a str,
-        token_type: &'static str,
-        expires_in: u64,
-    }
-    #[derive(Serialize)]
-    struct LoggedOut {
-        revoked: bool,
-    }
-    #[derive(Serialize)]
-    struct Authorized<'a> {
-        authorized: bool,
-        login: &'a str,
-        expires_at: u64,
-    }
-    #[derive(Serialize)]
-    struct Unauthorized {
-        authorized: bool,
-    }
-    #[derive(Serialize)]
-    struct Written<'a> {
-        written: usize,
-        existing: &'a [String],
-    }
     match outcome {
-        Outcome::Registered { login } => encode(&Registered { login: &login }),
-        Outcome::LoggedIn { token, expires_in } => encode(&LoggedIn {
-            token: &token,
-            token_type: "Bearer",
-            expires_in,
-        }),
-        Outcome::LoggedOut => encode(&LoggedOut { revoked: true }),
-        Outcome::Checked(Some(claims)) => encode(&Authorized {
-            authorized: true,
-            login: &claims.sub,
-            expires_at: claims.exp,
-        }),
-        Outcome::Checked(None) => encode(&Unauthorized { authorized: false }),
         Outcome::Found(data) => Ok(RawByteBuf(data)),
-        Outcome::Written { written, existing } => encode(&Written {
-            written,
-            existing: &existing,
-        }),
+        other => encode(&other),
     }
 }
 

@@ -12,11 +12,17 @@ local FIRST, LAST = 20001, 20999
 local HELP = [[
 authkv.register{login = , password = , name = , surname = }   add a user
 authkv.login(login, password)      a token, its type, and the seconds it lives
-authkv.logout(token)               revoke a token
+authkv.logout(token)               revoke a token, and its session
 authkv.check(token)                whose token it is, and until when
+authkv.introspect(token)           the same, as RFC 7662 has it
+authkv.session.login(login, password)   a token, and a refresh token that is good once
+authkv.session.refresh(token)      new ones for the latter
 authkv.get{'a', 'b'}               the values of these keys, as the owner of this instance
 authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as the owner of this instance
-authkv.as(token)                   the same get and put, logout and check, as the user of the token
+authkv.as(token)                   all of these as the user of the token, and me, password, logout_all
+authkv.users                       register, list, get, create, delete, disable, enable, logout, set_password
+authkv.roles                       list, set, delete, grant, revoke
+authkv.keys                        set, list, rotate, retire: the keys that sign and verify tokens
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.stop()                      finish what runs and stop serving
@@ -103,29 +109,109 @@ function authkv.check(token)
     return call('auth_check', token)
 end
 
-function authkv.get(keys)
-    return data(call('owner', 'kv_get', keys))
-end
-
-function authkv.put(pairs_)
-    return call('owner', 'kv_put', map(pairs_))
-end
-
-function authkv.as(token)
+-- The commands that need no token or are for administrators, and kv. `act` calls the procedure of a name.
+local function commands(act)
+    local function named(procedure, ...)
+        local names = {...}
+        return function(given, ...)
+            if type(given) ~= 'table' or select('#', ...) > 0 then
+                error(('usage: {%s = }'):format(table.concat(names, ' = , ')), 2)
+            end
+            local args = {}
+            for i, name in ipairs(names) do
+                args[i] = given[name]
+                if args[i] == nil then
+                    args[i] = box.NULL
+                end
+            end
+            return act(procedure, unpack(args, 1, #names))
+        end
+    end
+    local function plain(procedure)
+        return function(...)
+            return act(procedure, ...)
+        end
+    end
     return {
         get = function(keys)
-            return data(call('kv_get', token, keys))
+            return data(act('kv_get', keys))
         end,
         put = function(pairs_)
-            return call('kv_put', token, map(pairs_))
+            return act('kv_put', map(pairs_))
         end,
-        logout = function()
-            return call('auth_logout', token)
-        end,
-        check = function()
-            return call('auth_check', token)
-        end,
+        introspect = plain('session_introspect'),
+        users = {
+            register = named('user_register', 'login', 'password', 'name', 'surname'),
+            list = plain('user_list'),
+            get = plain('user_get'),
+            create = function(user)
+                if type(user) ~= 'table' then
+                    error('usage: create{login = , password = , name = , surname = , roles = }', 2)
+                end
+                return act('user_create', user.login, user.password, user.name, user.surname, {roles = user.roles})
+            end,
+            delete = plain('user_delete'),
+            disable = plain('user_disable'),
+            enable = plain('user_enable'),
+            logout = plain('user_logout'),
+            set_password = plain('user_set_password'),
+        },
+        roles = {
+            list = plain('role_list'),
+            set = plain('role_set'),
+            delete = plain('role_delete'),
+            grant = plain('role_grant'),
+            revoke = plain('role_revoke'),
+        },
+        keys = {
+            set = plain('key_set'),
+            list = plain('key_list'),
+            rotate = plain('key_rotate'),
+            retire = plain('key_retire'),
+        },
     }
+end
+
+-- What the owner of this instance may do.
+local owner = commands(function(procedure, ...)
+    return call('owner', procedure, ...)
+end)
+for name, command in pairs(owner) do
+    authkv[name] = command
+end
+
+authkv.session = {
+    login = function(login, password)
+        return call('session_login', login, password)
+    end,
+    refresh = function(token)
+        return call('session_refresh', token)
+    end,
+}
+
+-- These take no token.
+local OPEN = {user_register = true, key_set = true}
+
+function authkv.as(token)
+    local function act(procedure, ...)
+        if OPEN[procedure] then
+            return call(procedure, ...)
+        end
+        return call(procedure, token, ...)
+    end
+    local user = commands(act)
+    for name, procedure in pairs({
+        logout = 'auth_logout',
+        check = 'auth_check',
+        me = 'user_me',
+        password = 'user_password',
+        logout_all = 'session_logout_all',
+    }) do
+        user[name] = function(...)
+            return act(procedure, ...)
+        end
+    end
+    return user
 end
 
 function authkv.settings()

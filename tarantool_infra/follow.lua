@@ -1,4 +1,5 @@
--- A key-value instance without the authorization service follows the revocations of one that has it.
+-- A key-value instance without the authorization service follows what changes on one that has it: revocations, users,
+-- roles and keys.
 
 local fiber = require('fiber')
 local log = require('log')
@@ -7,7 +8,7 @@ local net_box = require('net.box')
 local PERIOD = 0.2
 local TIMEOUT = 2
 
--- When all revocations were last known.
+-- When all changes were last known.
 local heard_at
 
 -- Milliseconds since then, or nil.
@@ -18,8 +19,8 @@ end
 -- Asks once and applies the answer. Returns whether there may be more at once.
 local function ask(connection, after)
     -- What a C function returns comes as one array of all it returned.
-    local news = connection:call('authkv.revocations', {after}, {timeout = TIMEOUT})[1]
-    local number = box.func['authkv.revocations_apply']:call({news})
+    local news = connection:call('authkv.changes', {after}, {timeout = TIMEOUT})[1]
+    local number = box.func['authkv.changes_apply']:call({news})
     if number == news.last then
         heard_at = fiber.clock()
     end
@@ -51,9 +52,9 @@ local function start(address, password)
             local ok, more = pcall(step)
             fiber.testcancel()
             if not ok and not failing then
-                log.warn('cannot follow the revocations of %s: %s', address, more)
+                log.warn('cannot follow %s: %s', address, more)
             elseif ok and failing then
-                log.warn('following the revocations of %s again', address)
+                log.warn('following %s again', address)
             end
             failing = not ok
             fiber.sleep(ok and more and 0 or PERIOD)

@@ -11,7 +11,10 @@ local log = require('log')
 -- What is routed where a mount has no prefix, and where it has one. The rock matches these as Lua patterns, a slash
 -- added at the end, and prefers those without its `*name` and `:name`, so that `/*name` of the application does not
 -- take what is ours.
-local PATHS, EVERYTHING = {'/api', '/api/.*', '/docs', '/docs/.*', '/openapi%.json'}, {'', '/.*'}
+local PATHS = {
+    '/api', '/api/.*', '/v1', '/v1/.*', '/%.well-known/jwks%.json', '/docs', '/docs/.*', '/openapi%.json',
+}
+local EVERYTHING = {'', '/.*'}
 
 -- `ANY` alone would lose to every route that names a method; it is for those that the rock cannot name.
 local METHODS = {'ANY', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'}
@@ -155,7 +158,11 @@ local function handler(prefix)
         if path:sub(1, #prefix) == prefix then
             path = path:sub(#prefix + 1)
         end
-        local ok, response = pcall(respond, request, path ~= '' and path or '/')
+        path = path ~= '' and path or '/'
+        if request.query ~= nil and request.query ~= '' then
+            path = path .. '?' .. request.query
+        end
+        local ok, response = pcall(respond, request, path)
         if ok then
             return response
         end

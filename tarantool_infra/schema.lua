@@ -1,17 +1,26 @@
 -- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
 
-local VERSION = 1
+local VERSION = 2
 
 local CLIENT = {
     'auth_register', 'auth_login', 'auth_logout', 'auth_check', 'kv_get', 'kv_put',
+    'user_register', 'user_me', 'user_password', 'user_list', 'user_get', 'user_create', 'user_delete', 'user_disable',
+    'user_enable', 'user_logout', 'user_set_password',
+    'session_login', 'session_refresh', 'session_logout_all', 'session_introspect',
+    'role_grant', 'role_revoke', 'role_list', 'role_set', 'role_delete',
+    'key_set', 'key_list', 'key_rotate', 'key_retire',
 }
-local FOLLOWER = {'revocations'}
-local ADMIN = {'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'revocations_apply'}
+local FOLLOWER = {'changes'}
+local ADMIN = {'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply'}
+-- Of older versions.
+local GONE = {'revocations', 'revocations_apply'}
 
 -- Creates a space, or opens one of the old system: its tuples stay, and the fields it lacks are appended to
 -- its format.
-local function space(name, format)
-    local opened = box.space[name] or box.schema.space.create(name, {format = format})
+local function space(name, format, options)
+    options = options or {}
+    options.format = format
+    local opened = box.space[name] or box.schema.space.create(name, options)
     if opened.engine ~= 'memtx' then
         error(('the engine of the space %s should be memtx'):format(name), 0)
     end
@@ -46,15 +55,62 @@ local function kv_spaces()
     })
 end
 
+-- The library knows indexes by their ids, which follow the order in which they are made.
+local function index(of, name, parts)
+    of:create_index(name, {unique = false, parts = parts, if_not_exists = true})
+end
+
+-- A space that other instances follow. See src/storage/mirror.rs for what its tuples begin with.
+local function mirrored(name, id, expires_at, format)
+    table.insert(format, 1, {name = id, type = 'string'})
+    table.insert(format, 2, {name = expires_at, type = 'unsigned', is_nullable = true})
+    table.insert(format, 3, {name = 'number', type = 'unsigned'})
+    local opened = space(name, format)
+    index(opened, expires_at, {{field = expires_at, is_nullable = true}})
+    index(opened, 'number', {'number'})
+end
+
 local function own_spaces()
     local revoked = space('revoked_token', {
         {name = 'jti', type = 'string'},
         {name = 'expires_at', type = 'unsigned'},
         {name = 'number', type = 'unsigned'},
     })
-    -- The library knows these indexes by their ids, which follow this order.
-    revoked:create_index('expires_at', {unique = false, parts = {'expires_at'}, if_not_exists = true})
-    revoked:create_index('number', {unique = false, parts = {'number'}, if_not_exists = true})
+    index(revoked, 'expires_at', {'expires_at'})
+    index(revoked, 'number', {'number'})
+    mirrored('authkv_subject', 'login', 'expires_at', {
+        {name = 'epoch', type = 'unsigned'},
+        {name = 'disabled', type = 'boolean'},
+        {name = 'roles', type = 'array'},
+    })
+    mirrored('authkv_role', 'name', 'expires_at', {
+        {name = 'permissions', type = 'array', is_nullable = true},
+        {name = 'since', type = 'unsigned'},
+    })
+    mirrored('authkv_token_key', 'kid', 'verifies_until', {
+        {name = 'pem', type = 'string'},
+        {name = 'created_at', type = 'unsigned'},
+        {name = 'signs_from', type = 'unsigned'},
+    })
+    local session = space('authkv_session', {
+        {name = 'id', type = 'string'},
+        {name = 'expires_at', type = 'unsigned'},
+        {name = 'login', type = 'string'},
+        {name = 'created_at', type = 'unsigned'},
+        {name = 'epoch', type = 'unsigned'},
+        {name = 'tokens_until', type = 'unsigned'},
+        {name = 'digest', type = 'string'},
+    })
+    index(session, 'expires_at', {'expires_at'})
+    index(session, 'login', {'login', 'created_at'})
+    -- Not replicated, and to be written on a read-only instance too.
+    local attempt = space('authkv_login_attempt', {
+        {name = 'key', type = 'string'},
+        {name = 'expires_at', type = 'unsigned'},
+        {name = 'failures', type = 'unsigned'},
+        {name = 'delayed_until', type = 'unsigned'},
+    }, {is_local = true})
+    index(attempt, 'expires_at', {'expires_at'})
 end
 
 local function procedures(names, role)
@@ -116,6 +172,9 @@ local function upgrade(settings)
         kv_spaces()
     end
     own_spaces()
+    for _, name in ipairs(GONE) do
+        box.schema.func.drop('authkv.' .. name, {if_exists = true})
+    end
     for _, role in ipairs({'authkv_client', 'authkv_revocations', 'authkv_admin'}) do
         box.schema.role.create(role, {if_not_exists = true})
     end

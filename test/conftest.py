@@ -6,6 +6,7 @@ import harness
 from cases import GOOD
 from fronts import HttpFront
 from outcome import Ok
+from people import People
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,14 @@ def token(http):
     return http.login("tester", GOOD).value
 
 
+@pytest.fixture(scope="module")
+def people(instance):
+    """Everyone who comes to that instance, by every front."""
+    people = People(instance)
+    yield people
+    people.close()
+
+
 @pytest.fixture
 def make():
     """Makes instances that are not started yet, and removes them after the test."""
@@ -42,6 +51,20 @@ def make():
     yield make
     for one in made:
         one.dispose()
+
+
+@pytest.fixture
+def visit():
+    """Has people come to instances that a test started itself."""
+    visits = []
+
+    def visit(instance):
+        visits.append(People(instance))
+        return visits[-1]
+
+    yield visit
+    for one in visits:
+        one.close()
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,4 +1,4 @@
-"""The ways into an instance, behind one interface: register, login, logout, check, get, put.
+"""The ways into an instance, behind one interface: register, login, logout, check, get, put, and all of `v1.py`.
 
 Each gives `Ok` or `Refusal`. A front also asserts what its own answers look like: exactly the members that the
 contract shows (HTTP) or that the procedures promise (iproto), and no more.
@@ -19,7 +19,9 @@ import msgpack
 import tarantool
 import yaml
 
+import v1
 from harness import CLIENT_PASSWORD, DEADLINE, HOST, ROOT, Instance, free_port, has_rock
+from lua import lua
 from outcome import Ok, Refusal
 
 PROCEDURES = {
@@ -64,9 +66,15 @@ class Front:
         pass
 
 
+def procedure(operation: str) -> str:
+    return PROCEDURES.get(operation) or v1.procedure(operation)
+
+
 def _value(operation: str, args: tuple, answer) -> object:
     """The common value of what a procedure answered, which has to have exactly the promised members."""
     match operation:
+        case _ if operation in v1.OPERATIONS:
+            return v1.answered(operation, answer).value
         case "register":
             assert answer == {"login": args[0]}, answer
             return None
@@ -106,15 +114,22 @@ class Response:
         assert self.headers.get_content_type() == "application/json", self
         return json.loads(self.body)
 
+    @cached_property
+    def problem(self):
+        assert self.headers["Content-Type"] == "application/problem+json", self
+        return json.loads(self.body)
+
 
 class HttpFront(Front):
-    """HTTP under /api over one kept connection."""
+    """HTTP under /api and /v1 over one kept connection, from the address `source` where it is given."""
 
     name = "http"
     is_http = True
 
-    def __init__(self, instance: Instance, port: int | None = None):
-        self.connection = http.client.HTTPConnection(HOST, port or instance.http_port, timeout=DEADLINE)
+    def __init__(self, instance: Instance, port: int | None = None, source: str | None = None, host: str = HOST):
+        self.connection = http.client.HTTPConnection(
+            host, port or instance.http_port, timeout=DEADLINE, source_address=source and (source, 0)
+        )
 
     def request(self, method: str, path: str, body=None, headers: dict | None = None) -> Response:
         """Sends bytes as they are and anything else as JSON."""
@@ -132,6 +147,10 @@ class HttpFront(Front):
             raise
 
     def do(self, operation, *args):
+        if operation in v1.OPERATIONS:
+            method, path, body, token = v1.http(operation, args)
+            response = self.request(method, path, body, bearer(token) if token is not None else {})
+            return v1.outcome(operation, response, token)
         match operation:
             case "register":
                 members = dict(zip(("login", "password", "name", "surname"), args))
@@ -164,6 +183,9 @@ class HttpFront(Front):
             assert (response.status, response.json) == success, response
             return Ok(value)
         message = response.json["message"]
+        # An empty token may count as none.
+        sent = operation not in ("register", "login") and bool(args[0])
+        v1.assert_headers(response, message, invalid=sent or None)
         members = {"message": message}
         if operation == "login" and response.status == 404 and "token" in response.json:
             members["token"] = "-"
@@ -213,7 +235,7 @@ class IprotoFront(Front):
 
     def do(self, operation, *args):
         try:
-            answer = self.connection.call(PROCEDURES[operation], args)
+            answer = self.connection.call(procedure(operation), args)
         except tarantool.NetworkError:
             raise
         except tarantool.DatabaseError as error:
@@ -249,7 +271,7 @@ class NetBoxFront(Front):
         return msgpack.unpackb(bytes.fromhex(self.process.stdout.readline().decode()))
 
     def do(self, operation, *args):
-        request = msgpack.packb([PROCEDURES[operation], args]).hex()
+        request = msgpack.packb([procedure(operation), args]).hex()
         self.process.stdin.write(request.encode() + b"\n")
         self.process.stdin.flush()
         ok, *answer = self._answer()
@@ -262,31 +284,6 @@ class NetBoxFront(Front):
         self.process.stdin.close()
         self.process.wait(DEADLINE)
         self.process.stdout.close()
-
-
-def lua(value) -> str:
-    """A Lua expression for a JSON value."""
-    match value:
-        case None:
-            return "box.NULL"
-        case bool():
-            return str(value).lower()
-        case int() if abs(value) <= 2**53:
-            return str(value)
-        case int():
-            return f"{value}{'ULL' if value >= 2**63 else 'LL'}"
-        case float():
-            return f"({value!r})"
-        case str() | bytes():
-            raw = value.encode() if isinstance(value, str) else value
-            return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:03}" for b in raw) + '"'
-        case list() | tuple():
-            return "{" + ", ".join(map(lua, value)) + "}"
-        case dict() if not value:
-            return "setmetatable({}, {__serialize = 'map'})"
-        case dict():
-            return "{" + ", ".join(f"[{lua(key)}] = {lua(one)}" for key, one in value.items()) + "}"
-    raise TypeError(type(value))
 
 
 class ConsoleFront(Front):
@@ -342,6 +339,8 @@ class ConsoleFront(Front):
         return Ok(sorted(value) if operation == "put" else value)
 
     def _expression(self, operation: str, args: tuple) -> str:
+        if operation in v1.OPERATIONS:
+            return v1.expression(operation, args)
         match operation:
             case "register":
                 members = zip(("login", "password", "name", "surname"), args)
@@ -351,8 +350,30 @@ class ConsoleFront(Front):
                 return f"authkv.as({lua(token)}).{operation}({lua(batch) if batch else '{}'})"
         return f"authkv.{operation}({', '.join(map(lua, args))})"
 
+    def counts(self) -> list:
+        """How many rows each space of the instance has."""
+        return self.evaluate(
+            "local counts = {} for _, row in box.space._space:pairs() do "
+            "if row[1] >= 512 then table.insert(counts, box.space[row[1]]:len()) end end return counts"
+        )
+
+    def stored_hash(self, login: str) -> str:
+        (stored,) = self.evaluate(f"return box.space.user:get({lua(login)})[2]")
+        return stored
+
     def close(self):
         self.socket.close()
+
+
+class OwnerFront(ConsoleFront):
+    """The console without a token: whoever an operation of administration is said to be by, it is by the owner."""
+
+    name = "owner"
+
+    def _expression(self, operation, args):
+        if operation in v1.ADMINISTRATION or operation == "session_introspect":
+            args = (v1.OWNER, *args[1:])
+        return super()._expression(operation, args)
 
 
 class RockFront(HttpFront):
@@ -381,3 +402,5 @@ class RockFront(HttpFront):
 
 _ALL = (HttpFront, IprotoFront, NetBoxFront, ConsoleFront, *([RockFront] if has_rock() else []))
 FRONTS = {front.name: front for front in _ALL}
+# Where administration is tested: as a user everywhere, and as the owner.
+ADMIN_FRONTS = FRONTS | {OwnerFront.name: OwnerFront}

@@ -25,6 +25,8 @@ HOST = "127.0.0.1"
 DEADLINE = 60
 CLIENT_PASSWORD = "client-secret-2b7e"
 ADMIN_PASSWORD = "Admin-Secret-91!"
+# For an instance whose hashes are to take no time.
+CHEAP_HASHES = {"AUTHKV_ARGON2_MEMORY": "64", "AUTHKV_ARGON2_ITERATIONS": "1"}
 
 _running: list[Instance] = []
 

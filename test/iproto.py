@@ -68,10 +68,10 @@ class RawIproto:
     def execute(self, sql: str) -> Ok | Refusal:
         return self.request(EXECUTE, {SQL_TEXT: sql, SQL_BIND: [], OPTIONS: []})
 
-    def select(self, space: int) -> Ok | Refusal:
+    def select(self, space: int, limit: int = 1) -> Ok | Refusal:
         every = 2
         return self.request(
-            SELECT, {SPACE_ID: space, INDEX_ID: 0, LIMIT: 1, OFFSET: 0, ITERATOR: every, KEY: []}
+            SELECT, {SPACE_ID: space, INDEX_ID: 0, LIMIT: limit, OFFSET: 0, ITERATOR: every, KEY: []}
         )
 
     def insert(self, space: int, row: list) -> Ok | Refusal:

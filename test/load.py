@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import harness
 from harness import DEADLINE
 from outcome import Ok
+
+
+def at_once(*calls) -> list:
+    """The outcomes of calls that are let go at the same moment."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call):
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
 
 
 class Load:
@@ -24,15 +37,20 @@ class Load:
     def _work(self, number, kind, instance):
         front = kind(instance)
         while not self.stop.is_set():
-            key, value = f"{id(self)}-{number}-{self.done[number]}", [number, self.done[number]]
             try:
-                seen = front.put(self.token, {key: value}), front.get(self.token, [key])
+                wrong = self.once(front, number)
             except Exception as lost:  # noqa: BLE001 - whatever it is, it is a lost request
-                seen = lost
-            if seen != (Ok([]), Ok({key: value})):
-                self.wrong.append((key, seen))
+                wrong = lost
+            if wrong:
+                self.wrong.append((number, self.done[number], wrong))
             self.done[number] += 1
         front.close()
+
+    def once(self, front, number: int):
+        """What one client does again and again; gives what was wrong."""
+        key, value = f"{id(self)}-{number}-{self.done[number]}", [number, self.done[number]]
+        seen = front.put(self.token, {key: value}), front.get(self.token, [key])
+        return seen if seen != (Ok([]), Ok({key: value})) else None
 
     def __enter__(self):
         for thread in self.threads:

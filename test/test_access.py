@@ -1,16 +1,24 @@
-"""Rights over iproto: a guest has none, a client may execute the six client procedures and nothing else."""
+"""Rights over iproto: a guest and a user without a role have none, a client may execute the client procedures and
+nothing else, which need a token of their own."""
 
 import pytest
 
+import v1
 from cases import GOOD
-from fronts import PROCEDURES, ConsoleFront, HttpFront
-from harness import ADMIN_PASSWORD, CLIENT_PASSWORD, Instance
+from fronts import PROCEDURES, ConsoleFront, HttpFront, IprotoFront, NetBoxFront
+from harness import ADMIN_PASSWORD, CHEAP_HASHES, CLIENT_PASSWORD, Instance
 from iproto import ACCESS_DENIED, RawIproto
-from outcome import Ok, Refusal
+from outcome import Like, Ok, Refusal
+from v1 import OWNER
 
 FOLLOWER = ("authkv_follower", "f0llower-Secret")
 CLIENT = ("authkv", CLIENT_PASSWORD)
 GUEST = (None, "")
+# Users of Tarantool that an application has made: one with nothing, and one with the role that clients have.
+PLAIN = ("plain", "pla1n-Secret")
+GRANTED = ("granted", "gr4nted-Secret")
+CLIENTS = (CLIENT[0], GRANTED[0])
+CLIENT_PROCEDURES = {*PROCEDURES.values(), *map(v1.procedure, v1.OPERATIONS)}
 SYSTEM_SPACES = ("_user", "_priv", "_func", "_space", "_index", "_schema", "_cluster", "_sequence")
 
 
@@ -21,6 +29,11 @@ def instance():
         http = HttpFront(running)
         assert http.register("tester", GOOD, "Test", "Tester") == Ok()
         http.close()
+        console = ConsoleFront(running)
+        for name, password in (PLAIN, GRANTED):
+            console.evaluate(f"box.schema.user.create('{name}', {{password = '{password}'}})")
+        console.evaluate(f"box.schema.user.grant('{GRANTED[0]}', 'authkv_client')")
+        console.close()
         yield running
 
 
@@ -49,11 +62,11 @@ def procedures(console) -> list[str]:
         "local found = {} for _, row in box.space._func:pairs() do table.insert(found, row[3]) end return found"
     )
     ours = [name for name in found if name.startswith("authkv")]
-    assert set(PROCEDURES.values()) < set(ours), ours
+    assert CLIENT_PROCEDURES < set(ours), CLIENT_PROCEDURES - set(ours)
     return ours
 
 
-@pytest.fixture(params=[GUEST, CLIENT, FOLLOWER], ids=["guest", "client", "follower"])
+@pytest.fixture(params=[GUEST, PLAIN, CLIENT, GRANTED, FOLLOWER], ids=["guest", "plain", "client", "granted", "follower"])
 def user(instance, request):
     with RawIproto(instance, *request.param) as connection:
         connection.name = request.param[0] or "guest"
@@ -79,7 +92,10 @@ def test_no_user_writes_revocations(user, spaces):
 
 def test_no_user_runs_code(user):
     assert is_denied(user.evaluate("return box.space.user:select()"))
-    for function in ("authkv.get", "authkv.as", "authkv.register", "box.space.user:select", "os.exit", "loadstring"):
+    for function in (
+        "authkv.get", "authkv.as", "authkv.register", "authkv.users.list", "authkv.roles.grant", "authkv.keys.rotate",
+        "authkv.session.login", "authkv.introspect", "box.space.user:select", "os.exit", "loadstring",
+    ):
         assert is_denied(user.call(function, b"\x90")), function
 
 
@@ -89,8 +105,8 @@ def test_no_user_runs_code_by_the_function_that_evaluates_lua(user):
     assert is_denied(user.execute("SELECT LUA('return 1')"))
 
 
-def test_no_user_reaches_a_space_by_sql(user):
-    for table in ("user", "key_value_store", "_user"):
+def test_no_user_reaches_a_space_by_sql(user, spaces):
+    for table in ("user", "key_value_store", "_user", *(name for name in spaces if not name.startswith("_"))):
         seen = user.execute(f'SELECT * FROM "{table}"')
         assert isinstance(seen, Refusal), table
 
@@ -98,12 +114,37 @@ def test_no_user_reaches_a_space_by_sql(user):
 def test_each_user_executes_its_own_procedures_and_no_other(user, procedures):
     for procedure in procedures:
         seen = user.call(procedure, b"\x90")
-        if user.name == "authkv" and procedure in PROCEDURES.values():
+        if user.name in CLIENTS and procedure in CLIENT_PROCEDURES:
             assert not is_denied(seen), procedure
         elif user.name == "authkv_follower":
-            assert is_denied(seen) or "follow" in procedure or "revo" in procedure, procedure
+            assert is_denied(seen) or any(part in procedure for part in ("follow", "revo", "changes")), procedure
         else:
             assert is_denied(seen), procedure
+
+
+@pytest.mark.parametrize("front", [IprotoFront, NetBoxFront], ids=lambda front: front.name)
+def test_what_a_client_may_execute_still_needs_the_token_of_an_administrator(instance, front):
+    """The rights of Tarantool let a client ask, and the roles of authkv say who may; from this process, and from another."""
+    client = front(instance)
+    user = client.do("session_login", "tester", GOOD).value["access_token"]
+    admin = client.do("session_login", "admin", ADMIN_PASSWORD).value["access_token"]
+    for operation in ("user_list", "role_list", "key_list"):
+        assert isinstance(client.do(operation, admin), Ok)
+        for token, name in ((user, "role_required"), ("x", "unauthenticated")):
+            seen = client.do(operation, token)
+            assert isinstance(seen, Refusal) and seen.name == name, seen
+    client.close()
+
+
+def test_no_user_without_a_role_learns_more_by_the_views_of_the_system(instance, console, procedures):
+    """Tarantool lets everyone read them, and shows in them what the reader has rights on."""
+    (views,) = console.evaluate("return {space = box.space._vspace.id, func = box.space._vfunc.id, user = box.space._vuser.id}")
+    for who in (GUEST, PLAIN):
+        with RawIproto(instance, *who) as connection:
+            for view in views.values():
+                seen = connection.select(view, 10_000)
+                names = {row[2] for row in seen.value} if isinstance(seen, Ok) else set()
+                assert not names & {*procedures, "user", "key_value_store", "authkv", "authkv_follower"}, (who, names)
 
 
 def test_the_owners_procedure_is_not_for_clients(user, procedures):
@@ -116,3 +157,12 @@ def test_a_wrong_password_does_not_connect(instance, name, password):
     """Nor does the password of authkv's own user `admin`, who is not Tarantool's."""
     with pytest.raises(AssertionError, match="denied|Incorrect|not found|mismatch"):
         RawIproto(instance, name, password)
+
+
+def test_an_administrator_that_was_deleted_is_not_made_again_while_there_is_another(make, visit):
+    people = visit(make(**CHEAP_HASHES).start())
+    other = people.new("admin")
+    people.expect("http", Ok({"deleted": True}), "user_delete", other.access, "admin")
+    people.restart()
+    seen = people.expect("owner", Ok(Like("users", bool)), "user_list", OWNER, {})
+    assert [user["login"] for user in seen["users"]] == [other.login]

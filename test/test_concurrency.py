@@ -8,10 +8,9 @@ import pytest
 
 from cases import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN
 from fronts import FRONTS, HttpFront
-from harness import Instance, wait_until
+from harness import CHEAP_HASHES, Instance, wait_until
+from load import at_once
 from outcome import A_TOKEN, Ok, Refusal, assert_outcome
-
-CHEAP_HASHES = {"AUTHKV_ARGON2_MEMORY": "64", "AUTHKV_ARGON2_ITERATIONS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +18,6 @@ def cheap():
     """An instance whose hashes take no time, so that racing calls meet at the space instead."""
     with Instance(**CHEAP_HASHES) as running:
         yield running
-
-
-def at_once(*calls) -> list:
-    """The outcomes of calls that are let go at the same moment."""
-    barrier = threading.Barrier(len(calls))
-
-    def run(call):
-        barrier.wait()
-        return call()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 @pytest.mark.parametrize("fronts", [("http", "http"), ("http", "iproto"), ("netbox", "console")], ids="-".join)

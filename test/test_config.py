@@ -46,6 +46,22 @@ INVALID = [
     ("AUTHKV_ARGON2_PARALLELISM", "0", ["1"]),
     ("AUTHKV_QUEUE", "0", ["1"]),
     ("AUTHKV_SHUTDOWN_TIMEOUT", "soon", ["1"]),
+    ("AUTHKV_TOKEN_ALGORITHM", "HS256", ["RS256", "ES256", "EdDSA"]),
+    ("AUTHKV_TOKEN_ALGORITHM", "none", ["RS256", "ES256", "EdDSA"]),
+    ("AUTHKV_KEY_PUBLISH", "86401", ["86400"]),
+    ("AUTHKV_KEY_PUBLISH", "-1", ["0"]),
+    ("AUTHKV_REFRESH_TTL", "0", ["1"]),
+    ("AUTHKV_SESSIONS_MAX", "0", ["1"]),
+    ("AUTHKV_PASSWORD_MIN", "0", ["1"]),
+    ("AUTHKV_PASSWORD_MAX", "long", ["1"]),
+    ("AUTHKV_PASSWORD_CLASSES", "lower,emoji", ["lower", "upper", "digit", "special"]),
+    ("AUTHKV_LOGIN_FAILURES", "many", ["1"]),
+    ("AUTHKV_LOGIN_DELAY_MAX", "-1", ["0"]),
+    ("AUTHKV_LOGIN_DELAY_EXEMPT", "here", []),
+    ("AUTHKV_LOGIN_DELAY_EXEMPT", "127.0.0.0/33", []),
+    ("AUTHKV_DEFAULT_ROLE", "maybe", ["on", "off"]),
+    ("AUTHKV_REGISTRATION", "closed", ["open", "admin"]),
+    ("AUTHKV_AUDIT_LOG", "some", ["on", "off"]),
 ]
 
 
@@ -158,7 +174,8 @@ def test_the_given_admin_password_is_used_for_the_first_start_only(make):
 
 
 def test_a_random_admin_password_is_shown_once_and_works(make):
-    instance = make(AUTHKV_ADMIN_PASSWORD=None).start()
+    # It is found by trying.
+    instance = make(AUTHKV_ADMIN_PASSWORD=None, AUTHKV_LOGIN_DELAY_MAX="0").start()
     http = HttpFront(instance)
     words = {word for line in instance.log().splitlines() if "admin" in line for word in line.split()}
     passwords = [word for word in words if isinstance(http.login("admin", word), Ok)]

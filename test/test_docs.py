@@ -13,6 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 import harness
 from browser import Browser
 from cases import GOOD
+from people import PASSWORD
 
 PREFIX = "/some/prefix"
 
@@ -71,8 +72,10 @@ def test_limits_in_the_document_are_those_of_the_instance(make):
     url = f"http://{harness.HOST}:{small.http_port}/openapi.json"
     schemas = requests.get(url, timeout=harness.DEADLINE).json()["components"]["schemas"]
     pairs = schemas["Pairs"]["properties"]["data"]
+    permission = schemas["NewPermissions"]["properties"]["permissions"]["items"]
     assert schemas["Keys"]["properties"]["keys"]["maxItems"] == 7
     assert pairs["maxProperties"] == 7 and pairs["propertyNames"]["maxLength"] == 5
+    assert permission["properties"]["prefix"]["maxLength"] == 5
 
 
 PAGES = ["/docs", "/docs/", "/openapi.json", "/docs/page.css", "/docs/initializer.js", "/docs/swagger-ui.css"]
@@ -121,6 +124,26 @@ def test_a_person_logs_in_and_tries_every_call(browser, address):
     assert browser.hosts() == {urlsplit(address).netloc}
     check = requests.post(f"{address}/api/check/", json=authorization, timeout=harness.DEADLINE)
     assert check.json() == {"authorized": "NO"}
+
+
+def test_a_session_of_v1_is_used_by_the_page_until_it_ends(browser, address):
+    browser.open(address + "/docs")
+    person = {"login": "visitor", "password": PASSWORD}
+    assert browser.execute("user_register", person | {"name": "Docs", "surname": "Visitor"})[0] == 201
+
+    status, session = browser.execute("session_login", person)
+    assert status == 200 and browser.login_state() == "Logged in"
+    status, me = browser.execute("user_me")
+    assert status == 200 and me["login"] == "visitor"
+    assert browser.execute("session_refresh", {"refresh_token": session["refresh_token"]})[0] == 200
+    assert browser.login_state() == "Logged in"
+    assert browser.execute("user_list")[0] == 403
+
+    assert browser.execute("auth_logout") == (200, {"revoked": True})
+    assert browser.login_state() == "Not logged in"
+    # The page of a failure is the browser's complaint.
+    assert [one for one in browser.complaints() if " 403 " not in one] == []
+    assert browser.hosts() == {urlsplit(address).netloc}
 
 
 @pytest.mark.usefixtures("http")

@@ -8,8 +8,9 @@ import pytest
 
 from cases import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, UNAUTHENTICATED
 from fronts import FRONTS, ConsoleFront, HttpFront
-from harness import ADMIN_PASSWORD, DEADLINE, ROOT
+from harness import ADMIN_PASSWORD, DEADLINE, ROOT, wait_until
 from iproto import ACCESS_DENIED, RawIproto
+from lua import lua
 from outcome import A_TOKEN, Ok, assert_outcome
 
 PASSWORD = "0ld-Passw0rd"
@@ -47,30 +48,25 @@ def legacy(make, request):
     return instance
 
 
-def stored_hash(console: ConsoleFront, login: str) -> str:
-    (stored,) = console.evaluate(f"return box.space.user:get('{login}')[2]")
-    return stored
-
-
 def test_old_data_opens_logs_in_upgrades_and_survives_a_restart(legacy):
     legacy.start()
     http, console = HttpFront(legacy), ConsoleFront(legacy)
 
     assert_outcome(http, http.login("olduser", "Wr0ng-Passw0rd"), INVALID_CREDENTIALS)
-    assert stored_hash(console, "olduser") == HASH
+    assert console.stored_hash("olduser") == HASH
 
     token = http.login("olduser", PASSWORD).value
-    upgraded = stored_hash(console, "olduser")
+    upgraded = console.stored_hash("olduser")
     assert upgraded.startswith("$argon2id$")
     assert_outcome(http, http.login("olduser", PASSWORD), Ok(A_TOKEN))
-    assert stored_hash(console, "olduser") == upgraded, "a modern hash is not replaced"
+    assert console.stored_hash("olduser") == upgraded, "a modern hash is not replaced"
     assert_outcome(http, http.login("olduser", "Wr0ng-Passw0rd"), INVALID_CREDENTIALS)
 
     assert http.get(token, list(VALUES)) == Ok(VALUES)
     assert http.put(token, {"text": "new", "new": 1}) == Ok(["text"])
     assert_outcome(http, http.register("olduser", GOOD, "Old", "User"), LOGIN_TAKEN)
     assert http.register("newuser", GOOD, "New", "User") == Ok()
-    assert stored_hash(console, "twin") == HASH, "only the user who logged in is upgraded"
+    assert console.stored_hash("twin") == HASH, "only the user who logged in is upgraded"
     http.close()
     console.close()
     legacy.stop()
@@ -81,7 +77,7 @@ def test_old_data_opens_logs_in_upgrades_and_survives_a_restart(legacy):
         assert_outcome(one, one.get(token, [*VALUES, "new"]), Ok(VALUES | {"new": 1}))
         assert_outcome(one, one.login("newuser", GOOD), Ok(A_TOKEN))
         assert_outcome(one, one.login("olduser", PASSWORD), Ok(A_TOKEN))
-    assert stored_hash(fronts["console"], "olduser") == upgraded
+    assert fronts["console"].stored_hash("olduser") == upgraded
     for one in fronts.values():
         one.close()
 
@@ -95,7 +91,7 @@ def test_every_front_logs_an_old_user_in(legacy):
         front = FRONTS[name](legacy)
         assert_outcome(front, front.login(login, PASSWORD), Ok(A_TOKEN))
         front.close()
-        hashes.add(stored_hash(console, login))
+        hashes.add(console.stored_hash(login))
     assert len(hashes) == 3 and all(one.startswith("$argon2id$") for one in hashes), "each has a salt of its own"
     console.close()
 
@@ -117,7 +113,7 @@ def test_an_old_user_logs_in_where_the_hash_cannot_be_replaced(legacy):
     http, console = HttpFront(legacy), ConsoleFront(legacy)
     token = http.login("olduser", PASSWORD).value
     assert http.get(token, ["text"]) == Ok({"text": "old text"})
-    assert stored_hash(console, "olduser") == HASH
+    assert console.stored_hash("olduser") == HASH
     http.close()
     console.close()
 
@@ -149,3 +145,17 @@ def test_a_first_start_that_was_cut_short_is_finished_by_the_next(make):
     http = HttpFront(instance.start())
     assert_outcome(http, http.login("admin", ADMIN_PASSWORD), Ok(A_TOKEN))
     http.close()
+
+
+@pytest.mark.parametrize("name", ["session", "role", "subject", "token_key", "login_attempt"])
+def test_a_space_of_the_application_is_left_alone(make, name):
+    instance = make()
+    tuples = [[f"k{n}", 42, "x", 1, 2] for n in range(3)]
+    lines = f"box.cfg{{memtx_dir = '{instance.data_dir}', wal_dir = '{instance.data_dir}', log = '/dev/null'}} "
+    lines += f"local s = box.schema.create_space('{name}') s:create_index('pk', {{parts = {{1, 'string'}}}}) "
+    lines += " ".join(f"s:insert{lua(one)}" for one in tuples) + " os.exit(0)"
+    subprocess.run(["tarantool", "-e", lines], check=True, timeout=DEADLINE)
+    console = ConsoleFront(instance.start())
+    wait_until(lambda: console.evaluate("return authkv.keys.rotate{publish = 0} ~= nil") == [True], "upkeep has run")
+    assert console.evaluate(f"return box.space['{name}']:select()") == [tuples]
+    console.close()

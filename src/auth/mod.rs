@@ -1,10 +1,19 @@
-//! Users and tokens.
+//! Users, tokens, roles and keys.
 //!
-//! `password`, `token` and `jwt` are pure and slow: once an instance is started, they run on the crypto pool or
-//! an HTTP worker, not on the tx thread. `key` is read at the start. `service` runs on the tx thread and hands them their work.
+//! `key`, `password`, `ring`, `strict`, `token` and `jwt` are pure. What is slow in them runs on the crypto pool or an HTTP worker
+//! once an instance is started, not on the tx thread. The others run on the tx thread and hand them their work.
 
+pub mod first_admin;
 pub mod jwt;
 pub mod key;
+pub mod keyring;
+pub mod login;
 pub mod password;
-pub mod service;
+pub mod ring;
+pub mod roles;
+pub mod rotation;
+pub mod session;
+pub mod strict;
+pub mod throttle;
 pub mod token;
+pub mod users;

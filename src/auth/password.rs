@@ -1,17 +1,29 @@
 //! Password hashes. Slow on purpose: runs on the crypto pool only.
 
+use super::token::random;
 use crate::config::Argon2Cost;
 use crate::error::Error;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::password_hash::PasswordVerifier;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
+use std::cell::RefCell;
 
 /// What the old system stored (`$2b$12$…`), of a password nobody knows.
 const DUMMY_BCRYPT: &str = "$2b$12$C6UzMDM.H6dfI/f/IKcEe.7XKAKQwMMcVEhHDUyVL4QhA2KoHVHu2";
 
 /// Bytes of a password that bcrypt looks at.
 const BCRYPT_MAX: usize = 72;
+
+/// Bytes of a salt and of a tag (RFC 9106 §4).
+const SALT: usize = 16;
+const TAG: usize = 32;
+
+thread_local! {
+    /// The memory of Argon2id, kept for the next hash of the thread: to take it from the kernel and to give it back each
+    /// time, megabytes in thousands of pages, would make other threads wait for the lock of the address space.
+    static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What became of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +55,46 @@ impl Hasher {
         let params = Params::new(cost.memory, cost.iterations, cost.parallelism, None)
             .map_err(|e| format!("the settings of Argon2id: {e}"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let mut secret = [0; 32];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut secret)
-            .map_err(|_| "there is no randomness".to_owned())?;
-        let dummy = argon2
-            .hash_password(&secret)
-            .map_err(|e| format!("Argon2id: {e}"))?
-            .to_string();
-        Ok(Self { argon2, dummy })
+        let mut hasher = Self {
+            argon2,
+            dummy: String::new(),
+        };
+        let secret = random::<TAG>().map_err(|_| "there is no randomness".to_owned())?;
+        hasher.dummy = hasher
+            .hash_bytes(&secret)
+            .ok_or("Argon2id: there is not enough memory")?;
+        Ok(hasher)
     }
 
     /// A new hash in the PHC string format, with a salt of its own.
     pub fn hash(&self, password: &SecretString) -> Result<String, Error> {
-        self.argon2
-            .hash_password(password.expose_secret().as_bytes())
-            .map(|hash| hash.to_string())
-            .map_err(|_| Error::Internal)
+        let password = password.expose_secret().as_bytes();
+        self.hash_bytes(password).ok_or(Error::Internal)
+    }
+
+    fn hash_bytes(&self, password: &[u8]) -> Option<String> {
+        let salt = random::<SALT>().ok()?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(self.argon2.params()).ok()?,
+            salt: Some(Salt::new(&salt).ok()?),
+            hash: Some(self.tag(password, &salt)?),
+        };
+        Some(hash.to_string())
+    }
+
+    /// The tag of a password by the present cost.
+    fn tag(&self, password: &[u8], salt: &[u8]) -> Option<Output> {
+        let mut tag = [0; TAG];
+        MEMORY.with_borrow_mut(|memory| {
+            memory.resize(self.argon2.params().block_count(), Block::default());
+            let hashed = self
+                .argon2
+                .hash_password_into_with_memory(password, salt, &mut tag, memory);
+            hashed.ok()
+        })?;
+        Output::new(&tag).ok()
     }
 
     /// Compares. A stored hash of no known form matches nothing.
@@ -90,13 +126,27 @@ impl Hasher {
     /// Whether it matches, and whether the hash has another cost than the present one.
     fn verify_argon2(&self, password: &[u8], hash: &str) -> Option<(bool, bool)> {
         let hash = PasswordHash::new(hash).ok()?;
-        let matches = self.argon2.verify_password(password, &hash).is_ok();
+        match self.is_present(&hash) {
+            true => {
+                let tag = self.tag(password, hash.salt.as_ref()?)?;
+                // Equality of outputs takes the same time wherever they differ.
+                Some((hash.hash.as_ref()? == &tag, false))
+            }
+            false => Some((self.argon2.verify_password(password, &hash).is_ok(), true)),
+        }
+    }
+
+    /// Whether a hash has the form and the cost of one that is made now.
+    fn is_present(&self, hash: &PasswordHash) -> bool {
         let present = self.argon2.params();
-        let outdated = Params::try_from(&hash).map_or(true, |params| {
+        let same_cost = Params::try_from(hash).is_ok_and(|params| {
             (params.m_cost(), params.t_cost(), params.p_cost())
-                != (present.m_cost(), present.t_cost(), present.p_cost())
+                == (present.m_cost(), present.t_cost(), present.p_cost())
         });
-        Some((matches, outdated))
+        same_cost
+            && hash.algorithm == Algorithm::Argon2id.ident()
+            && hash.version == Some(Version::V0x13.into())
+            && hash.hash.as_ref().is_some_and(|tag| tag.len() == TAG)
     }
 }
 

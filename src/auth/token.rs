@@ -1,38 +1,48 @@
-//! Access tokens: JSON Web Tokens (RFC 7519) signed with the algorithm of their key. Any thread; signing and the verification of
-//! a token not seen before are too slow for tx.
+//! Access tokens: JSON Web Tokens (RFC 7519, RFC 9068) signed with a key of the ring. Any thread; signing and the
+//! verification of a token not seen before are too slow for tx.
 
 use super::jwt;
-use super::key::{PrivateKey, PublicKey};
+use super::ring::Ring;
+use super::strict;
 use crate::config::Config;
 use crate::domain::Claims;
 use crate::error::Error;
+use arc_swap::ArcSwap;
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
-use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Header, Validation};
 use quick_cache::sync::Cache;
 use ring::digest::{digest, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const ISSUER: &str = "authkv";
 /// Bytes of the longest token that is looked at.
 const MAX_LENGTH: usize = 8192;
+/// The type of an access token (RFC 9068 §2.1).
+const TYPE: &str = "at+jwt";
+/// Seconds that no request takes from the check of its token to its end.
+const MARGIN: u64 = 60;
 
 /// Issues and verifies tokens.
 pub struct Tokens {
-    signing: Option<EncodingKey>,
-    verifying: DecodingKey,
-    key: PublicKey,
-    validation: Validation,
+    ring: ArcSwap<Ring>,
+    issuer: String,
+    audience: String,
     ttl: Duration,
+    leeway: Duration,
     /// Claims by the digest of the whole token, signature included.
-    verified: Cache<Digest, Arc<Claims>>,
+    verified: Cache<Digest, Arc<Verified>>,
 }
 
 /// SHA-256 of a token.
 type Digest = [u8; 32];
 
-/// What is known of a token without an RSA operation.
+struct Verified {
+    claims: Arc<Claims>,
+    kid: String,
+}
+
+/// What is known of a token without a signature being verified.
 pub enum Known {
     /// Verified before, and in time still.
     Valid(Arc<Claims>),
@@ -41,32 +51,57 @@ pub enum Known {
     New,
 }
 
+/// For whom a token is issued.
+pub struct Bearer<'a> {
+    pub login: &'a str,
+    pub epoch: u64,
+    /// The session it belongs to, if any.
+    pub session: Option<&'a str>,
+}
+
+/// A new token.
+pub struct AccessToken {
+    pub text: String,
+    /// What stands for it in a log.
+    pub jti: String,
+}
+
 impl Tokens {
-    pub fn new(private: Option<&PrivateKey>, public: &PublicKey, config: &Config) -> Self {
+    /// Without keys, until a ring is set.
+    pub fn new(config: &Config) -> Self {
         jwt::install();
-        let mut validation = Validation::new(public.algorithm().into());
-        validation.leeway = config.token_leeway.as_secs();
-        validation.validate_nbf = true;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         Self {
-            signing: private.map(PrivateKey::encoding_key),
-            verifying: public.decoding_key(),
-            key: public.clone(),
-            validation,
+            ring: ArcSwap::default(),
+            issuer: config.token_issuer.clone(),
+            audience: config.token_audience.clone(),
             ttl: config.token_ttl,
+            leeway: config.token_leeway,
             verified: Cache::new(config.token_cache),
         }
     }
 
-    /// Fails where a token of this key would not hold: `ring` refuses to sign with some keys that it verifies.
+    /// The keys of this moment.
+    pub fn ring(&self) -> Arc<Ring> {
+        self.ring.load_full()
+    }
+
+    /// Goes on with these keys. Tokens of others are refused from now on.
+    pub fn set_ring(&self, ring: Ring) {
+        self.ring.store(Arc::new(ring));
+    }
+
+    /// Fails where a token of the key that signs would not hold: `ring` refuses to sign with some keys that it verifies.
     pub fn check_signing(&self) -> Result<(), String> {
-        let token = self.issue("check").map_err(|_| {
+        let check = Bearer {
+            login: "check",
+            epoch: 0,
+            session: None,
+        };
+        let token = self.issue(&check).map_err(|_| {
             "this key cannot sign: it should have 2048 to 4096 bits and the exponent 65537"
                 .to_owned()
         })?;
-        match self.verify(&token) {
+        match self.verify(&token.text) {
             Some(_) => Ok(()),
             None => Err("a token signed with this key does not hold".to_owned()),
         }
@@ -77,40 +112,47 @@ impl Tokens {
         self.ttl
     }
 
-    /// Seconds after `exp` for which a token still counts.
-    pub fn leeway(&self) -> u64 {
-        self.validation.leeway
+    /// When no token that is issued no later than `time` holds any more. Times are seconds since 1970-01-01 UTC.
+    pub fn last_expiry(&self, time: u64) -> u64 {
+        time + self.ttl.as_secs() + self.leeway.as_secs() + 1
+    }
+
+    /// What concerns tokens that expired before can be forgotten now.
+    pub fn expired_before(&self) -> u64 {
+        now().saturating_sub(self.leeway.as_secs() + MARGIN)
     }
 
     /// Whether a token has not expired.
     pub fn is_in_time(&self, claims: &Claims) -> bool {
-        claims.exp + self.leeway() >= now()
+        claims.exp + self.leeway.as_secs() >= now()
     }
 
-    /// A new token for `login`. Costs an RSA signature, some milliseconds.
-    pub fn issue(&self, login: &str) -> Result<String, Error> {
-        let signing = self.signing.as_ref().ok_or(Error::NotOffered)?;
-        let mut id = [0; 16];
-        SystemRandom::new()
-            .fill(&mut id)
-            .map_err(|_| Error::Internal)?;
+    /// A new token. Costs a signature; that of RSA some milliseconds. Errors: `NoSigningKey`.
+    pub fn issue(&self, bearer: &Bearer<'_>) -> Result<AccessToken, Error> {
         let now = now();
+        let ring = self.ring.load();
+        let (key, signing) = ring.signer(now).ok_or(Error::NoSigningKey)?;
+        let jti = URL_SAFE_NO_PAD.encode(random::<16>()?);
         let claims = Claims {
-            iss: ISSUER.to_owned(),
-            aud: ISSUER.to_owned(),
-            sub: login.to_owned(),
-            jti: URL_SAFE_NO_PAD.encode(id),
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: bearer.login.to_owned(),
+            jti: jti.clone(),
             iat: now,
             nbf: now,
             exp: now + self.ttl.as_secs(),
-            username: login.to_owned(),
-            email: login.to_owned(),
+            username: bearer.login.to_owned(),
+            email: bearer.login.to_owned(),
+            epoch: bearer.epoch,
+            sid: bearer.session.map(str::to_owned),
         };
         let header = Header {
-            kid: Some(self.key.id().to_owned()),
-            ..Header::new(self.key.algorithm().into())
+            kid: Some(key.id().to_owned()),
+            typ: Some(TYPE.to_owned()),
+            ..Header::new(key.algorithm().into())
         };
-        jsonwebtoken::encode(&header, &claims, signing).map_err(|_| Error::Internal)
+        let text = jsonwebtoken::encode(&header, &claims, signing).map_err(|_| Error::Internal)?;
+        Ok(AccessToken { text, jti })
     }
 
     /// Looks a token up among those verified before. Costs a SHA-256 of it.
@@ -118,28 +160,41 @@ impl Tokens {
         if token.len() > MAX_LENGTH {
             return Known::Invalid;
         }
-        match self.verified.get(&digest_of(token)) {
-            Some(claims) if self.is_in_time(&claims) => Known::Valid(claims),
-            Some(_) => Known::Invalid,
-            None => Known::New,
+        let Some(verified) = self.verified.get(&digest_of(token)) else {
+            return Known::New;
+        };
+        let is_valid = self.is_in_time(&verified.claims)
+            && self.ring.load().find(&verified.kid, now()).is_some();
+        match is_valid {
+            true => Known::Valid(verified.claims.clone()),
+            false => Known::Invalid,
         }
     }
 
-    /// The claims of a valid token: its signature, key, times, issuer and audience hold (RFC 7519 §7.2).
-    /// Whether it was revoked is for the tx thread to say. Costs an RSA verification where it is new.
+    /// The claims of a valid token: its signature, key, type, times, issuer and audience hold (RFC 7519 §7.2, RFC 8725).
+    /// Whether it was revoked is for the tx thread to say. Costs the verification of a signature where it is new.
     pub fn verify(&self, token: &str) -> Option<Arc<Claims>> {
         match self.known(token) {
             Known::Valid(claims) => return Some(claims),
             Known::Invalid => return None,
             Known::New => {}
         }
-        let token_data =
-            jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).ok()?;
-        if token_data.header.kid.as_deref() != Some(self.key.id()) {
-            return None;
-        }
-        let claims = Arc::new(token_data.claims);
-        self.verified.insert(digest_of(token), claims.clone());
+        let kid = strict::kid(token, TYPE)?;
+        let ring = self.ring.load();
+        let (key, verifying) = ring.find(&kid, now())?;
+        let mut validation = Validation::new(key.algorithm().into());
+        validation.leeway = self.leeway.as_secs();
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        let decoded = jsonwebtoken::decode::<Claims>(token, verifying, &validation).ok()?;
+        let claims = Arc::new(decoded.claims);
+        let verified = Verified {
+            claims: claims.clone(),
+            kid,
+        };
+        self.verified.insert(digest_of(token), Arc::new(verified));
         Some(claims)
     }
 }
@@ -150,11 +205,25 @@ fn digest_of(token: &str) -> Digest {
     bytes
 }
 
+/// Random bytes that nobody can guess.
+pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::Internal)?;
+    Ok(bytes)
+}
+
 /// Seconds since 1970-01-01 UTC.
 pub fn now() -> u64 {
+    microseconds() / 1_000_000
+}
+
+/// Microseconds since 1970-01-01 UTC.
+pub fn microseconds() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+        .map_or(0, |since| since.as_micros() as u64)
 }
 
 /// The token of an `Authorization` value: two words, the first `Bearer` in any case (RFC 6750 §2.1).
@@ -168,26 +237,35 @@ pub fn bearer(authorization: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::Algorithm;
+    use super::super::key::{Algorithm, PrivateKey};
+    use super::super::ring::RingKey;
     use super::*;
     use std::collections::BTreeMap;
 
     fn tokens(settings: &[(&str, &str)]) -> Tokens {
-        let key = PrivateKey::make(Algorithm::EdDSA).unwrap();
+        let key = PrivateKey::make(Algorithm::Es256).unwrap();
         let settings = settings
             .iter()
             .map(|(name, text)| (name.to_string(), text.to_string()));
-        Tokens::new(
-            Some(&key),
-            key.public(),
-            &Config::new(settings.collect::<BTreeMap<_, _>>()).unwrap(),
-        )
+        let tokens = Tokens::new(&Config::new(settings.collect::<BTreeMap<_, _>>()).unwrap());
+        let key = RingKey::for_good(key.public().clone(), Some(key.encoding_key()));
+        tokens.set_ring(Ring::new(vec![key]));
+        tokens
+    }
+
+    fn issue(tokens: &Tokens) -> String {
+        let bearer = Bearer {
+            login: "alice",
+            epoch: 0,
+            session: None,
+        };
+        tokens.issue(&bearer).unwrap().text
     }
 
     #[test]
     fn a_token_is_valid_where_its_key_is_known_and_nowhere_else() {
         let (ours, others) = (tokens(&[]), tokens(&[]));
-        let token = ours.issue("alice").unwrap();
+        let token = issue(&ours);
         assert!(matches!(ours.known(&token), Known::New));
         let claims = ours.verify(&token).unwrap();
         assert_eq!(
@@ -213,7 +291,7 @@ mod tests {
     #[test]
     fn a_remembered_token_expires_too() {
         let tokens = tokens(&[("TOKEN_TTL", "1"), ("TOKEN_LEEWAY", "0")]);
-        let token = tokens.issue("alice").unwrap();
+        let token = issue(&tokens);
         let claims = tokens.verify(&token).unwrap();
         while now() <= claims.exp {
             std::thread::yield_now();

@@ -27,12 +27,16 @@ pub enum Refused {
 }
 
 impl Crypto {
-    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait.
-    pub fn start(name: &str, threads: usize, queue: usize) -> io::Result<Self> {
+    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait. `begin` is what each
+    /// does first.
+    pub fn start(name: &str, threads: usize, queue: usize, begin: fn()) -> io::Result<Self> {
         let (sender, receiver) = bounded::<Work>(queue);
         let start = |number| {
             let receiver = receiver.clone();
-            let body = move || receiver.iter().for_each(|work| work());
+            let body = move || {
+                begin();
+                receiver.iter().for_each(|work| work());
+            };
             spawn(format!("authkv-{name}-{number}"), body)
         };
         let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
@@ -117,7 +121,7 @@ mod tests {
 
     #[test]
     fn work_beyond_the_queue_is_refused() {
-        let crypto = Crypto::start("test", 1, 1).unwrap();
+        let crypto = Crypto::start("test", 1, 1, || ()).unwrap();
         let (release, held) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
         let (done, finished) = mpsc::channel();

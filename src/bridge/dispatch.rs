@@ -2,7 +2,7 @@
 //! Runs on the tx thread.
 
 use super::{crypto, Bridge, Job, Line};
-use crate::command::{execute, Command};
+use crate::command::{execute, Command, Lane as Kind};
 use crate::error::Error;
 use crate::guard::guard;
 use crate::instance::Instance;
@@ -93,7 +93,7 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
         }
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
-            done += cost(&job.command);
+            done += cost(&job.request.command);
             begin(tx, instance, lanes, job);
         }
         match done {
@@ -114,16 +114,17 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
 fn cost(command: &Command) -> usize {
     match command {
         Command::Get(Ok(keys)) => 1 + keys.len(),
+        Command::UserList(Ok(page)) => 1 + page.limit,
         _ => 1,
     }
 }
 
 /// Executes a job that does not yield, and hands any other to its lane.
 fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
-    let lane = match job.command {
-        Command::Get(_) | Command::Check => return finish(tx, instance, job),
-        Command::Put(_) | Command::Logout => &lanes.commits,
-        Command::Register(_) | Command::Login { .. } => &lanes.logins,
+    let lane = match job.request.command.operation().row().lane {
+        Kind::Inline => return finish(tx, instance, job),
+        Kind::Commit => &lanes.commits,
+        Kind::Crypto => &lanes.logins,
     };
     if let Err(job) = lane.add(job) {
         let error = crypto::full(instance);
@@ -133,14 +134,13 @@ fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
 
 fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
     let Job {
-        caller,
-        command,
+        request,
         reply,
         gone,
     } = job;
     let result = match reply.is_closed() || gone.load(Ordering::Relaxed) {
         true => Err(Error::Cancelled),
-        false => guard(|| execute(tx, instance, caller, command)),
+        false => guard(|| execute(tx, instance, request)),
     };
     instance.bridge.answer(reply, result);
 }
@@ -187,10 +187,10 @@ impl Lane {
     }
 
     /// Queues a job, or gives it back where the lane is full.
-    fn add(&self, job: Job) -> Result<(), Job> {
+    fn add(&self, job: Job) -> Result<(), Box<Job>> {
         let mut waiting = self.waiting.borrow_mut();
         if self.alive.get() == 0 || waiting.len() >= self.capacity.saturating_add(self.idle.get()) {
-            return Err(job);
+            return Err(Box::new(job));
         }
         waiting.push_back(job);
         self.added.signal();

@@ -6,7 +6,7 @@ pub mod crypto;
 pub mod dispatch;
 pub mod doorbell;
 
-use crate::command::{Caller, Command, Outcome};
+use crate::command::{Outcome, Request};
 use crate::config::Config;
 use crate::error::Error;
 use crate::memory::{Held, Memory};
@@ -19,8 +19,7 @@ use tokio::sync::oneshot;
 
 /// One command on its way to tx.
 pub struct Job {
-    caller: Caller,
-    command: Command,
+    request: Request,
     reply: oneshot::Sender<Answer>,
     gone: Gone,
 }
@@ -77,7 +76,7 @@ impl Bridge {
     /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
     /// `ShuttingDown`, and those of the command. Where the future is dropped, or `gone` is set, before tx has
     /// begun, the command is not executed.
-    pub async fn call(&self, caller: Caller, command: Command, gone: Gone) -> Answer {
+    pub async fn call(&self, request: Request, gone: Gone) -> Answer {
         if self.closed.load(Ordering::Acquire) {
             return (Err(Error::ShuttingDown), Held::default());
         }
@@ -86,8 +85,7 @@ impl Bridge {
             || self
                 .jobs
                 .push(Job {
-                    caller,
-                    command,
+                    request,
                     reply,
                     gone,
                 })

@@ -27,6 +27,13 @@ fn of_value(error: Error, limit: usize) -> Error {
     }
 }
 
+/// A member that stands in a path or a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Member {
+    Text(String),
+    Number(u64),
+}
+
 /// How the members of a document are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -44,6 +51,39 @@ impl<'a> Document<'a> {
             .into();
         Ok(Document {
             bytes,
+            kind: Kind::Body,
+        })
+    }
+
+    /// The same with members that stand elsewhere in the request and count more; an empty text is an object
+    /// without members. Errors: `Malformed`, `TooDeep`.
+    pub fn from_json_and(
+        text: &[u8],
+        depth: usize,
+        members: &[(&str, Member)],
+    ) -> Result<Document<'static>, Error> {
+        let text = if text.is_empty() { b"{}" } else { text };
+        let body = Self::from_json(text, depth)?;
+        if members.is_empty() {
+            return Ok(body);
+        }
+        let mut reader = Reader::new(&body.bytes);
+        let Head::Map(count) = reader.head()? else {
+            return Err(Error::malformed("The body should be an object"));
+        };
+        let mut bytes = Vec::with_capacity(body.bytes.len() + 64);
+        // Writing to a vector does not fail.
+        let _ = rmp::encode::write_map_len(&mut bytes, count + members.len() as u32);
+        bytes.extend_from_slice(reader.rest());
+        for (name, member) in members {
+            let _ = rmp::encode::write_str(&mut bytes, name);
+            let _ = match member {
+                Member::Text(text) => rmp::encode::write_str(&mut bytes, text),
+                Member::Number(number) => rmp::encode::write_uint(&mut bytes, *number).map(drop),
+            };
+        }
+        Ok(Document {
+            bytes: bytes.into(),
             kind: Kind::Body,
         })
     }
@@ -79,24 +119,45 @@ impl<'a> Document<'a> {
         names: [&'static str; N],
         skip: usize,
     ) -> Result<[&[u8]; N], Error> {
+        self.fields_and_options(names, [], skip)
+            .map(|(fields, [])| fields)
+    }
+
+    /// The same, and the members in `options`, which need not be there and may be null. Among arguments they stand
+    /// in a map behind the others. Errors: `Malformed`, also for a name in that map that is not in `options`.
+    pub fn fields_and_options<const N: usize, const M: usize>(
+        &self,
+        names: [&'static str; N],
+        options: [&'static str; M],
+        skip: usize,
+    ) -> Result<([&[u8]; N], Options<'_, M>), Error> {
         let mut found: [Option<&[u8]>; N] = [None; N];
+        let mut chosen: Options<'_, M> = [None; M];
         let mut reader = Reader::new(&self.bytes);
         match (self.kind, reader.head()?) {
             (Kind::Body, Head::Map(count)) => {
                 for _ in 0..count {
                     let name = reader.string()?;
                     let value = reader.value()?;
-                    if let Some(i) = names.iter().position(|known| known.as_bytes() == name) {
+                    if let Some(i) = position(&names, name) {
                         found[i] = Some(value);
+                    } else if let Some(i) = position(&options, name) {
+                        chosen[i] = Some(value);
                     }
                 }
             }
             (Kind::Body, _) => return Err(Error::malformed("The body should be an object")),
-            (Kind::Arguments, Head::Array(count)) if count as usize <= skip + N => {
+            (Kind::Arguments, Head::Array(count))
+                if count as usize <= skip + N + usize::from(M > 0) =>
+            {
                 for i in 0..count as usize {
                     let value = reader.value()?;
-                    if let Some(field) = i.checked_sub(skip).and_then(|i| found.get_mut(i)) {
-                        *field = Some(value);
+                    let Some(i) = i.checked_sub(skip) else {
+                        continue;
+                    };
+                    match found.get_mut(i) {
+                        Some(field) => *field = Some(value),
+                        None => chosen = read_options(options, value)?,
                     }
                 }
             }
@@ -113,8 +174,42 @@ impl<'a> Document<'a> {
                 Error::malformed(format!("{} is missing: {}", names[i], expected(&names)))
             })?;
         }
-        Ok(fields)
+        let chosen = chosen.map(|value| value.filter(|value| *value != [0xc0]));
+        Ok((fields, chosen))
     }
+}
+
+/// What was given of the options asked for.
+pub type Options<'a, const M: usize> = [Option<&'a [u8]>; M];
+
+fn position(names: &[&str], name: &[u8]) -> Option<usize> {
+    names.iter().position(|known| known.as_bytes() == name)
+}
+
+/// The map of options of a procedure; null and an empty table of Lua stand for none.
+fn read_options<'a, const M: usize>(
+    names: [&'static str; M],
+    map: &'a [u8],
+) -> Result<Options<'a, M>, Error> {
+    let mut chosen = [None; M];
+    if matches!(map, [0xc0] | [0x90]) {
+        return Ok(chosen);
+    }
+    let mut reader = Reader::new(map);
+    let Head::Map(count) = reader.head()? else {
+        return Err(Error::malformed("The options should be a map"));
+    };
+    for _ in 0..count {
+        let name = reader.string()?;
+        let place = position(&names, name).ok_or_else(|| {
+            Error::malformed(format!(
+                "There is no such option: there are {}",
+                names.join(", ")
+            ))
+        })?;
+        chosen[place] = Some(reader.value()?);
+    }
+    Ok(chosen)
 }
 
 fn expected(names: &[&str]) -> String {
@@ -134,6 +229,48 @@ pub fn string(name: &'static str, field: &[u8]) -> Result<String, Error> {
         .ok_or_else(|| Error::malformed(format!("{name} should be a string")))
 }
 
+/// The number of a field that has to be a whole one and not negative; 7.0 is one too (JSON Schema, Core §4.2.3). Errors:
+/// `Malformed`, naming the field.
+pub fn number(name: &'static str, field: &[u8]) -> Result<u64, Error> {
+    // Beyond it not every whole number is a float.
+    const MAX: f64 = (1u64 << 53) as f64;
+    let whole = || {
+        let float = rmp_serde::from_slice::<f64>(field).ok()?;
+        let is_whole = float.fract() == 0.0 && (0.0..=MAX).contains(&float);
+        is_whole.then_some(float as u64)
+    };
+    let number = rmp_serde::from_slice(field).ok().or_else(whole);
+    number.ok_or_else(|| Error::malformed(format!("{name} should be a whole number")))
+}
+
+/// The value of a field of a form that serde knows. Errors: `Malformed`, naming the field and the form.
+pub fn shaped<T: serde::de::DeserializeOwned>(
+    name: &'static str,
+    field: &[u8],
+    form: &'static str,
+) -> Result<T, Error> {
+    rmp_serde::from_slice(field).map_err(|_| Error::malformed(format!("{name} should be {form}")))
+}
+
+/// The same of an array of objects: serde would take an array for an object, too. Errors: `Malformed`.
+pub fn objects<T: serde::de::DeserializeOwned>(
+    name: &'static str,
+    field: &[u8],
+    form: &'static str,
+) -> Result<Vec<T>, Error> {
+    let mut reader = Reader::new(field);
+    let mut are_objects = true;
+    if let Head::Array(count) = reader.head()? {
+        for _ in 0..count {
+            are_objects &= matches!(Reader::new(reader.value()?).head()?, Head::Map(_));
+        }
+    }
+    match are_objects {
+        true => shaped(name, field, form),
+        false => Err(Error::malformed(format!("{name} should be {form}"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +282,59 @@ mod tests {
             body.fields(["a", "b"], 0).unwrap(),
             [b"\xa4last" as &[u8], b"\x01"]
         );
+    }
+
+    #[test]
+    fn members_of_a_path_count_more_than_those_of_a_body() {
+        let members = [
+            ("a", Member::Text("path".to_owned())),
+            ("n", Member::Number(300)),
+        ];
+        let with = |json: &[u8]| Document::from_json_and(json, 9, &members).unwrap();
+        assert_eq!(
+            with(br#"{"a":1,"b":2}"#).fields(["a", "b", "n"], 0),
+            Ok([b"\xa4path" as &[u8], b"\x02", b"\xcd\x01\x2c"])
+        );
+        assert_eq!(with(b"").fields(["a"], 0), Ok([b"\xa4path" as &[u8]]));
+        assert!(Document::from_json_and(b"[]", 9, &members).is_err());
+    }
+
+    #[test]
+    fn options_stand_in_a_body_or_in_a_last_map() {
+        let found = |input: Document<'_>| {
+            let parts = input.fields_and_options(["a"], ["x", "y"], 1);
+            parts.map(|(_, options)| options.map(|one| one.map(<[u8]>::to_vec)))
+        };
+        let of = |bytes: &'static [u8]| found(Document::from_msgpack(bytes, 9).unwrap());
+        assert_eq!(of(b"\x92\xc0\x01"), Ok([None, None]));
+        assert_eq!(of(b"\x93\xc0\x01\x81\xa1y\x07"), Ok([None, Some(vec![7])]));
+        assert_eq!(of(b"\x93\xc0\x01\x90"), Ok([None, None]));
+        assert!(of(b"\x93\xc0\x01\x81\xa1z\x07").is_err());
+        assert!(of(b"\x94\xc0\x01\x80\x01").is_err());
+        let body = Document::from_json(br#"{"a":1,"x":null,"y":2}"#, 9).unwrap();
+        assert_eq!(found(body), Ok([None, Some(vec![2])]));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_fraction() {
+        for (json, expected) in [
+            ("0", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("529.0", Some(529)),
+            ("6e2", Some(600)),
+            ("-0.0", Some(0)),
+            ("0.5", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("1e300", None),
+            ("\"7\"", None),
+            ("true", None),
+            ("null", None),
+        ] {
+            let body = Document::from_json(format!("{{\"n\":{json}}}").as_bytes(), 9).unwrap();
+            let [field] = body.fields(["n"], 0).unwrap();
+            assert_eq!(number("n", field).ok(), expected, "{json}");
+        }
     }
 
     #[test]

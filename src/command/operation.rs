@@ -1,8 +1,8 @@
-//! What there is to ask for. Pure; any thread.
+//! What there is to ask for, and the one table that says of each operation where it runs and who may ask. Pure; any thread.
 
 use crate::config::{Config, Services};
 
-/// What a client can ask for.
+/// What a client can ask for. The first six are those of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Register,
@@ -11,24 +11,199 @@ pub enum Operation {
     Check,
     Get,
     Put,
+    UserRegister,
+    SessionLogin,
+    SessionRefresh,
+    SessionLogoutAll,
+    SessionIntrospect,
+    UserMe,
+    UserPassword,
+    KeySet,
+    UserList,
+    UserGet,
+    UserCreate,
+    UserDelete,
+    UserDisable,
+    UserEnable,
+    UserLogout,
+    UserSetPassword,
+    RoleGrant,
+    RoleRevoke,
+    RoleList,
+    RoleSet,
+    RoleDelete,
+    KeyList,
+    KeyRotate,
+    KeyRetire,
+}
+
+/// Which service offers an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Auth,
+    Kv,
+}
+
+/// What a caller has to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    Token,
+    /// A token of a user with the role `admin`.
+    Admin,
+    /// A token of a user with the role `introspect` or `admin`.
+    Introspect,
+}
+
+/// Which fibers execute an operation that came from another thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// The one that takes jobs, because it does not yield.
+    Inline,
+    /// Those that commit, or wait for something short.
+    Commit,
+    /// Those that wait for the crypto pool.
+    Crypto,
+}
+
+/// What the rest of the project needs to know about an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// The name of its procedure, which is also that of its events in the audit log.
+    pub name: &'static str,
+    service: Service,
+    pub needs: Needs,
+    pub lane: Lane,
+    /// Whether it leaves a line in the audit log when all is well.
+    pub audited: bool,
 }
 
 impl Operation {
+    pub const ALL: [Self; 30] = {
+        use Operation::*;
+        [
+            Register,
+            Login,
+            Logout,
+            Check,
+            Get,
+            Put,
+            UserRegister,
+            SessionLogin,
+            SessionRefresh,
+            SessionLogoutAll,
+            SessionIntrospect,
+            UserMe,
+            UserPassword,
+            KeySet,
+            UserList,
+            UserGet,
+            UserCreate,
+            UserDelete,
+            UserDisable,
+            UserEnable,
+            UserLogout,
+            UserSetPassword,
+            RoleGrant,
+            RoleRevoke,
+            RoleList,
+            RoleSet,
+            RoleDelete,
+            KeyList,
+            KeyRotate,
+            KeyRetire,
+        ]
+    };
+
+    /// The row of the table for this operation.
+    pub const fn row(self) -> Row {
+        use Lane::{Commit, Crypto, Inline};
+        use Needs::{Admin, Introspect, Nothing, Token};
+        use Operation::*;
+        use Service::{Auth, Kv};
+        const QUIET: bool = false;
+        const AUDITED: bool = true;
+        let (name, service, needs, lane, audited) = match self {
+            Register => ("auth_register", Auth, Nothing, Crypto, AUDITED),
+            Login => ("auth_login", Auth, Nothing, Crypto, AUDITED),
+            Logout => ("auth_logout", Auth, Token, Commit, AUDITED),
+            // It answers whatever the token is.
+            Check => ("auth_check", Auth, Nothing, Inline, QUIET),
+            Get => ("kv_get", Kv, Token, Inline, QUIET),
+            Put => ("kv_put", Kv, Token, Commit, QUIET),
+            UserRegister => ("user_register", Auth, Nothing, Crypto, AUDITED),
+            SessionLogin => ("session_login", Auth, Nothing, Crypto, AUDITED),
+            SessionRefresh => ("session_refresh", Auth, Nothing, Commit, AUDITED),
+            SessionLogoutAll => ("session_logout_all", Auth, Token, Commit, AUDITED),
+            SessionIntrospect => ("session_introspect", Auth, Introspect, Commit, QUIET),
+            UserMe => ("user_me", Auth, Token, Inline, QUIET),
+            UserPassword => ("user_password", Auth, Token, Crypto, AUDITED),
+            KeySet => ("key_set", Auth, Nothing, Inline, QUIET),
+            UserList => ("user_list", Auth, Admin, Inline, QUIET),
+            UserGet => ("user_get", Auth, Admin, Inline, QUIET),
+            UserCreate => ("user_create", Auth, Admin, Crypto, AUDITED),
+            UserDelete => ("user_delete", Auth, Admin, Commit, AUDITED),
+            UserDisable => ("user_disable", Auth, Admin, Commit, AUDITED),
+            UserEnable => ("user_enable", Auth, Admin, Commit, AUDITED),
+            UserLogout => ("user_logout", Auth, Admin, Commit, AUDITED),
+            UserSetPassword => ("user_set_password", Auth, Admin, Crypto, AUDITED),
+            RoleGrant => ("role_grant", Auth, Admin, Commit, AUDITED),
+            RoleRevoke => ("role_revoke", Auth, Admin, Commit, AUDITED),
+            RoleList => ("role_list", Auth, Admin, Inline, QUIET),
+            RoleSet => ("role_set", Auth, Admin, Commit, AUDITED),
+            RoleDelete => ("role_delete", Auth, Admin, Commit, AUDITED),
+            KeyList => ("key_list", Auth, Admin, Inline, QUIET),
+            KeyRotate => ("key_rotate", Auth, Admin, Crypto, AUDITED),
+            KeyRetire => ("key_retire", Auth, Admin, Commit, AUDITED),
+        };
+        Row {
+            name,
+            service,
+            needs,
+            lane,
+            audited,
+        }
+    }
+
+    /// The operation of a procedure.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.row().name == name)
+    }
+
     /// Whether an instance with these services offers it.
     pub fn offered_by(self, services: Services) -> bool {
+        match self.row().service {
+            Service::Auth => services.auth,
+            Service::Kv => services.kv,
+        }
+    }
+
+    /// What the caller has to show: what the table says, and more where nobody may register alone.
+    pub fn needs(self, config: &Config) -> Needs {
         match self {
-            Operation::Register | Operation::Login | Operation::Logout | Operation::Check => {
-                services.auth
-            }
-            Operation::Get | Operation::Put => services.kv,
+            Self::Register | Self::UserRegister if !config.registration_open => Needs::Admin,
+            _ => self.row().needs,
         }
     }
 
     /// Bytes its input may have, at every front.
     pub fn input_max(self, config: &Config) -> usize {
-        match self {
-            Operation::Get | Operation::Put => config.kv_input_max,
-            _ => config.auth_input_max,
+        match self.row().service {
+            Service::Kv => config.kv_input_max,
+            Service::Auth => config.auth_input_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_found_by_its_name() {
+        for (i, operation) in Operation::ALL.into_iter().enumerate() {
+            assert_eq!(operation as usize, i);
+            assert_eq!(Operation::by_name(operation.row().name), Some(operation));
         }
     }
 }

@@ -7,7 +7,8 @@ pub use http::{AccessLog, HttpConfig, Listen, Origins, TlsFiles};
 pub use settings::SETTINGS;
 
 use crate::auth::key::Algorithm;
-use crate::domain::{Limits, Password};
+use crate::domain::{Class, Limits, Password, PasswordRules};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use settings::{default, host_and_port, invalid, Settings, PREFIX};
 use std::collections::BTreeMap;
@@ -32,6 +33,17 @@ pub struct Argon2Cost {
     pub memory: u32,
     pub iterations: u32,
     pub parallelism: u32,
+}
+
+/// How failed logins delay others.
+#[derive(Debug)]
+pub struct LoginDelay {
+    /// Failures before there is a delay.
+    pub failures: u64,
+    /// Seconds; 0 for no delay at all.
+    pub max: u64,
+    /// Networks whose addresses say nothing about who is there.
+    pub exempt: Vec<IpNet>,
 }
 
 /// Everything an instance is told at its start.
@@ -61,10 +73,24 @@ pub struct Config {
     pub public_key_given: bool,
     /// Of keys that are made.
     pub token_algorithm: Algorithm,
+    pub token_issuer: String,
+    pub token_audience: String,
+    /// From the publication of a key to its first signature.
+    pub key_publish: Duration,
     pub token_ttl: Duration,
     pub token_leeway: Duration,
     /// Verified tokens that are remembered.
     pub token_cache: usize,
+    pub refresh_ttl: Duration,
+    /// Of one user.
+    pub sessions_max: usize,
+    /// Anyone may add a user.
+    pub registration_open: bool,
+    /// Every user has the role `default`.
+    pub default_role: bool,
+    pub password_rules: PasswordRules,
+    pub login_delay: LoginDelay,
+    pub audit_log: bool,
     pub limits: Limits,
     /// Containers inside one another in a value.
     pub json_depth_max: usize,
@@ -97,6 +123,15 @@ impl Config {
             .map_or(1, usize::from)
             .min(4);
         read.layout()?;
+        let password_rules = PasswordRules {
+            min: read.size("PASSWORD_MIN", 1, 1024)?,
+            max: read.size("PASSWORD_MAX", 1, 1024)?,
+            classes: read.list_of(
+                "PASSWORD_CLASSES",
+                Class::by_name,
+                "lower, upper, digit and special with commas between them, or none",
+            )?,
+        };
         let config = Self {
             services: read.services()?,
             http: Arc::new(HttpConfig::new(&read, cores)?),
@@ -108,7 +143,8 @@ impl Config {
             admin_password: read
                 .secret("ADMIN_PASSWORD")
                 .map(|secret| {
-                    Password::new(secret).map_err(|e| format!("{PREFIX}ADMIN_PASSWORD: {e}"))
+                    Password::new(secret, &password_rules)
+                        .map_err(|e| format!("{PREFIX}ADMIN_PASSWORD: {e}"))
                 })
                 .transpose()?,
             client_password: read.secret("CLIENT_PASSWORD"),
@@ -138,9 +174,27 @@ impl Config {
                     invalid("TOKEN_ALGORITHM", text, "RS256, ES256 or EdDSA")
                 },
             )?,
+            token_issuer: read.text("TOKEN_ISSUER").to_owned(),
+            token_audience: read.text("TOKEN_AUDIENCE").to_owned(),
+            key_publish: read.seconds("KEY_PUBLISH", 0, 86_400)?,
             token_ttl: read.seconds("TOKEN_TTL", 1, 31_536_000)?,
             token_leeway: read.seconds("TOKEN_LEEWAY", 0, 300)?,
             token_cache: read.size("TOKEN_CACHE", 1, 10_000_000)?,
+            refresh_ttl: read.seconds("REFRESH_TTL", 1, 315_360_000)?,
+            sessions_max: read.size("SESSIONS_MAX", 1, 10_000)?,
+            registration_open: read.word("REGISTRATION", "open", "admin")?,
+            default_role: read.word("DEFAULT_ROLE", "on", "off")?,
+            password_rules,
+            login_delay: LoginDelay {
+                failures: read.number("LOGIN_FAILURES", 1, 1000)?,
+                max: read.number("LOGIN_DELAY_MAX", 0, 86_400)?,
+                exempt: read.list_of(
+                    "LOGIN_DELAY_EXEMPT",
+                    |text| text.parse().ok(),
+                    "networks like 10.0.0.0/8 or fd00::/8 with commas between them, or none",
+                )?,
+            },
+            audit_log: read.word("AUDIT_LOG", "on", "off")?,
             limits: Limits {
                 batch: read.size("BATCH_MAX", 1, 1_000_000)?,
                 key: read.size("KEY_MAX", 1, 65_535)?,
@@ -169,6 +223,11 @@ impl Config {
         if self.argon2.memory < 8 * self.argon2.parallelism {
             return Err(format!(
                 "{PREFIX}ARGON2_MEMORY should be at least 8 × {PREFIX}ARGON2_PARALLELISM"
+            ));
+        }
+        if self.password_rules.min > self.password_rules.max {
+            return Err(format!(
+                "{PREFIX}PASSWORD_MIN should be at most {PREFIX}PASSWORD_MAX"
             ));
         }
         if self.follow.is_some() && self.services.auth {

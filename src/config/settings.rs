@@ -90,12 +90,74 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "RS256",
         "algorithm of keys that are made: RS256, ES256 or EdDSA",
     ),
+    (
+        "TOKEN_ISSUER",
+        "authkv",
+        "claim iss of tokens: instances whose tokens hold at one another have the same",
+    ),
+    (
+        "TOKEN_AUDIENCE",
+        "authkv",
+        "claim aud of tokens, of the same instances the same",
+    ),
+    (
+        "KEY_PUBLISH",
+        "300",
+        "seconds from the publication of a rotated key to its first signature",
+    ),
     ("TOKEN_TTL", "1800", "seconds a token lives"),
     ("TOKEN_LEEWAY", "30", "seconds that clocks may differ"),
     (
         "TOKEN_CACHE",
         "10000",
         "verified tokens that are remembered",
+    ),
+    (
+        "REFRESH_TTL",
+        "1209600",
+        "seconds a session lives after its last refresh",
+    ),
+    (
+        "SESSIONS_MAX",
+        "100",
+        "sessions of a user; the oldest ends for one more",
+    ),
+    (
+        "REGISTRATION",
+        "open",
+        "who may add users: open (anyone) or admin",
+    ),
+    (
+        "DEFAULT_ROLE",
+        "on",
+        "whether every user has the role default, which gives all keys unless it is set: on or off",
+    ),
+    ("PASSWORD_MIN", "8", "characters in a password, at least"),
+    ("PASSWORD_MAX", "64", "characters in a password, at most"),
+    (
+        "PASSWORD_CLASSES",
+        "lower,upper,digit,special",
+        "classes of characters that a password needs, with commas between them, or none",
+    ),
+    (
+        "LOGIN_FAILURES",
+        "5",
+        "failed logins before the next ones are delayed",
+    ),
+    (
+        "LOGIN_DELAY_MAX",
+        "60",
+        "seconds of the longest such delay, or 0 for none at all",
+    ),
+    (
+        "LOGIN_DELAY_EXEMPT",
+        "127.0.0.0/8,::1/128",
+        "networks whose addresses are not counted, such as those of proxies, with commas between them, or none",
+    ),
+    (
+        "AUDIT_LOG",
+        "on",
+        "a line in the log for each event of security: on or off",
     ),
     ("BATCH_MAX", "10000", "keys or pairs in a batch"),
     ("KEY_MAX", "1024", "bytes in a key"),
@@ -315,6 +377,20 @@ impl Settings {
             .split(',')
             .map(str::trim)
             .filter(|item| !item.is_empty())
+    }
+
+    /// The items of such a list, or none where the word says so.
+    pub fn list_of<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        allowed: &str,
+    ) -> Result<Vec<T>, String> {
+        if self.text(name) == "none" {
+            return Ok(Vec::new());
+        }
+        let item = |item| parse(item).ok_or_else(|| invalid(name, self.text(name), allowed));
+        self.list(name).map(item).collect()
     }
 
     /// The layout itself is in Lua, and has become settings by now.

@@ -17,4 +17,16 @@ pub struct Claims {
     pub username: String,
     /// The login, for existing readers of the token.
     pub email: String,
+    /// That of the user when the token was issued: another one ends it.
+    pub epoch: u64,
+    /// The session that the token belongs to, where it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+}
+
+impl Claims {
+    /// What a revocation of this token names: its session, or the token itself where it has none.
+    pub fn revocation_id(&self) -> &str {
+        self.sid.as_deref().unwrap_or(&self.jti)
+    }
 }

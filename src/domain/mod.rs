@@ -1,19 +1,23 @@
 //! Values that cannot be built invalid: each has one constructor, which applies the rules of the contract.
 //! Pure; runs on any thread.
 
+mod access;
 mod claims;
 mod initial;
 mod keys;
 mod login;
 mod pairs;
 mod password;
+mod user;
 
+pub use access::{Access, Permission, Permissions, Readable, RoleName, Writable};
 pub use claims::Claims;
 pub use initial::Initial;
 pub use keys::{key_text, Keys};
 pub use login::Login;
 pub use pairs::Pairs;
-pub use password::Password;
+pub use password::{Class, Password, PasswordRules};
+pub use user::{Granted, Role, Subject, User};
 
 use crate::error::Error;
 

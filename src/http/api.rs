@@ -2,7 +2,7 @@
 
 use crate::codec::json_write::{write, write_string};
 use crate::codec::msgpack::Reader;
-use crate::command::{Operation, Outcome};
+use crate::command::{Done, Operation, Outcome};
 use crate::error::Error;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -69,7 +69,7 @@ pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
                 message: LOGGED_IN,
             }),
         ),
-        Outcome::LoggedOut => (
+        Outcome::Done(Done::Revoked) => (
             200,
             json(&Message {
                 message: LOGGED_OUT,
@@ -92,6 +92,8 @@ pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
             body.push(b'}');
             (201, body)
         }
+        // No route of this profile has another outcome.
+        _ => return Err(Error::Internal),
     })
 }
 

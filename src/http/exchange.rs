@@ -7,20 +7,19 @@ use super::access_log::Entry;
 use super::compress;
 use super::cors::{self, Allowed};
 use super::head::{Field, Head};
-use super::peer::Peer;
 use super::request_id;
 use super::response::Response;
-use super::routes::{self, Target};
+use super::routes::{self, Input, Kind, Members, Profile, Route, Target};
 use super::site::{InFlight, Site};
-use super::{api, docs};
+use super::{api, docs, v1};
 use crate::auth::token::bearer;
 use crate::bridge::Gone;
-use crate::codec::{self, Document};
-use crate::command::{Caller, Command, Operation, Outcome};
+use crate::codec::{self, Document, Member};
+use crate::command::{Caller, Command, Operation, Outcome, Request};
 use crate::config::AccessLog;
-use crate::domain::Claims;
 use crate::error::Error;
 use crate::memory::Held;
+use crate::origin::{Front, Origin, Peer};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use hyper::Method;
@@ -37,7 +36,7 @@ pub struct Exchange {
     id: String,
     started: Instant,
     allowed: Option<Allowed>,
-    claims: Option<Arc<Claims>>,
+    caller: Caller,
     gone: Gone,
     body_length: usize,
     in_flight: Option<InFlight>,
@@ -63,7 +62,7 @@ impl Exchange {
             peer: peer.clone(),
             head,
             started: Instant::now(),
-            claims: None,
+            caller: Caller::Anonymous,
             gone: gone.clone(),
             body_length: 0,
             in_flight,
@@ -79,7 +78,7 @@ impl Exchange {
     /// Bytes the body may have, or `None` where it is not looked at.
     pub fn body_max(&self) -> Option<usize> {
         match &self.target {
-            Ok(Target::Operation(route)) if route.has_body() => {
+            Ok(Target::Operation(route, _)) if route.has_body() => {
                 Some(route.operation.input_max(&self.site.instance.config))
             }
             _ => None,
@@ -92,17 +91,11 @@ impl Exchange {
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.site.config.compression;
         let is_read = self.operation() == Some(Operation::Get);
-        let mut response = match self.operation() {
-            None => self.finish(Err(Error::Internal), Held::default()),
-            Some(operation) => {
-                let executed = AssertUnwindSafe(self.execute(operation, body, held))
-                    .catch_unwind()
-                    .await;
-                let (result, held) =
-                    executed.unwrap_or_else(|_| (Err(Error::Internal), Held::default()));
-                self.finish(result, held)
-            }
-        };
+        let executed = AssertUnwindSafe(self.execute(body, held)).catch_unwind();
+        let (result, held) = executed
+            .await
+            .unwrap_or_else(|_| (Err(Error::Internal), Held::default()));
+        let mut response = self.finish(result, held);
         // Answers with a token in them, and texts of the client's, are not compressed (CVE-2013-3587).
         if compression && is_read && response.status == 200 && response.body.len() >= compress::MIN
         {
@@ -114,65 +107,95 @@ impl Exchange {
 
     /// The operation, where it is one and nothing speaks against it.
     pub fn operation(&self) -> Option<Operation> {
-        match &self.target {
-            Ok(Target::Operation(route)) => Some(route.operation),
-            _ => None,
-        }
+        self.route().map(|route| route.operation)
     }
 
-    async fn execute(
-        &mut self,
-        operation: Operation,
-        body: Bytes,
-        held: Held,
-    ) -> (Result<Outcome, Error>, Held) {
-        let (command, token) = match self.decode(operation, &body) {
+    fn route(&self) -> Option<&'static Route> {
+        self.target.as_ref().ok().and_then(Target::route)
+    }
+
+    async fn execute(&mut self, body: Bytes, held: Held) -> (Result<Outcome, Error>, Held) {
+        let (command, token) = match self.decode(&body) {
             Ok(decoded) => decoded,
             Err(error) => return (Err(error), Held::default()),
         };
         let body_length = body.len();
         drop(body);
         let instance = self.site.instance;
-        let claims = token.and_then(|token| instance.tokens.verify(&token));
-        let caller = claims.map_or(Caller::Anonymous, Caller::Bearer);
-        self.note(&caller, body_length);
-        let call = instance.bridge.call(caller, command, self.gone.clone());
-        let answer = call.await;
+        let caller = match token.map(|token| instance.tokens.verify(&token)) {
+            None => Caller::Anonymous,
+            Some(None) => Caller::Refused,
+            Some(Some(claims)) => Caller::Bearer(claims),
+        };
+        let request = self.request(caller, command, body_length);
+        let answer = instance.bridge.call(request, self.gone.clone()).await;
         // Until now a write has held what came with the body.
         drop(held);
         answer
     }
 
-    /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`.
-    pub fn decode(
-        &self,
-        operation: Operation,
-        body: &[u8],
-    ) -> Result<(Command, Option<String>), Error> {
+    /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` where there
+    /// is no operation.
+    pub fn decode(&self, body: &[u8]) -> Result<(Command, Option<String>), Error> {
+        let Ok(Target::Operation(route, members)) = &self.target else {
+            return Err(Error::Internal);
+        };
         let config = &self.site.instance.config;
-        if operation == Operation::Logout {
-            return Ok((Command::Logout, self.bearer()));
-        }
-        let limit = operation.input_max(config);
+        let limit = route.operation.input_max(config);
         if body.len() > limit {
             return Err(Error::InputTooLarge { limit });
         }
-        let input = Document::from_json(body, config.json_depth_max)?;
-        if operation == Operation::Check {
-            // The contract has the token of a check in the body.
+        let depth = config.json_depth_max;
+        if route.input == Input::Authorization {
+            let input = Document::from_json(body, depth)?;
             let [authorization] = input.fields(["authorization"], 0)?;
             let authorization = codec::string("authorization", authorization)?;
             return Ok((Command::Check, bearer(&authorization).map(str::to_owned)));
         }
-        let command = Command::decode(operation, &input, 0, &config.limits)?;
+        let input = match (route.profile, route.input) {
+            (Profile::Api, Input::Json) => Document::from_json(body, depth)?,
+            (_, input) => {
+                let mut members = members.clone();
+                members.extend(self.query(route)?);
+                let is_form = input == Input::Form && self.has_form();
+                let body = match input {
+                    Input::Nothing => &[],
+                    Input::Form if is_form => {
+                        members.extend(form(body, &[("token", Kind::Text)])?);
+                        &[]
+                    }
+                    _ => body,
+                };
+                Document::from_json_and(body, depth, &members)?
+            }
+        };
+        let command = Command::decode(route.operation, &input, 0, &config.limits)?;
         Ok((command, self.bearer()))
     }
 
-    /// Notes for the log who called, and with how long a body.
-    pub fn note(&mut self, caller: &Caller, body_length: usize) {
+    fn query(&self, route: &Route) -> Result<Members, Error> {
+        match route.query {
+            [] => Ok(Members::new()),
+            kinds => form(&self.head.query, kinds),
+        }
+    }
+
+    fn has_form(&self) -> bool {
+        let given = self.head.content_type.text().unwrap_or_default();
+        essence(given) == FORM
+    }
+
+    /// The request as the core takes it. Notes for the log who called, and with how long a body.
+    pub fn request(&mut self, caller: Caller, command: Command, body_length: usize) -> Request {
         self.body_length = body_length;
-        if let Caller::Bearer(claims) = caller {
-            self.claims = Some(claims.clone());
+        self.caller = caller.clone();
+        Request {
+            origin: Origin {
+                front: Front::Http,
+                peer: self.peer.clone(),
+            },
+            caller,
+            command,
         }
     }
 
@@ -190,26 +213,23 @@ impl Exchange {
     /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
     pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Response {
         let operation = self.operation();
-        let result = match &self.target {
-            Ok(Target::Operation(route)) => result.map(|outcome| (route.operation, outcome)),
-            Ok(_) => Err(Error::Internal),
-            Err(error) => Err(error.clone()),
-        };
-        let (mut response, error) = match (&self.target, result) {
-            (Ok(Target::Options(allow)), _) => (options(allow), None),
-            (Ok(Target::Page(page)), _) => {
+        let path = self.head.path();
+        let profile = routes::profile(path);
+        let (mut response, error) = match &self.target {
+            Ok(Target::Options(allow)) => (options(allow), None),
+            Ok(Target::Page(page)) => {
                 let accepted = self.head.accept_encoding.text();
                 let accepted = accepted.filter(|_| self.site.config.compression);
                 (docs::response(page, accepted.unwrap_or_default()), None)
             }
-            (_, Ok((operation, outcome))) => match api::render_outcome(&outcome) {
-                Ok((status, body)) => (Response::json(status, body), None),
-                Err(error) => (failure(Some(operation), &error), Some(error)),
-            },
-            (target, Err(error)) => {
-                let operation = target.as_ref().ok().and_then(Target::operation);
-                (failure(operation, &error), Some(error))
+            Ok(Target::Operation(route, _)) => {
+                let rendered = result.and_then(|outcome| success(route, &outcome));
+                match rendered {
+                    Ok(response) => (response, None),
+                    Err(error) => (self.failure(profile, &error), Some(error)),
+                }
             }
+            Err(error) => (self.failure(profile, error), Some(error.clone())),
         };
         response.held = held;
         // It is there already; others that come have to wait for it.
@@ -220,9 +240,8 @@ impl Exchange {
         let config = &self.site.config;
         let methods = self.target.as_ref().map_or("", Target::allow);
         cors::add(&config.cors, self.allowed, methods, &mut response);
-        if matches!(operation, Some(Operation::Login | Operation::Logout)) {
-            // A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something.
-            response.set("Cache-Control", "no-store");
+        if let Some(value) = cache_control(profile, operation, error.is_some()) {
+            response.set("Cache-Control", value);
         }
         if let Some(server) = &config.server {
             response.set("Server", server.clone());
@@ -239,11 +258,14 @@ impl Exchange {
                 method: known(&self.head.method),
                 path: match self.target {
                     Ok(Target::Page(page)) => page.path,
-                    _ => routes::known(self.head.path()),
+                    _ => routes::known(path),
                 },
                 status: response.status,
                 error: error.map(|error| error.row().name),
-                login: self.claims.as_ref().map(|claims| &*claims.sub),
+                login: match &self.caller {
+                    Caller::Bearer(claims) => Some(&*claims.sub),
+                    _ => None,
+                },
                 bytes_in: self.body_length,
                 bytes_out: response.body.len(),
                 microseconds: self.started.elapsed().as_micros(),
@@ -256,6 +278,78 @@ impl Exchange {
         response.set("X-Request-Id", self.id);
         response
     }
+
+    fn failure(&self, profile: Profile, error: &Error) -> Response {
+        let mut response = match profile {
+            Profile::Api => {
+                let (status, body) = api::render_error(self.operation(), error);
+                Response::json(status, body)
+            }
+            Profile::V1 => {
+                let (status, body) = v1::render_error(error);
+                let mut response = Response::new(status, body);
+                response.set("Content-Type", v1::PROBLEM);
+                response
+            }
+        };
+        if let Error::WrongMethod { allow } = error {
+            response.set("Allow", *allow);
+        }
+        if let Some(seconds) = error.retry_after() {
+            response.set("Retry-After", seconds.to_string());
+        }
+        let has_token = !matches!(self.caller, Caller::Anonymous);
+        let is_told = matches!(response.status, 401 | 403);
+        if let Some(challenge) = v1::challenge(error, has_token).filter(|_| is_told) {
+            response.set("WWW-Authenticate", challenge);
+        }
+        response
+    }
+}
+
+fn success(route: &Route, outcome: &Outcome) -> Result<Response, Error> {
+    let (status, body) = match route.profile {
+        Profile::Api => api::render_outcome(outcome)?,
+        Profile::V1 => v1::render_outcome(route.operation, outcome)?,
+    };
+    Ok(Response::json(status, body))
+}
+
+/// A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something; the keys that verify are.
+fn cache_control(
+    profile: Profile,
+    operation: Option<Operation>,
+    failed: bool,
+) -> Option<&'static str> {
+    match (profile, operation) {
+        (_, Some(Operation::KeySet)) if !failed => Some("public, max-age=60"),
+        (_, Some(Operation::Login | Operation::Logout)) | (Profile::V1, _) => Some("no-store"),
+        (Profile::Api, _) => None,
+    }
+}
+
+/// The members of a form, or of a query, that are known. Errors: `Malformed`.
+fn form(text: &[u8], kinds: &[(&'static str, Kind)]) -> Result<Members, Error> {
+    let mut members = Members::new();
+    for (name, value) in form_urlencoded::parse(text) {
+        let Some((name, kind)) = kinds.iter().find(|(known, _)| *known == name) else {
+            continue;
+        };
+        // RFC 6749 §3.2: a parameter stands once.
+        if members.iter().any(|(known, _)| known == name) {
+            return Err(Error::malformed(format!("{name} should stand once")));
+        }
+        let number = || value.parse().map(Member::Number);
+        members.push((
+            *name,
+            match kind {
+                Kind::Text => Member::Text(value.into_owned()),
+                Kind::Number => number()
+                    .map_err(|_| Error::malformed(format!("{name} should be a whole number")))?,
+            },
+        ));
+    }
+    Ok(members)
 }
 
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
@@ -266,12 +360,20 @@ fn check(site: &Site, head: &Head) -> Result<Target, Error> {
         false => None,
     };
     let target = routes::find(config.services, &head.method, head.path(), page)?;
-    if let Target::Operation(route) = &target {
+    if let Target::Operation(route, _) = &target {
         if route.has_body() {
             check_type(head)?;
         }
     }
     Ok(target)
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A media type without its parameters, in lower case.
+fn essence(text: &str) -> String {
+    let essence = text.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
 }
 
 fn check_type(head: &Head) -> Result<(), Error> {
@@ -289,12 +391,11 @@ fn check_type(head: &Head) -> Result<(), Error> {
         Field::One(_) => {
             let text = head.content_type.text().ok_or(TYPE)?;
             // Parameters say nothing: JSON is UTF-8 (RFC 8259 §11).
-            let essence = text.split(';').next().unwrap_or_default().trim();
-            let essence = essence.to_ascii_lowercase();
+            let essence = essence(text);
             let json = essence == "application/json"
                 || (essence.starts_with("application/") && essence.ends_with("+json"));
             // What `curl -d` says of any body.
-            match json || essence == "application/x-www-form-urlencoded" {
+            match json || essence == FORM {
                 true => Ok(()),
                 false => Err(TYPE),
             }
@@ -305,18 +406,6 @@ fn check_type(head: &Head) -> Result<(), Error> {
 fn options(allow: &str) -> Response {
     let mut response = Response::new(204, Bytes::new());
     response.set("Allow", format!("{allow}, OPTIONS"));
-    response
-}
-
-fn failure(operation: Option<Operation>, error: &Error) -> Response {
-    let (status, body) = api::render_error(operation, error);
-    let mut response = Response::json(status, body);
-    if let Error::WrongMethod { allow } = error {
-        response.set("Allow", *allow);
-    }
-    if let Some(seconds) = error.retry_after() {
-        response.set("Retry-After", seconds.to_string());
-    }
     response
 }
 

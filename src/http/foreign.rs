@@ -2,15 +2,15 @@
 
 use super::exchange::Exchange;
 use super::head::Head;
-use super::peer::Peer;
 use super::response::Response;
-use crate::auth::service::caller;
+use crate::auth::session::caller;
 use crate::bridge::Gone;
 use crate::command::{execute, Caller, Outcome};
 use crate::error::Error;
 use crate::guard::guard;
 use crate::instance::Instance;
 use crate::memory::Held;
+use crate::origin::Peer;
 use crate::tx::Tx;
 use bytes::Bytes;
 use hyper::Method;
@@ -58,7 +58,7 @@ impl ForeignRequest {
                 Err(_) => {}
             }
         }
-        let peer = Peer::Told(self.remote.unwrap_or_else(|| "-".to_owned()));
+        let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
         let mut exchange = Exchange::begin(&instance.site(), &peer, &Gone::default(), head);
         if !is_valid {
             return exchange
@@ -66,24 +66,24 @@ impl ForeignRequest {
                 .into();
         }
         let limit = exchange.body_max().unwrap_or(usize::MAX);
-        let Some(operation) = exchange.operation() else {
+        if exchange.operation().is_none() {
             return exchange
                 .finish(Err(Error::Internal), Held::default())
                 .into();
-        };
+        }
         let body = self.body.unwrap_or_default();
         let result = guard(|| -> Result<Outcome, Error> {
             if length > limit {
                 return Err(Error::InputTooLarge { limit });
             }
             let _call = instance.begin_call()?;
-            let (command, token) = exchange.decode(operation, &body.0)?;
+            let (command, token) = exchange.decode(&body.0)?;
             let caller = match token {
                 Some(token) => caller(tx, instance, token)?,
                 None => Caller::Anonymous,
             };
-            exchange.note(&caller, body.0.len());
-            execute(tx, instance, caller, command)
+            let request = exchange.request(caller, command, body.0.len());
+            execute(tx, instance, request)
         });
         exchange.finish(result, Held::default()).into()
     }

@@ -2,13 +2,13 @@
 
 use super::exchange::Exchange;
 use super::head::Head;
-use super::peer::Peer;
 use super::response::Response;
 use super::site::{InFlight, Site};
 use super::worker::Stop;
 use crate::bridge::Gone;
 use crate::error::Error;
 use crate::memory::Held;
+use crate::origin::Peer;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};

@@ -9,6 +9,8 @@ pub struct Head {
     pub method: Method,
     /// Without the query. Visible ASCII.
     pub path: Bytes,
+    /// What follows the question mark.
+    pub query: Bytes,
     pub authorization: Field,
     pub content_type: Field,
     pub content_encoding: Field,
@@ -53,6 +55,7 @@ impl Head {
         Self {
             method,
             path: target.slice(..end.unwrap_or(target.len())),
+            query: end.map_or_else(Bytes::new, |end| target.slice(end + 1..)),
             authorization: Field::None,
             content_type: Field::None,
             content_encoding: Field::None,

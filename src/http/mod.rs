@@ -14,12 +14,12 @@ mod h2;
 mod head;
 mod listen;
 mod openapi;
-mod peer;
 mod request_id;
 mod response;
 mod routes;
 pub mod site;
 mod tls;
+mod v1;
 mod worker;
 
 use crate::config::HttpConfig;

@@ -1,10 +1,10 @@
 //! What all connections of the HTTP front share: the settings, and how much there is of what is limited.
 
-use super::peer::Peer;
 use super::request_id::Ids;
 use crate::config::HttpConfig;
 use crate::error::Error;
 use crate::instance::Instance;
+use crate::origin::Peer;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

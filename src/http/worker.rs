@@ -2,10 +2,10 @@
 
 use super::exchange::Exchange;
 use super::listen::{Accepted, Listener};
-use super::peer::Peer;
 use super::site::{Permit, Site};
 use super::{h1, h2};
 use crate::error::Error;
+use crate::origin::Peer;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;

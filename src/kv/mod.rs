@@ -7,19 +7,16 @@ use crate::instance::Instance;
 use crate::storage::{KeyValues, Written};
 use crate::tx::Tx;
 
-/// The values of all the keys. Errors: `MissingKeys`. Does not yield.
-pub fn get(tx: &Tx, instance: &Instance, _who: &Principal, keys: &Keys) -> Result<Outcome, Error> {
-    store(instance)?.get(tx, keys).map(Outcome::Found)
+/// The values of all the keys. Errors: `Forbidden` before `MissingKeys`. Does not yield.
+pub fn get(tx: &Tx, instance: &Instance, who: &Principal, keys: &Keys) -> Result<Outcome, Error> {
+    let keys = who.access(tx, instance)?.reads(keys)?;
+    store(instance)?.get(tx, &keys).map(Outcome::Found)
 }
 
-/// Inserts the pairs whose keys do not exist, in one transaction. Errors: `ValueTooLarge`, `StorageFull`,
-/// `ReadOnly`. Yields while it commits.
-pub fn put(
-    tx: &Tx,
-    instance: &Instance,
-    _who: &Principal,
-    pairs: &Pairs,
-) -> Result<Outcome, Error> {
+/// Inserts the pairs whose keys do not exist, in one transaction. Errors: `Forbidden` before
+/// `ValueTooLarge`, `StorageFull`, `ReadOnly`. Yields while it commits.
+pub fn put(tx: &Tx, instance: &Instance, who: &Principal, pairs: &Pairs) -> Result<Outcome, Error> {
+    let pairs = &who.access(tx, instance)?.writes(pairs)?;
     let Written { written, existing } = store(instance)?.insert(tx, pairs)?;
     Ok(Outcome::Written { written, existing })
 }

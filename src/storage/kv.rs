@@ -2,7 +2,7 @@
 
 use crate::codec::msgpack::{Head, Reader};
 use crate::config::Config;
-use crate::domain::{key_text, Keys, Pairs};
+use crate::domain::{key_text, Readable, Writable};
 use crate::error::Error;
 use crate::tx::{settle, transaction, tuple_bytes, Failure, Space, Tx};
 
@@ -32,7 +32,8 @@ impl KeyValues {
 
     /// `{data: pairs}` in msgpack, the pairs in the order of the keys. Errors: `MissingKeys`, `ReplyTooLarge`.
     /// Does not yield; the result is the one allocation, grown as the values come.
-    pub fn get(&self, tx: &Tx, keys: &Keys) -> Result<Vec<u8>, Error> {
+    pub fn get(&self, tx: &Tx, keys: &Readable<'_>) -> Result<Vec<u8>, Error> {
+        let keys = keys.keys();
         let index = self.space.index(0);
         let mut found = Vec::with_capacity(16 + 3 * keys.size());
         found.extend_from_slice(b"\x81\xa4data");
@@ -62,7 +63,8 @@ impl KeyValues {
 
     /// Inserts the pairs whose keys do not exist, in one transaction. Errors: `ValueTooLarge`, `StorageFull`,
     /// `ReadOnly`, `NotDurable`; nothing is written then. Yields while it commits.
-    pub fn insert(&self, tx: &Tx, pairs: &Pairs) -> Result<Written, Error> {
+    pub fn insert(&self, tx: &Tx, pairs: &Writable<'_>) -> Result<Written, Error> {
+        let pairs = pairs.pairs();
         let index = self.space.index(0);
         let mut key = Vec::new();
         let done = transaction(tx, || {

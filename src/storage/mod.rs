@@ -1,22 +1,44 @@
 //! One repository per space. Runs on the tx thread; the spaces themselves are made by
 //! `tarantool_infra/schema.lua`.
 
+mod attempts;
+mod keys;
 mod kv;
+mod mirror;
 mod revoked;
+mod roles;
+mod sessions;
+mod subjects;
 mod users;
 
+pub use attempts::{Attempts, Count};
+pub use keys::{TokenKey, TokenKeys};
 pub use kv::{KeyValues, Written};
-pub use revoked::{Revocation, Revoked};
-pub use users::Users;
+pub use mirror::{Entry, Mirror};
+pub use revoked::Revoked;
+pub use roles::Roles;
+pub use sessions::{SessionRow, Sessions};
+pub use subjects::Subjects;
+pub use users::{NewUser, UserRow, Users};
 
+use crate::codec::msgpack::Reader;
 use crate::config::Config;
-use crate::tx::{Space, Tx};
+use crate::error::Error;
+use crate::tx::{transaction, Index, Range, Space, Tx};
 
 /// The spaces of this instance, looked up once.
 pub struct Storage {
+    /// Where the service is offered.
     pub users: Option<Users>,
+    /// Where the service is offered.
     pub key_values: Option<KeyValues>,
+    pub mirror: Mirror,
     pub revoked: Revoked,
+    pub subjects: Subjects,
+    pub roles: Roles,
+    pub token_keys: TokenKeys,
+    pub sessions: Sessions,
+    pub attempts: Attempts,
 }
 
 impl Storage {
@@ -30,10 +52,24 @@ impl Storage {
             .kv
             .then(|| find("key_value_store"))
             .transpose()?;
+        let [revoked, subject, role, token_key] = mirror::SPACES;
+        let mirrored = [
+            find(revoked)?,
+            find(subject)?,
+            find(role)?,
+            find(token_key)?,
+        ];
+        let [revoked, subject, role, token_key] = mirrored;
         Ok(Self {
             users: users.map(|space| Users::new(tx, space)),
             key_values: key_values.map(|space| KeyValues::new(space, config)),
-            revoked: Revoked::new(tx, find("revoked_token")?),
+            mirror: Mirror::new(tx, mirrored),
+            revoked: Revoked::new(revoked),
+            subjects: Subjects::new(subject),
+            roles: Roles::new(role),
+            token_keys: TokenKeys::new(token_key),
+            sessions: Sessions::new(find("authkv_session")?),
+            attempts: Attempts::new(find("authkv_login_attempt")?),
         })
     }
 }
@@ -41,4 +77,39 @@ impl Storage {
 /// Encodes a key or a tuple as a msgpack array. Only for values that cannot fail to encode.
 fn array<T: serde::Serialize>(values: &T) -> Vec<u8> {
     rmp_serde::to_vec(values).unwrap_or_default()
+}
+
+/// The primary keys of at most `limit` tuples whose second field is below `time`, by the index of that field. Does not
+/// yield.
+fn expired(tx: &Tx, index: Index, time: u64, limit: usize) -> Result<Vec<Vec<u8>>, Error> {
+    let mut ids = Vec::new();
+    index.scan(tx, Range::All, |tuple| match id_and_time(tuple) {
+        Ok((id, expires_at)) if expires_at < time => {
+            ids.push([b"\x91", id].concat());
+            ids.len() < limit
+        }
+        _ => false,
+    })?;
+    Ok(ids)
+}
+
+fn id_and_time(tuple: &[u8]) -> Result<(&[u8], u64), Error> {
+    let mut reader = Reader::new(tuple);
+    reader.head()?;
+    let (id, time) = (reader.value()?, reader.value()?);
+    let time = rmp_serde::from_slice(time).map_err(|_| Error::Internal)?;
+    Ok((id, time))
+}
+
+/// Deletes the tuples with these primary keys. Yields while it commits.
+fn delete(tx: &Tx, space: Space, ids: &[Vec<u8>]) -> Result<(), Error> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    transaction(tx, || {
+        for id in ids {
+            space.delete(tx, id)?;
+        }
+        Ok(())
+    })
 }

@@ -6,7 +6,7 @@ use crate::auth::token::now;
 use crate::codec::msgpack::{Head, Reader};
 use crate::domain::{Initial, Login};
 use crate::error::Error;
-use crate::tx::{log, transaction, tuple_bytes, Space, Tx, TxCell};
+use crate::tx::{log, transaction, tuple_bytes, Failure, Range, Space, Tx, TxCell};
 use std::cell::Cell;
 
 /// The users.
@@ -16,11 +16,28 @@ pub struct Users {
     bcrypt: TxCell<Cell<usize>>,
 }
 
+/// A user to be added.
+pub struct NewUser<'a> {
+    pub login: &'a Login,
+    pub hash: &'a str,
+    pub name: &'a Initial,
+    pub surname: &'a Initial,
+}
+
+/// What the space says of a user, beside the hash.
+#[derive(Debug)]
+pub struct UserRow {
+    pub login: String,
+    pub name: String,
+    pub surname: String,
+    pub created_at: Option<u64>,
+}
+
 impl Users {
     /// Counts the hashes of the old system, so it reads the whole space once. Does not yield.
     pub fn new(tx: &Tx, space: Space) -> Self {
         let mut bcrypt = 0;
-        let counted = space.index(0).scan(tx, None, |tuple| {
+        let counted = space.index(0).scan(tx, Range::All, |tuple| {
             bcrypt += usize::from(hash_of(tuple).is_ok_and(is_bcrypt));
             true
         });
@@ -31,6 +48,38 @@ impl Users {
             space,
             bcrypt: TxCell::new(tx, Cell::new(bcrypt)),
         }
+    }
+
+    /// Whether there is such a user. Does not yield.
+    pub fn contains(&self, tx: &Tx, login: &str) -> Result<bool, Error> {
+        Ok(self.space.index(0).get(tx, &array(&(login,)))?.is_some())
+    }
+
+    /// A user, or `None` where there is no such user. Does not yield.
+    pub fn get(&self, tx: &Tx, login: &str) -> Result<Option<UserRow>, Error> {
+        let tuple = self.space.index(0).get(tx, &array(&(login,)))?;
+        tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
+    }
+
+    /// At most `limit` users in order of login, those after the login `after` where it is given. Does not yield.
+    pub fn list(&self, tx: &Tx, after: Option<&str>, limit: usize) -> Result<Vec<UserRow>, Error> {
+        let key = after.map(|after| array(&(after,)));
+        let range = key.as_deref().map_or(Range::All, Range::After);
+        let mut users = Vec::new();
+        let mut broken = None;
+        self.space
+            .index(0)
+            .scan(tx, range, |tuple| match decode(tuple) {
+                Ok(user) => {
+                    users.push(user);
+                    users.len() < limit
+                }
+                Err(error) => {
+                    broken = Some(error);
+                    false
+                }
+            })?;
+        broken.map_or(Ok(users), Err)
     }
 
     /// The stored hash of a user, or `None` where there is no such user. Does not yield.
@@ -49,39 +98,50 @@ impl Users {
         }
     }
 
-    /// Adds a user. Errors: `LoginTaken`. Yields while it commits.
-    pub fn insert(
-        &self,
-        tx: &Tx,
-        login: &Login,
-        hash: &str,
-        name: &Initial,
-        surname: &Initial,
-    ) -> Result<(), Error> {
-        transaction(tx, || {
-            if self.hash(tx, login.as_str())?.is_some() {
-                return Err(Error::LoginTaken);
-            }
-            let user = (login.as_str(), hash, name.as_str(), surname.as_str(), now());
-            Ok(self.space.insert(tx, &array(&user))?)
-        })
+    /// Adds a user in a transaction of the caller's. Errors: `LoginTaken`.
+    pub fn insert(&self, tx: &Tx, user: &NewUser<'_>) -> Result<(), Error> {
+        let login = user.login.as_str();
+        if self.contains(tx, login)? {
+            return Err(Error::LoginTaken);
+        }
+        let (name, surname) = (user.name.as_str(), user.surname.as_str());
+        let tuple = array(&(login, user.hash, name, surname, now()));
+        Ok(self.space.insert(tx, &tuple)?)
+    }
+
+    /// Deletes a user in a transaction of the caller's. Errors: `NoSuchUser`.
+    pub fn delete(&self, tx: &Tx, login: &str) -> Result<(), Error> {
+        let hash = self.hash(tx, login)?.ok_or(Error::NoSuchUser)?;
+        self.space.delete(tx, &array(&(login,)))?;
+        self.forget_bcrypt(tx, &hash);
+        Ok(())
+    }
+
+    /// Sets the hash of a user, in a transaction of the caller's. Errors: `NoSuchUser`.
+    pub fn set_hash(&self, tx: &Tx, login: &str, new: &str) -> Result<(), Error> {
+        let old = self.hash(tx, login)?.ok_or(Error::NoSuchUser)?;
+        self.space
+            .update(tx, &array(&(login,)), &array(&(("=", 1, new),)))?;
+        self.forget_bcrypt(tx, &old);
+        Ok(())
     }
 
     /// Replaces the hash of a user where it is `old` still. Returns whether it was. Yields while it commits.
     pub fn replace_hash(&self, tx: &Tx, login: &str, old: &str, new: &str) -> Result<bool, Error> {
-        let replaced = transaction(tx, || {
+        transaction(tx, || {
             if self.hash(tx, login)?.as_deref() != Some(old) {
                 return Ok(false);
             }
-            self.space
-                .update(tx, &array(&(login,)), &array(&(("=", 1, new),)))?;
-            Ok(true)
-        })?;
-        if replaced && is_bcrypt(old) {
+            self.set_hash(tx, login, new).map(|()| true)
+        })
+    }
+
+    /// Counts a hash that is gone. Where the commit fails, the share is a little wrong until the next start.
+    fn forget_bcrypt(&self, tx: &Tx, hash: &str) {
+        if is_bcrypt(hash) {
             let count = self.bcrypt.get(tx);
             count.set(count.get().saturating_sub(1));
         }
-        Ok(replaced)
     }
 }
 
@@ -93,4 +153,33 @@ fn hash_of(tuple: &[u8]) -> Result<&str, Error> {
     };
     reader.value()?;
     std::str::from_utf8(reader.string()?).map_err(|_| Error::Internal)
+}
+
+/// A tuple of the old system has four fields; what others have appended is not looked at.
+fn decode(tuple: &[u8]) -> Result<UserRow, Error> {
+    let broken = || {
+        Error::from(Failure::other(
+            "the space user holds a tuple of another form",
+        ))
+    };
+    let mut reader = Reader::new(tuple);
+    let Head::Array(count @ 4..) = reader.head()? else {
+        return Err(broken());
+    };
+    let mut text = || -> Result<String, Error> {
+        let bytes = reader.string()?;
+        Ok(String::from_utf8_lossy(bytes).into_owned())
+    };
+    let (login, _hash, name, surname) = (text()?, text()?, text()?, text()?);
+    let created_at = match count {
+        4 => None,
+        // It may be a field of somebody else's.
+        _ => rmp_serde::from_slice(reader.value()?).unwrap_or(None),
+    };
+    Ok(UserRow {
+        login,
+        name,
+        surname,
+        created_at,
+    })
 }

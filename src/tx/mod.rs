@@ -5,11 +5,12 @@ pub mod fd;
 pub mod fiber;
 pub mod log;
 pub mod lua;
+pub mod session;
 mod space;
 mod transaction;
 
 pub use failure::Failure;
-pub use space::{tuple_bytes, Space};
+pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{in_transaction, settle, transaction};
 
 use std::marker::PhantomData;

@@ -17,7 +17,16 @@ pub struct Index {
     index: u32,
 }
 
-/// `ITER_ALL` and `ITER_GT` of Tarantool's `iterator_type`.
+/// Which tuples of an index to look at, in its order. Keys are msgpack arrays, and may be the beginning of a whole key.
+#[derive(Debug, Clone, Copy)]
+pub enum Range<'a> {
+    All,
+    After(&'a [u8]),
+    Equal(&'a [u8]),
+}
+
+/// Of Tarantool's `iterator_type`.
+const ITER_EQ: c_int = 0;
 const ITER_ALL: c_int = 2;
 const ITER_GT: c_int = 6;
 
@@ -92,16 +101,19 @@ impl Index {
         usize::try_from(unsafe { ffi::box_index_len(self.space, self.index) }).unwrap_or(0)
     }
 
-    /// Gives the tuples after the key `after` to `body`, in the order of the index, or all of them where
-    /// `after` is `None`, until it answers `false`. `body` must not yield or write.
+    /// Gives the tuples of a range to `body`, until it answers `false`. `body` must not yield or write.
     pub fn scan(
         self,
         _tx: &Tx,
-        after: Option<&[u8]>,
+        range: Range<'_>,
         mut body: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), Failure> {
-        let (start, end) = bounds(after.unwrap_or(&[0x90]));
-        let kind = if after.is_some() { ITER_GT } else { ITER_ALL };
+        let (kind, key): (_, &[u8]) = match range {
+            Range::All => (ITER_ALL, &[0x90]),
+            Range::After(key) => (ITER_GT, key),
+            Range::Equal(key) => (ITER_EQ, key),
+        };
+        let (start, end) = bounds(key);
         // SAFETY: `start..end` is a live msgpack array that outlives the iterator.
         let iterator = unsafe { ffi::box_index_iterator(self.space, self.index, kind, start, end) };
         if iterator.is_null() {

@@ -12,35 +12,39 @@ use zeroize::Zeroizing;
 /// What the name of a file ends with until it is whole.
 const DRAFT: &str = ".new";
 
-/// Reads the private key and sees to the public key beside it. A key file that no setting names is made
-/// (mode 0600) when there is none; one that a setting names is never made up or overwritten. The public file may
-/// hold other keys too. The error names the file and what is wrong with it.
+/// Reads the private key. A key file that no setting names is made (mode 0600) when there is none; one that a setting
+/// names is never made up. The error names the file and what is wrong with it.
 pub fn load_or_make(config: &Config) -> Result<PrivateKey, String> {
-    let (private_file, public_file) = (&config.private_key_file, &config.public_key_file);
+    let private_file = &config.private_key_file;
     if !private_file.exists() && !config.private_key_given {
         let made = PrivateKey::make(config.token_algorithm).map_err(|e| of(private_file, e))?;
         write(private_file, made.to_pem().as_bytes(), 0o600)?;
     }
-    let key = load(private_file)?;
-    match fs::read(public_file) {
-        Ok(found) if holds(&found, key.public()) => {}
-        Ok(_) if config.public_key_given => {
-            return Err(format!(
-                "{} is not the public half of {}: remove it or name the right one",
-                public_file.display(),
-                private_file.display()
-            ));
-        }
-        _ => write_public(public_file, std::slice::from_ref(key.public()))?,
-    }
-    Ok(key)
+    load(private_file)
 }
 
-fn holds(file: &[u8], key: &PublicKey) -> bool {
-    std::str::from_utf8(file)
-        .ok()
-        .and_then(|text| PublicKey::all_from_pem(text).ok())
-        .is_some_and(|found| found.iter().any(|found| found.id() == key.id()))
+/// Sees to the file of public keys, which are those that verify at present. One that a setting names has to hold one of
+/// them and is not overwritten then. The error names the file and what is wrong with it.
+pub fn see_to_public(config: &Config, keys: &[PublicKey]) -> Result<(), String> {
+    let file = &config.public_key_file;
+    let found = match fs::read_to_string(file) {
+        Ok(text) => PublicKey::all_from_pem(&text).unwrap_or_default(),
+        Err(e) if e.kind() == ErrorKind::NotFound => return write_public(file, keys),
+        Err(_) => Vec::new(),
+    };
+    let holds = |key: &PublicKey| found.iter().any(|found| found.id() == key.id());
+    if config.public_key_given && !keys.iter().any(holds) {
+        return Err(format!(
+            "{} is not the public half of {}: remove it or name the right one",
+            file.display(),
+            config.private_key_file.display()
+        ));
+    }
+    let is_same = found.len() == keys.len() && keys.iter().all(holds);
+    match is_same || config.public_key_given {
+        true => Ok(()),
+        false => write_public(file, keys),
+    }
 }
 
 fn load(file: &Path) -> Result<PrivateKey, String> {
@@ -198,6 +202,7 @@ mod tests {
             assert_eq!(made.public().algorithm(), algorithm);
             assert_eq!(mode(&config.private_key_file), 0o600);
             let again = load_or_make(&config).unwrap();
+            see_to_public(&config, std::slice::from_ref(made.public())).unwrap();
             let half = load_public(&config.public_key_file).unwrap();
             assert_eq!(made.to_pem(), again.to_pem());
             assert_eq!(made.public().id(), half[0].id());
@@ -207,7 +212,11 @@ mod tests {
         fs::write(directory.0.join("jwt_private.pem"), samples::ED).unwrap();
         let other = directory.0.join("other.pem");
         let named = |setting| directory.config(&[(setting, other.to_str().unwrap())]);
-        let error = |config| load_or_make(&config).err().unwrap();
+        let see_to = |config: &Config| {
+            let key = load_or_make(config)?;
+            see_to_public(config, std::slice::from_ref(key.public()))
+        };
+        let error = |config| see_to(&config).err().unwrap();
         assert!(error(named("PRIVATE_KEY_FILE")).contains("other.pem"));
         assert!(!other.exists());
         fs::write(&other, "another").unwrap();
@@ -217,20 +226,23 @@ mod tests {
     }
 
     #[test]
-    fn a_public_file_is_left_alone_where_it_holds_the_key() {
+    fn a_public_file_is_left_alone_where_it_holds_the_keys() {
         let directory = Directory::new("public");
         let config = directory.config(&[]);
         fs::create_dir_all(&directory.0).unwrap();
         fs::write(&config.private_key_file, samples::ED).unwrap();
-        for (before, after) in [
-            (samples::EC_PUBLIC.to_owned(), samples::ED_PUBLIC),
-            (
-                [samples::EC_PUBLIC, samples::ED_PUBLIC].concat(),
-                &[samples::EC_PUBLIC, samples::ED_PUBLIC].concat(),
-            ),
+        let key = load_or_make(&config).unwrap();
+        let own = std::slice::from_ref(key.public());
+        let both = [samples::EC_PUBLIC, samples::ED_PUBLIC].concat();
+        let named = [("PUBLIC_KEY_FILE", config.public_key_file.to_str().unwrap())];
+        let named = directory.config(&named);
+        for (config, before, after) in [
+            (&config, samples::EC_PUBLIC, samples::ED_PUBLIC),
+            (&config, &both, samples::ED_PUBLIC),
+            (&named, &both, &both),
         ] {
             fs::write(&config.public_key_file, before).unwrap();
-            load_or_make(&config).unwrap();
+            see_to_public(config, own).unwrap();
             assert_eq!(fs::read_to_string(&config.public_key_file).unwrap(), after);
         }
         let keys = load_public(&config.public_key_file).unwrap();

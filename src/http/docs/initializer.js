@@ -4,6 +4,8 @@
 (function () {
   const scheme = 'token';
   const here = document.currentScript.src;
+  // Where the server is mounted.
+  const root = new URL('..', here).pathname;
   const who = document.getElementById('who');
 
   function say(text, loggedIn) {
@@ -11,15 +13,35 @@
     who.classList.toggle('in', loggedIn);
   }
 
+  function logIn(token) {
+    ui.preauthorizeApiKey(scheme, token);
+    say('Logged in', true);
+  }
+
+  function logOut() {
+    ui.authActions.logout([scheme]);
+    say('Not logged in', false);
+  }
+
   function takeToken(response) {
     const path = new URL(response.url, here).pathname;
-    if (path.endsWith('/api/login/') && response.status === 201) {
-      ui.preauthorizeApiKey(scheme, JSON.parse(response.text).token);
-      say('Logged in', true);
+    if (!response.ok || !path.startsWith(root)) {
+      return response;
     }
-    if (path.endsWith('/api/logout/') && response.status === 200) {
-      ui.authActions.logout([scheme]);
-      say('Not logged in', false);
+    switch (path.slice(root.length).replace(/\/$/, '')) {
+      case 'api/login':
+        logIn(JSON.parse(response.text).token);
+        break;
+      case 'v1/login':
+      case 'v1/refresh':
+        logIn(JSON.parse(response.text).access_token);
+        break;
+      case 'api/logout':
+      case 'v1/logout':
+      case 'v1/logout/all':
+      case 'v1/me/password':
+        logOut();
+        break;
     }
     return response;
   }

@@ -9,13 +9,13 @@ pub mod head;
 mod io;
 
 use super::exchange::Exchange;
-use super::peer::Peer;
 use super::response::Response;
 use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
 use crate::error::Error;
 use crate::memory::Held;
+use crate::origin::Peer;
 use bytes::{Buf, Bytes, BytesMut};
 use chunked::Chunked;
 use head::{Finder, Framing, Request};

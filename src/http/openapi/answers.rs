@@ -1,110 +1,165 @@
 //! What each operation may answer, as the outcomes and errors themselves: their statuses and texts are then those
-//! that clients get.
+//! that clients get. Pure.
 
+use super::failures;
+use crate::auth::key::Jwk;
 use crate::codec::json_read::to_msgpack;
-use crate::command::{Operation, Outcome};
+use crate::command::{Done, KeyRow, Operation, Outcome, Session};
 use crate::config::Config;
-use crate::domain::Claims;
+use crate::domain::{Claims, Permission, Role, User};
 use crate::error::Error;
+use crate::http::routes::Route;
 use std::sync::Arc;
 
 /// One way in which a request may end: the name of the example, and what is rendered.
 pub type Answer = (&'static str, Result<Outcome, Error>);
 
-/// Every way in which a request of an operation may end.
-pub fn of(operation: Operation, allow: &'static str, config: &Config) -> Vec<Answer> {
-    let mut failures = match operation {
-        Operation::Register => registration(),
-        Operation::Login => vec![Error::InvalidCredentials],
-        Operation::Logout => vec![Error::Unauthenticated, Error::RevocationsUnknown],
-        Operation::Check => vec![Error::RevocationsUnknown],
-        Operation::Get => reading(config),
-        Operation::Put => writing(config),
-    };
-    if matches!(
-        operation,
-        Operation::Register | Operation::Logout | Operation::Put
-    ) {
-        failures.extend([Error::ReadOnly, Error::StorageFull, Error::NotDurable]);
-    }
-    if operation != Operation::Logout {
-        failures.extend(of_a_body(operation, config));
-    }
-    failures.extend([
-        Error::NotOffered,
-        Error::WrongMethod { allow },
-        Error::BadRequest("Host is missing"),
-        Error::HeaderTooLarge {
-            limit: config.http.header_max,
-            unit: "bytes",
-        },
-        Error::HeaderTimeout {
-            limit: config.http.header_timeout.as_secs(),
-        },
-        Error::TooManyConnections {
-            limit: config.http.connections_per_address,
-        },
-        Error::Overloaded {
-            what: "requests at a time",
-            limit: config.http.requests_max,
-        },
-        Error::ShuttingDown,
-        Error::Internal,
-    ]);
-    let failures = failures
-        .into_iter()
-        .map(|error| (error.row().name, Err(error)));
-    successes(operation).into_iter().chain(failures).collect()
-}
-
-fn successes(operation: Operation) -> Vec<Answer> {
-    let written = |existing: &[&str]| Outcome::Written {
-        written: 1,
-        existing: existing.iter().map(|key| (*key).to_owned()).collect(),
-    };
-    let outcomes = match operation {
-        Operation::Register => vec![(
-            "registered",
-            Outcome::Registered {
-                login: String::new(),
-            },
-        )],
-        Operation::Login => vec![(
-            "logged_in",
-            Outcome::LoggedIn {
-                token: "eyJ0eXAiOiJKV1Qi…".to_owned(),
-                expires_in: 0,
-            },
-        )],
-        Operation::Logout => vec![("logged_out", Outcome::LoggedOut)],
-        Operation::Check => vec![
-            ("authorized", Outcome::Checked(Some(claims()))),
-            ("refused", Outcome::Checked(None)),
-        ],
-        Operation::Get => vec![("found", Outcome::Found(found()))],
-        Operation::Put => vec![
-            ("all_written", written(&[])),
-            ("some_existed", written(&["planet", "moons"])),
-        ],
-    };
-    outcomes
-        .into_iter()
-        .map(|(name, outcome)| (name, Ok(outcome)))
+/// Every way in which a request of a route may end, once its head was read.
+pub fn of_route(route: &Route, config: &Config) -> Vec<Answer> {
+    let successes = successes(route.operation).into_iter();
+    let successes = successes.map(|(name, outcome)| (name, Ok(outcome)));
+    successes
+        .chain(named(failures::of_route(route, config)))
         .collect()
 }
 
-/// Claims of which the answer says only that they are there.
-fn claims() -> Arc<Claims> {
-    Arc::new(Claims {
-        iss: String::new(),
-        aud: String::new(),
-        sub: String::new(),
+/// Every way in which it may end before that.
+pub fn without_a_head(config: &Config) -> Vec<Answer> {
+    named(failures::without_a_head(config)).collect()
+}
+
+fn named(failures: Vec<Error>) -> impl Iterator<Item = Answer> {
+    failures
+        .into_iter()
+        .map(|error| (error.row().name, Err(error)))
+}
+
+fn successes(operation: Operation) -> Vec<(&'static str, Outcome)> {
+    use Operation::*;
+    let login = || "alice".to_owned();
+    match operation {
+        Register | UserRegister => vec![("registered", Outcome::Registered { login: login() })],
+        Login => vec![(
+            "logged_in",
+            Outcome::LoggedIn {
+                token: TOKEN.to_owned(),
+                token_type: "Bearer",
+                expires_in: 1800,
+                login: login(),
+                jti: String::new(),
+            },
+        )],
+        Logout => vec![("logged_out", Outcome::Done(Done::Revoked))],
+        Check => vec![
+            ("authorized", Outcome::Checked(Some(claims()))),
+            ("refused", Outcome::Checked(None)),
+        ],
+        Get => vec![("found", Outcome::Found(found()))],
+        Put => vec![
+            ("all_written", written(&[])),
+            ("some_existed", written(&["planet", "moons"])),
+        ],
+        SessionLogin => vec![("logged_in", session())],
+        SessionRefresh => vec![("refreshed", session())],
+        SessionLogoutAll | UserLogout => vec![("logged_out", Outcome::Done(Done::Revoked))],
+        SessionIntrospect => vec![
+            ("active", Outcome::Introspected(Some(claims()))),
+            ("inactive", Outcome::Introspected(None)),
+        ],
+        UserMe => {
+            let permissions = vec![Permission::everything()];
+            vec![(
+                "me",
+                Outcome::Me {
+                    user: user(&[], false),
+                    permissions,
+                },
+            )]
+        }
+        UserPassword | UserSetPassword => vec![("changed", Outcome::Done(Done::Changed))],
+        KeySet => vec![("keys", Outcome::KeySet { keys: key_set() })],
+        UserList => {
+            let page = |next| Outcome::Users {
+                users: vec![user(&[], false)],
+                next,
+            };
+            vec![("more", page(Some(login()))), ("the_last", page(None))]
+        }
+        UserGet | UserEnable | RoleRevoke => vec![("user", Outcome::User(user(&[], false)))],
+        UserCreate => vec![("created", Outcome::User(user(&["introspect"], false)))],
+        UserDelete | RoleDelete => vec![("deleted", Outcome::Done(Done::Deleted))],
+        UserDisable => vec![("disabled", Outcome::User(user(&[], true)))],
+        RoleGrant => vec![("granted", Outcome::User(user(&["shop"], false)))],
+        RoleList => {
+            let default = Role {
+                name: "default".to_owned(),
+                permissions: vec![Permission::everything()],
+            };
+            let roles = vec![default, shop()];
+            vec![("roles", Outcome::Roles { roles })]
+        }
+        RoleSet => vec![("set", Outcome::Role(shop()))],
+        KeyList => vec![(
+            "keys",
+            Outcome::Keys {
+                keys: signing_keys(),
+            },
+        )],
+        KeyRotate => vec![(
+            "made",
+            Outcome::Rotated {
+                kid: KID.to_owned(),
+                alg: "EdDSA",
+                signs_from: TIME + 300,
+            },
+        )],
+        KeyRetire => vec![(
+            "retired",
+            Outcome::Retired {
+                kid: KID.to_owned(),
+                verifies_until: TIME,
+            },
+        )],
+    }
+}
+
+const TOKEN: &str = "eyJ0eXAiOiJhdCtqd3Qi…";
+const KID: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+const TIME: u64 = 1_800_000_000;
+
+fn written(existing: &[&str]) -> Outcome {
+    Outcome::Written {
+        written: 1,
+        existing: existing.iter().map(|key| (*key).to_owned()).collect(),
+    }
+}
+
+fn session() -> Outcome {
+    Outcome::Session(Session {
+        access_token: TOKEN.to_owned(),
+        token_type: "Bearer",
+        expires_in: 1800,
+        refresh_token: "Jv2cyPGHmsXqXNOtuYmKLu3a…".to_owned(),
+        refresh_expires_in: 1_209_600,
+        login: String::new(),
         jti: String::new(),
-        iat: 0,
-        nbf: 0,
-        exp: 0,
-        username: String::new(),
-        email: String::new(),
+    })
+}
+
+fn claims() -> Arc<Claims> {
+    let login = || "alice".to_owned();
+    Arc::new(Claims {
+        iss: "authkv".to_owned(),
+        aud: "authkv".to_owned(),
+        sub: login(),
+        jti: "8GTQwyHkZBvqSAnvWM5E5g".to_owned(),
+        iat: TIME,
+        nbf: TIME,
+        exp: TIME + 1800,
+        username: login(),
+        email: login(),
+        epoch: 0,
+        sid: None,
     })
 }
 
@@ -113,66 +168,79 @@ fn found() -> Vec<u8> {
     to_msgpack(body, 3).unwrap_or_default()
 }
 
-fn registration() -> Vec<Error> {
+fn user(roles: &[&str], disabled: bool) -> User {
+    User {
+        login: "alice".to_owned(),
+        name: "Alice".to_owned(),
+        surname: "Smith".to_owned(),
+        created_at: Some(TIME),
+        disabled,
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+    }
+}
+
+fn shop() -> Role {
+    let permission = |prefix: &str, write| Permission {
+        prefix: prefix.to_owned(),
+        read: true,
+        write,
+    };
+    Role {
+        name: "shop".to_owned(),
+        permissions: vec![permission("shop/", true), permission("rates/", false)],
+    }
+}
+
+fn signing_keys() -> Vec<KeyRow> {
+    let key = |kid: &str, alg, signs_from, verifies_until, signs| KeyRow {
+        kid: kid.to_owned(),
+        alg,
+        created_at: signs_from,
+        signs_from,
+        verifies_until,
+        signs,
+    };
+    let rsa = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
     vec![
-        Error::LoginTaken,
-        Error::BadLogin("the length should be no less than 2 symbols"),
-        Error::BadPassword("the password should have at least one UPPER_CASE"),
-        Error::BadInitial("initial should have only lower-upper latin letters"),
+        key(rsa, "RS256", TIME - 1800, Some(TIME + 1830), false),
+        key(KID, "EdDSA", TIME, None, true),
     ]
 }
 
-fn of_a_batch(config: &Config) -> Vec<Error> {
+/// The keys of RFC 7638 §3.1 (cut), RFC 7517 §A.1 and RFC 8037 §A.2.
+fn key_set() -> Vec<Jwk> {
+    let key = |kty, alg, kid: &str| Jwk {
+        kty,
+        usage: "sig",
+        alg,
+        kid: kid.to_owned(),
+        n: None,
+        e: None,
+        crv: None,
+        x: None,
+        y: None,
+    };
+    let text = |text: &str| Some(text.to_owned());
     vec![
-        Error::Unauthenticated,
-        Error::RevocationsUnknown,
-        Error::NoKeys,
-        Error::TooManyKeys {
-            limit: config.limits.batch,
+        Jwk {
+            n: text("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1…"),
+            e: text("AQAB"),
+            ..key(
+                "RSA",
+                "RS256",
+                "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            )
         },
-    ]
-}
-
-fn reading(config: &Config) -> Vec<Error> {
-    let mut errors = of_a_batch(config);
-    errors.extend([
-        Error::RepeatedKeys(vec!["planet".to_owned()]),
-        Error::MissingKeys(vec!["planet".to_owned(), "orbit".to_owned()]),
-        Error::ReplyTooLarge {
-            limit: config.reply_max,
+        Jwk {
+            crv: Some("P-256"),
+            x: text("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"),
+            y: text("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"),
+            ..key("EC", "ES256", "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s")
         },
-    ]);
-    errors
-}
-
-fn writing(config: &Config) -> Vec<Error> {
-    let mut errors = of_a_batch(config);
-    errors.extend([
-        Error::BadKey {
-            limit: config.limits.key,
+        Jwk {
+            crv: Some("Ed25519"),
+            x: text("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
+            ..key("OKP", "EdDSA", KID)
         },
-        Error::ValueTooLarge {
-            key: "planet".to_owned(),
-            limit: usize::try_from(config.memtx_max_tuple_size).unwrap_or(usize::MAX),
-        },
-    ]);
-    errors
-}
-
-/// What may be wrong with any body.
-fn of_a_body(operation: Operation, config: &Config) -> [Error; 6] {
-    [
-        Error::malformed("The body should be an object"),
-        Error::TooDeep {
-            limit: config.json_depth_max,
-        },
-        Error::InputTooLarge {
-            limit: operation.input_max(config),
-        },
-        Error::BodyTimeout {
-            limit: config.http.body_timeout.as_secs(),
-        },
-        Error::BadMediaType("application/json"),
-        Error::BadExpectation,
     ]
 }

@@ -1,71 +1,202 @@
-//! The bodies of requests, and those of answers that no structure stands for. They exist for their schemas only.
+//! The bodies of requests: their schemas, and examples. Pure.
 
+use super::shapes::{count, flag, list, named, object, of, or_null, text, Shape};
+use crate::command::{Operation, PUBLISH_MAX, ROLES_MAX};
 use crate::config::Config;
-use std::collections::HashMap;
+use crate::domain::{Class, Permissions};
+use crate::http::routes::{Input, Route};
+use serde_json::{json, Value};
+use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, Schema, Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
 };
-use utoipa::ToSchema;
+use utoipa::openapi::{Content, RefOr, Required};
 
-/// A new user.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-pub struct Registration {
-    #[schema(min_length = 2, max_length = 64, pattern = "^[A-Za-z0-9]*$")]
-    login: String,
-    /// At least one of a-z, of A-Z, of 0-9 and of `!@#$%^&*()_+-=/.,`; other characters are allowed too.
-    #[schema(
-        format = Password,
-        min_length = 8,
-        max_length = 64,
-        pattern = r"^(?=[\s\S]*[a-z])(?=[\s\S]*[A-Z])(?=[\s\S]*[0-9])(?=[\s\S]*[!@#$%^&*()_+\-=/.,])"
-    )]
-    password: String,
-    /// ASCII letters and hyphens, not only hyphens.
-    #[schema(min_length = 2, max_length = 32, pattern = "^-*[A-Za-z][A-Za-z-]*$")]
-    name: String,
-    /// ASCII letters and hyphens, not only hyphens.
-    #[schema(min_length = 2, max_length = 32, pattern = "^-*[A-Za-z][A-Za-z-]*$")]
-    surname: String,
+/// The body of a route, where it has one.
+pub fn of_route(route: &Route) -> Option<RequestBody> {
+    let (schema, example) = of_operation(route.operation)?;
+    // A body all of whose members may be left out may be left out itself.
+    let required = match route.operation {
+        Operation::KeyRotate => Required::False,
+        _ => Required::True,
+    };
+    let types: &[&str] = match route.input {
+        Input::Form => &["application/x-www-form-urlencoded", "application/json"],
+        _ => &["application/json"],
+    };
+    let body = RequestBodyBuilder::new().required(Some(required));
+    let body = types.iter().fold(body, |body, media_type| {
+        let content = Content::builder()
+            .schema(Some(named(schema)))
+            .example(Some(example.clone()));
+        body.content(*media_type, content.build())
+    });
+    Some(body.build())
 }
 
-/// Any texts are taken: what breaks a rule belongs to no user.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-pub struct Credentials {
-    login: String,
-    #[schema(format = Password)]
-    password: String,
+/// The name of the schema, and an example.
+fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
+    use Operation::*;
+    let person =
+        json!({"login": "alice", "password": "Correct-h0rse", "name": "Alice", "surname": "Smith"});
+    Some(match operation {
+        Register | UserRegister => ("Registration", person),
+        Login | SessionLogin => (
+            "Credentials",
+            json!({"login": "alice", "password": "Correct-h0rse"}),
+        ),
+        Check => (
+            "Check",
+            json!({"authorization": "Bearer eyJ0eXAiOiJhdCtqd3Qi…"}),
+        ),
+        Get => ("Keys", json!({"keys": ["orbit", "planet"]})),
+        Put => (
+            "Pairs",
+            json!({"data": {"planet": "Earth", "moons": 1, "orbit": {"days": 365.25, "next": null}}}),
+        ),
+        SessionRefresh => (
+            "RefreshToken",
+            json!({"refresh_token": "Jv2cyPGHmsXqXNOtuYmKLu3a…"}),
+        ),
+        SessionIntrospect => ("Token", json!({"token": "eyJ0eXAiOiJhdCtqd3Qi…"})),
+        UserPassword => (
+            "PasswordChange",
+            json!({"old_password": "Correct-h0rse", "new_password": "Battery-stap1e"}),
+        ),
+        UserCreate => {
+            let mut person = person;
+            person["roles"] = json!(["introspect"]);
+            ("NewUser", person)
+        }
+        UserSetPassword => ("NewPassword", json!({"password": "Battery-stap1e"})),
+        RoleSet => (
+            "NewPermissions",
+            json!({"permissions": [
+                {"prefix": "shop/", "read": true, "write": true},
+                {"prefix": "rates/", "read": true},
+            ]}),
+        ),
+        KeyRotate => ("Rotation", json!({"publish": 600})),
+        Logout | SessionLogoutAll | UserMe | KeySet | UserList | UserGet | UserDelete
+        | UserDisable | UserEnable | UserLogout | RoleGrant | RoleRevoke | RoleList
+        | RoleDelete | KeyList | KeyRetire => return None,
+    })
 }
 
-/// The token to be checked, as it would stand in the header `Authorization`.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-pub struct Check {
-    authorization: String,
+/// The schemas of all bodies, with the limits of this instance.
+pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
+    let any = || text("Any text is taken: what breaks a rule belongs to no user");
+    let secret = || password_field().into();
+    let roles = list(of(Type::String).into()).max_items(Some(ROLES_MAX));
+    vec![
+        ("Registration", person(config).into()),
+        ("NewUser", {
+            let roles = roles.schema_type(SchemaType::from_iter([Type::Array, Type::Null]));
+            let roles = roles.description(Some("Names of roles that exist"));
+            person(config).property("roles", roles).into()
+        }),
+        (
+            "Credentials",
+            object("", [("login", any()), ("password", secret())]).into(),
+        ),
+        ("Check", {
+            let about = "The token to be checked, as it would stand in the header `Authorization`";
+            object(about, [("authorization", of(Type::String).into())]).into()
+        }),
+        ("Keys", keys(config)),
+        ("Pairs", pairs(config)),
+        ("RefreshToken", {
+            let token = text("The refresh token of the last answer of this session");
+            object("", [("refresh_token", token)]).into()
+        }),
+        ("Token", {
+            let token = text("The token that is asked about");
+            object("", [("token", token)]).into()
+        }),
+        ("PasswordChange", {
+            let members = [
+                ("old_password", secret()),
+                ("new_password", password(config)),
+            ];
+            object("", members).into()
+        }),
+        (
+            "NewPassword",
+            object("", [("password", password(config))]).into(),
+        ),
+        ("NewPermissions", permissions(config)),
+        ("Rotation", {
+            let about = "Seconds from the publication of the new key to its first signature; those of the settings \
+                         where none are given";
+            let publish = count().maximum(Some(PUBLISH_MAX)).description(Some(about));
+            of(Type::Object)
+                .property("publish", or_null(publish))
+                .into()
+        }),
+    ]
 }
 
-/// The values by their keys, in the order of the request.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-pub struct Values {
-    data: HashMap<String, serde_json::Value>,
+fn person(config: &Config) -> ObjectBuilder {
+    let login = of(Type::String)
+        .min_length(Some(2))
+        .max_length(Some(64))
+        .pattern(Some("^[A-Za-z0-9]*$"));
+    let initial = || {
+        of(Type::String)
+            .min_length(Some(2))
+            .max_length(Some(32))
+            .pattern(Some("^-*[A-Za-z][A-Za-z-]*$"))
+            .description(Some("ASCII letters and hyphens, not only hyphens"))
+    };
+    object(
+        "A new user",
+        [
+            ("login", login.into()),
+            ("password", password(config)),
+            ("name", initial().into()),
+            ("surname", initial().into()),
+        ],
+    )
 }
 
-/// `success`, and which keys have not been written, where there are any.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its schema is used")]
-pub struct Written {
-    #[schema(pattern = "^success")]
-    status: String,
+fn password_field() -> ObjectBuilder {
+    of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+}
+
+/// A password that is chosen, by the rules of this instance.
+fn password(config: &Config) -> Shape {
+    let rules = &config.password_rules;
+    let (mut pattern, mut names) = ("^".to_owned(), Vec::new());
+    for class in &rules.classes {
+        let (name, characters) = match class {
+            Class::Lower => ("of a-z", "a-z"),
+            Class::Upper => ("of A-Z", "A-Z"),
+            Class::Digit => ("of 0-9", "0-9"),
+            Class::Special => ("of `!@#$%^&*()_+-=/.,`", r"!@#$%^&*()_+\-=/.,"),
+        };
+        pattern.push_str(&format!(r"(?=[\s\S]*[{characters}])"));
+        names.push(name);
+    }
+    let mut about = match &*names {
+        [] => String::new(),
+        names => format!(
+            "At least one {}; other characters are allowed too. ",
+            names.join(", one ")
+        ),
+    };
+    about.push_str("Under `/v1` it may not be one of the most common ones");
+    password_field()
+        .min_length(Some(rules.min))
+        .max_length(Some(rules.max))
+        .pattern((!names.is_empty()).then_some(pattern))
+        .description(Some(about))
+        .into()
 }
 
 /// The keys to be read, as many as this instance allows.
-pub fn keys(config: &Config) -> Schema {
+fn keys(config: &Config) -> Shape {
     let keys = ArrayBuilder::new()
-        .items(Object::with_type(Type::String))
+        .items(of(Type::String))
         .min_items(Some(1))
         .max_items(Some(config.limits.batch))
         .unique_items(true);
@@ -74,17 +205,15 @@ pub fn keys(config: &Config) -> Schema {
 }
 
 /// The pairs to be written, within the limits of this instance.
-pub fn pairs(config: &Config) -> Schema {
-    let key = ObjectBuilder::new()
-        .schema_type(Type::String)
+fn pairs(config: &Config) -> Shape {
+    let key = of(Type::String)
         .min_length(Some(1))
         .max_length(Some(config.limits.key))
         .description(Some(format!(
             "At most {} bytes of UTF-8",
             config.limits.key
         )));
-    let pairs = ObjectBuilder::new()
-        .schema_type(Type::Object)
+    let pairs = of(Type::Object)
         .property_names(Some(key.build()))
         .additional_properties(Some(AdditionalProperties::FreeForm(true)))
         .min_properties(Some(1))
@@ -93,8 +222,21 @@ pub fn pairs(config: &Config) -> Schema {
             "Any JSON, at most {} arrays and objects inside one another; integers are kept exactly within 64 bits",
             config.json_depth_max
         )));
-    let body = ObjectBuilder::new()
-        .property("data", pairs)
-        .required("data");
-    body.into()
+    object("", [("data", pairs.into())]).into()
+}
+
+/// The permissions that a role is to have, within the limits of this instance.
+fn permissions(config: &Config) -> Shape {
+    let prefix = of(Type::String)
+        .max_length(Some(config.limits.key))
+        .description(Some(format!(
+            "What the keys begin with, at most {} bytes of UTF-8; an empty one is for all keys",
+            config.limits.key
+        )));
+    let permission = object("", [("prefix", prefix.into())])
+        .property("read", flag("`false` where it is left out"))
+        .property("write", flag("`false` where it is left out"))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let permissions = list(permission.into()).max_items(Some(Permissions::MAX));
+    object("", [("permissions", RefOr::T(permissions.into()))]).into()
 }

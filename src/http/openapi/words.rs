@@ -1,68 +1,232 @@
 //! What the document says of each operation in words. Pure.
 
 use crate::command::Operation;
-use serde_json::{json, Value};
+use crate::http::routes::{Profile, Route};
 
-/// What the document says of an operation in words.
+/// What the document says of a route in words.
 pub struct Words {
     pub id: &'static str,
+    pub tag: &'static str,
     pub summary: &'static str,
     pub description: &'static str,
-    /// The schema of the body, and an example.
-    pub body: Option<(&'static str, Value)>,
 }
 
-/// The words for an operation.
-pub fn of(operation: Operation) -> Words {
-    let (id, summary, description, body) = match operation {
-        Operation::Register => (
+const OLD: &str = "authorization";
+const PAIRS: &str = "key-value";
+const SESSIONS: &str = "sessions";
+const USERS: &str = "users";
+const ROLES: &str = "roles";
+const KEYS: &str = "keys";
+
+/// The tags, and what they are about.
+pub const TAGS: [(&str, &str); 6] = [
+    (OLD, "Users and their tokens, as in the old services"),
+    (PAIRS, "Many keys at once"),
+    (
+        SESSIONS,
+        "Access tokens, and refresh tokens that are good once",
+    ),
+    (
+        USERS,
+        "What is the user's own, and the administration of users",
+    ),
+    (ROLES, "Who may read and write which keys"),
+    (KEYS, "The keys that sign tokens"),
+];
+
+/// The words for a route.
+pub fn of_route(route: &Route) -> Words {
+    use Operation::*;
+    // In `/v1` an operation is called as its procedure is.
+    let name = route.operation.row().name;
+    let (id, tag, summary, description) = match route.operation {
+        Register => (
             "register",
+            OLD,
             "Add a user",
             "A taken login is reported first; then the rules for login, password, name and surname in this order.",
-            Some((
-                "Registration",
-                json!({"login": "alice", "password": "Passw0rd!", "name": "Alice", "surname": "Smith"}),
-            )),
         ),
-        Operation::Login => (
+        Login => (
             "login",
+            OLD,
             "Get a token",
-            "The token is a JSON Web Token signed with RS256. An unknown login and a wrong password are not told apart.",
-            Some(("Credentials", json!({"login": "alice", "password": "Passw0rd!"}))),
+            "The token is a JSON Web Token. An unknown login and a wrong password are not told apart.",
         ),
-        Operation::Logout => (
-            "logout",
-            "Revoke the token",
-            "No instance takes the token any more.",
-            None,
-        ),
-        Operation::Check => (
+        Logout => match route.profile {
+            Profile::Api => (
+                "logout",
+                OLD,
+                "Revoke the token",
+                "No instance takes the token any more.",
+            ),
+            Profile::V1 => (
+                name,
+                SESSIONS,
+                "End the session of the token",
+                "Its refresh token and all its access tokens end. A token that belongs to no session ends alone.",
+            ),
+        },
+        Check => (
             "check",
+            OLD,
             "Check a token",
             "Whatever is wrong with the token, the answer is 200 with `NO`.",
-            Some(("Check", json!({"authorization": "Bearer eyJ0eXAiOiJKV1Qi…"}))),
         ),
-        Operation::Get => (
+        Get => (
             "read",
+            PAIRS,
             "Read many keys",
-            "All or nothing: where a key does not exist, no values are returned.",
-            Some(("Keys", json!({"keys": ["orbit", "planet"]}))),
+            "All or nothing: where a key may not be read, or does not exist, no values are returned.",
         ),
-        Operation::Put => (
+        Put => (
             "write",
+            PAIRS,
             "Write many pairs",
             "Inserts the pairs whose keys do not exist, in one transaction. A key that exists keeps its value and is \
-             named in the answer.",
-            Some((
-                "Pairs",
-                json!({"data": {"planet": "Earth", "moons": 1, "orbit": {"days": 365.25, "next": null}}}),
-            )),
+             named in the answer. Where a key may not be written, nothing is.",
+        ),
+        UserRegister => (
+            name,
+            USERS,
+            "Register",
+            "A taken login is reported first; then the rules for login, password, name and surname in this order.",
+        ),
+        SessionLogin => (
+            name,
+            SESSIONS,
+            "Begin a session",
+            "An unknown login, a wrong password and a disabled user are not told apart. Failures delay further tries. \
+             A user may have a number of sessions; one more ends the oldest.",
+        ),
+        SessionRefresh => (
+            name,
+            SESSIONS,
+            "Get new tokens for a refresh token",
+            "The refresh token is used up. One that is used again ends its session (RFC 9700 §4.14).",
+        ),
+        SessionLogoutAll => (
+            name,
+            SESSIONS,
+            "End all sessions of the user",
+            "All tokens of the user fail from now on.",
+        ),
+        SessionIntrospect => (
+            name,
+            SESSIONS,
+            "Ask what a token is worth",
+            "RFC 7662. Needs the role `introspect` or `admin`.",
+        ),
+        UserMe => (name, USERS, "Who am I", "The user of the token, and what it may do."),
+        UserPassword => (
+            name,
+            USERS,
+            "Change the password",
+            "All tokens and sessions of the user end, that of this request included. A wrong old password counts as a \
+             failed login.",
+        ),
+        UserList => (
+            name,
+            USERS,
+            "List users",
+            "In the order of their logins. Needs the role `admin`.",
+        ),
+        UserGet => (name, USERS, "Look at a user", ADMIN),
+        UserCreate => (
+            name,
+            USERS,
+            "Add a user with roles",
+            "The rules are those of a registration. Needs the role `admin`.",
+        ),
+        UserDelete => (
+            name,
+            USERS,
+            "Delete a user",
+            "All tokens and sessions of the user end; a user who registers under the same login is another one. Needs \
+             the role `admin`.",
+        ),
+        UserDisable => (
+            name,
+            USERS,
+            "Disable a user",
+            "The user cannot log in, and all tokens and sessions end. Needs the role `admin`.",
+        ),
+        UserEnable => (
+            name,
+            USERS,
+            "Enable a user",
+            "The user may log in again; tokens do not come back. Needs the role `admin`.",
+        ),
+        UserLogout => (
+            name,
+            USERS,
+            "End all sessions of another user",
+            "All tokens of the user fail from now on. Needs the role `admin`.",
+        ),
+        UserSetPassword => (
+            name,
+            USERS,
+            "Set the password of another user",
+            "All tokens and sessions of the user end. Needs the role `admin`.",
+        ),
+        RoleGrant => (
+            name,
+            ROLES,
+            "Give a role to a user",
+            "It counts from the next request on. Needs the role `admin`.",
+        ),
+        RoleRevoke => (
+            name,
+            ROLES,
+            "Take a role from a user",
+            "It counts from the next request on; a role that the user does not have is no failure. Needs the role \
+             `admin`.",
+        ),
+        RoleList => (
+            name,
+            ROLES,
+            "List roles",
+            "`admin`, `introspect` and `default` are always there. Needs the role `admin`.",
+        ),
+        RoleSet => (
+            name,
+            ROLES,
+            "Make a role, or change it",
+            "All its permissions are replaced. `admin` and `introspect` cannot be changed. Needs the role `admin`.",
+        ),
+        RoleDelete => (
+            name,
+            ROLES,
+            "Delete a role",
+            "Users who have it lose what it gave. `admin`, `introspect` and `default` cannot be deleted. Needs the \
+             role `admin`.",
+        ),
+        KeySet => (
+            name,
+            KEYS,
+            "The public keys",
+            "For services that verify tokens themselves; they may be kept for a minute.",
+        ),
+        KeyList => (name, KEYS, "List the keys that are published", ADMIN),
+        KeyRotate => (
+            name,
+            KEYS,
+            "Make a key that is to sign",
+            "It is published at once. The old one verifies until the last of its tokens has expired. Needs the role \
+             `admin`.",
+        ),
+        KeyRetire => (
+            name,
+            KEYS,
+            "End a key at once",
+            "For emergencies: its tokens fail from now on. A key that signs cannot be retired. Needs the role `admin`.",
         ),
     };
     Words {
         id,
+        tag,
         summary,
         description,
-        body,
     }
 }
+
+const ADMIN: &str = "Needs the role `admin`.";

@@ -3,6 +3,7 @@
 #![no_main]
 
 use authkv_fuzz::auth::key::files;
+use authkv_fuzz::auth::ring::{Ring, RingKey};
 use authkv_fuzz::auth::token::{bearer, Tokens};
 use authkv_fuzz::config::Config;
 use libfuzzer_sys::fuzz_target;
@@ -19,7 +20,9 @@ const CHANGES: u8 = 0xff;
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let config = Config::new(BTreeMap::new()).expect("the defaults are valid");
     let keys = files::load_public(Path::new(PUBLIC_KEY)).expect("the key is there");
-    let tokens = Tokens::new(None, &keys[0], &config);
+    let tokens = Tokens::new(&config);
+    let keys = keys.into_iter().map(|key| RingKey::for_good(key, None));
+    tokens.set_ring(Ring::new(keys.collect()));
     assert!(tokens.verify(VALID).is_some(), "the token does not hold");
     tokens
 });

@@ -8,6 +8,8 @@
 pub mod auth {
     pub mod jwt;
     pub mod key;
+    pub mod ring;
+    pub mod strict;
     pub mod token;
 }
 #[path = "../../../src/codec/mod.rs"]

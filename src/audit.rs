@@ -1,0 +1,182 @@
+//! The audit log: who did what to whom, from where, with what result. One JSON line per event in Tarantool's log; never
+//! a password or a token, for which the id of the token stands. Runs on the tx thread.
+
+use crate::command::{Caller, Needs, Operation, Outcome, Request};
+use crate::domain::Login;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::origin::Origin;
+use crate::tx::{log, session, Tx, TxCell};
+use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Lines of each kind in a second.
+const RATE: u32 = 50;
+/// Characters of a login, role or key that a client has named.
+const NAME_MAX: usize = 64;
+
+/// An event that has begun.
+pub struct Event {
+    operation: Operation,
+    origin: Origin,
+    caller: Caller,
+    object: Option<String>,
+    role: Option<String>,
+}
+
+/// A line, as it stands in the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// The kind of event.
+    audit: &'static str,
+    result: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    who: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whom: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
+    from: String,
+    front: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<&'a str>,
+}
+
+/// What was left out.
+#[derive(Serialize)]
+struct Dropped {
+    audit: &'static str,
+    kind: &'static str,
+    count: u32,
+}
+
+const REFUSED: &str = "refused";
+/// What stands for the owner of the instance; no login is written like this.
+const OWNER: &str = "(owner)";
+
+impl Event {
+    /// Notes what is needed of a request before it is used up.
+    pub fn begin(request: &Request) -> Self {
+        let operation = request.command.operation();
+        let row = operation.row();
+        // Some type the password where the login belongs.
+        let is_name =
+            |name: &&str| row.needs == Needs::Admin || Login::new((*name).to_owned()).is_ok();
+        let cut = |name: &str| name.chars().take(NAME_MAX).collect();
+        let audited = |name: Option<&str>| name.filter(|_| row.audited).filter(is_name).map(cut);
+        Self {
+            operation,
+            origin: request.origin.clone(),
+            caller: request.caller.clone(),
+            object: audited(request.command.object()),
+            role: audited(request.command.role()),
+        }
+    }
+
+    /// Writes the line, where there is one.
+    pub fn end(self, tx: &Tx, instance: &Instance, result: &Result<Outcome, Error>) {
+        let row = self.operation.row();
+        let refused = match result {
+            Err(Error::Unauthenticated) => !matches!(self.caller, Caller::Anonymous),
+            Err(Error::Forbidden { .. } | Error::RoleRequired(_)) => true,
+            _ => false,
+        };
+        let kind = if refused { REFUSED } else { row.name };
+        if !instance.config.audit_log
+            || !(row.audited || refused)
+            || !instance.audit.admits(tx, instance, (kind, result.is_ok()))
+        {
+            return;
+        }
+        let (who, jti) = match (result, &self.caller) {
+            // Who somebody has proved to be.
+            (Ok(Outcome::Session(session)), _) => (Some(&*session.login), Some(&*session.jti)),
+            (Ok(Outcome::LoggedIn { login, jti, .. }), _) => (Some(&**login), Some(&**jti)),
+            (_, Caller::Bearer(claims)) if refused || row.needs != Needs::Nothing => {
+                (Some(&*claims.sub), Some(&*claims.jti))
+            }
+            (_, Caller::Owner) => (Some(OWNER), None),
+            // A token that was not asked for was not looked at either.
+            (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_)) => (None, None),
+        };
+        let found = match result {
+            Ok(Outcome::Rotated { kid, .. }) => Some(&**kid),
+            Err(Error::InvalidRefreshToken { reused }) => reused.as_deref(),
+            _ => None,
+        };
+        let origin = session::resolve(tx, self.origin);
+        let line = Line {
+            audit: kind,
+            result: result
+                .as_ref()
+                .map_or_else(|error| error.row().name, |_| "ok"),
+            operation: refused.then_some(row.name),
+            who,
+            whom: found.or(self.object.as_deref()),
+            role: self.role.as_deref(),
+            from: origin.peer.to_string(),
+            front: origin.front.name(),
+            jti,
+        };
+        write(instance, &line);
+    }
+}
+
+fn write(instance: &Instance, line: &impl Serialize) {
+    // Structures of strings do not fail to encode.
+    let line = serde_json::to_string(line).unwrap_or_default();
+    log::request(&line, instance.config.log_json);
+}
+
+/// How many lines of each kind there were in the present second, those of what went well apart from the others.
+pub struct Audit(TxCell<RefCell<HashMap<(&'static str, bool), Second>>>);
+
+struct Second {
+    began: Instant,
+    lines: u32,
+}
+
+impl Audit {
+    pub fn new(tx: &Tx) -> Self {
+        Self(TxCell::new(tx, RefCell::default()))
+    }
+
+    /// Tells of lines that were left out in a second that is over.
+    pub fn flush(&self, tx: &Tx, instance: &Instance) {
+        let mut seconds = self.0.get(tx).borrow_mut();
+        for ((kind, _), second) in seconds.iter_mut() {
+            second.begin_anew(instance, kind);
+        }
+    }
+
+    /// Whether one more line of this kind may be written.
+    fn admits(&self, tx: &Tx, instance: &Instance, kind: (&'static str, bool)) -> bool {
+        let mut seconds = self.0.get(tx).borrow_mut();
+        let second = seconds.entry(kind).or_insert_with(|| Second {
+            began: Instant::now(),
+            lines: 0,
+        });
+        second.begin_anew(instance, kind.0);
+        second.lines += 1;
+        second.lines <= RATE
+    }
+}
+
+impl Second {
+    /// Begins another second where this one is over, and tells of lines that were left out in it.
+    fn begin_anew(&mut self, instance: &Instance, kind: &'static str) {
+        if self.began.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        let count = self.lines.saturating_sub(RATE);
+        self.began = Instant::now();
+        self.lines = 0;
+        if count > 0 {
+            let audit = "dropped";
+            write(instance, &Dropped { audit, kind, count });
+        }
+    }
+}

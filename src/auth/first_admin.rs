@@ -1,0 +1,63 @@
+//! The user `admin` of a new installation. Runs on the tx thread.
+
+use super::users;
+use crate::command::Registration;
+use crate::domain::{Password, RoleName, Subject};
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::tx::Tx;
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::SecretString;
+
+/// Its login.
+const ADMIN: &str = "admin";
+
+/// Makes the user `admin`, with the role of the same name, where there is neither such a user nor another administrator,
+/// and this instance may write. Looks at all users.
+/// One that is there already keeps what it has: in an old installation anyone may have registered it. Returns the
+/// password, where it was made up. Yields.
+pub fn make(tx: &Tx, instance: &'static Instance) -> Result<Option<String>, String> {
+    let text = |e: Error| e.to_string();
+    let Some(users) = &instance.storage.users else {
+        return Ok(None);
+    };
+    let has_admin = |subject: &Subject| subject.is_active() && subject.has(RoleName::ADMIN);
+    if users.contains(tx, ADMIN).map_err(text)?
+        || instance.storage.subjects.any(tx, has_admin).map_err(text)?
+    {
+        return Ok(None);
+    }
+    let (password, made_up) = match &instance.config.admin_password {
+        Some(given) => (given.secret().clone(), None),
+        None => {
+            let made_up = random_password()?;
+            (SecretString::from(made_up.as_str()), Some(made_up))
+        }
+    };
+    let registration = Registration {
+        login: ADMIN.to_owned(),
+        password,
+        name: "Admin".to_owned(),
+        surname: "Admin".to_owned(),
+    };
+    let roles = [RoleName::ADMIN.to_owned()];
+    match users::add(tx, instance, registration, Password::new, &roles) {
+        Ok(_) => Ok(made_up),
+        Err(Error::ReadOnly) => Ok(None),
+        Err(e) => Err(format!("cannot make the user admin: {e}")),
+    }
+}
+
+/// Twenty random letters and digits, and one character of each class that the rules may ask for.
+fn random_password() -> Result<String, String> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut random = [0; 20];
+    SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| "there is no randomness")?;
+    let text: String = random
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 64)]))
+        .collect();
+    Ok(format!("{text}-aA1"))
+}

@@ -1,0 +1,277 @@
+//! The ring of keys as it changes: made at the start, rotated, retired, and read anew where others have changed it. Runs
+//! on the tx thread; keys are made and files written on the crypto pool.
+//!
+//! The public halves and their times are in a space, so that every instance has them; a private half never leaves the
+//! instance that made it. The key of the settings is one key of the ring, and signs until there is another.
+
+use super::key::{files, PrivateKey, PublicKey};
+use super::ring::{Ring, RingKey};
+use super::rotation;
+use super::token::now;
+use crate::bridge::crypto::run;
+use crate::command::{KeyRow, Outcome};
+use crate::config::Config;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::storage::TokenKey;
+use crate::tx::{log, transaction, Tx, TxCell};
+use jsonwebtoken::EncodingKey;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What an instance has of its own, beside what is in the space.
+pub struct Keyring {
+    /// Where it signs: the directory of the private keys that it has made.
+    directory: PathBuf,
+    state: TxCell<RefCell<State>>,
+}
+
+struct State {
+    /// Private halves by the ids of their keys.
+    held: BTreeMap<String, EncodingKey>,
+    /// Public keys out of files, of which the space may not know.
+    files: Vec<PublicKey>,
+    /// What the ring was made of.
+    rows: Vec<TokenKey>,
+    /// The file of public keys is being written, and has to be once more.
+    writing: bool,
+    unwritten: bool,
+}
+
+/// What the files hold at the start.
+pub struct Files {
+    /// The key of the settings; none where this instance only verifies.
+    pub main: Option<PrivateKey>,
+    others: Vec<PrivateKey>,
+    public: Vec<PublicKey>,
+}
+
+impl Files {
+    /// Reads, and makes what is missing. The error names the file and what is wrong with it. Blocks.
+    pub fn load(config: &Config) -> Result<Self, String> {
+        if !config.services.auth {
+            let public = files::load_public(&config.public_key_file).map_err(|e| {
+                format!("{e}: the authorization instance writes it when it starts first")
+            })?;
+            return Ok(Self {
+                main: None,
+                others: Vec::new(),
+                public,
+            });
+        }
+        let main = files::load_or_make(config)?;
+        Ok(Self {
+            public: vec![main.public().clone()],
+            others: files::load_all(&files::ring_directory(config))?,
+            main: Some(main),
+        })
+    }
+}
+
+impl Keyring {
+    /// Where the private keys are that this instance has made.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The ids of the keys whose private halves this instance has.
+    pub fn held(&self, tx: &Tx) -> Vec<String> {
+        self.state.get(tx).borrow().held.keys().cloned().collect()
+    }
+
+    /// Has another private half from now on.
+    pub fn hold(&self, tx: &Tx, key: &PrivateKey) {
+        let id = key.public().id().to_owned();
+        let mut state = self.state.get(tx).borrow_mut();
+        state.held.insert(id, key.encoding_key());
+    }
+
+    /// Notes that the file of public keys is not what it should be.
+    pub fn outdate_file(&self, tx: &Tx) {
+        self.state.get(tx).borrow_mut().unwritten = true;
+    }
+
+    /// Runs `write` where that is so, until it has succeeded once or failed. One fiber at a time. It may yield.
+    pub fn update_file(&self, tx: &Tx, mut write: impl FnMut() -> Result<(), Error>) {
+        let state = self.state.get(tx);
+        if std::mem::replace(&mut state.borrow_mut().writing, true) {
+            return;
+        }
+        while std::mem::take(&mut state.borrow_mut().unwritten) {
+            if write().is_err() {
+                state.borrow_mut().unwritten = true;
+                break;
+            }
+        }
+        state.borrow_mut().writing = false;
+    }
+
+    /// Has one less.
+    pub fn drop(&self, tx: &Tx, kid: &str) {
+        self.state.get(tx).borrow_mut().held.remove(kid);
+    }
+
+    pub fn new(tx: &Tx, config: &Config, files: &Files) -> Self {
+        let keys = files.main.iter().chain(&files.others);
+        let held = keys.map(|key| (key.public().id().to_owned(), key.encoding_key()));
+        Self {
+            directory: files::ring_directory(config),
+            state: TxCell::new(
+                tx,
+                RefCell::new(State {
+                    held: held.collect(),
+                    files: files.public.clone(),
+                    rows: Vec::new(),
+                    writing: false,
+                    unwritten: false,
+                }),
+            ),
+        }
+    }
+}
+
+/// Makes the first ring. The error says what is wrong. Yields.
+pub fn open(tx: &Tx, instance: &'static Instance) -> Result<(), String> {
+    refresh(tx, instance).map_err(|e| e.to_string())?;
+    if !instance.config.services.auth {
+        return Ok(());
+    }
+    for row in &instance.keyring.state.get(tx).borrow().rows {
+        if row.verifies_until.is_none() && !instance.keyring.held(tx).contains(&row.kid) {
+            let kid = &row.kid;
+            log::info(&format!(
+                "tokens of the key {kid} hold, but this instance cannot sign with it: where no other can, retire it"
+            ));
+        }
+    }
+    let seen_to = run(tx, instance, &instance.crypto, || {
+        let tokens = &instance.tokens;
+        let signs = match tokens.ring().signer(now()) {
+            Some(_) => tokens.check_signing(),
+            None => Ok(()),
+        };
+        let file = &instance.config.private_key_file;
+        let signs = signs.map_err(|e| format!("{}: {e}", file.display()));
+        Ok(signs.and_then(|()| files::see_to_public(&instance.config, &published(instance))))
+    });
+    seen_to.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// The public keys that verify at present.
+pub fn published(instance: &Instance) -> Vec<PublicKey> {
+    instance.tokens.ring().published(now()).cloned().collect()
+}
+
+/// Takes over what has changed in the space, by replication or by following, and sees to it that a key of this instance
+/// signs. Yields where there is something to be written.
+pub fn refresh(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
+    publish_own(tx, instance)?;
+    let rows = instance.storage.token_keys.all(tx)?;
+    let is_same = instance.keyring.state.get(tx).borrow().rows == rows;
+    if !is_same || instance.tokens.ring().is_empty() {
+        load(tx, instance, rows);
+    }
+    let signs = instance.tokens.ring().signer(now()).is_some();
+    if instance.config.services.auth && !signs {
+        // All that this instance has may have been retired, or signed by another that has the same file.
+        match rotation::rotate(tx, instance, Some(0)) {
+            Ok(_) => log::warn("no key of this instance signed any more: another one does now"),
+            Err(Error::ReadOnly) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
+/// Writes the key of the settings to the space, where it is not there. One that was retired is, and stays so. On a
+/// read-only instance nothing is written, and the key does not sign.
+fn publish_own(tx: &Tx, instance: &Instance) -> Result<(), Error> {
+    let storage = &instance.storage;
+    if !instance.config.services.auth {
+        return Ok(());
+    }
+    let own = instance.keyring.state.get(tx).borrow().files.clone();
+    for key in own {
+        if storage.token_keys.get(tx, key.id())?.is_some() {
+            continue;
+        }
+        let row = row(&key, now());
+        match transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row)) {
+            Ok(()) | Err(Error::ReadOnly) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
+/// What the space says of a key that signs from then on.
+pub fn row(key: &PublicKey, signs_from: u64) -> TokenKey {
+    TokenKey {
+        kid: key.id().to_owned(),
+        verifies_until: None,
+        number: 0,
+        pem: key.to_pem(),
+        created_at: now(),
+        signs_from,
+    }
+}
+
+/// Has the ring be what these rows say, and the files of this instance.
+fn load(tx: &Tx, instance: &Instance, rows: Vec<TokenKey>) {
+    let mut state = instance.keyring.state.get(tx).borrow_mut();
+    let mut keys = Vec::new();
+    for row in &rows {
+        let Ok(public) = PublicKey::from_pem(&row.pem) else {
+            log::error(
+                "the space authkv_token_key holds a key that cannot be read: it is left out",
+            );
+            continue;
+        };
+        keys.push(RingKey {
+            verifying: public.decoding_key(),
+            signing: state.held.get(public.id()).cloned(),
+            public,
+            signs_from: row.signs_from,
+            number: row.number,
+            verifies_until: row.verifies_until,
+        });
+    }
+    for public in &state.files {
+        if rows.iter().all(|row| row.kid != public.id()) {
+            // A token that holds nowhere else is none: it does not sign before it is in the space.
+            keys.push(RingKey::for_good(public.clone(), None));
+        }
+    }
+    state.rows = rows;
+    instance.tokens.set_ring(Ring::new(keys));
+}
+
+/// The public keys, for other services (RFC 7517). Does not yield.
+pub fn key_set(instance: &Instance) -> Outcome {
+    Outcome::KeySet {
+        keys: instance.tokens.ring().key_set(now()),
+    }
+}
+
+/// All keys that are published, with their times. Does not yield.
+pub fn list(tx: &Tx, instance: &Instance) -> Result<Outcome, Error> {
+    let time = now();
+    let ring = instance.tokens.ring();
+    let signer = ring.signer(time).map(|(key, _)| key.id());
+    let rows = instance.storage.token_keys.all(tx)?;
+    let counting = rows.iter().filter_map(|row| {
+        let (key, _) = ring.find(&row.kid, time)?;
+        Some(KeyRow {
+            kid: row.kid.clone(),
+            alg: key.algorithm().name(),
+            created_at: row.created_at,
+            signs_from: row.signs_from,
+            verifies_until: row.verifies_until,
+            signs: signer == Some(key.id()),
+        })
+    });
+    let mut keys: Vec<KeyRow> = counting.collect();
+    keys.sort_by_key(|key| key.signs_from);
+    Ok(Outcome::Keys { keys })
+}

@@ -1,0 +1,111 @@
+//! The ring of keys at one moment: which verify, and which one signs. Pure; any thread.
+
+use super::key::{Jwk, PublicKey};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+/// The keys of an instance.
+#[derive(Default)]
+pub struct Ring(Vec<RingKey>);
+
+/// A key, and when it counts. Times are seconds since 1970-01-01 UTC.
+pub struct RingKey {
+    pub public: PublicKey,
+    pub verifying: DecodingKey,
+    /// Where this instance has the private half.
+    pub signing: Option<EncodingKey>,
+    pub signs_from: u64,
+    /// Of its last change: a key that is made later has a higher one.
+    pub number: u64,
+    /// None while it is not known when the last of its tokens will have expired.
+    pub verifies_until: Option<u64>,
+}
+
+impl RingKey {
+    /// A key of which no times are known.
+    pub fn for_good(public: PublicKey, signing: Option<EncodingKey>) -> Self {
+        Self {
+            verifying: public.decoding_key(),
+            public,
+            signing,
+            signs_from: 0,
+            number: 0,
+            verifies_until: None,
+        }
+    }
+
+    fn verifies(&self, time: u64) -> bool {
+        self.verifies_until.is_none_or(|until| time < until)
+    }
+}
+
+impl Ring {
+    pub fn new(keys: Vec<RingKey>) -> Self {
+        Self(keys)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The key with that id, where it verifies at that time.
+    pub fn find(&self, kid: &str, time: u64) -> Option<(&PublicKey, &DecodingKey)> {
+        let key = self.0.iter().find(|key| key.public.id() == kid)?;
+        key.verifies(time).then_some((&key.public, &key.verifying))
+    }
+
+    /// The key that signs at that time: of those whose time has come, the one that was made last.
+    pub fn signer(&self, time: u64) -> Option<(&PublicKey, &EncodingKey)> {
+        let begun = self
+            .0
+            .iter()
+            .filter(|key| key.signs_from <= time && key.verifies(time));
+        let held = begun.filter_map(|key| Some((key, key.signing.as_ref()?)));
+        held.max_by_key(|(key, _)| key.number)
+            .map(|(key, signing)| (&key.public, signing))
+    }
+
+    /// The keys that verify at that time.
+    pub fn published(&self, time: u64) -> impl Iterator<Item = &PublicKey> {
+        let keys = self.0.iter().filter(move |key| key.verifies(time));
+        keys.map(|key| &key.public)
+    }
+
+    /// The same as others take them (RFC 7517 §5).
+    pub fn key_set(&self, time: u64) -> Vec<Jwk> {
+        self.published(time).map(PublicKey::jwk).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::key::{Algorithm, PrivateKey};
+    use super::*;
+
+    #[test]
+    fn the_latest_key_whose_time_has_come_signs() {
+        let mut ids = Vec::new();
+        let keys = [(0, Some(50)), (10, None), (20, None)].map(|(signs_from, verifies_until)| {
+            let key = PrivateKey::make(Algorithm::EdDSA).unwrap();
+            ids.push(key.public().id().to_owned());
+            RingKey {
+                public: key.public().clone(),
+                verifying: key.public().decoding_key(),
+                signing: (signs_from < 20).then(|| key.encoding_key()),
+                signs_from,
+                number: signs_from,
+                verifies_until,
+            }
+        });
+        let ring = Ring::new(keys.into());
+        let signer = |time| ring.signer(time).map(|(key, _)| key.id().to_owned());
+        assert_eq!(signer(9).as_ref(), Some(&ids[0]));
+        assert_eq!(signer(10).as_ref(), Some(&ids[1]));
+        // Of the last one there is no private half.
+        assert_eq!(signer(30).as_ref(), Some(&ids[1]));
+        assert!(ring.find(&ids[2], 0).is_some());
+        assert!(ring.find(&ids[0], 49).is_some());
+        assert!(ring.find(&ids[0], 50).is_none());
+        assert!(ring.find("../../etc/passwd", 0).is_none());
+        assert_eq!(ring.key_set(50).len(), 2);
+    }
+}

@@ -1,0 +1,272 @@
+//! Sessions: an access token, a refresh token that is good once (RFC 9700 §4.14.2), and their end. Runs on the tx thread;
+//! signatures are the crypto pool's work.
+
+use super::login::prove;
+use super::token::{microseconds, now, random, AccessToken, Bearer, Known};
+use crate::bridge::crypto::run;
+use crate::command::{Caller, Credentials, Done, Outcome, Principal, Session};
+use crate::domain::{Claims, Subject};
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::origin::Origin;
+use crate::storage::SessionRow;
+use crate::tx::{settle, transaction, Tx};
+use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
+use ring::digest::{digest, SHA256};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+
+/// Bytes of what a refresh token begins with, the same for all of a session, and of the secret that follows.
+const HANDLE: usize = 16;
+const SECRET: usize = 32;
+/// Bytes of the id of a session.
+const ID: usize = 16;
+
+/// Verifies a token: those seen before at once, others on a thread. Yields for the latter.
+pub fn caller(tx: &Tx, instance: &'static Instance, token: String) -> Result<Caller, Error> {
+    let claims = match instance.tokens.known(&token) {
+        Known::Valid(claims) => Some(claims),
+        Known::Invalid => None,
+        Known::New => {
+            let verify = move || Ok(instance.tokens.verify(&token));
+            run(tx, instance, &instance.verifier, verify)?
+        }
+    };
+    Ok(claims.map_or(Caller::Refused, Caller::Bearer))
+}
+
+/// The user of a token, where it holds at this moment. Errors: `Unauthenticated` for one that has expired or was
+/// revoked, whose user changed the password, was disabled or deleted; `RevocationsUnknown`. Does not yield.
+pub fn subject_of(tx: &Tx, instance: &Instance, claims: &Claims) -> Result<Subject, Error> {
+    let storage = &instance.storage;
+    // The token may have expired on its way here, and its revocation may be forgotten since.
+    if !instance.tokens.is_in_time(claims) {
+        return Err(Error::Unauthenticated);
+    }
+    instance.check_following()?;
+    if storage.revoked.contains(tx, claims.revocation_id())? {
+        return Err(Error::Unauthenticated);
+    }
+    let subject = active(tx, instance, &claims.sub, claims.epoch)?;
+    subject.ok_or(Error::Unauthenticated)
+}
+
+/// The user of a token of that epoch, or `None` where it holds no more. Does not yield.
+pub fn active(
+    tx: &Tx,
+    instance: &Instance,
+    login: &str,
+    epoch: u64,
+) -> Result<Option<Subject>, Error> {
+    let subject = instance.storage.subjects.get(tx, login)?;
+    let is_present = subject.is_active() && subject.epoch == epoch;
+    let holds = match &instance.storage.users {
+        Some(users) => is_present && users.contains(tx, login)?,
+        // Epochs only grow: this one was begun after what is known here, and will be heard of.
+        None => is_present || epoch > subject.epoch,
+    };
+    Ok(holds.then_some(subject))
+}
+
+/// Checks a password and begins a session. Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`. Yields.
+pub fn login(
+    tx: &Tx,
+    instance: &'static Instance,
+    origin: &Origin,
+    input: Credentials,
+) -> Result<Outcome, Error> {
+    let token = RefreshToken::new()?;
+    let (login, id) = (input.login.clone(), token.id.clone());
+    let issue = move |subject: &Subject| {
+        let access = issue(instance, &login, subject.epoch, &id)?;
+        Ok((access, subject.epoch))
+    };
+    let (access, epoch) = prove(tx, instance, origin, &input, issue)?;
+    let storage = &instance.storage;
+    transaction(tx, || {
+        // The user may have been changed since the password was proved.
+        active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
+        let kept = instance.config.sessions_max - 1;
+        for ended in storage.sessions.prune(tx, &input.login, kept)? {
+            let until = ended.tokens_until;
+            storage.revoked.put(tx, &storage.mirror, &ended.id, until)?;
+        }
+        let row = token.row(instance, &input.login, epoch, microseconds());
+        storage.sessions.put(tx, &row)
+    })?;
+    Ok(begun(instance, input.login, access, token))
+}
+
+/// Issues new tokens for a refresh token, which is good once: where it was used before, somebody else has had it, and
+/// the session ends. Errors: `InvalidRefreshToken`, `Overloaded`. Yields.
+pub fn refresh(
+    tx: &Tx,
+    instance: &'static Instance,
+    given: &SecretString,
+) -> Result<Outcome, Error> {
+    const UNKNOWN: Error = Error::InvalidRefreshToken { reused: None };
+    let given = RefreshToken::parse(given.expose_secret()).ok_or(UNKNOWN)?;
+    let storage = &instance.storage;
+    let session = storage.sessions.get(tx, &given.id)?;
+    let session = session.filter(|session| session.expires_at > now());
+    let session = session.ok_or(UNKNOWN)?;
+    active(tx, instance, &session.login, session.epoch)?.ok_or(UNKNOWN)?;
+    if session.digest != given.digest {
+        return end_reused(tx, instance, &session);
+    }
+    let (login, epoch, id) = (session.login.clone(), session.epoch, session.id.clone());
+    // Not behind the hashes: who is logged in stays so while others cannot log in.
+    let access = run(tx, instance, &instance.verifier, move || {
+        issue(instance, &login, epoch, &id)
+    })?;
+    let token = RefreshToken::of(&given.handle)?;
+    let mut row = token.row(instance, &session.login, epoch, session.created_at);
+    // The time that tokens live may have become shorter.
+    row.tokens_until = row.tokens_until.max(session.tokens_until);
+    let is_first = transaction(tx, || {
+        let present = storage.sessions.get(tx, &session.id)?.ok_or(UNKNOWN)?;
+        if present == session {
+            storage.sessions.put(tx, &row)?;
+        }
+        Ok(present == session)
+    })?;
+    match is_first {
+        true => Ok(begun(instance, session.login, access, token)),
+        false => end_reused(tx, instance, &session),
+    }
+}
+
+/// Ends a session whose refresh token was presented twice.
+fn end_reused(tx: &Tx, instance: &Instance, session: &SessionRow) -> Result<Outcome, Error> {
+    end(tx, instance, &session.id, 0)?;
+    Err(Error::InvalidRefreshToken {
+        reused: Some(session.login.clone()),
+    })
+}
+
+/// Revokes the token the caller came with, and its session. Errors: `Unauthenticated` for a caller without one. Yields.
+pub fn logout(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, Error> {
+    let claims = who.claims()?;
+    end(tx, instance, claims.revocation_id(), claims.exp)?;
+    Ok(Outcome::Done(Done::Revoked))
+}
+
+/// Ends the session, or the token, with that id, of which a token expires at `exp`. Yields.
+fn end(tx: &Tx, instance: &Instance, id: &str, exp: u64) -> Result<(), Error> {
+    let storage = &instance.storage;
+    let is_new = transaction(tx, || {
+        let session = storage.sessions.get(tx, id)?;
+        let until = session.map_or(exp, |session| session.tokens_until.max(exp));
+        storage.sessions.delete(tx, id)?;
+        storage.revoked.put(tx, &storage.mirror, id, until)
+    })?;
+    // What somebody else is just committing has to be durable too.
+    match is_new {
+        true => Ok(()),
+        false => settle(tx),
+    }
+}
+
+/// Ends all tokens and sessions of the caller. Yields.
+pub fn logout_all(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, Error> {
+    let login = &who.claims()?.sub;
+    transaction(tx, || end_all(tx, instance, login, |_| ()))?;
+    Ok(Outcome::Done(Done::Revoked))
+}
+
+/// Ends all tokens and sessions of a login, in a transaction of the caller's, with what else changes in the subject.
+pub fn end_all(
+    tx: &Tx,
+    instance: &Instance,
+    login: &str,
+    change: impl FnOnce(&mut Subject),
+) -> Result<Subject, Error> {
+    let storage = &instance.storage;
+    storage.sessions.prune(tx, login, 0)?;
+    storage.subjects.renew(tx, &storage.mirror, login, change)
+}
+
+/// What a token is worth at this moment (RFC 7662). Yields for a token not seen before.
+pub fn introspect(
+    tx: &Tx,
+    instance: &'static Instance,
+    token: SecretString,
+) -> Result<Outcome, Error> {
+    let claims = match caller(tx, instance, token.expose_secret().to_owned())? {
+        Caller::Bearer(claims) => claims,
+        _ => return Ok(Outcome::Introspected(None)),
+    };
+    match subject_of(tx, instance, &claims) {
+        Ok(_) => Ok(Outcome::Introspected(Some(Arc::clone(&claims)))),
+        Err(Error::Unauthenticated) => Ok(Outcome::Introspected(None)),
+        Err(other) => Err(other),
+    }
+}
+
+fn issue(instance: &Instance, login: &str, epoch: u64, id: &str) -> Result<AccessToken, Error> {
+    instance.tokens.issue(&Bearer {
+        login,
+        epoch,
+        session: Some(id),
+    })
+}
+
+fn begun(instance: &Instance, login: String, access: AccessToken, token: RefreshToken) -> Outcome {
+    Outcome::Session(Session {
+        access_token: access.text,
+        token_type: "Bearer",
+        expires_in: instance.tokens.ttl().as_secs(),
+        refresh_token: token.text,
+        refresh_expires_in: instance.config.refresh_ttl.as_secs(),
+        login,
+        jti: access.jti,
+    })
+}
+
+/// A handle and a secret, of both of which only digests are stored. That of the handle is the id of the session, which
+/// stands in access tokens: whoever has seen one of those can neither refresh nor end the session.
+struct RefreshToken {
+    handle: Vec<u8>,
+    id: String,
+    digest: String,
+    text: String,
+}
+
+impl RefreshToken {
+    fn new() -> Result<Self, Error> {
+        Self::of(&random::<HANDLE>()?)
+    }
+
+    /// A new one of the session with that handle.
+    fn of(handle: &[u8]) -> Result<Self, Error> {
+        Ok(Self::from_parts(handle, &random::<SECRET>()?))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (handle, secret) = bytes.split_at_checked(HANDLE)?;
+        (secret.len() == SECRET).then(|| Self::from_parts(handle, secret))
+    }
+
+    fn from_parts(handle: &[u8], secret: &[u8]) -> Self {
+        let id = digest(&SHA256, handle);
+        Self {
+            handle: handle.to_vec(),
+            id: URL_SAFE_NO_PAD.encode(&id.as_ref()[..ID]),
+            digest: URL_SAFE_NO_PAD.encode(digest(&SHA256, secret)),
+            text: URL_SAFE_NO_PAD.encode([handle, secret].concat()),
+        }
+    }
+
+    fn row(&self, instance: &Instance, login: &str, epoch: u64, created_at: u64) -> SessionRow {
+        SessionRow {
+            id: self.id.clone(),
+            expires_at: now() + instance.config.refresh_ttl.as_secs(),
+            login: login.to_owned(),
+            created_at,
+            epoch,
+            tokens_until: now() + instance.tokens.ttl().as_secs(),
+            digest: self.digest.clone(),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Failed logins delay the next ones: those of the same login, and those from the same address. Runs on the tx thread.
+//!
+//! After some failures each further one doubles the delay, up to a limit; attempts meanwhile are refused unseen. Nobody
+//! can lock a user out for good: an address from which that login has logged in before has a count of its own, so that
+//! the failures of others do not matter there (as with the device cookies of OWASP's "Slow Down Online Guessing
+//! Attacks"). Counts are forgotten in time, and by a success.
+
+use super::token::now;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::origin::Origin;
+use crate::storage::Count;
+use crate::tx::{log, session, Tx};
+use ring::digest::{digest, SHA256};
+use std::net::IpAddr;
+
+/// Seconds after the last failure, or the end of its delay.
+const FORGOTTEN_AFTER: u64 = 15 * 60;
+/// Seconds for which an address is known to a login, and for which that is not written anew.
+const KNOWN_FOR: u64 = 30 * 86_400;
+const KNOWN_AGAIN_AFTER: u64 = 86_400;
+
+/// One attempt to log in, and what its failure is counted by.
+pub struct Attempt {
+    keys: Vec<String>,
+    /// Says that the login is known at its address, where there is an address that says something.
+    marker: Option<String>,
+}
+
+impl Attempt {
+    /// Errors: `TooManyAttempts`. Does not yield.
+    pub fn begin(
+        tx: &Tx,
+        instance: &Instance,
+        login: &str,
+        origin: &Origin,
+    ) -> Result<Self, Error> {
+        let peer = session::resolve(tx, origin.clone()).peer;
+        let exempt = &instance.config.login_delay.exempt;
+        let is_exempt = |address: IpAddr| exempt.iter().any(|network| network.contains(&address));
+        let network = match peer.address() {
+            Some(address) if !is_exempt(address) => peer.network(),
+            _ => None,
+        };
+        let login = digest_of(login);
+        let (keys, marker) = match network {
+            None => (vec![format!("login {login}")], None),
+            Some(network) => {
+                let marker = format!("known {login} {network}");
+                let keys = match count(tx, instance, &marker)? {
+                    Some(_) => vec![format!("pair {login} {network}")],
+                    None => vec![format!("login {login}"), format!("address {network}")],
+                };
+                (keys, Some(marker))
+            }
+        };
+        let attempt = Self { keys, marker };
+        attempt.check(tx, instance)?;
+        Ok(attempt)
+    }
+
+    /// Whether it may be made, or its result be told. Errors: `TooManyAttempts`. Does not yield.
+    pub fn check(&self, tx: &Tx, instance: &Instance) -> Result<(), Error> {
+        let mut wait = 0;
+        for key in &self.keys {
+            if let Some(count) = count(tx, instance, key)? {
+                wait = wait.max(count.delayed_until.saturating_sub(now()));
+            }
+        }
+        // The clock may have been set back, and the limit be a lower one.
+        match wait.min(instance.config.login_delay.max) {
+            0 => Ok(()),
+            seconds => Err(Error::TooManyAttempts { seconds }),
+        }
+    }
+
+    /// Counts a failure. Yields.
+    pub fn failed(self, tx: &Tx, instance: &Instance) {
+        let delay = &instance.config.login_delay;
+        if delay.max == 0 {
+            return;
+        }
+        let counts = self.keys.into_iter().map(|key| {
+            let failures = count(tx, instance, &key)?.map_or(0, |count| count.failures) + 1;
+            let delayed_until = match failures.checked_sub(delay.failures) {
+                Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),
+                None => 0,
+            };
+            Ok(Count {
+                key,
+                expires_at: delayed_until.max(now()) + FORGOTTEN_AFTER,
+                failures,
+                delayed_until,
+            })
+        });
+        let counts: Result<Vec<Count>, Error> = counts.collect();
+        tell(counts.and_then(|counts| instance.storage.attempts.put(tx, &counts)));
+    }
+
+    /// Forgets the failures of this login, and notes that it is known at this address. Yields where there is something
+    /// to note.
+    pub fn succeeded(self, tx: &Tx, instance: &Instance) {
+        if instance.config.login_delay.max > 0 {
+            tell(self.note_success(tx, instance));
+        }
+    }
+
+    fn note_success(self, tx: &Tx, instance: &Instance) -> Result<(), Error> {
+        let attempts = &instance.storage.attempts;
+        // The first is that of the login; those from the address may be of other logins.
+        if let Some(key) = self.keys.first() {
+            if attempts.get(tx, key)?.is_some() {
+                attempts.delete(tx, key)?;
+            }
+        }
+        let Some(key) = self.marker else {
+            return Ok(());
+        };
+        let expires_at = now() + KNOWN_FOR;
+        let known = count(tx, instance, &key)?;
+        if known.is_some_and(|known| known.expires_at + KNOWN_AGAIN_AFTER > expires_at) {
+            return Ok(());
+        }
+        let marker = Count {
+            key,
+            expires_at,
+            failures: 0,
+            delayed_until: 0,
+        };
+        attempts.put(tx, &[marker])
+    }
+}
+
+/// A count that is not to be forgotten yet.
+fn count(tx: &Tx, instance: &Instance, key: &str) -> Result<Option<Count>, Error> {
+    let count = instance.storage.attempts.get(tx, key)?;
+    Ok(count.filter(|count| count.expires_at > now()))
+}
+
+/// What stands for a login: any text may be sent as one, a password too.
+fn digest_of(login: &str) -> String {
+    let digest = digest(&SHA256, login.as_bytes());
+    let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    hex.collect()
+}
+
+/// A login does not fail because its count cannot be written.
+fn tell(noted: Result<(), Error>) {
+    if let Err(error) = noted {
+        let name = error.row().name;
+        log::warn(&format!("failed logins could not be counted: {name}"));
+    }
+}

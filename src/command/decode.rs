@@ -1,0 +1,164 @@
+//! From the input of an operation to its command: from a body by name, from arguments by position. Pure; any thread.
+
+use super::{Command, Credentials, Grant, Operation, Page, Registration};
+use crate::codec::{self, Document};
+use crate::domain::{Keys, Limits, Pairs};
+use crate::error::Error;
+
+/// Items of a list that come where the client does not say how many, and at most.
+pub const PAGE: u64 = 100;
+pub const PAGE_MAX: u64 = 1000;
+/// Seconds from the publication of a key to its first signature, at most.
+pub const PUBLISH_MAX: u64 = 86_400;
+/// Roles that a new user may be given.
+pub const ROLES_MAX: usize = 100;
+
+impl Command {
+    /// Reads the input of an operation: from a map by name, or from an array by position after the first
+    /// `skip` elements. Errors: `Malformed`.
+    pub fn decode(
+        operation: Operation,
+        input: &Document<'_>,
+        skip: usize,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let nothing = || input.fields([], skip).map(|[]| ());
+        Ok(match operation {
+            Operation::Register => Command::Register(registration(input, skip)?),
+            Operation::UserRegister => Command::UserRegister(registration(input, skip)?),
+            Operation::UserCreate => {
+                let names = ["login", "password", "name", "surname"];
+                let (fields, [roles]) = input.fields_and_options(names, ["roles"], skip)?;
+                let roles: Option<Vec<String>> = roles
+                    .map(|roles| codec::shaped("roles", roles, "an array of names"))
+                    .transpose()?;
+                let roles = roles.unwrap_or_default();
+                if roles.len() > ROLES_MAX {
+                    return Err(Error::malformed("roles should be at most 100"));
+                }
+                Command::UserCreate(registered(fields)?, roles)
+            }
+            Operation::Login => Command::Login(credentials(input, skip)?),
+            Operation::SessionLogin => Command::SessionLogin(credentials(input, skip)?),
+            Operation::UserSetPassword => Command::UserSetPassword(credentials(input, skip)?),
+            Operation::SessionRefresh => {
+                Command::SessionRefresh(text("refresh_token", input, skip)?.into())
+            }
+            Operation::SessionIntrospect => {
+                Command::SessionIntrospect(text("token", input, skip)?.into())
+            }
+            Operation::UserPassword => {
+                let [old, new] = input.fields(["old_password", "new_password"], skip)?;
+                Command::UserPassword {
+                    old: codec::string("old_password", old)?.into(),
+                    new: codec::string("new_password", new)?.into(),
+                }
+            }
+            Operation::UserList => {
+                let ([], [after, limit]) =
+                    input.fields_and_options([], ["after", "limit"], skip)?;
+                let after = after
+                    .map(|after| codec::string("after", after))
+                    .transpose()?;
+                let limit = limit
+                    .map(|limit| codec::number("limit", limit))
+                    .transpose()?;
+                Command::UserList(page(after, limit.unwrap_or(PAGE)))
+            }
+            Operation::UserGet => Command::UserGet(text("login", input, skip)?),
+            Operation::UserDelete => Command::UserDelete(text("login", input, skip)?),
+            Operation::UserDisable => Command::UserDisable(text("login", input, skip)?),
+            Operation::UserEnable => Command::UserEnable(text("login", input, skip)?),
+            Operation::UserLogout => Command::UserLogout(text("login", input, skip)?),
+            Operation::RoleGrant => Command::RoleGrant(grant(input, skip)?),
+            Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
+            Operation::RoleSet => {
+                let [role, permissions] = input.fields(["role", "permissions"], skip)?;
+                let form = "an array of objects with prefix, read and write";
+                Command::RoleSet {
+                    role: codec::string("role", role)?,
+                    permissions: codec::objects("permissions", permissions, form)?,
+                }
+            }
+            Operation::RoleDelete => Command::RoleDelete(text("role", input, skip)?),
+            Operation::KeyRotate => {
+                let ([], [publish]) = input.fields_and_options([], ["publish"], skip)?;
+                let publish = publish.map(|seconds| codec::number("publish", seconds));
+                Command::KeyRotate(publish.transpose()?.map(publication).transpose())
+            }
+            Operation::KeyRetire => Command::KeyRetire(text("kid", input, skip)?),
+            Operation::Get => {
+                let [keys] = input.fields(["keys"], skip)?;
+                Command::Get(Keys::decode(keys, limits)?)
+            }
+            Operation::Put => {
+                let [pairs] = input.fields(["data"], skip)?;
+                Command::Put(Pairs::decode(pairs, limits)?)
+            }
+            Operation::Logout => nothing().map(|()| Command::Logout)?,
+            Operation::Check => nothing().map(|()| Command::Check)?,
+            Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,
+            Operation::UserMe => nothing().map(|()| Command::UserMe)?,
+            Operation::KeySet => nothing().map(|()| Command::KeySet)?,
+            Operation::RoleList => nothing().map(|()| Command::RoleList)?,
+            Operation::KeyList => nothing().map(|()| Command::KeyList)?,
+        })
+    }
+}
+
+fn text(name: &'static str, input: &Document<'_>, skip: usize) -> Result<String, Error> {
+    let [field] = input.fields([name], skip)?;
+    codec::string(name, field)
+}
+
+fn registration(input: &Document<'_>, skip: usize) -> Result<Registration, Error> {
+    registered(input.fields(["login", "password", "name", "surname"], skip)?)
+}
+
+fn registered([login, password, name, surname]: [&[u8]; 4]) -> Result<Registration, Error> {
+    Ok(Registration {
+        login: codec::string("login", login)?,
+        password: codec::string("password", password)?.into(),
+        name: codec::string("name", name)?,
+        surname: codec::string("surname", surname)?,
+    })
+}
+
+fn credentials(input: &Document<'_>, skip: usize) -> Result<Credentials, Error> {
+    let [login, password] = input.fields(["login", "password"], skip)?;
+    Ok(Credentials {
+        login: codec::string("login", login)?,
+        password: codec::string("password", password)?.into(),
+    })
+}
+
+fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
+    let [login, role] = input.fields(["login", "role"], skip)?;
+    Ok(Grant {
+        login: codec::string("login", login)?,
+        role: codec::string("role", role)?,
+    })
+}
+
+fn page(after: Option<String>, limit: u64) -> Result<Page, Error> {
+    match limit {
+        1..=PAGE_MAX => Ok(Page {
+            after,
+            limit: limit as usize,
+        }),
+        _ => Err(Error::BadOption {
+            name: "limit",
+            allowed: "from 1 to 1000",
+        }),
+    }
+}
+
+fn publication(seconds: u64) -> Result<u64, Error> {
+    match seconds {
+        0..=PUBLISH_MAX => Ok(seconds),
+        _ => Err(Error::BadOption {
+            name: "publish",
+            allowed: "from 0 to 86400 seconds",
+        }),
+    }
+}

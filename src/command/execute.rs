@@ -1,0 +1,156 @@
+//! Who sent a command, whether they may, and what is done then. Runs on the tx thread.
+
+use super::{Command, Needs, Outcome};
+use crate::audit::Event;
+use crate::auth::{keyring, login, roles, rotation, session, users};
+use crate::domain::{Access, Claims, RoleName, Subject};
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::kv;
+use crate::origin::Origin;
+use crate::tx::Tx;
+use std::sync::Arc;
+
+/// A command, and who sent it from where.
+pub struct Request {
+    pub origin: Origin,
+    pub caller: Caller,
+    pub command: Command,
+}
+
+/// Who sent a command, as far as that is known without the spaces.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// No token.
+    Anonymous,
+    /// A token that does not hold.
+    Refused,
+    /// A token whose signature, times and issuer hold; whether it was revoked is not known yet.
+    Bearer(Arc<Claims>),
+    /// Someone with Tarantool's own right to execute the owner's procedure.
+    Owner,
+}
+
+/// Who sent a command, for certain. Only [`authenticate`] makes one.
+#[derive(Debug)]
+pub struct Principal(Who);
+
+#[derive(Debug)]
+enum Who {
+    User(Arc<Claims>, Subject),
+    Owner,
+}
+
+impl Principal {
+    /// The token that proved who this is. Errors: `Unauthenticated` for the owner, who has none.
+    pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
+        match &self.0 {
+            Who::User(claims, _) => Ok(claims),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// What this caller may do with keys. Does not yield.
+    pub fn access(&self, tx: &Tx, instance: &Instance) -> Result<Access, Error> {
+        match &self.0 {
+            Who::User(_, subject) => roles::access(tx, instance, subject),
+            Who::Owner => Ok(Access::everything()),
+        }
+    }
+
+    /// Errors: `RoleRequired`.
+    fn check(&self, needs: Needs) -> Result<(), Error> {
+        let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
+        let Who::User(_, subject) = &self.0 else {
+            return Ok(());
+        };
+        match needs {
+            Needs::Nothing | Needs::Token => Ok(()),
+            Needs::Admin if subject.has(admin) => Ok(()),
+            Needs::Admin => Err(Error::RoleRequired(admin)),
+            Needs::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
+            Needs::Introspect => Err(Error::RoleRequired(introspect)),
+        }
+    }
+}
+
+/// Executes a command, and tells the audit log. Yields where the command waits for a thread or commits: see the lanes of
+/// [`Operation`].
+pub fn execute(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Outcome, Error> {
+    let event = Event::begin(&request);
+    let result = perform(tx, instance, request);
+    event.end(tx, instance, &result);
+    result
+}
+
+fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Outcome, Error> {
+    let Request {
+        origin,
+        caller,
+        command,
+    } = request;
+    let operation = command.operation();
+    if !operation.offered_by(instance.config.services) {
+        return Err(Error::NotOffered);
+    }
+    let needs = operation.needs(&instance.config);
+    let who = match needs {
+        Needs::Nothing => None,
+        _ => Some(authenticate(tx, instance, &caller)?),
+    };
+    if let Some(who) = &who {
+        who.check(needs)?;
+    }
+    let who = || who.as_ref().ok_or(Error::Unauthenticated);
+    match command {
+        Command::Get(keys) => kv::get(tx, instance, who()?, &keys?),
+        Command::Put(pairs) => kv::put(tx, instance, who()?, &pairs?),
+        Command::Check => match authenticate(tx, instance, &caller) {
+            Ok(principal) => Ok(Outcome::Checked(principal.claims().ok().cloned())),
+            Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
+            Err(other) => Err(other),
+        },
+        Command::Register(input) => users::register(tx, instance, input),
+        Command::UserRegister(input) => users::register_uncommon(tx, instance, input),
+        Command::Login(input) => login::login(tx, instance, &origin, input),
+        Command::Logout => session::logout(tx, instance, who()?),
+        Command::SessionLogin(input) => session::login(tx, instance, &origin, input),
+        Command::SessionRefresh(token) => session::refresh(tx, instance, &token),
+        Command::SessionLogoutAll => session::logout_all(tx, instance, who()?),
+        Command::SessionIntrospect(token) => session::introspect(tx, instance, token),
+        Command::UserMe => users::me(tx, instance, who()?),
+        Command::UserPassword { old, new } => {
+            users::change_password(tx, instance, who()?, &origin, old, new)
+        }
+        Command::UserList(page) => users::list(tx, instance, page?),
+        Command::UserGet(login) => users::get(tx, instance, &login),
+        Command::UserCreate(input, roles) => users::create(tx, instance, input, roles),
+        Command::UserDelete(login) => users::delete(tx, instance, &login),
+        Command::UserDisable(login) => users::set_disabled(tx, instance, &login, true),
+        Command::UserEnable(login) => users::set_disabled(tx, instance, &login, false),
+        Command::UserLogout(login) => users::logout(tx, instance, &login),
+        Command::UserSetPassword(input) => users::set_password(tx, instance, input),
+        Command::RoleGrant(grant) => roles::grant(tx, instance, &grant),
+        Command::RoleRevoke(grant) => roles::revoke(tx, instance, &grant),
+        Command::RoleList => roles::list(tx, instance),
+        Command::RoleSet { role, permissions } => roles::set(tx, instance, role, permissions),
+        Command::RoleDelete(role) => roles::delete(tx, instance, role),
+        Command::KeySet => Ok(keyring::key_set(instance)),
+        Command::KeyList => keyring::list(tx, instance),
+        Command::KeyRotate(publish) => rotation::rotate(tx, instance, publish?),
+        Command::KeyRetire(kid) => rotation::retire(tx, instance, &kid),
+    }
+}
+
+/// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
+/// `RevocationsUnknown`. Does not yield.
+fn authenticate(tx: &Tx, instance: &Instance, caller: &Caller) -> Result<Principal, Error> {
+    match caller {
+        Caller::Anonymous | Caller::Refused => Err(Error::Unauthenticated),
+        Caller::Owner => Ok(Principal(Who::Owner)),
+        Caller::Bearer(claims) => {
+            let subject = session::subject_of(tx, instance, claims)?;
+            Ok(Principal(Who::User(claims.clone(), subject)))
+        }
+    }
+}

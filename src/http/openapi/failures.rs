@@ -1,0 +1,200 @@
+//! What may go wrong with each operation, as the errors themselves. Pure.
+
+use crate::command::{Needs, Operation};
+use crate::config::Config;
+use crate::domain::RoleName;
+use crate::error::{Deed, Error};
+use crate::http::routes::Route;
+
+/// What may go wrong with a request once its head was read.
+pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
+    let operation = route.operation;
+    let mut errors = of_the_caller(operation.needs(config));
+    errors.extend(of_operation(operation, config));
+    if writes(operation) {
+        errors.extend([Error::ReadOnly, Error::StorageFull, Error::NotDurable]);
+    }
+    if route.has_body() {
+        errors.extend(of_a_body(operation, config));
+    } else if let Some(name) = route.names().next() {
+        errors.push(Error::malformed(format!("{name} should be UTF-8")));
+    } else if let Some((name, _)) = route.query.last() {
+        errors.push(Error::malformed(format!("{name} should be a whole number")));
+    }
+    errors.extend([
+        Error::NotOffered,
+        Error::WrongMethod {
+            allow: route.allow(),
+        },
+        Error::Overloaded {
+            what: "requests at a time",
+            limit: config.http.requests_max,
+        },
+        Error::ShuttingDown,
+        Error::Internal,
+    ]);
+    errors
+}
+
+/// What may go wrong before that, when nobody knows yet what is asked for.
+pub fn without_a_head(config: &Config) -> Vec<Error> {
+    vec![
+        Error::BadRequest("Host is missing"),
+        Error::BadExpectation,
+        Error::HeaderTooLarge {
+            limit: config.http.header_max,
+            unit: "bytes",
+        },
+        Error::HeaderTimeout {
+            limit: config.http.header_timeout.as_secs(),
+        },
+        Error::TooManyConnections {
+            limit: config.http.connections_per_address,
+        },
+    ]
+}
+
+/// What may be wrong with who asks.
+fn of_the_caller(needs: Needs) -> Vec<Error> {
+    let mut errors = vec![Error::Unauthenticated, Error::RevocationsUnknown];
+    match needs {
+        Needs::Nothing => return Vec::new(),
+        Needs::Token => {}
+        Needs::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN)),
+        Needs::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT)),
+    }
+    errors
+}
+
+/// What may be wrong with this operation only.
+fn of_operation(operation: Operation, config: &Config) -> Vec<Error> {
+    use Operation::*;
+    match operation {
+        Register => registration(NO_UPPER_CASE),
+        UserRegister => registration(COMMON),
+        UserCreate => {
+            let mut errors = registration(COMMON);
+            errors.push(Error::NoSuchRole);
+            errors
+        }
+        // What the user was found by has to be durable.
+        Login => vec![Error::InvalidCredentials, ATTEMPTS, Error::NotDurable],
+        SessionLogin => vec![Error::InvalidCredentials, ATTEMPTS],
+        SessionRefresh => vec![Error::InvalidRefreshToken { reused: None }],
+        Check => vec![Error::RevocationsUnknown],
+        Get => reading(config),
+        Put => writing(config),
+        UserPassword => vec![
+            Error::BadPassword(COMMON.into()),
+            Error::InvalidCredentials,
+            ATTEMPTS,
+        ],
+        UserList => vec![Error::BadOption {
+            name: "limit",
+            allowed: "from 1 to 1000",
+        }],
+        UserGet | UserDelete | UserDisable | UserEnable | UserLogout | RoleRevoke => {
+            vec![Error::NoSuchUser]
+        }
+        UserSetPassword => vec![Error::NoSuchUser, Error::BadPassword(COMMON.into())],
+        RoleGrant => vec![
+            Error::NoSuchUser,
+            Error::NoSuchRole,
+            Error::BadRole("a user may have at most 100 roles"),
+        ],
+        RoleSet => vec![BAD_NAME],
+        RoleDelete => vec![BAD_NAME, Error::NoSuchRole],
+        KeyRotate => vec![Error::BadOption {
+            name: "publish",
+            allowed: "from 0 to 86400 seconds",
+        }],
+        KeyRetire => vec![Error::NoSuchSigningKey, Error::KeySigns],
+        Logout | SessionLogoutAll | SessionIntrospect | UserMe | KeySet | RoleList | KeyList => {
+            Vec::new()
+        }
+    }
+}
+
+/// Whether it changes what is stored.
+fn writes(operation: Operation) -> bool {
+    use Operation::*;
+    match operation {
+        Login | Check | Get | SessionIntrospect | UserMe | KeySet | UserList | UserGet
+        | RoleList | KeyList => false,
+        Register | Logout | Put | UserRegister | SessionLogin | SessionRefresh
+        | SessionLogoutAll | UserPassword | UserCreate | UserDelete | UserDisable | UserEnable
+        | UserLogout | UserSetPassword | RoleGrant | RoleRevoke | RoleSet | RoleDelete
+        | KeyRotate | KeyRetire => true,
+    }
+}
+
+const NO_UPPER_CASE: &str = "the password should have at least one UPPER_CASE";
+const COMMON: &str = "it is one of the most common ones";
+const ATTEMPTS: Error = Error::TooManyAttempts { seconds: 4 };
+const BAD_NAME: Error = Error::BadRole("admin and introspect cannot be changed");
+
+fn registration(password: &'static str) -> Vec<Error> {
+    vec![
+        Error::LoginTaken,
+        Error::BadLogin("the length should be no less than 2 symbols"),
+        Error::BadPassword(password.into()),
+        Error::BadInitial("initial should have only lower-upper latin letters"),
+    ]
+}
+
+fn of_a_batch(deed: Deed, config: &Config) -> Vec<Error> {
+    vec![
+        Error::Forbidden {
+            deed,
+            key: "planet".to_owned(),
+        },
+        Error::NoKeys,
+        Error::TooManyKeys {
+            limit: config.limits.batch,
+        },
+    ]
+}
+
+fn reading(config: &Config) -> Vec<Error> {
+    let mut errors = of_a_batch(Deed::Read, config);
+    errors.extend([
+        Error::RepeatedKeys(vec!["planet".to_owned()]),
+        Error::MissingKeys(vec!["planet".to_owned(), "orbit".to_owned()]),
+        Error::ReplyTooLarge {
+            limit: config.reply_max,
+        },
+    ]);
+    errors
+}
+
+fn writing(config: &Config) -> Vec<Error> {
+    let mut errors = of_a_batch(Deed::Write, config);
+    errors.extend([
+        Error::BadKey {
+            limit: config.limits.key,
+        },
+        Error::ValueTooLarge {
+            key: "planet".to_owned(),
+            limit: usize::try_from(config.memtx_max_tuple_size).unwrap_or(usize::MAX),
+        },
+    ]);
+    errors
+}
+
+/// What may be wrong with any body.
+fn of_a_body(operation: Operation, config: &Config) -> [Error; 6] {
+    [
+        Error::malformed("The body should be an object"),
+        Error::TooDeep {
+            limit: config.json_depth_max,
+        },
+        Error::InputTooLarge {
+            limit: operation.input_max(config),
+        },
+        Error::BodyTimeout {
+            limit: config.http.body_timeout.as_secs(),
+        },
+        Error::BadMediaType("application/json"),
+        Error::BadRequest("a chunk should end in CR LF"),
+    ]
+}

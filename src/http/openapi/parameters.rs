@@ -1,0 +1,68 @@
+//! What stands in paths and queries. Pure.
+
+use super::shapes::{count, of, Shape};
+use crate::command::{Operation, PAGE, PAGE_MAX};
+use crate::http::routes::Route;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::Required;
+
+/// The pattern of what a role may be called.
+const ROLE: &str = "^[A-Za-z0-9_.-]{1,64}$";
+
+/// The parameters of a route.
+pub fn of_route(route: &Route) -> Vec<Parameter> {
+    let query = route.query.iter().map(|(name, _)| {
+        let (about, shape) = in_query(name);
+        parameter(name, about, shape).parameter_in(ParameterIn::Query)
+    });
+    let path = route.names().map(|name| {
+        let (about, shape, example) = in_path(name, route.operation);
+        parameter(name, about, shape)
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .example(Some(example.into()))
+    });
+    path.chain(query).map(|one| one.build()).collect()
+}
+
+fn parameter(name: &str, about: &str, shape: Shape) -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name(name)
+        .description(Some(about))
+        .schema(Some(shape))
+}
+
+fn in_path(name: &str, operation: Operation) -> (&'static str, Shape, &'static str) {
+    let any = of(Type::String).min_length(Some(1));
+    match (name, operation) {
+        ("login", _) => ("The login of a user", any.into(), "alice"),
+        // What is there already goes, whatever it is called.
+        ("role", Operation::RoleRevoke) => ("The name of a role", any.into(), "shop"),
+        ("role", _) => {
+            let role = of(Type::String).pattern(Some(ROLE));
+            ("The name of a role", role.into(), "shop")
+        }
+        _ => (
+            "The id of a key, its thumbprint (RFC 7638)",
+            any.into(),
+            "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+        ),
+    }
+}
+
+fn in_query(name: &str) -> (&'static str, Shape) {
+    match name {
+        "limit" => {
+            let limit = count()
+                .minimum(Some(1))
+                .maximum(Some(PAGE_MAX))
+                .default(Some(PAGE.into()));
+            ("How many, at most", limit.into())
+        }
+        _ => (
+            "The list begins after this login, which need not exist: what the list before said as `next`",
+            of(Type::String).into(),
+        ),
+    }
+}

@@ -1,0 +1,141 @@
+//! The responses of a route: every answer, rendered as clients get it, as an example of its status. Pure.
+
+use super::answers;
+use super::schemas;
+use super::shapes::{either, named, of, Shape};
+use crate::config::Config;
+use crate::error::Error;
+use crate::http::routes::{Profile, Route};
+use crate::http::{api, v1};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{Content, Header, Response, ResponseBuilder};
+
+const JSON: &str = "application/json";
+
+/// What is known of the responses with one status.
+#[derive(Default)]
+struct Status {
+    /// Examples by name, for each media type.
+    examples: BTreeMap<&'static str, Vec<(&'static str, Value)>>,
+    headers: BTreeMap<&'static str, Header>,
+}
+
+/// The responses of a route by status.
+pub fn of_route(route: &Route, config: &Config) -> BTreeMap<u16, Response> {
+    let mut found: BTreeMap<u16, Status> = BTreeMap::new();
+    let with_head = answers::of_route(route, config).into_iter();
+    let with_head = with_head.map(|answer| (route.profile, answer));
+    // Where nobody knows what is asked for, the answer is that of the old profile.
+    let without = answers::without_a_head(config).into_iter();
+    let without = without.map(|answer| (Profile::Api, answer));
+    for (profile, (name, result)) in with_head.chain(without) {
+        let rendered = match (&result, profile) {
+            (Ok(outcome), Profile::Api) => api::render_outcome(outcome).ok(),
+            (Ok(outcome), Profile::V1) => v1::render_outcome(route.operation, outcome).ok(),
+            (Err(error), Profile::Api) => Some(api::render_error(Some(route.operation), error)),
+            (Err(error), Profile::V1) => Some(v1::render_error(error)),
+        };
+        let Some((code, body)) = rendered else {
+            continue;
+        };
+        let media_type = match (&result, profile) {
+            (Err(_), Profile::V1) => v1::PROBLEM,
+            _ => JSON,
+        };
+        let status = found.entry(code).or_default();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        let examples = status.examples.entry(media_type).or_default();
+        examples.push((name, body));
+        if let Err(error) = result {
+            status.headers.extend(headers(&error, code));
+        }
+    }
+    let response = |(code, status)| (code, response(route, code, status));
+    found.into_iter().map(response).collect()
+}
+
+fn response(route: &Route, code: u16, status: Status) -> Response {
+    let response = ResponseBuilder::new().description(description(route.profile, code));
+    let headers = status.headers.into_iter();
+    let response = headers.fold(response, |response, (name, header)| {
+        response.header(name, header)
+    });
+    let contents = status.examples.into_iter();
+    let response = contents.fold(response, |response, (media_type, examples)| {
+        let examples = examples.into_iter().map(|(name, body)| {
+            let example = ExampleBuilder::new().value(Some(body));
+            (name, example.build())
+        });
+        let content = Content::builder()
+            .schema(Some(schema(route, code, media_type)))
+            .examples_from_iter(examples);
+        response.content(media_type, content.build())
+    });
+    response.build()
+}
+
+fn schema(route: &Route, code: u16, media_type: &str) -> Shape {
+    match code {
+        _ if media_type == v1::PROBLEM => named("Problem"),
+        200..300 => schemas::of_success(route),
+        // Wrong credentials, or a service that is not offered.
+        404 if route.operation == crate::command::Operation::Login => {
+            either([named("TokenMessage"), named("Message")])
+        }
+        _ => named("Message"),
+    }
+}
+
+/// The headers that only this failure has.
+fn headers(error: &Error, code: u16) -> Vec<(&'static str, Header)> {
+    let mut headers = Vec::new();
+    if matches!(error, Error::WrongMethod { .. }) {
+        let about = "The methods that are allowed";
+        headers.push(("Allow", header(Type::String, about)));
+    }
+    if error.retry_after().is_some() {
+        let about = "Seconds after which to try again, where that helps";
+        headers.push(("Retry-After", header(Type::Integer, about)));
+    }
+    if matches!(code, 401 | 403) && v1::challenge(error, true).is_some() {
+        let about = match code {
+            401 => "`Bearer realm=\"authkv\"`, and `error=\"invalid_token\"` where a token was sent (RFC 6750 §3)",
+            _ => "`Bearer realm=\"authkv\", error=\"insufficient_scope\"` (RFC 6750 §3)",
+        };
+        headers.push(("WWW-Authenticate", header(Type::String, about)));
+    }
+    headers
+}
+
+fn header(kind: Type, about: &str) -> Header {
+    let mut header = Header::new(of(kind).build());
+    header.description = Some(about.to_owned());
+    header
+}
+
+fn description(profile: Profile, code: u16) -> &'static str {
+    match (code, profile) {
+        (200 | 201, _) => "Done",
+        (400, Profile::Api) => "A rule is broken; the first one is named",
+        (422, Profile::V1) => "A rule is broken; the first one is named",
+        (422, Profile::Api) => "The body is not JSON, or has another shape; it is never repeated",
+        (400, Profile::V1) => "The input has another shape; it is never repeated",
+        (401, _) => "No valid token, or a wrong password",
+        (403, _) => "The caller may not do this",
+        (404, _) => "Unknown, or not offered by this instance",
+        (405, _) => "Another method than those of this path",
+        (408, _) => "The request did not come in time",
+        (409, _) => "It is in the way of what is there",
+        (413, _) => "The input is too large",
+        (415, _) => "The body is of another type",
+        (417, _) => "An expectation that cannot be met",
+        (429, _) => "Too many connections, or too many failed logins",
+        (431, _) => "The header is too large",
+        (503, _) => "Not now",
+        (507, _) => "The storage is full",
+        _ => "Internal error",
+    }
+}

@@ -1,0 +1,152 @@
+//! The profile `/v1`: answers have the members of the outcome, failures are problem details (RFC 9457). Pure; any thread.
+
+use crate::codec::json_write::write;
+use crate::codec::msgpack::Reader;
+use crate::command::{Operation, Outcome};
+use crate::error::Error;
+use hyper::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What is wrong.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Problem<'a> {
+    /// Always `about:blank`: the code says what it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The words that HTTP has for the status.
+    title: &'static str,
+    status: u16,
+    /// The stable name of the failure.
+    code: &'static str,
+    /// The failure in words, which may change.
+    detail: String,
+    /// The key that may not be read or written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    key: Option<&'a str>,
+}
+
+/// The media type of a failure.
+pub const PROBLEM: &str = "application/problem+json";
+
+/// The status and the JSON body of a failure.
+pub fn render_error(error: &Error) -> (u16, Vec<u8>) {
+    let row = error.row();
+    let status = StatusCode::from_u16(row.v1_status).ok();
+    let problem = Problem {
+        kind: "about:blank",
+        title: status
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or_default(),
+        status: row.v1_status,
+        code: row.name,
+        detail: error.to_string(),
+        key: match error {
+            Error::Forbidden { key, .. } => Some(key),
+            _ => None,
+        },
+    };
+    (row.v1_status, json(&problem))
+}
+
+/// The status and the JSON body of a success. Errors: `Malformed` where what was found is not msgpack.
+pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
+    let status = match operation {
+        Operation::UserRegister | Operation::UserCreate => 201,
+        _ => 200,
+    };
+    let body = match outcome {
+        Outcome::Found(data) => {
+            let mut body = Vec::with_capacity(data.len() * 5 / 4 + 16);
+            write(&mut body, &mut Reader::new(data))?;
+            body
+        }
+        other => json(other),
+    };
+    Ok((status, body))
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    // Structures of strings and numbers do not fail to encode.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// What a client that may not do this is told to bring (RFC 6750 §3). `has_token`: it came with one.
+pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
+    match error {
+        Error::Unauthenticated if has_token => {
+            Some(r#"Bearer realm="authkv", error="invalid_token""#)
+        }
+        Error::Unauthenticated | Error::InvalidCredentials | Error::InvalidRefreshToken { .. } => {
+            Some(r#"Bearer realm="authkv""#)
+        }
+        Error::Forbidden { .. } | Error::RoleRequired(_) => {
+            Some(r#"Bearer realm="authkv", error="insufficient_scope""#)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Done;
+    use crate::error::Deed;
+
+    fn text(rendered: (u16, Vec<u8>)) -> (u16, String) {
+        (rendered.0, String::from_utf8(rendered.1).unwrap())
+    }
+
+    #[test]
+    fn a_failure_is_a_problem_with_a_code() {
+        let forbidden = Error::Forbidden {
+            deed: Deed::Write,
+            key: "a/b".to_owned(),
+        };
+        assert_eq!(
+            text(render_error(&forbidden)),
+            (
+                403,
+                r#"{"type":"about:blank","title":"Forbidden","status":403,"code":"forbidden","detail":"You may not write the key a/b","key":"a/b"}"#.to_owned()
+            )
+        );
+        assert_eq!(render_error(&Error::InvalidCredentials).0, 401);
+    }
+
+    #[test]
+    fn an_answer_has_the_members_of_the_outcome() {
+        for (operation, outcome, status, body) in [
+            (
+                Operation::UserLogout,
+                Outcome::Done(Done::Revoked),
+                200,
+                r#"{"revoked":true}"#,
+            ),
+            (
+                Operation::Check,
+                Outcome::Checked(None),
+                200,
+                r#"{"authorized":false}"#,
+            ),
+            (
+                Operation::SessionIntrospect,
+                Outcome::Introspected(None),
+                200,
+                r#"{"active":false}"#,
+            ),
+            (
+                Operation::UserRegister,
+                Outcome::Registered {
+                    login: "alice".to_owned(),
+                },
+                201,
+                r#"{"login":"alice"}"#,
+            ),
+        ] {
+            let rendered = render_outcome(operation, &outcome).unwrap();
+            assert_eq!(text(rendered), (status, body.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The space `authkv_login_attempt`: failed logins by what they are counted by. It is local to its instance, so it can be
+//! written on one that is read-only too.
+
+use super::{array, expired};
+use crate::error::Error;
+use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx};
+use serde::{Deserialize, Serialize};
+
+/// A count. Times are seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    pub key: String,
+    pub expires_at: u64,
+    pub failures: u64,
+    /// No login is tried before.
+    pub delayed_until: u64,
+}
+
+pub struct Attempts {
+    space: Space,
+}
+
+const BY_EXPIRY: u32 = 1;
+
+impl Attempts {
+    pub fn new(space: Space) -> Self {
+        Self { space }
+    }
+
+    /// Does not yield.
+    pub fn get(&self, tx: &Tx, key: &str) -> Result<Option<Count>, Error> {
+        let Some(tuple) = self.space.index(0).get(tx, &array(&(key,)))? else {
+            return Ok(None);
+        };
+        let count = rmp_serde::from_slice(tuple_bytes(&tuple)).map_err(|_| {
+            Failure::other("the space authkv_login_attempt holds a tuple of another form")
+        })?;
+        Ok(Some(count))
+    }
+
+    /// Stores counts. Yields while it commits.
+    pub fn put(&self, tx: &Tx, counts: &[Count]) -> Result<(), Error> {
+        transaction(tx, || {
+            for count in counts {
+                self.space.replace(tx, &array(count))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets a count. Yields while it commits.
+    pub fn delete(&self, tx: &Tx, key: &str) -> Result<(), Error> {
+        super::delete(tx, self.space, &[array(&(key,))])
+    }
+
+    /// Forgets at most `limit` counts that expired before `time`. Returns whether there may be more. Yields while it
+    /// commits.
+    pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
+        let ids = expired(tx, self.space.index(BY_EXPIRY), time, limit)?;
+        super::delete(tx, self.space, &ids)?;
+        Ok(ids.len() == limit)
+    }
+}

@@ -1,0 +1,70 @@
+//! The space `authkv_token_key`: public keys of the ring and when they count. Private keys are in files, never here.
+
+use super::array;
+use super::mirror::Mirror;
+use crate::error::Error;
+use crate::tx::{tuple_bytes, Failure, Range, Space, Tx};
+use serde::{Deserialize, Serialize};
+
+/// A public key. Times are seconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenKey {
+    pub kid: String,
+    /// None while it signs, or will.
+    pub verifies_until: Option<u64>,
+    /// Of the last change of this tuple.
+    pub number: u64,
+    pub pem: String,
+    pub created_at: u64,
+    pub signs_from: u64,
+}
+
+pub struct TokenKeys {
+    space: Space,
+}
+
+impl TokenKeys {
+    pub fn new(space: Space) -> Self {
+        Self { space }
+    }
+
+    /// Does not yield.
+    pub fn get(&self, tx: &Tx, kid: &str) -> Result<Option<TokenKey>, Error> {
+        let tuple = self.space.index(0).get(tx, &array(&(kid,)))?;
+        tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
+    }
+
+    /// All of them. Does not yield.
+    pub fn all(&self, tx: &Tx) -> Result<Vec<TokenKey>, Error> {
+        let mut keys = Vec::new();
+        let mut broken = None;
+        self.space
+            .index(0)
+            .scan(tx, Range::All, |tuple| match decode(tuple) {
+                Ok(key) => {
+                    keys.push(key);
+                    true
+                }
+                Err(error) => {
+                    broken = Some(error);
+                    false
+                }
+            })?;
+        broken.map_or(Ok(keys), Err)
+    }
+
+    /// Stores a key, with a number of its own, in a transaction of the caller's.
+    pub fn put(&self, tx: &Tx, mirror: &Mirror, key: &TokenKey) -> Result<(), Error> {
+        let key = TokenKey {
+            number: mirror.next(tx)?,
+            ..key.clone()
+        };
+        Ok(self.space.replace(tx, &array(&key))?)
+    }
+}
+
+fn decode(tuple: &[u8]) -> Result<TokenKey, Error> {
+    rmp_serde::from_slice(tuple).map_err(|_| {
+        Failure::other("the space authkv_token_key holds a tuple of another form").into()
+    })
+}

@@ -1,0 +1,178 @@
+//! The spaces that other instances follow, so that what changes here holds there: what a tuple begins with, and the
+//! one sequence that numbers every change.
+//!
+//! A tuple begins with its id, the time after which it may be forgotten (or null), and the number of its last change.
+//! An instance that follows asks for what came after a number. The tuple with the highest number is never forgotten, so
+//! that no number is given twice.
+
+use super::array;
+use crate::codec::msgpack::Reader;
+use crate::error::Error;
+use crate::tx::{transaction, tuple_bytes, Failure, Range, Space, Tx, TxCell};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::cell::Cell;
+
+/// The spaces, by the places that stand for them in an [`Entry`].
+pub const SPACES: [&str; 4] = [
+    "revoked_token",
+    "authkv_subject",
+    "authkv_role",
+    "authkv_token_key",
+];
+/// Keys are few, and the id of one that has expired must not be taken for that of a new one.
+const FORGOTTEN: [bool; 4] = [true, true, true, false];
+
+/// Ids of the indexes, in the order `schema.lua` makes them.
+const BY_EXPIRY: u32 = 1;
+const BY_NUMBER: u32 = 2;
+
+/// One change, as it is told to others.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Entry {
+    pub number: u64,
+    space: u8,
+    /// The whole tuple, in msgpack.
+    tuple: ByteBuf,
+}
+
+/// What every tuple begins with.
+#[derive(Debug, Clone, Copy)]
+struct Start<'a> {
+    /// The primary key, in msgpack.
+    id: &'a [u8],
+    number: u64,
+}
+
+pub struct Mirror {
+    spaces: [Space; 4],
+    /// The last number given, also to a change whose commit failed: others may have seen it.
+    given: TxCell<Cell<u64>>,
+}
+
+impl Mirror {
+    pub fn new(tx: &Tx, spaces: [Space; 4]) -> Self {
+        Self {
+            spaces,
+            given: TxCell::new(tx, Cell::new(0)),
+        }
+    }
+
+    /// The number for the next change. Does not yield.
+    pub fn next(&self, tx: &Tx) -> Result<u64, Error> {
+        let given = self.given.get(tx);
+        let number = self.last(tx)?.max(given.get()) + 1;
+        given.set(number);
+        Ok(number)
+    }
+
+    /// The highest number in the spaces, or 0. Does not yield.
+    pub fn last(&self, tx: &Tx) -> Result<u64, Error> {
+        let mut last = 0;
+        for space in self.spaces {
+            if let Some(tuple) = space.index(BY_NUMBER).max(tx)? {
+                last = last.max(start(tuple_bytes(&tuple))?.number);
+            }
+        }
+        Ok(last)
+    }
+
+    /// At most `limit` changes with numbers above `after`, in order. Does not yield.
+    pub fn after(&self, tx: &Tx, after: u64, limit: usize) -> Result<Vec<Entry>, Error> {
+        let mut entries = Vec::new();
+        for (place, space) in self.spaces.into_iter().enumerate() {
+            let mut found = 0;
+            let key = array(&(after,));
+            scan(tx, space, BY_NUMBER, Range::After(&key), |tuple, start| {
+                entries.push(Entry {
+                    number: start.number,
+                    space: place as u8,
+                    tuple: ByteBuf::from(tuple),
+                });
+                found += 1;
+                found < limit
+            })?;
+        }
+        entries.sort_unstable_by_key(|entry| entry.number);
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    /// Takes over changes of another instance. Yields while it commits.
+    pub fn apply(&self, tx: &Tx, entries: &[Entry]) -> Result<(), Error> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        transaction(tx, || {
+            for entry in entries {
+                let space = self.spaces.get(usize::from(entry.space));
+                let space = space.ok_or_else(|| {
+                    Failure::other("the instance that is followed has a newer version")
+                })?;
+                space.replace(tx, &entry.tuple)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets at most `limit` tuples of each space whose time came before `time`. Returns whether there may be
+    /// more. Yields while it commits.
+    pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
+        let last = self.last(tx)?;
+        let mut more = false;
+        for (space, forgotten) in self.spaces.into_iter().zip(FORGOTTEN) {
+            if !forgotten {
+                continue;
+            }
+            let mut ids = Vec::new();
+            let (mut seen, from) = (0, array(&(0,)));
+            scan(tx, space, BY_EXPIRY, Range::After(&from), |tuple, start| {
+                let expired = expiry(tuple).is_some_and(|expiry| expiry < time);
+                if expired && start.number != last {
+                    ids.push([b"\x91", start.id].concat());
+                }
+                seen += 1;
+                expired && seen < limit
+            })?;
+            more |= seen == limit;
+            super::delete(tx, space, &ids)?;
+        }
+        Ok(more)
+    }
+}
+
+fn scan(
+    tx: &Tx,
+    space: Space,
+    index: u32,
+    range: Range<'_>,
+    mut body: impl FnMut(&[u8], Start<'_>) -> bool,
+) -> Result<(), Error> {
+    let mut broken = None;
+    space
+        .index(index)
+        .scan(tx, range, |tuple| match start(tuple) {
+            Ok(start) => body(tuple, start),
+            Err(error) => {
+                broken = Some(error);
+                false
+            }
+        })?;
+    broken.map_or(Ok(()), Err)
+}
+
+/// Reads what a tuple begins with. The format of the spaces promises it.
+fn start(tuple: &[u8]) -> Result<Start<'_>, Error> {
+    let mut reader = Reader::new(tuple);
+    reader.head()?;
+    let (id, _expiry, number) = (reader.value()?, reader.value()?, reader.value()?);
+    let number = rmp_serde::from_slice(number).map_err(|_| Error::Internal)?;
+    Ok(Start { id, number })
+}
+
+fn expiry(tuple: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(tuple);
+    reader.head().ok()?;
+    reader.value().ok()?;
+    rmp_serde::from_slice(reader.value().ok()?).ok()
+}

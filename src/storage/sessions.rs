@@ -1,0 +1,82 @@
+//! The space `authkv_session`: what a refresh token has to match.
+
+use super::{array, expired};
+use crate::error::Error;
+use crate::tx::{tuple_bytes, Failure, Range, Space, Tx};
+use serde::{Deserialize, Serialize};
+
+/// A session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    pub id: String,
+    /// Seconds since 1970-01-01 UTC.
+    pub expires_at: u64,
+    pub login: String,
+    /// Microseconds, so that the sessions of a login have an order.
+    pub created_at: u64,
+    pub epoch: u64,
+    /// When the last of its access tokens expires, in seconds.
+    pub tokens_until: u64,
+    /// The digest of the one refresh token that is good.
+    pub digest: String,
+}
+
+pub struct Sessions {
+    space: Space,
+}
+
+const BY_EXPIRY: u32 = 1;
+const BY_LOGIN: u32 = 2;
+
+impl Sessions {
+    pub fn new(space: Space) -> Self {
+        Self { space }
+    }
+
+    /// Does not yield.
+    pub fn get(&self, tx: &Tx, id: &str) -> Result<Option<SessionRow>, Error> {
+        let tuple = self.space.index(0).get(tx, &array(&(id,)))?;
+        tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
+    }
+
+    /// Stores a session in a transaction of the caller's.
+    pub fn put(&self, tx: &Tx, session: &SessionRow) -> Result<(), Error> {
+        Ok(self.space.replace(tx, &array(session))?)
+    }
+
+    /// Deletes a session, if there is one, in a transaction of the caller's.
+    pub fn delete(&self, tx: &Tx, id: &str) -> Result<(), Error> {
+        Ok(self.space.delete(tx, &array(&(id,)))?)
+    }
+
+    /// Deletes all sessions of a login but the `kept` newest, in a transaction of the caller's. Returns those.
+    pub fn prune(&self, tx: &Tx, login: &str, kept: usize) -> Result<Vec<SessionRow>, Error> {
+        let mut sessions = Vec::new();
+        let key = array(&(login,));
+        self.space
+            .index(BY_LOGIN)
+            .scan(tx, Range::Equal(&key), |tuple| {
+                sessions.extend(decode(tuple));
+                true
+            })?;
+        sessions.truncate(sessions.len().saturating_sub(kept));
+        for session in &sessions {
+            self.delete(tx, &session.id)?;
+        }
+        Ok(sessions)
+    }
+
+    /// Forgets at most `limit` sessions that expired before `time`. Returns whether there may be more. Yields while
+    /// it commits.
+    pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
+        let ids = expired(tx, self.space.index(BY_EXPIRY), time, limit)?;
+        super::delete(tx, self.space, &ids)?;
+        Ok(ids.len() == limit)
+    }
+}
+
+fn decode(tuple: &[u8]) -> Result<SessionRow, Error> {
+    rmp_serde::from_slice(tuple).map_err(|_| {
+        Failure::other("the space authkv_session holds a tuple of another form").into()
+    })
+}

@@ -1,0 +1,23 @@
+//! Whose connection the present fiber serves.
+
+use super::Tx;
+use crate::origin::{Front, Origin, Peer};
+
+/// Where a call of a procedure came from. Others know it already. Evaluates Lua for the former.
+pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {
+    const ASK: &str = "
+        local peer = box.session.peer()
+        return box.session.type(), peer and tostring(peer) or nil";
+    if origin.peer != Peer::Session {
+        return origin;
+    }
+    let (kind, peer): (String, Option<String>) =
+        tarantool::lua_state().eval(ASK).unwrap_or_default();
+    Origin {
+        front: match &*kind {
+            "binary" => Front::Iproto,
+            _ => Front::Console,
+        },
+        peer: Peer::told(peer.unwrap_or(kind)),
+    }
+}

@@ -1,0 +1,46 @@
+//! The fiber that forgets what nobody needs any more, and takes over keys that others have changed. Runs on the tx thread.
+
+use crate::auth::token::now;
+use crate::auth::{keyring, rotation};
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::tx::{fiber, log, Tx};
+use std::time::Duration;
+
+/// Tuples of a space that are forgotten in one transaction.
+const SLICE: usize = 500;
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The body of the fiber. Returns once the instance ends.
+pub fn run(tx: &Tx, instance: &'static Instance) {
+    while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
+        instance.audit.flush(tx, instance);
+        if let Err(error) = keyring::refresh(tx, instance) {
+            warn("keys were not read anew", &error);
+        }
+        rotation::write_public(tx, instance);
+        match forget(tx, instance) {
+            Ok(true) => fiber::pass(tx),
+            Ok(false) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE),
+            Err(error) => {
+                warn("what has expired was not forgotten", &error);
+                fiber::sleep(tx, 10 * PAUSE);
+            }
+        }
+    }
+}
+
+/// Forgets one slice of each space. Returns whether there may be more. Yields.
+fn forget(tx: &Tx, instance: &Instance) -> Result<bool, Error> {
+    let storage = &instance.storage;
+    // First, because it can be written on a read-only instance too.
+    let attempts = storage.attempts.forget(tx, now(), SLICE)?;
+    let sessions = storage.sessions.forget(tx, now(), SLICE)?;
+    let before = instance.tokens.expired_before();
+    let mirrored = storage.mirror.forget(tx, before, SLICE)?;
+    Ok(attempts || sessions || mirrored)
+}
+
+fn warn(what: &str, error: &Error) {
+    log::warn(&format!("{what}: {}", error.row().name));
+}

@@ -1,0 +1,48 @@
+"""Two processes, as the old system was laid out, for the tests of what the second follows of the first."""
+
+from __future__ import annotations
+
+from cases import GOOD
+from fronts import HttpFront
+from harness import HOST, Instance, wait_until
+from outcome import A_TOKEN, Ok, Refused, assert_outcome
+
+FOLLOWER_PASSWORD = "f0llower-Secret"
+UNKNOWN = Refused("revocations_unknown")
+# The contract's second, and another for a machine that runs more than this test.
+WITHIN_A_SECOND = 2
+
+
+def auth_settings() -> dict:
+    return {"AUTHKV_SERVICES": "auth", "AUTHKV_FOLLOWER_PASSWORD": FOLLOWER_PASSWORD}
+
+
+def kv_settings(auth: Instance, **more) -> dict:
+    return {
+        "keys": False,
+        "AUTHKV_SERVICES": "kv",
+        "AUTHKV_PUBLIC_KEY_FILE": str(auth.data_dir / "jwt_public.pem"),
+        "AUTHKV_FOLLOW": f"{HOST}:{auth.iproto_port}",
+        "AUTHKV_FOLLOWER_PASSWORD": FOLLOWER_PASSWORD,
+        **more,
+    }
+
+
+def log_in(auth: HttpFront, login: str = "bob1") -> str:
+    auth.register(login, GOOD, "Bob", "Stone")
+    seen = auth.login(login, GOOD)
+    assert_outcome(auth, seen, Ok(A_TOKEN))
+    return seen.value
+
+
+def when_following(kv, token: str) -> None:
+    """Returns when the instance has caught up: until then it cannot judge a token."""
+    wait_until(lambda: not refused(kv.get(token, ["k"]), kv, UNKNOWN), "the instance follows revocations")
+
+
+def refused(seen, front, expected: Refused) -> bool:
+    try:
+        assert_outcome(front, seen, expected)
+    except AssertionError:
+        return False
+    return True
