@@ -6,7 +6,8 @@
 use super::access_log::Entry;
 use super::compress;
 use super::cors::{self, Allowed};
-use super::head::{Field, Head};
+use super::head::Head;
+use super::input::{check_type, form, is_form};
 use super::request_id;
 use super::response::Response;
 use super::routes::{self, Input, Kind, Members, Profile, Route, Target};
@@ -14,7 +15,7 @@ use super::site::{InFlight, Site};
 use super::{api, docs, v1};
 use crate::auth::token::bearer;
 use crate::bridge::Gone;
-use crate::codec::{self, Document, Member};
+use crate::codec::{self, Document};
 use crate::command::{Caller, Command, Operation, Outcome, Request};
 use crate::config::AccessLog;
 use crate::error::Error;
@@ -157,7 +158,7 @@ impl Exchange {
             (_, input) => {
                 let mut members = members.clone();
                 members.extend(self.query(route)?);
-                let is_form = input == Input::Form && self.has_form();
+                let is_form = input == Input::Form && is_form(&self.head);
                 let body = match input {
                     Input::Nothing => &[],
                     Input::Form if is_form => {
@@ -178,11 +179,6 @@ impl Exchange {
             [] => Ok(Members::new()),
             kinds => form(&self.head.query, kinds),
         }
-    }
-
-    fn has_form(&self) -> bool {
-        let given = self.head.content_type.text().unwrap_or_default();
-        essence(given) == FORM
     }
 
     /// The request as the core takes it. Notes for the log who called, and with how long a body.
@@ -328,30 +324,6 @@ fn cache_control(
     }
 }
 
-/// The members of a form, or of a query, that are known. Errors: `Malformed`.
-fn form(text: &[u8], kinds: &[(&'static str, Kind)]) -> Result<Members, Error> {
-    let mut members = Members::new();
-    for (name, value) in form_urlencoded::parse(text) {
-        let Some((name, kind)) = kinds.iter().find(|(known, _)| *known == name) else {
-            continue;
-        };
-        // RFC 6749 §3.2: a parameter stands once.
-        if members.iter().any(|(known, _)| known == name) {
-            return Err(Error::malformed(format!("{name} should stand once")));
-        }
-        let number = || value.parse().map(Member::Number);
-        members.push((
-            *name,
-            match kind {
-                Kind::Text => Member::Text(value.into_owned()),
-                Kind::Number => number()
-                    .map_err(|_| Error::malformed(format!("{name} should be a whole number")))?,
-            },
-        ));
-    }
-    Ok(members)
-}
-
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
 fn check(site: &Site, head: &Head) -> Result<Target, Error> {
     let config = &site.instance.config;
@@ -366,41 +338,6 @@ fn check(site: &Site, head: &Head) -> Result<Target, Error> {
         }
     }
     Ok(target)
-}
-
-const FORM: &str = "application/x-www-form-urlencoded";
-
-/// A media type without its parameters, in lower case.
-fn essence(text: &str) -> String {
-    let essence = text.split(';').next().unwrap_or_default();
-    essence.trim().to_ascii_lowercase()
-}
-
-fn check_type(head: &Head) -> Result<(), Error> {
-    const TYPE: Error = Error::BadMediaType("application/json");
-    match &head.content_encoding {
-        Field::None => {}
-        Field::One(coding) if coding.eq_ignore_ascii_case(b"identity") => {}
-        Field::One(_) | Field::Many => {
-            return Err(Error::BadMediaType("sent without Content-Encoding"))
-        }
-    }
-    match &head.content_type {
-        Field::None => Ok(()),
-        Field::Many => Err(TYPE),
-        Field::One(_) => {
-            let text = head.content_type.text().ok_or(TYPE)?;
-            // Parameters say nothing: JSON is UTF-8 (RFC 8259 §11).
-            let essence = essence(text);
-            let json = essence == "application/json"
-                || (essence.starts_with("application/") && essence.ends_with("+json"));
-            // What `curl -d` says of any body.
-            match json || essence == FORM {
-                true => Ok(()),
-                false => Err(TYPE),
-            }
-        }
-    }
 }
 
 fn options(allow: &str) -> Response {

@@ -1,9 +1,9 @@
 //! The space `authkv_login_attempt`: failed logins by what they are counted by. It is local to its instance, so it can be
 //! written on one that is read-only too.
 
-use super::{array, expired};
+use super::{array, decode, expired};
 use crate::error::Error;
-use crate::tx::{transaction, tuple_bytes, Failure, Space, Tx};
+use crate::tx::{transaction, tuple_bytes, Space, Tx};
 use serde::{Deserialize, Serialize};
 
 /// A count. Times are seconds since 1970-01-01 UTC.
@@ -29,13 +29,10 @@ impl Attempts {
 
     /// Does not yield.
     pub fn get(&self, tx: &Tx, key: &str) -> Result<Option<Count>, Error> {
-        let Some(tuple) = self.space.index(0).get(tx, &array(&(key,)))? else {
-            return Ok(None);
-        };
-        let count = rmp_serde::from_slice(tuple_bytes(&tuple)).map_err(|_| {
-            Failure::other("the space authkv_login_attempt holds a tuple of another form")
-        })?;
-        Ok(Some(count))
+        let tuple = self.space.index(0).get(tx, &array(&(key,)))?;
+        tuple
+            .map(|tuple| decode("authkv_login_attempt", tuple_bytes(&tuple)))
+            .transpose()
     }
 
     /// Stores counts. Yields while it commits.

@@ -1,9 +1,9 @@
 //! The space `authkv_token_key`: public keys of the ring and when they count. Private keys are in files, never here.
 
-use super::array;
 use super::mirror::Mirror;
+use super::{array, scan};
 use crate::error::Error;
-use crate::tx::{tuple_bytes, Failure, Range, Space, Tx};
+use crate::tx::{tuple_bytes, Range, Space, Tx};
 use serde::{Deserialize, Serialize};
 
 /// A public key. Times are seconds since 1970-01-01 UTC.
@@ -37,20 +37,11 @@ impl TokenKeys {
     /// All of them. Does not yield.
     pub fn all(&self, tx: &Tx) -> Result<Vec<TokenKey>, Error> {
         let mut keys = Vec::new();
-        let mut broken = None;
-        self.space
-            .index(0)
-            .scan(tx, Range::All, |tuple| match decode(tuple) {
-                Ok(key) => {
-                    keys.push(key);
-                    true
-                }
-                Err(error) => {
-                    broken = Some(error);
-                    false
-                }
-            })?;
-        broken.map_or(Ok(keys), Err)
+        scan(tx, self.space.index(0), Range::All, decode, |key| {
+            keys.push(key);
+            true
+        })?;
+        Ok(keys)
     }
 
     /// Stores a key, with a number of its own, in a transaction of the caller's.
@@ -64,7 +55,5 @@ impl TokenKeys {
 }
 
 fn decode(tuple: &[u8]) -> Result<TokenKey, Error> {
-    rmp_serde::from_slice(tuple).map_err(|_| {
-        Failure::other("the space authkv_token_key holds a tuple of another form").into()
-    })
+    super::decode("authkv_token_key", tuple)
 }

@@ -24,7 +24,7 @@ pub use users::{NewUser, UserRow, Users};
 use crate::codec::msgpack::Reader;
 use crate::config::Config;
 use crate::error::Error;
-use crate::tx::{transaction, Index, Range, Space, Tx};
+use crate::tx::{transaction, Failure, Index, Range, Space, Tx};
 
 /// The spaces of this instance, looked up once.
 pub struct Storage {
@@ -77,6 +77,34 @@ impl Storage {
 /// Encodes a key or a tuple as a msgpack array. Only for values that cannot fail to encode.
 fn array<T: serde::Serialize>(values: &T) -> Vec<u8> {
     rmp_serde::to_vec(values).unwrap_or_default()
+}
+
+/// Decodes a tuple of a space. Errors: `Internal`, and a line in the log that names the space.
+fn decode<'a, T: serde::Deserialize<'a>>(space: &str, tuple: &'a [u8]) -> Result<T, Error> {
+    rmp_serde::from_slice(tuple).map_err(|_| broken(space))
+}
+
+fn broken(space: &str) -> Error {
+    Failure::other(&format!("the space {space} holds a tuple of another form")).into()
+}
+
+/// Gives what `decode` makes of the tuples of a range to `take`, until it answers `false`. Errors: those of `decode`.
+fn scan<T>(
+    tx: &Tx,
+    index: Index,
+    range: Range<'_>,
+    decode: impl Fn(&[u8]) -> Result<T, Error>,
+    mut take: impl FnMut(T) -> bool,
+) -> Result<(), Error> {
+    let mut failed = None;
+    index.scan(tx, range, |tuple| match decode(tuple) {
+        Ok(decoded) => take(decoded),
+        Err(error) => {
+            failed = Some(error);
+            false
+        }
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// The primary keys of at most `limit` tuples whose second field is below `time`, by the index of that field. Does not

@@ -1,12 +1,12 @@
 //! The space `authkv_role`: what the users that have it may do with which keys. A role that was deleted keeps its tuple, without
 //! permissions, so that instances that follow learn of it.
 
-use super::array;
 use super::mirror::Mirror;
+use super::{array, scan};
 use crate::codec::msgpack::Reader;
 use crate::domain::{Permission, Role};
 use crate::error::Error;
-use crate::tx::{tuple_bytes, Failure, Range, Space, Tx};
+use crate::tx::{tuple_bytes, Range, Space, Tx};
 
 pub struct Roles {
     space: Space,
@@ -56,20 +56,18 @@ impl Roles {
     /// All roles in order of name. Does not yield.
     pub fn all(&self, tx: &Tx) -> Result<Vec<Role>, Error> {
         let mut roles = Vec::new();
-        let mut broken = None;
-        self.space
-            .index(0)
-            .scan(tx, Range::All, |tuple| match decode(tuple) {
-                Ok((name, _, _, permissions, _)) => {
-                    roles.extend(permissions.map(|permissions| Role { name, permissions }));
-                    true
-                }
-                Err(error) => {
-                    broken = Some(error);
-                    false
-                }
-            })?;
-        broken.map_or(Ok(roles), Err)
+        let index = self.space.index(0);
+        scan(
+            tx,
+            index,
+            Range::All,
+            decode,
+            |(name, _, _, permissions, _)| {
+                roles.extend(permissions.map(|permissions| Role { name, permissions }));
+                true
+            },
+        )?;
+        Ok(roles)
     }
 
     /// Sets a role, or deletes it where there are no permissions given; in a transaction of the caller's.
@@ -88,6 +86,5 @@ impl Roles {
 }
 
 fn decode(tuple: &[u8]) -> Result<Row, Error> {
-    rmp_serde::from_slice(tuple)
-        .map_err(|_| Failure::other("the space authkv_role holds a tuple of another form").into())
+    super::decode("authkv_role", tuple)
 }

@@ -1,8 +1,8 @@
 //! The space `authkv_session`: what a refresh token has to match.
 
-use super::{array, expired};
+use super::{array, expired, scan};
 use crate::error::Error;
-use crate::tx::{tuple_bytes, Failure, Range, Space, Tx};
+use crate::tx::{tuple_bytes, Range, Space, Tx};
 use serde::{Deserialize, Serialize};
 
 /// A session.
@@ -53,12 +53,11 @@ impl Sessions {
     pub fn prune(&self, tx: &Tx, login: &str, kept: usize) -> Result<Vec<SessionRow>, Error> {
         let mut sessions = Vec::new();
         let key = array(&(login,));
-        self.space
-            .index(BY_LOGIN)
-            .scan(tx, Range::Equal(&key), |tuple| {
-                sessions.extend(decode(tuple));
-                true
-            })?;
+        let index = self.space.index(BY_LOGIN);
+        scan(tx, index, Range::Equal(&key), decode, |session| {
+            sessions.push(session);
+            true
+        })?;
         sessions.truncate(sessions.len().saturating_sub(kept));
         for session in &sessions {
             self.delete(tx, &session.id)?;
@@ -76,7 +75,5 @@ impl Sessions {
 }
 
 fn decode(tuple: &[u8]) -> Result<SessionRow, Error> {
-    rmp_serde::from_slice(tuple).map_err(|_| {
-        Failure::other("the space authkv_session holds a tuple of another form").into()
-    })
+    super::decode("authkv_session", tuple)
 }

@@ -4,7 +4,7 @@ use super::array;
 use super::mirror::Mirror;
 use crate::domain::{Granted, Subject};
 use crate::error::Error;
-use crate::tx::{tuple_bytes, Failure, Range, Space, Tx};
+use crate::tx::{tuple_bytes, Range, Space, Tx};
 
 pub struct Subjects {
     space: Space,
@@ -101,8 +101,7 @@ impl Subjects {
 }
 
 fn decode(tuple: &[u8]) -> Result<Subject, Error> {
-    let row: Row<'_> = rmp_serde::from_slice(tuple)
-        .map_err(|_| Failure::other("the space authkv_subject holds a tuple of another form"))?;
+    let row: Row<'_> = super::decode("authkv_subject", tuple)?;
     let (_, expires_at, _, epoch, disabled, roles) = row;
     Ok(Subject {
         epoch,

@@ -1,12 +1,12 @@
 //! The space `user`: login, password (a hash), name, surname, and when the user registered.
 
-use super::array;
+use super::{array, broken, scan};
 use crate::auth::password::is_bcrypt;
 use crate::auth::token::now;
 use crate::codec::msgpack::{Head, Reader};
 use crate::domain::{Initial, Login};
 use crate::error::Error;
-use crate::tx::{log, transaction, tuple_bytes, Failure, Range, Space, Tx, TxCell};
+use crate::tx::{log, transaction, tuple_bytes, Range, Space, Tx, TxCell};
 use std::cell::Cell;
 
 /// The users.
@@ -66,20 +66,11 @@ impl Users {
         let key = after.map(|after| array(&(after,)));
         let range = key.as_deref().map_or(Range::All, Range::After);
         let mut users = Vec::new();
-        let mut broken = None;
-        self.space
-            .index(0)
-            .scan(tx, range, |tuple| match decode(tuple) {
-                Ok(user) => {
-                    users.push(user);
-                    users.len() < limit
-                }
-                Err(error) => {
-                    broken = Some(error);
-                    false
-                }
-            })?;
-        broken.map_or(Ok(users), Err)
+        scan(tx, self.space.index(0), range, decode, |user| {
+            users.push(user);
+            users.len() < limit
+        })?;
+        Ok(users)
     }
 
     /// The stored hash of a user, or `None` where there is no such user. Does not yield.
@@ -157,14 +148,9 @@ fn hash_of(tuple: &[u8]) -> Result<&str, Error> {
 
 /// A tuple of the old system has four fields; what others have appended is not looked at.
 fn decode(tuple: &[u8]) -> Result<UserRow, Error> {
-    let broken = || {
-        Error::from(Failure::other(
-            "the space user holds a tuple of another form",
-        ))
-    };
     let mut reader = Reader::new(tuple);
     let Head::Array(count @ 4..) = reader.head()? else {
-        return Err(broken());
+        return Err(broken("user"));
     };
     let mut text = || -> Result<String, Error> {
         let bytes = reader.string()?;
