@@ -51,6 +51,7 @@ lint: ## format, clippy, luacheck, and which module may name what
 	test/check-layers
 
 unit: ## the tests that need no Tarantool
+	@$(call installs,openssl,openssl)
 	cargo test --locked
 
 fuzz-smoke: ## each fuzz target for ten seconds

@@ -107,8 +107,8 @@ clients! {
 fn owner(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
-        // What it may be is not known before the name is read.
-        let input = read(instance, Operation::Put, args)?;
+        // Which operation it is is not known before the name is read.
+        let input = read(instance, instance.config.input_max(), args)?;
         let operation = input.first("procedure")?;
         let operation = operation.as_deref().and_then(Operation::by_name);
         let operation =
@@ -210,7 +210,7 @@ struct Changes {
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
-        let input = read(instance, operation, args)?;
+        let input = read(instance, operation.input_max(&instance.config), args)?;
         let takes_token = operation == Operation::Check || operation.row().needs != Needs::Nothing;
         if !takes_token {
             return run(tx, instance, operation, &input, 0, Caller::Anonymous);
@@ -252,12 +252,7 @@ fn run(
 }
 
 /// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
-fn read<'a>(
-    instance: &Instance,
-    operation: Operation,
-    args: &'a RawBytes,
-) -> Result<Document<'a>, Error> {
-    let limit = operation.input_max(&instance.config);
+fn read<'a>(instance: &Instance, limit: usize, args: &'a RawBytes) -> Result<Document<'a>, Error> {
     if args.len() > limit {
         return Err(Error::InputTooLarge { limit });
     }

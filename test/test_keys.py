@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from fronts import ADMIN_FRONTS, FRONTS
-from harness import CHEAP_HASHES, wait_until
+from harness import CHEAP_HASHES, wait_until, write_key_pair
 from load import Load
 from outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from people import PASSWORD, People, session_answer
@@ -264,3 +264,20 @@ def test_a_key_that_will_sign_is_not_retired(started, front):
     waiting = rotate(people)
     people.expect(front, Refused("key_signs"), "key_retire", OWNER if front == "owner" else people.admin, waiting)
     assert waiting in published(people)
+
+
+def test_a_read_only_instance_whose_key_nobody_knows_signs_nothing_and_makes_none(started):
+    """What it would sign would hold nowhere else."""
+    people = started()
+    person = people.new()
+    known = person.access
+    people.close()
+    people.instance.stop()
+    write_key_pair(people.instance.data_dir)
+    people.instance.settings["AUTHKV_READ_ONLY"] = "true"
+    people.instance.start()
+    for operation in ("session_login", "login"):
+        people.expect("http", Refused("no_signing_key"), operation, person.login, person.password)
+    people.expect("owner", Refused("read_only"), "key_rotate", OWNER, {})
+    people.assert_holds(known)
+    assert not (people.instance.data_dir / "keys").exists()

@@ -130,14 +130,16 @@ impl JwtVerifier for RingVerifier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{samples, PrivateKey, PublicKey};
+    use super::super::key::samples::samples;
+    use super::super::key::{PrivateKey, PublicKey};
     use super::*;
     use jsonwebtoken::{Header, Validation};
     use serde_json::{json, Value};
 
     fn keys() -> [PrivateKey; 3] {
+        let s = samples();
         install();
-        [samples::RSA, samples::EC, samples::ED].map(|text| PrivateKey::from_pem(text).unwrap())
+        [&s.rsa, &s.ec, &s.ed].map(|text| PrivateKey::from_pem(text).unwrap())
     }
 
     fn signed(key: &PrivateKey) -> String {

@@ -34,8 +34,9 @@ struct State {
     files: Vec<PublicKey>,
     /// What the ring was made of.
     rows: Vec<TokenKey>,
-    /// The file of public keys is being written, and has to be once more.
+    /// The file of public keys is being written.
     writing: bool,
+    /// It is not what it should be.
     unwritten: bool,
 }
 
@@ -70,6 +71,24 @@ impl Files {
 }
 
 impl Keyring {
+    pub fn new(tx: &Tx, config: &Config, files: &Files) -> Self {
+        let keys = files.main.iter().chain(&files.others);
+        let held = keys.map(|key| (key.public().id().to_owned(), key.encoding_key()));
+        Self {
+            directory: files::ring_directory(config),
+            state: TxCell::new(
+                tx,
+                RefCell::new(State {
+                    held: held.collect(),
+                    files: files.public.clone(),
+                    rows: Vec::new(),
+                    writing: false,
+                    unwritten: false,
+                }),
+            ),
+        }
+    }
+
     /// Where the private keys are that this instance has made.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -85,6 +104,11 @@ impl Keyring {
         let id = key.public().id().to_owned();
         let mut state = self.state.get(tx).borrow_mut();
         state.held.insert(id, key.encoding_key());
+    }
+
+    /// Has one less.
+    pub fn release(&self, tx: &Tx, kid: &str) {
+        self.state.get(tx).borrow_mut().held.remove(kid);
     }
 
     /// Notes that the file of public keys is not what it should be.
@@ -105,29 +129,6 @@ impl Keyring {
             }
         }
         state.borrow_mut().writing = false;
-    }
-
-    /// Has one less.
-    pub fn drop(&self, tx: &Tx, kid: &str) {
-        self.state.get(tx).borrow_mut().held.remove(kid);
-    }
-
-    pub fn new(tx: &Tx, config: &Config, files: &Files) -> Self {
-        let keys = files.main.iter().chain(&files.others);
-        let held = keys.map(|key| (key.public().id().to_owned(), key.encoding_key()));
-        Self {
-            directory: files::ring_directory(config),
-            state: TxCell::new(
-                tx,
-                RefCell::new(State {
-                    held: held.collect(),
-                    files: files.public.clone(),
-                    rows: Vec::new(),
-                    writing: false,
-                    unwritten: false,
-                }),
-            ),
-        }
     }
 }
 

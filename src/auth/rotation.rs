@@ -8,16 +8,21 @@ use crate::bridge::crypto::run;
 use crate::command::Outcome;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::tx::{log, transaction, Tx};
+use crate::tx::{is_read_only, log, transaction, Tx};
 
 /// Makes a key, publishes it at once, and has it sign after some seconds: those of the settings where none are given.
-/// The keys that this instance has signed with verify until their tokens have expired. Yields.
+/// The keys that this instance has signed with verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`.
+/// Yields.
 pub fn rotate(
     tx: &Tx,
     instance: &'static Instance,
     publish: Option<u64>,
 ) -> Result<Outcome, Error> {
     let (storage, keyring) = (&instance.storage, &instance.keyring);
+    // A key of RSA takes seconds to make.
+    if is_read_only(tx) {
+        return Err(Error::ReadOnly);
+    }
     let key = run(tx, instance, &instance.crypto, || {
         let key = told(instance, PrivateKey::make(instance.config.token_algorithm))?;
         told(instance, files::store(keyring.directory(), &key))?;
@@ -40,7 +45,7 @@ pub fn rotate(
         storage.token_keys.put(tx, &storage.mirror, &row)
     });
     if let Err(error) = written {
-        keyring.drop(tx, &kid);
+        keyring.release(tx, &kid);
         remove(tx, instance, &kid);
         return Err(error);
     }
@@ -68,7 +73,7 @@ pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome
     let until = row.verifies_until.map_or(now(), |until| until.min(now()));
     row.verifies_until = Some(until);
     transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row))?;
-    instance.keyring.drop(tx, kid);
+    instance.keyring.release(tx, kid);
     refresh(tx, instance)?;
     remove(tx, instance, kid);
     instance.keyring.outdate_file(tx);

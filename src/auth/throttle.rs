@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::origin::Origin;
 use crate::storage::Count;
-use crate::tx::{log, session, Tx};
+use crate::tx::{log, Tx};
 use ring::digest::{digest, SHA256};
 use std::net::IpAddr;
 
@@ -35,7 +35,7 @@ impl Attempt {
         login: &str,
         origin: &Origin,
     ) -> Result<Self, Error> {
-        let peer = session::resolve(tx, origin.clone()).peer;
+        let peer = &origin.peer;
         let exempt = &instance.config.login_delay.exempt;
         let is_exempt = |address: IpAddr| exempt.iter().any(|network| network.contains(&address));
         let network = match peer.address() {

@@ -17,6 +17,8 @@ pub struct Crypto {
     /// `None` once it has been stopped.
     queue: Mutex<Option<Sender<Work>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Pieces of work that may wait.
+    limit: usize,
 }
 
 /// Why work was not taken.
@@ -43,6 +45,7 @@ impl Crypto {
         Ok(Self {
             queue: Mutex::new(Some(sender)),
             threads: Mutex::new(threads),
+            limit: queue,
         })
     }
 
@@ -56,6 +59,14 @@ impl Crypto {
             Some(Ok(())) => Ok(()),
             Some(Err(TrySendError::Full(_))) => Err(Refused::Full),
             Some(Err(TrySendError::Disconnected(_))) | None => Err(Refused::Stopped),
+        }
+    }
+
+    /// What to say where too much work waits.
+    pub fn full(&self) -> Error {
+        Error::Overloaded {
+            what: "hashes and signatures that wait",
+            limit: self.limit,
         }
     }
 
@@ -94,7 +105,7 @@ pub fn run<T: Send + 'static>(
         instance.bridge.finish(id);
     }));
     submitted.map_err(|refused| match refused {
-        Refused::Full => full(instance),
+        Refused::Full => crypto.full(),
         Refused::Stopped => Error::ShuttingDown,
     })?;
     wait.until_finished(tx);
@@ -104,14 +115,6 @@ pub fn run<T: Send + 'static>(
         .unwrap_or_else(|poisoned| poisoned.into_inner())
         .take();
     result.unwrap_or(Err(Error::ShuttingDown))
-}
-
-/// What to say where too many hashes wait.
-pub fn full(instance: &Instance) -> Error {
-    Error::Overloaded {
-        what: "hashes that wait",
-        limit: instance.config.crypto_queue,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
 //! Runs on the tx thread.
 
-use super::{crypto, Bridge, Job, Line};
+use super::{Bridge, Job, Line};
 use crate::command::{execute, Command, Lane as Kind};
 use crate::error::Error;
 use crate::guard::guard;
@@ -127,7 +127,7 @@ fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
         Kind::Crypto => &lanes.logins,
     };
     if let Err(job) = lane.add(job) {
-        let error = crypto::full(instance);
+        let error = instance.crypto.full();
         instance.bridge.answer(job.reply, Err(error));
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::kv;
 use crate::origin::Origin;
-use crate::tx::Tx;
+use crate::tx::{session as tx_session, Tx};
 use std::sync::Arc;
 
 /// A command, and who sent it from where.
@@ -77,6 +77,11 @@ impl Principal {
 /// Executes a command, and tells the audit log. Yields where the command waits for a thread or commits: see the lanes of
 /// [`Operation`].
 pub fn execute(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Outcome, Error> {
+    let mut request = request;
+    // Delays and the audit log want to know it.
+    if request.command.operation().row().audited {
+        request.origin = tx_session::resolve(tx, request.origin);
+    }
     let event = Event::begin(&request);
     let result = perform(tx, instance, request);
     event.end(tx, instance, &result);

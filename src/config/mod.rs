@@ -252,6 +252,11 @@ impl Config {
 }
 
 impl Config {
+    /// Bytes that the largest input of any operation may have.
+    pub fn input_max(&self) -> usize {
+        self.kv_input_max.max(self.auth_input_max)
+    }
+
     /// What `init.lua` needs to know, by the names of the settings in lower case. Holds secrets.
     pub fn for_lua(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
@@ -295,10 +300,7 @@ impl Config {
                 "http_connections_max",
                 self.http.connections_max.to_string(),
             ),
-            (
-                "input_max",
-                self.kv_input_max.max(self.auth_input_max).to_string(),
-            ),
+            ("input_max", self.input_max().to_string()),
             ("read_only", self.read_only.to_string()),
             (
                 "log_format",

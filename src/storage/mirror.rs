@@ -5,7 +5,7 @@
 //! An instance that follows asks for what came after a number. The tuple with the highest number is never forgotten, so
 //! that no number is given twice.
 
-use super::array;
+use super::{array, scan};
 use crate::codec::msgpack::Reader;
 use crate::error::Error;
 use crate::tx::{transaction, tuple_bytes, Failure, Range, Space, Tx, TxCell};
@@ -37,10 +37,10 @@ pub struct Entry {
 }
 
 /// What every tuple begins with.
-#[derive(Debug, Clone, Copy)]
-struct Start<'a> {
-    /// The primary key, in msgpack.
-    id: &'a [u8],
+struct Start {
+    /// The primary key, as a key.
+    id: Vec<u8>,
+    expires_at: Option<u64>,
     number: u64,
 }
 
@@ -81,17 +81,25 @@ impl Mirror {
     pub fn after(&self, tx: &Tx, after: u64, limit: usize) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for (place, space) in self.spaces.into_iter().enumerate() {
-            let mut found = 0;
-            let key = array(&(after,));
-            scan(tx, space, BY_NUMBER, Range::After(&key), |tuple, start| {
-                entries.push(Entry {
-                    number: start.number,
+            let (mut found, key) = (0, array(&(after,)));
+            let entry = |tuple: &[u8]| {
+                Ok(Entry {
+                    number: start(tuple)?.number,
                     space: place as u8,
                     tuple: ByteBuf::from(tuple),
-                });
-                found += 1;
-                found < limit
-            })?;
+                })
+            };
+            scan(
+                tx,
+                space.index(BY_NUMBER),
+                Range::After(&key),
+                entry,
+                |entry| {
+                    entries.push(entry);
+                    found += 1;
+                    found < limit
+                },
+            )?;
         }
         entries.sort_unstable_by_key(|entry| entry.number);
         entries.truncate(limit);
@@ -126,14 +134,18 @@ impl Mirror {
             }
             let mut ids = Vec::new();
             let (mut seen, from) = (0, array(&(0,)));
-            scan(tx, space, BY_EXPIRY, Range::After(&from), |tuple, start| {
-                let expired = expiry(tuple).is_some_and(|expiry| expiry < time);
-                if expired && start.number != last {
-                    ids.push([b"\x91", start.id].concat());
-                }
-                seen += 1;
-                expired && seen < limit
-            })?;
+            scan(
+                tx,
+                space.index(BY_EXPIRY),
+                Range::After(&from),
+                start,
+                |start| {
+                    let expired = start.expires_at.is_some_and(|expires_at| expires_at < time);
+                    ids.extend((expired && start.number != last).then_some(start.id));
+                    seen += 1;
+                    expired && seen < limit
+                },
+            )?;
             more |= seen == limit;
             super::delete(tx, space, &ids)?;
         }
@@ -141,38 +153,14 @@ impl Mirror {
     }
 }
 
-fn scan(
-    tx: &Tx,
-    space: Space,
-    index: u32,
-    range: Range<'_>,
-    mut body: impl FnMut(&[u8], Start<'_>) -> bool,
-) -> Result<(), Error> {
-    let mut broken = None;
-    space
-        .index(index)
-        .scan(tx, range, |tuple| match start(tuple) {
-            Ok(start) => body(tuple, start),
-            Err(error) => {
-                broken = Some(error);
-                false
-            }
-        })?;
-    broken.map_or(Ok(()), Err)
-}
-
 /// Reads what a tuple begins with. The format of the spaces promises it.
-fn start(tuple: &[u8]) -> Result<Start<'_>, Error> {
+fn start(tuple: &[u8]) -> Result<Start, Error> {
     let mut reader = Reader::new(tuple);
     reader.head()?;
-    let (id, _expiry, number) = (reader.value()?, reader.value()?, reader.value()?);
-    let number = rmp_serde::from_slice(number).map_err(|_| Error::Internal)?;
-    Ok(Start { id, number })
-}
-
-fn expiry(tuple: &[u8]) -> Option<u64> {
-    let mut reader = Reader::new(tuple);
-    reader.head().ok()?;
-    reader.value().ok()?;
-    rmp_serde::from_slice(reader.value().ok()?).ok()
+    let (id, expires_at, number) = (reader.value()?, reader.value()?, reader.value()?);
+    Ok(Start {
+        id: [b"\x91", id].concat(),
+        expires_at: rmp_serde::from_slice(expires_at).map_err(|_| Error::Internal)?,
+        number: rmp_serde::from_slice(number).map_err(|_| Error::Internal)?,
+    })
 }

@@ -111,22 +111,21 @@ fn scan<T>(
 /// yield.
 fn expired(tx: &Tx, index: Index, time: u64, limit: usize) -> Result<Vec<Vec<u8>>, Error> {
     let mut ids = Vec::new();
-    index.scan(tx, Range::All, |tuple| match id_and_time(tuple) {
-        Ok((id, expires_at)) if expires_at < time => {
-            ids.push([b"\x91", id].concat());
-            ids.len() < limit
-        }
-        _ => false,
+    scan(tx, index, Range::All, id_and_time, |(id, expires_at)| {
+        let expired = expires_at < time;
+        ids.extend(expired.then_some(id));
+        expired && ids.len() < limit
     })?;
     Ok(ids)
 }
 
-fn id_and_time(tuple: &[u8]) -> Result<(&[u8], u64), Error> {
+/// The first field as a key, and the second one.
+fn id_and_time(tuple: &[u8]) -> Result<(Vec<u8>, u64), Error> {
     let mut reader = Reader::new(tuple);
     reader.head()?;
     let (id, time) = (reader.value()?, reader.value()?);
     let time = rmp_serde::from_slice(time).map_err(|_| Error::Internal)?;
-    Ok((id, time))
+    Ok(([b"\x91", id].concat(), time))
 }
 
 /// Deletes the tuples with these primary keys. Yields while it commits.

@@ -33,6 +33,13 @@ fn settings() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
+/// Whether nothing that is replicated can be written here. Evaluates Lua.
+pub fn is_read_only(_tx: &Tx) -> bool {
+    tarantool::lua_state()
+        .eval("return box.info.ro")
+        .unwrap_or_default()
+}
+
 /// Has an instance of this image take over from that of an older one. Returns whether that is under way. Does not
 /// yield.
 pub fn resume(_tx: &Tx) -> bool {

@@ -10,6 +10,7 @@ mod space;
 mod transaction;
 
 pub use failure::Failure;
+pub use lua::is_read_only;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{in_transaction, settle, transaction};
 

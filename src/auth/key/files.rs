@@ -163,7 +163,8 @@ fn sync(directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{samples, Algorithm};
+    use super::super::samples::samples;
+    use super::super::Algorithm;
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
@@ -195,6 +196,7 @@ mod tests {
 
     #[test]
     fn a_key_is_made_once_and_never_in_place_of_one_that_was_named() {
+        let s = samples();
         let directory = Directory::new("made");
         for algorithm in Algorithm::ALL {
             let config = directory.config(&[("TOKEN_ALGORITHM", algorithm.name())]);
@@ -209,7 +211,7 @@ mod tests {
             fs::remove_file(&config.private_key_file).unwrap();
         }
 
-        fs::write(directory.0.join("jwt_private.pem"), samples::ED).unwrap();
+        fs::write(directory.0.join("jwt_private.pem"), &s.ed).unwrap();
         let other = directory.0.join("other.pem");
         let named = |setting| directory.config(&[(setting, other.to_str().unwrap())]);
         let see_to = |config: &Config| {
@@ -227,36 +229,38 @@ mod tests {
 
     #[test]
     fn a_public_file_is_left_alone_where_it_holds_the_keys() {
+        let s = samples();
         let directory = Directory::new("public");
         let config = directory.config(&[]);
         fs::create_dir_all(&directory.0).unwrap();
-        fs::write(&config.private_key_file, samples::ED).unwrap();
+        fs::write(&config.private_key_file, &s.ed).unwrap();
         let key = load_or_make(&config).unwrap();
         let own = std::slice::from_ref(key.public());
-        let both = [samples::EC_PUBLIC, samples::ED_PUBLIC].concat();
+        let both = [&*s.ec_public, &*s.ed_public].concat();
         let named = [("PUBLIC_KEY_FILE", config.public_key_file.to_str().unwrap())];
         let named = directory.config(&named);
         for (config, before, after) in [
-            (&config, samples::EC_PUBLIC, samples::ED_PUBLIC),
-            (&config, &both, samples::ED_PUBLIC),
+            (&config, &s.ec_public, &s.ed_public),
+            (&config, &both, &s.ed_public),
             (&named, &both, &both),
         ] {
             fs::write(&config.public_key_file, before).unwrap();
             see_to_public(config, own).unwrap();
-            assert_eq!(fs::read_to_string(&config.public_key_file).unwrap(), after);
+            assert_eq!(&fs::read_to_string(&config.public_key_file).unwrap(), after);
         }
         let keys = load_public(&config.public_key_file).unwrap();
         write_public(&config.public_key_file, &keys[..1]).unwrap();
         let left = fs::read_to_string(&config.public_key_file).unwrap();
-        assert_eq!(left, samples::EC_PUBLIC);
+        assert_eq!(left, s.ec_public);
     }
 
     #[test]
     fn keys_are_stored_and_removed_by_their_ids() {
+        let s = samples();
         let directory = Directory::new("ring");
         let ring = ring_directory(&directory.config(&[]));
         assert!(load_all(&ring).unwrap().is_empty());
-        let keys = [samples::RSA, samples::EC, samples::ED].map(|text| {
+        let keys = [&s.rsa, &s.ec, &s.ed].map(|text| {
             let key = PrivateKey::from_pem(text).unwrap();
             store(&ring, &key).unwrap();
             key
@@ -281,7 +285,7 @@ mod tests {
         }
 
         let misnamed = ring.join("mine.pem");
-        for (text, what) in [(samples::ED, "should be named"), ("x", "is not a private")] {
+        for (text, what) in [(&*s.ed, "should be named"), ("x", "is not a private")] {
             fs::write(&misnamed, text).unwrap();
             let error = load_all(&ring).err().unwrap();
             assert!(

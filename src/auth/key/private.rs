@@ -164,21 +164,22 @@ fn failed(e: impl Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::*;
+    use super::super::samples::samples;
     use super::*;
 
     #[test]
     fn a_key_is_read_as_openssl_makes_it() {
+        let s = samples();
         for (text, public, written) in [
-            (RSA, RSA_PUBLIC, RSA),
-            (RSA_PKCS1, RSA_PUBLIC, RSA),
-            (EC, EC_PUBLIC, EC),
-            (EC_SEC1, EC_PUBLIC, EC),
-            (ED, ED_PUBLIC, ED),
+            (&s.rsa, &s.rsa_public, &s.rsa),
+            (&s.rsa_pkcs1, &s.rsa_public, &s.rsa),
+            (&s.ec, &s.ec_public, &s.ec),
+            (&s.ec_sec1, &s.ec_public, &s.ec),
+            (&s.ed, &s.ed_public, &s.ed),
         ] {
             let key = PrivateKey::from_pem(text).unwrap();
-            assert_eq!(key.public().to_pem(), public);
-            assert_eq!(*key.to_pem(), written);
+            assert_eq!(&key.public().to_pem(), public);
+            assert_eq!(&*key.to_pem(), written);
         }
     }
 
@@ -210,31 +211,34 @@ mod tests {
 
     #[test]
     fn an_rsa_key_derives_from_its_pkcs1_form() {
-        let der = &pem::blocks(RSA_PKCS1).unwrap()[0].der;
+        let s = samples();
+        let der = &pem::blocks(&s.rsa_pkcs1).unwrap()[0].der;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, der), b"x");
-        let key = PrivateKey::from_pem(RSA).unwrap();
+        let key = PrivateKey::from_pem(&s.rsa).unwrap();
         assert_eq!(key.derive(b"x"), tag.as_ref());
     }
 
     #[test]
     fn what_is_no_key_to_sign_with_is_refused_without_showing_it() {
-        let mut halves = pem::blocks(EC_SEC1).unwrap().remove(1).der;
+        let s = samples();
+        let mut halves = pem::blocks(&s.ec_sec1).unwrap().remove(1).der;
         let last = halves.len() - 1;
         halves[last] ^= 1;
         for (text, error) in [
             ("", WRONG),
             ("another", WRONG),
-            (ED_PUBLIC, WRONG),
-            (P384, WRONG),
+            (&s.ed_public, WRONG),
+            (&s.p384, WRONG),
             (&pem::encode("EC PRIVATE KEY", &halves), WRONG),
-            (&[ED, EC].concat(), WRONG),
+            (&[&*s.ed, &*s.ec].concat(), WRONG),
             (
-                &EC.replace("BEGIN PRIVATE", "BEGIN RSA PRIVATE")
+                &s.ec
+                    .replace("BEGIN PRIVATE", "BEGIN RSA PRIVATE")
                     .replace("END PRIVATE", "END RSA PRIVATE"),
                 WRONG,
             ),
-            (EC_ALONE, "without its public half"),
-            (SHORT, "has 1024 bits, but should have 2048 to 8192"),
+            (&s.ec_alone, "without its public half"),
+            (&s.short, "has 1024 bits, but should have 2048 to 8192"),
         ] {
             let said = PrivateKey::from_pem(text).err().unwrap();
             assert!(said.contains(error), "{said}");

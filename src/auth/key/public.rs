@@ -136,29 +136,31 @@ fn rsa(der: &[u8]) -> Result<Jwk, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::*;
+    use super::super::samples::samples;
     use super::*;
 
     #[test]
     fn a_key_is_read_and_written_as_openssl_does() {
+        let s = samples();
         for (algorithm, text) in [
-            (Algorithm::Rs256, RSA_PUBLIC),
-            (Algorithm::Es256, EC_PUBLIC),
-            (Algorithm::EdDSA, ED_PUBLIC),
+            (Algorithm::Rs256, &s.rsa_public),
+            (Algorithm::Es256, &s.ec_public),
+            (Algorithm::EdDSA, &s.ed_public),
         ] {
             let key = PublicKey::from_pem(text).unwrap();
             assert_eq!(key.algorithm(), algorithm);
-            assert_eq!(key.to_pem(), text);
+            assert_eq!(&key.to_pem(), text);
             assert_eq!(key.jwk().kid, key.id());
         }
-        let (spki, pkcs1) = (RSA_PUBLIC, RSA_PUBLIC_PKCS1);
+        let (spki, pkcs1) = (&s.rsa_public, &s.rsa_public_pkcs1);
         let id = |text| PublicKey::from_pem(text).unwrap().id().to_owned();
         assert_eq!(id(spki), id(pkcs1));
     }
 
     #[test]
     fn a_text_may_hold_several_keys() {
-        let text = [RSA_PUBLIC, ED_PUBLIC, EC_PUBLIC].concat();
+        let s = samples();
+        let text = [&*s.rsa_public, &*s.ed_public, &*s.ec_public].concat();
         let keys = PublicKey::all_from_pem(&text).unwrap();
         let written: String = keys.iter().map(PublicKey::to_pem).collect();
         assert_eq!(written, text);
@@ -167,14 +169,18 @@ mod tests {
 
     #[test]
     fn what_is_no_key_to_verify_with_is_refused() {
+        let s = samples();
         for (text, error) in [
             ("", WRONG),
             ("another", WRONG),
-            (ED, WRONG),
-            (&format!("{ED_PUBLIC}{ED}"), WRONG),
-            (P384_PUBLIC, WRONG),
-            (EC_PUBLIC_COMPRESSED, "compressed"),
-            (SHORT_PUBLIC, "has 1024 bits, but should have 2048 to 8192"),
+            (&s.ed, WRONG),
+            (&[&*s.ed_public, &*s.ed].concat(), WRONG),
+            (&s.p384_public, WRONG),
+            (&s.ec_public_compressed, "compressed"),
+            (
+                &s.short_public,
+                "has 1024 bits, but should have 2048 to 8192",
+            ),
         ] {
             let said = PublicKey::all_from_pem(text).err().unwrap();
             assert!(said.contains(error), "{said}");

@@ -1,188 +1,77 @@
-//! Keys for tests, made with `openssl genpkey` and converted with `openssl pkey`, `rsa` and `ec`.
+//! Keys for tests, made anew by each run: with `openssl`, because what it writes is what people have.
 
-/// 2048 bits.
-pub const RSA: &str = "\
------BEGIN PRIVATE KEY-----
-MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC6p3HTZJmm/zkL
-5frsaEkk0uH2DR6deifbixBJAiHvlW9p6TFe4JamogDC/G476BQiBO4IcqoA3rgY
-rL34sgc6t38olqDuuajEj7toCwvdEpBxIpf432QTgQITNXv057GQXtO2ZWHkhhHb
-uncsrb8lx+Md+qQcT9q19GzC0dQkH/HulxILr8b2jwiAumkckfuakaSgMzxNHTX+
-8u/QI7Xxzv/nvUfRyaLkC5vgy6gBC6b6tm3y7+51rE2msvSQ8Uzpk9IuhzeFrtlw
-ts0nGtNh7yEs0dengrZnsDhHfEQR8FxylxGMcgqJyKd3t019kJL3rShR8day2rSw
-9LoiV4xlAgMBAAECggEADdcXqhiWCht3o+m4KupqrgfTCHcdk4i4xt8vZHJ7iLPY
-cI6Bgir+ELoHe23TUK7bO1CJQ+gYsfrRxMaeSYAN6C0uCRjuMvViTbzopQTYqtpT
-CoiJo0MRPR7+Q+Vd3SGG+ZEGespWsWa9kUDo0E/L0iXZseHhZFYJfh9zJxj+9XSm
-YP4ysJzTn3DNzVyrkwpmUImLVIFhk0Xokkbg0Mk7XArSao2RYG1Txep8jUh3hlXy
-8yycVBxyZxSMOXtDP4bkN55JqJbc0kBWeP0uKo3cJHBZTmuHXtaPyW2lFpxBjM1K
-9015d7KZ3fy++i2IJpM/iRxOemexP+HvmuLYcc/8WwKBgQDwDdA2eD/Og+yZp7/d
-BlGBp/oylYv0G/vBYevHbB6nsziEf+Tzelo/ztE2T4xSh6BNFKmAykxf9fhUoome
-p/5ujBICRWdw4aVuQq9qEPlkXwy5cIsgtxL/LTAkVDLkxVgpA9b94gaX33VoWXPP
-ykzPDzMAlfc3byI9xoR6BFQEwwKBgQDHDY0OyopFnEF9CUL8aqWoEpNy4cMsBrKS
-V3dcqtHQ/TpzpFKoJ/xZWcBkDUGA/6ZxhO5fJbNcKU9WVoBgsbS+42TSycc5nAwe
-snWIjl8+XyDKyWA/z0cXtooqU3Z1Skjt47rmYL4gUkOaNNzudPMAIRBrz/0QSUTA
-uvMkxJD3twKBgQCrV5C4cFhK1Ys5mayu3GWs//LrzCZbFOY7f+NFMn0nAhtjJ86J
-o1lrlflqpJjqB3h5zDe4f6zICc84ydMk9Y/74+quyE8vGUB1VQ/Ty03XQKjaa+RC
-c6oRjXWBWMAC3oEwtVbtXDmMialJ1B9/v0vXt2eWEXSlkqOEKIBCf3hg9QKBgElO
-rExuO043pcauyoS7ohasALGmg4KLVOigXc06+9rD5+r+8ZIMZ9tgOoKefylK/bmB
-A2j3MX8Xl6hsYws5Zx+GD3Ox7DVDSxNjFfYcuOb3kdQdJd1aMQyCpY/A/TdlDEbQ
-P9zodBzjLxJztYn8eCHsC2gpSUHeOfvg3fsEiX8xAoGAMRcd/qrX1FSjTUS58r/8
-nI6xMrCfL1Vg4HlAZab/a+ZnPsfDOOszwEEUbGrZF9sGPW4naDz9RE2bw9bkkCPj
-4N5MU4jtpr3SthAp+FXp9i/rd/Fb2gAEr8Ufegw7OQviu4I8G5Pn3Yjcfwie8i7S
-CbmDBZDA2Wj6vdSChX2QJs4=
------END PRIVATE KEY-----
-";
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
-pub const RSA_PKCS1: &str = "\
------BEGIN RSA PRIVATE KEY-----
-MIIEowIBAAKCAQEAuqdx02SZpv85C+X67GhJJNLh9g0enXon24sQSQIh75Vvaekx
-XuCWpqIAwvxuO+gUIgTuCHKqAN64GKy9+LIHOrd/KJag7rmoxI+7aAsL3RKQcSKX
-+N9kE4ECEzV79OexkF7TtmVh5IYR27p3LK2/JcfjHfqkHE/atfRswtHUJB/x7pcS
-C6/G9o8IgLppHJH7mpGkoDM8TR01/vLv0CO18c7/571H0cmi5Aub4MuoAQum+rZt
-8u/udaxNprL0kPFM6ZPSLoc3ha7ZcLbNJxrTYe8hLNHXp4K2Z7A4R3xEEfBccpcR
-jHIKicind7dNfZCS960oUfHWstq0sPS6IleMZQIDAQABAoIBAA3XF6oYlgobd6Pp
-uCrqaq4H0wh3HZOIuMbfL2Rye4iz2HCOgYIq/hC6B3tt01Cu2ztQiUPoGLH60cTG
-nkmADegtLgkY7jL1Yk286KUE2KraUwqIiaNDET0e/kPlXd0hhvmRBnrKVrFmvZFA
-6NBPy9Il2bHh4WRWCX4fcycY/vV0pmD+MrCc059wzc1cq5MKZlCJi1SBYZNF6JJG
-4NDJO1wK0mqNkWBtU8XqfI1Id4ZV8vMsnFQccmcUjDl7Qz+G5DeeSaiW3NJAVnj9
-LiqN3CRwWU5rh17Wj8ltpRacQYzNSvdNeXeymd38vvotiCaTP4kcTnpnsT/h75ri
-2HHP/FsCgYEA8A3QNng/zoPsmae/3QZRgaf6MpWL9Bv7wWHrx2wep7M4hH/k83pa
-P87RNk+MUoegTRSpgMpMX/X4VKKJnqf+bowSAkVncOGlbkKvahD5ZF8MuXCLILcS
-/y0wJFQy5MVYKQPW/eIGl991aFlzz8pMzw8zAJX3N28iPcaEegRUBMMCgYEAxw2N
-DsqKRZxBfQlC/GqlqBKTcuHDLAaykld3XKrR0P06c6RSqCf8WVnAZA1BgP+mcYTu
-XyWzXClPVlaAYLG0vuNk0snHOZwMHrJ1iI5fPl8gyslgP89HF7aKKlN2dUpI7eO6
-5mC+IFJDmjTc7nTzACEQa8/9EElEwLrzJMSQ97cCgYEAq1eQuHBYStWLOZmsrtxl
-rP/y68wmWxTmO3/jRTJ9JwIbYyfOiaNZa5X5aqSY6gd4ecw3uH+syAnPOMnTJPWP
-++PqrshPLxlAdVUP08tN10Co2mvkQnOqEY11gVjAAt6BMLVW7Vw5jImpSdQff79L
-17dnlhF0pZKjhCiAQn94YPUCgYBJTqxMbjtON6XGrsqEu6IWrACxpoOCi1TooF3N
-Ovvaw+fq/vGSDGfbYDqCnn8pSv25gQNo9zF/F5eobGMLOWcfhg9zsew1Q0sTYxX2
-HLjm95HUHSXdWjEMgqWPwP03ZQxG0D/c6HQc4y8Sc7WJ/Hgh7AtoKUlB3jn74N37
-BIl/MQKBgDEXHf6q19RUo01EufK//JyOsTKwny9VYOB5QGWm/2vmZz7HwzjrM8BB
-FGxq2RfbBj1uJ2g8/URNm8PW5JAj4+DeTFOI7aa90rYQKfhV6fYv63fxW9oABK/F
-H3oMOzkL4ruCPBuT592I3H8InvIu0gm5gwWQwNlo+r3UgoV9kCbO
------END RSA PRIVATE KEY-----
-";
+/// Keys in PEM, in the forms in which they are about.
+pub struct Samples {
+    /// 2048 bits.
+    pub rsa: String,
+    pub rsa_pkcs1: String,
+    pub rsa_public: String,
+    pub rsa_public_pkcs1: String,
+    /// RSA of 1024 bits.
+    pub short: String,
+    pub short_public: String,
+    /// P-256.
+    pub ec: String,
+    /// With a block of parameters before it.
+    pub ec_sec1: String,
+    /// Without its public half.
+    pub ec_alone: String,
+    pub ec_public: String,
+    pub ec_public_compressed: String,
+    pub p384: String,
+    pub p384_public: String,
+    pub ed: String,
+    pub ed_public: String,
+}
 
-pub const RSA_PUBLIC: &str = "\
------BEGIN PUBLIC KEY-----
-MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAuqdx02SZpv85C+X67GhJ
-JNLh9g0enXon24sQSQIh75VvaekxXuCWpqIAwvxuO+gUIgTuCHKqAN64GKy9+LIH
-Ord/KJag7rmoxI+7aAsL3RKQcSKX+N9kE4ECEzV79OexkF7TtmVh5IYR27p3LK2/
-JcfjHfqkHE/atfRswtHUJB/x7pcSC6/G9o8IgLppHJH7mpGkoDM8TR01/vLv0CO1
-8c7/571H0cmi5Aub4MuoAQum+rZt8u/udaxNprL0kPFM6ZPSLoc3ha7ZcLbNJxrT
-Ye8hLNHXp4K2Z7A4R3xEEfBccpcRjHIKicind7dNfZCS960oUfHWstq0sPS6IleM
-ZQIDAQAB
------END PUBLIC KEY-----
-";
+/// The same ones in a run.
+pub fn samples() -> &'static Samples {
+    static SAMPLES: LazyLock<Samples> = LazyLock::new(make);
+    &SAMPLES
+}
 
-pub const RSA_PUBLIC_PKCS1: &str = "\
------BEGIN RSA PUBLIC KEY-----
-MIIBCgKCAQEAuqdx02SZpv85C+X67GhJJNLh9g0enXon24sQSQIh75VvaekxXuCW
-pqIAwvxuO+gUIgTuCHKqAN64GKy9+LIHOrd/KJag7rmoxI+7aAsL3RKQcSKX+N9k
-E4ECEzV79OexkF7TtmVh5IYR27p3LK2/JcfjHfqkHE/atfRswtHUJB/x7pcSC6/G
-9o8IgLppHJH7mpGkoDM8TR01/vLv0CO18c7/571H0cmi5Aub4MuoAQum+rZt8u/u
-daxNprL0kPFM6ZPSLoc3ha7ZcLbNJxrTYe8hLNHXp4K2Z7A4R3xEEfBccpcRjHIK
-icind7dNfZCS960oUfHWstq0sPS6IleMZQIDAQAB
------END RSA PUBLIC KEY-----
-";
+fn make() -> Samples {
+    let rsa = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048", "");
+    let short = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:1024", "");
+    let ec_sec1 = openssl("ecparam -name prime256v1 -genkey", "");
+    let p384 = openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384", "");
+    let ed = openssl("genpkey -algorithm ed25519", "");
+    Samples {
+        rsa_pkcs1: openssl("rsa -traditional", &rsa),
+        rsa_public: openssl("pkey -pubout", &rsa),
+        rsa_public_pkcs1: openssl("rsa -RSAPublicKey_out", &rsa),
+        short_public: openssl("pkey -pubout", &short),
+        ec: openssl("pkcs8 -topk8 -nocrypt", &ec_sec1),
+        ec_alone: openssl("ec -no_public", &ec_sec1),
+        ec_public: openssl("pkey -pubout", &ec_sec1),
+        ec_public_compressed: openssl("ec -pubout -conv_form compressed", &ec_sec1),
+        p384_public: openssl("pkey -pubout", &p384),
+        ed_public: openssl("pkey -pubout", &ed),
+        rsa,
+        short,
+        ec_sec1,
+        p384,
+        ed,
+    }
+}
 
-/// 1024 bits.
-pub const SHORT: &str = "\
------BEGIN PRIVATE KEY-----
-MIICeAIBADANBgkqhkiG9w0BAQEFAASCAmIwggJeAgEAAoGBAOKrsCBO1mOT+Dhd
-UcTdHtx/DGh9UdX6lgfkNYuAOobv2KSwNZLFHcrJDjYORVJ5tMx52BhnzKsE/3qZ
-API/u+PGQ9DUKtfgL1GbIyVxLMQ7qs9qohHl9uH3Z3nFAWxNISF66YYsew6M0wtC
-yQguGf//e5tQcHgCCoVkVKIbVl09AgMBAAECgYEAsyp2KvNl7ovVVegda/hEHpGl
-4ym7d+F8mXw+/qc6m9IVcgd+MSbxp4pIW13oWYqt6DofHxtc4Ykvz14FK3ZJMgJ7
-5pOCtTPWGEzJiePa6jyXR9sxazl4Wlqx3Q2vRwJ93VVT/LuBbtjw4KjlWI7a3ypd
-F9UeXSGjtO4ApRQJaNkCQQDztq9dxGIu0MS5X3IiucC5o2puMB/tBzRTPHnqRKV8
-J3w779MAGQhNHCQ7bLMrcA8nds4bY3E+wGkQnd2YR+ibAkEA7hkM3hq/E8ki7F7c
-11NstqH+lnU29PSFr5Kh15KtmpminvNI9vXQoKLhP3N+E5j66MfHMmQkEXnbPmMG
-3kqTBwJBAKhlCyjr/7c/Ux6O34s09ACQ9IIsSHL7rmDxAYAobHurwMCdRhrkMQMu
-ta5Fvkr+Q8pN4b206VOlmTL9EVceII8CQQDl5thO6gKQp0mKdTrGy+4QFzGNtFbB
-hg5D7tFJJ39r5WdqFb3hgI/XXA8lRm55m+DCvoywMpPFMCWsAtCR+e4nAkBDiQqr
-6enJltjMQrI1Gvgl9SrBIQ4coiMAkyzIEh/HQKsIjgB1vtw37teqp4nARXjcPCNq
-v6kpwVN71Z1PKElM
------END PRIVATE KEY-----
-";
-
-pub const SHORT_PUBLIC: &str = "\
------BEGIN PUBLIC KEY-----
-MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDiq7AgTtZjk/g4XVHE3R7cfwxo
-fVHV+pYH5DWLgDqG79iksDWSxR3KyQ42DkVSebTMedgYZ8yrBP96mQDyP7vjxkPQ
-1CrX4C9RmyMlcSzEO6rPaqIR5fbh92d5xQFsTSEheumGLHsOjNMLQskILhn//3ub
-UHB4AgqFZFSiG1ZdPQIDAQAB
------END PUBLIC KEY-----
-";
-
-pub const EC: &str = "\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgsX8PW584KXpxIJw6
-W5oHEy0YMe92/km/xRSqryniw2OhRANCAAQfKg1pyBlToAQsIVUeVYtXaRAHNNgo
-uiLnrB62eHLuCs2X1+3B6FmzKUFXFqZTdOYtA6jZIzRMyhbFumS39Rze
------END PRIVATE KEY-----
-";
-
-/// With its parameters, as `openssl ecparam` writes it.
-pub const EC_SEC1: &str = "\
------BEGIN EC PARAMETERS-----
-BggqhkjOPQMBBw==
------END EC PARAMETERS-----
------BEGIN EC PRIVATE KEY-----
-MHcCAQEEILF/D1ufOCl6cSCcOluaBxMtGDHvdv5Jv8UUqq8p4sNjoAoGCCqGSM49
-AwEHoUQDQgAEHyoNacgZU6AELCFVHlWLV2kQBzTYKLoi56wetnhy7grNl9ftwehZ
-sylBVxamU3TmLQOo2SM0TMoWxbpkt/Uc3g==
------END EC PRIVATE KEY-----
-";
-
-/// Without the public half.
-pub const EC_ALONE: &str = "\
------BEGIN EC PRIVATE KEY-----
-MDECAQEEILF/D1ufOCl6cSCcOluaBxMtGDHvdv5Jv8UUqq8p4sNjoAoGCCqGSM49
-AwEH
------END EC PRIVATE KEY-----
-";
-
-pub const EC_PUBLIC: &str = "\
------BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHyoNacgZU6AELCFVHlWLV2kQBzTY
-KLoi56wetnhy7grNl9ftwehZsylBVxamU3TmLQOo2SM0TMoWxbpkt/Uc3g==
------END PUBLIC KEY-----
-";
-
-pub const EC_PUBLIC_COMPRESSED: &str = "\
------BEGIN PUBLIC KEY-----
-MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgACHyoNacgZU6AELCFVHlWLV2kQBzTY
-KLoi56wetnhy7go=
------END PUBLIC KEY-----
-";
-
-/// Another curve.
-pub const P384: &str = "\
------BEGIN PRIVATE KEY-----
-MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDA0hK6Fk/oaTGHuWDmH
-49tvDaB1NWERK55PrZNqDM1MDW5cxYRMYkJAy5v/Ewnpr4qhZANiAASDkg9+pml5
-LDZkwhz2C5zdIyqSQq+5g0+MK3gf1hf91B4hjtAOLT9JqSHti6HSC1T4vN7s48bu
-+Db8LF/0Y5idg9mgZRS51lr68aA7UbsMjOR2G1q4KqwlvBEqziSKUvY=
------END PRIVATE KEY-----
-";
-
-pub const P384_PUBLIC: &str = "\
------BEGIN PUBLIC KEY-----
-MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEg5IPfqZpeSw2ZMIc9guc3SMqkkKvuYNP
-jCt4H9YX/dQeIY7QDi0/Sakh7Yuh0gtU+Lze7OPG7vg2/Cxf9GOYnYPZoGUUudZa
-+vGgO1G7DIzkdhtauCqsJbwRKs4kilL2
------END PUBLIC KEY-----
-";
-
-/// Version 1, without the public half.
-pub const ED: &str = "\
------BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEIKNa31RJnGU9ih2Ijtolq3NbWeDs0LoxSCjN0VcQyEiT
------END PRIVATE KEY-----
-";
-
-pub const ED_PUBLIC: &str = "\
------BEGIN PUBLIC KEY-----
-MCowBQYDK2VwAyEAdSI627hqfmwgavD9uWtQhgN2JMRBOI6aM581l1JDElI=
------END PUBLIC KEY-----
-";
+/// What a command of openssl writes when it reads that.
+fn openssl(command: &str, input: &str) -> String {
+    let mut child = Command::new("openssl")
+        .args(command.split(' '))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "openssl {command}");
+    String::from_utf8(output.stdout).unwrap()
+}
