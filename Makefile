@@ -3,19 +3,22 @@
 SHELL := /bin/sh
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV := .venv
-# A package of its own: what it needs is not the library's.
+# Packages of their own: what they need is not the library's.
 BENCH := --manifest-path test/bench/Cargo.toml --target-dir target/bench
+CHECK := --manifest-path test/check/Cargo.toml --target-dir target/check
 FUZZ := --fuzz-dir test/fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_SECONDS := 600
+# Of `make model`: --cases N --seed S; of `make linearize`: --histories N --kills K --seed S.
+CHECK_ARGUMENTS :=
 LIBRARY := target/release/libauthkv.so
 # A clone of github.com/RustSec/advisory-db to take the advisories from, instead of GitHub.
 ADVISORY_DB :=
-AUDITED := . test/bench test/fuzz
+AUDITED := . test/bench test/check test/fuzz
 
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench test lint unit fuzz-smoke fuzz integration audit clean FORCE
+.PHONY: help build run bench test lint unit fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -31,7 +34,7 @@ run: build ## install Tarantool where it is missing, build, and start an instanc
 	@$(call installs,tarantool,tarantool)
 	exec tarantool init.lua
 
-test: lint unit fuzz-smoke integration ## everything CI runs
+test: lint unit fuzz-smoke check-smoke integration ## everything CI runs
 
 bench: build ## measure against bare hyper on this machine, as ratios
 	@$(call installs,tarantool,tarantool)
@@ -43,9 +46,11 @@ lint: ## format, clippy, luacheck, and which module may name what
 	@$(call installs,luacheck,lua-check)
 	cargo fmt --check
 	cargo fmt --check --manifest-path test/bench/Cargo.toml
+	cargo fmt --check --manifest-path test/check/Cargo.toml
 	cargo fmt --check --manifest-path test/fuzz/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
 	cargo clippy --locked $(BENCH) -- -D warnings
+	cargo clippy --all-targets --locked $(CHECK) -- -D warnings
 	cargo clippy --locked --manifest-path test/fuzz/Cargo.toml --target-dir target --no-default-features -- -D warnings
 	luacheck -q .
 	test/check-layers
@@ -53,6 +58,7 @@ lint: ## format, clippy, luacheck, and which module may name what
 unit: ## the tests that need no Tarantool
 	@$(call installs,openssl,openssl)
 	cargo test --locked
+	cargo test --locked $(CHECK)
 
 fuzz-smoke: ## each fuzz target for ten seconds
 	@$(call installs,c++,build-essential)
@@ -72,6 +78,19 @@ integration: build $(VENV)/installed postman_tests/node_modules ## the tests aga
 	@$(call installs,curl,curl)
 	@$(call installs,chromedriver,chromium chromium-driver)
 	$(VENV)/bin/python -m pytest test -q -n 2 --dist loadfile
+
+check-smoke: build ## the key-value store against its model, and linearizability, a little of each
+	@$(call installs,tarantool,tarantool)
+	cargo run --locked $(CHECK) --bin model -- --cases 200
+	cargo run --locked $(CHECK) --bin linearize -- --histories 30 --kills 10
+
+model: build ## 10,000 random sequences of commands against a model of the key-value store
+	@$(call installs,tarantool,tarantool)
+	cargo run --release --locked $(CHECK) --bin model -- $(CHECK_ARGUMENTS)
+
+linearize: build ## whether 1000 histories of concurrent clients are linearizable, with kill -9 in some
+	@$(call installs,tarantool,tarantool)
+	cargo run --release --locked $(CHECK) --bin linearize -- $(CHECK_ARGUMENTS)
 
 $(VENV)/installed: test/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3-venv; }

@@ -125,6 +125,23 @@ pub enum Error {
         name: &'static str,
         allowed: &'static str,
     },
+    NoSuchKey(String),
+    /// The revision of the key is another than the request asks for; 0 where it does not exist.
+    Conflict {
+        key: String,
+        revision: u64,
+    },
+    /// Something was to be added to a value that is no integer.
+    NotAnInteger(String),
+    /// The sum would not be a 64-bit integer.
+    OutOfRange(String),
+    /// Changes after this revision are no longer kept.
+    TooOld {
+        after: u64,
+        oldest: u64,
+    },
+    /// The server that took the request cannot stream its answer.
+    NotStreamed,
     /// A procedure was called inside a transaction of the caller, which it would break by yielding.
     InTransaction,
     Internal,
@@ -204,6 +221,12 @@ impl Error {
             KeySigns => ("key_signs", 20047, 409, 409),
             BadOption { .. } => ("bad_option", 20048, 400, 422),
             NoSigningKey => ("no_signing_key", 20049, 503, 503),
+            NoSuchKey(_) => ("no_such_key", 20050, 404, 404),
+            Conflict { .. } => ("conflict", 20051, 412, 412),
+            NotAnInteger(_) => ("not_an_integer", 20052, 409, 409),
+            OutOfRange(_) => ("out_of_range", 20053, 409, 409),
+            TooOld { .. } => ("too_old", 20054, 410, 410),
+            NotStreamed => ("not_streamed", 20055, 501, 501),
         };
         Row {
             name,
@@ -306,6 +329,17 @@ impl fmt::Display for Error {
             }
             KeySigns => f.write_str("This key signs tokens: rotate first"),
             BadOption { name, allowed } => write!(f, "Incorrect {name}: it should be {allowed}"),
+            NoSuchKey(key) | Conflict { key, revision: 0 } => write!(f, "The key {key} does not exist"),
+            Conflict { key, revision } => write!(f, "The key {key} is at revision {revision}"),
+            NotAnInteger(key) => write!(f, "The value of the key {key} is not an integer"),
+            OutOfRange(key) => {
+                write!(f, "The value of the key {key} would be outside of {} to {}", i64::MIN, u64::MAX)
+            }
+            TooOld { after, oldest } => write!(
+                f,
+                "Changes after revision {after} are no longer kept: the oldest that can be resumed after is {oldest}"
+            ),
+            NotStreamed => f.write_str("This server cannot stream: use the HTTP server of authkv itself"),
             InTransaction => f.write_str("authkv cannot be called inside a transaction: commit it first"),
             Internal => f.write_str("Internal error: see the log of the server"),
         }
@@ -378,6 +412,18 @@ mod tests {
                 name: "",
                 allowed: "",
             },
+            NoSuchKey(String::new()),
+            Conflict {
+                key: String::new(),
+                revision: 1,
+            },
+            NotAnInteger(String::new()),
+            OutOfRange(String::new()),
+            TooOld {
+                after: 1,
+                oldest: 1,
+            },
+            NotStreamed,
             InTransaction,
             Internal,
         ]

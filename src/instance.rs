@@ -11,6 +11,7 @@ use crate::bridge::crypto::Crypto;
 use crate::bridge::dispatch::{self, Waits};
 use crate::bridge::doorbell::Doorbell;
 use crate::bridge::Bridge;
+use crate::codec::types::Types;
 use crate::config::{Config, HttpConfig};
 use crate::error::Error;
 use crate::handover::{Inheritance, Legacy};
@@ -18,7 +19,7 @@ use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
 use crate::threads::give_way;
-use crate::tx::{fiber, log, Tx};
+use crate::tx::{fiber, log, lua, Tx};
 use crate::upkeep;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -28,6 +29,8 @@ use std::time::{Duration, Instant};
 /// Everything that runs.
 pub struct Instance {
     pub config: Config,
+    /// The extension types that this Tarantool has.
+    pub types: Types,
     pub tokens: Tokens,
     pub keyring: Keyring,
     pub hasher: Hasher,
@@ -124,17 +127,26 @@ impl Instance {
         let threads = |e: io::Error| format!("cannot start threads: {e}");
         let (crypto_threads, crypto_queue) = (config.crypto_threads, config.crypto_queue);
         let now = Instant::now();
+        let bridge = Bridge::new(&config).map_err(|e| format!("cannot make an eventfd: {e}"))?;
+        let news = bridge.news.clone();
+        let tell = move |revision| {
+            if news.receiver_count() > 0 {
+                news.send_replace(revision);
+            }
+        };
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
+        let (major, minor) = lua::version(tx);
         let instance = Self {
+            types: Types::of_version(major, minor),
             tokens: Tokens::new(&config),
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
-            bridge: Bridge::new(&config).map_err(|e| format!("cannot make an eventfd: {e}"))?,
+            bridge,
             crypto: Crypto::start("crypto", crypto_threads, crypto_queue, give_way)
                 .map_err(threads)?,
             verifier: Crypto::start("verify", 1, VERIFY_QUEUE, || ()).map_err(threads)?,
             waits: Waits::new(tx),
-            storage: Storage::open(tx, &config)?,
+            storage: Storage::open(tx, &config, Box::new(tell))?,
             audit: Audit::new(tx),
             login_salt: files
                 .main
@@ -165,6 +177,7 @@ impl Instance {
         dispatch::start(tx, instance).map_err(text)?;
         keyring::open(tx, instance)?;
         fiber::start(tx, "authkv-upkeep", move |tx| upkeep::run(tx, instance)).map_err(text)?;
+        fiber::start(tx, "authkv-sweep", move |tx| upkeep::sweep(tx, instance)).map_err(text)?;
         let admin_password = first_admin::make(tx, instance)?;
         let listeners = inheritance.as_ref().map(|left| &*left.listeners);
         let config = instance.config.http.clone();
@@ -284,6 +297,11 @@ impl Instance {
         // Tarantool 2.6 exits without looking whether its network thread has written what it was given.
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered
+    }
+
+    /// Whether no new requests are taken any more.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Counts a call of a procedure, until the result is dropped. Errors: `ShuttingDown`.

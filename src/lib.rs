@@ -8,6 +8,8 @@
 mod audit;
 mod auth;
 mod bridge;
+mod bulk;
+mod clock;
 mod codec;
 mod command;
 mod config;

@@ -3,6 +3,8 @@
 //! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
 
 use crate::auth::{keyring, session};
+use crate::bulk::console;
+use crate::codec::msgpack::Reader;
 use crate::codec::Document;
 use crate::command::{execute, Caller, Command, Needs, Operation, Outcome, Request};
 use crate::config::Config;
@@ -99,6 +101,27 @@ clients! {
     key_rotate => KeyRotate;
     /// `(token, kid)` → `{kid, verifies_until}`. Yields.
     key_retire => KeyRetire;
+    /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and where what it saw is not durable yet.
+    batch_get => BatchGet;
+    /// `(token, pairs, {mode, atomic, ttl, expires_at})` → `{committed, results}`. Yields.
+    batch_put => BatchPut;
+    /// `(token, keys, {atomic})` → `{committed, results}`. Yields.
+    batch_delete => BatchDelete;
+    /// `(token, {compare, success, failure})` → `{succeeded, results}`. Yields.
+    kv_txn => KvTxn;
+    /// `(token, {prefix, from, to, after, limit, keys_only, count})` → `{pairs, next}`, `{keys, next}` or `{count}`. Yields
+    /// as `batch_get` does, and between the slices of a count.
+    kv_list => KvList;
+    /// `(token, key, {by, ttl, expires_at})` → `{key, value, revision}`. Yields.
+    kv_incr => KvIncr;
+    /// `(token, {prefix, after, timeout})` → `{events, revision}`. Yields as `batch_get` does, and while it waits.
+    kv_watch => KvWatch;
+    /// `(token, key, {if_revision})` → `{key, value, revision, expires_at, content_type}`. Yields as `batch_get` does.
+    pair_get => PairGet;
+    /// `(token, key, value, {mode, if_revision, ttl, expires_at, content_type})` → `{key, revision, created}`. Yields.
+    pair_put => PairPut;
+    /// `(token, key, {if_revision})` → `{deleted, revision}`. Yields.
+    pair_delete => PairDelete;
 }
 
 /// `(procedure, …)`: the same as the procedure of that name, without a token, as the owner of the instance. Not for
@@ -107,16 +130,10 @@ clients! {
 fn owner(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
-        // Which operation it is is not known before the name is read.
-        let input = read(instance, instance.config.input_max(), args)?;
-        let operation = input.first("procedure")?;
-        let operation = operation.as_deref().and_then(Operation::by_name);
+        let operation = first_text(args).and_then(Operation::by_name);
         let operation =
             operation.ok_or(Error::malformed("There is no such procedure of clients"))?;
-        let limit = operation.input_max(&instance.config);
-        if args.len() > limit {
-            return Err(Error::InputTooLarge { limit });
-        }
+        let input = read(instance, operation, args)?;
         run(tx, instance, operation, &input, 1, Caller::Owner)
     })
 }
@@ -160,6 +177,27 @@ fn http_request(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let (request,): (ForeignRequest,) = decode(args)?;
         encode(&request.answer(tx, instance))
+    })
+}
+
+/// `(prefix, after)` → `{text, pairs, next}`: a page of all pairs whose keys begin so, as lines. Not for clients. Yields.
+#[proc(packed_args)]
+fn export_page(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, args| {
+        let _call = instance.begin_call()?;
+        let (prefix, after): (String, Option<String>) = decode(args)?;
+        encode(&console::export(tx, instance, &prefix, after.as_deref())?)
+    })
+}
+
+/// `({text, mode, line, is_last})` → `{counts, used, line, error}`: writes the pairs of the whole lines in a piece of a file.
+/// Not for clients. Yields.
+#[proc(packed_args)]
+fn import_lines(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, args| {
+        let _call = instance.begin_call()?;
+        let (piece,): (console::Piece,) = decode(args)?;
+        encode(&console::import(tx, instance, piece)?)
     })
 }
 
@@ -210,7 +248,7 @@ struct Changes {
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
-        let input = read(instance, operation.input_max(&instance.config), args)?;
+        let input = read(instance, operation, args)?;
         let takes_token = operation == Operation::Check || operation.row().needs != Needs::Nothing;
         if !takes_token {
             return run(tx, instance, operation, &input, 0, Caller::Anonymous);
@@ -252,11 +290,23 @@ fn run(
 }
 
 /// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
-fn read<'a>(instance: &Instance, limit: usize, args: &'a RawBytes) -> Result<Document<'a>, Error> {
+fn read<'a>(
+    instance: &Instance,
+    operation: Operation,
+    args: &'a RawBytes,
+) -> Result<Document<'a>, Error> {
+    let limit = operation.input_max(&instance.config);
     if args.len() > limit {
         return Err(Error::InputTooLarge { limit });
     }
-    Document::from_msgpack(args, instance.config.json_depth_max)
+    Document::from_msgpack(args, operation.rules(&instance.config, instance.types))
+}
+
+/// The first argument, where it is a text.
+fn first_text(args: &RawBytes) -> Option<&str> {
+    let mut reader = Reader::new(args);
+    reader.head().ok()?;
+    std::str::from_utf8(reader.string().ok()?).ok()
 }
 
 /// The instance. After a reload of the library there is none in the new image until it takes over, which the first
@@ -315,7 +365,7 @@ fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
 /// The result of a procedure: one msgpack map.
 fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     match outcome {
-        Outcome::Found(data) => Ok(RawByteBuf(data)),
+        Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => Ok(RawByteBuf(data)),
         other => encode(&other),
     }
 }

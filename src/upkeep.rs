@@ -1,7 +1,7 @@
 //! The fiber that forgets what nobody needs any more, and takes over keys that others have changed. Runs on the tx thread.
 
-use crate::auth::token::now;
 use crate::auth::{keyring, rotation};
+use crate::clock::now;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::tx::{fiber, log, Tx};
@@ -10,6 +10,26 @@ use std::time::Duration;
 /// Tuples of a space that are forgotten in one transaction.
 const SLICE: usize = 500;
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Pairs that are removed in one transaction once they have expired: few, because reads wait for it.
+const SWEEP: usize = 100;
+
+/// The body of the fiber that removes pairs which have expired. Returns once the instance ends.
+pub fn sweep(tx: &Tx, instance: &'static Instance) {
+    let Some(store) = &instance.storage.key_values else {
+        return;
+    };
+    while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
+        match store.sweep(tx, SWEEP) {
+            Ok(SWEEP..) => fiber::pass(tx),
+            Ok(_) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE / 4),
+            Err(error) => {
+                warn("what has expired was not removed", &error);
+                fiber::sleep(tx, 10 * PAUSE);
+            }
+        }
+    }
+}
 
 /// The body of the fiber. Returns once the instance ends.
 pub fn run(tx: &Tx, instance: &'static Instance) {

@@ -1,5 +1,8 @@
 -- authkv in Lua: what the console and applications call. It checks nothing and knows nothing; the procedures do.
 
+local fiber = require('fiber')
+
+local bulk = require('authkv.bulk')
 local follow = require('authkv.follow')
 local mount = require('authkv.mount')
 local native = require('authkv.native')
@@ -19,6 +22,11 @@ authkv.session.login(login, password)   a token, and a refresh token that is goo
 authkv.session.refresh(token)      new ones for the latter
 authkv.get{'a', 'b'}               the values of these keys, as the owner of this instance
 authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as the owner of this instance
+authkv.batch                       get, put, delete: many pairs, with revisions and times to live
+authkv.pair                        get, put, delete: one pair
+authkv.kv                          txn, list, incr, watch: conditions, keys in order, counters, changes
+authkv.export(file, {prefix = })   write the pairs to a file, a line of JSON each
+authkv.import(file, {mode = })     write the pairs of such a file
 authkv.as(token)                   all of these as the user of the token, and me, password, logout_all
 authkv.users                       register, list, get, create, delete, disable, enable, logout, set_password
 authkv.roles                       list, set, delete, grant, revoke
@@ -41,6 +49,10 @@ local ERROR = {
     end,
 }
 
+local function failure(err)
+    return setmetatable(err, ERROR)
+end
+
 -- Calls a procedure. What authkv refuses comes back as nil and the error; anything else is raised.
 local function call(procedure, ...)
     local func = box.func['authkv.' .. procedure]
@@ -56,7 +68,7 @@ local function call(procedure, ...)
         error(result, 3)
     end
     local name, message = result.message:match('^([%w_]+): (.*)$')
-    return nil, setmetatable({code = code, name = name, message = message}, ERROR)
+    return nil, failure({code = code, name = name, message = message})
 end
 
 -- An empty table is an empty map here, not an empty array.
@@ -139,6 +151,22 @@ local function commands(act)
         put = function(pairs_)
             return act('kv_put', map(pairs_))
         end,
+        batch = {
+            get = plain('batch_get'),
+            put = plain('batch_put'),
+            delete = plain('batch_delete'),
+        },
+        pair = {
+            get = plain('pair_get'),
+            put = plain('pair_put'),
+            delete = plain('pair_delete'),
+        },
+        kv = {
+            txn = plain('kv_txn'),
+            list = plain('kv_list'),
+            incr = plain('kv_incr'),
+            watch = plain('kv_watch'),
+        },
         introspect = plain('session_introspect'),
         users = {
             register = named('user_register', 'login', 'password', 'name', 'surname'),
@@ -179,6 +207,10 @@ end)
 for name, command in pairs(owner) do
     authkv[name] = command
 end
+
+-- Files of pairs. See the module.
+local files = bulk.new(call, failure)
+authkv.export, authkv.import = files.export, files.import
 
 authkv.session = {
     login = function(login, password)
@@ -287,6 +319,10 @@ end
 -- Loads the library anew and goes on with the same settings. The instance that runs serves until the new one does,
 -- and then finishes what it has, so no request is lost.
 function authkv.restart()
+    -- Two at a time would take over from the same one, and one of them would never end.
+    while resuming do
+        fiber.sleep(0.01)
+    end
     resuming = true
     box.schema.func.reload('authkv')
     local ok, started = pcall(authkv.start, given_settings)
@@ -306,7 +342,7 @@ function authkv.resume()
         return false
     end
     resuming = true
-    require('fiber').new(function()
+    fiber.new(function()
         local ok, err = pcall(authkv.start, given_settings)
         resuming, given_up = false, not ok
         if not ok then

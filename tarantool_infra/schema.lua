@@ -1,6 +1,6 @@
 -- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
 
-local VERSION = 2
+local VERSION = 3
 
 local CLIENT = {
     'auth_register', 'auth_login', 'auth_logout', 'auth_check', 'kv_get', 'kv_put',
@@ -9,9 +9,13 @@ local CLIENT = {
     'session_login', 'session_refresh', 'session_logout_all', 'session_introspect',
     'role_grant', 'role_revoke', 'role_list', 'role_set', 'role_delete',
     'key_set', 'key_list', 'key_rotate', 'key_retire',
+    'batch_get', 'batch_put', 'batch_delete', 'kv_txn', 'kv_list', 'kv_incr', 'kv_watch',
+    'pair_get', 'pair_put', 'pair_delete',
 }
 local FOLLOWER = {'changes'}
-local ADMIN = {'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply'}
+local ADMIN = {
+    'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page', 'import_lines',
+}
 -- Of older versions.
 local GONE = {'revocations', 'revocations_apply'}
 
@@ -52,6 +56,20 @@ local function kv_spaces()
     space('key_value_store', {
         {name = 'key', type = 'string'},
         {name = 'value', type = 'any', is_nullable = true},
+        {name = 'revision', type = 'unsigned', is_nullable = true},
+        -- Milliseconds since 1970.
+        {name = 'expires_at', type = 'unsigned', is_nullable = true},
+        {name = 'content_type', type = 'string', is_nullable = true},
+    })
+    -- When pairs expire, in that order. Few of them do, so it is no index of theirs.
+    local expiry = box.schema.space.create('authkv_expiry', {if_not_exists = true, format = {
+        {name = 'expires_at', type = 'unsigned'},
+        {name = 'key', type = 'string'},
+    }})
+    expiry:create_index('primary', {parts = {'expires_at', 'key'}, if_not_exists = true})
+    space('authkv_sequence', {
+        {name = 'name', type = 'string'},
+        {name = 'last', type = 'unsigned'},
     })
 end
 

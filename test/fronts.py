@@ -15,7 +15,6 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 
-import msgpack
 import tarantool
 import yaml
 
@@ -23,6 +22,7 @@ import v1
 from harness import CLIENT_PASSWORD, DEADLINE, HOST, ROOT, Instance, free_port, has_rock
 from lua import lua
 from outcome import Ok, Refusal
+from values import pack, unpack, unpacker
 
 PROCEDURES = {
     "register": "authkv.auth_register",
@@ -148,9 +148,10 @@ class HttpFront(Front):
 
     def do(self, operation, *args):
         if operation in v1.OPERATIONS:
-            method, path, body, token = v1.http(operation, args)
-            response = self.request(method, path, body, bearer(token) if token is not None else {})
-            return v1.outcome(operation, response, token)
+            asked = v1.http(operation, args)
+            who = bearer(asked.token) if asked.token is not None else {}
+            response = self.request(asked.method, asked.path, asked.body, asked.headers | who)
+            return v1.outcome(operation, response, asked)
         match operation:
             case "register":
                 members = dict(zip(("login", "password", "name", "surname"), args))
@@ -230,7 +231,7 @@ class IprotoFront(Front):
 
     def __init__(self, instance: Instance, user: str = "authkv", password: str = CLIENT_PASSWORD):
         self.connection = tarantool.Connection(
-            HOST, instance.iproto_port, user=user, password=password, socket_timeout=DEADLINE
+            HOST, instance.iproto_port, user=user, password=password, socket_timeout=DEADLINE, unpacker_factory=unpacker
         )
 
     def do(self, operation, *args):
@@ -268,10 +269,12 @@ class NetBoxFront(Front):
     def _answer(self):
         readable, _, _ = select.select([self.process.stdout], [], [], DEADLINE)
         assert readable, "net.box does not answer"
-        return msgpack.unpackb(bytes.fromhex(self.process.stdout.readline().decode()))
+        line = self.process.stdout.readline()
+        assert line, "the process of net.box has ended"
+        return unpack(bytes.fromhex(line.decode()))
 
     def do(self, operation, *args):
-        request = msgpack.packb([procedure(operation), args]).hex()
+        request = pack([procedure(operation), args]).hex()
         self.process.stdin.write(request.encode() + b"\n")
         self.process.stdin.flush()
         ok, *answer = self._answer()
@@ -284,6 +287,18 @@ class NetBoxFront(Front):
         self.process.stdin.close()
         self.process.wait(DEADLINE)
         self.process.stdout.close()
+
+
+# The end of what the console prints at a time, and the beginning of what is pushed before it is done.
+END, PUSHED = "\n...\n", "%TAG !push! tag:tarantool.io/push"
+
+
+def _is_answered(printed: bytearray) -> bool:
+    """Whether the last that was printed is whole, and no push."""
+    if not printed.endswith(END.encode()):
+        return False
+    last = printed[: -len(END)].rpartition(END.encode())[2]
+    return not last.lstrip().startswith(PUSHED.encode())
 
 
 class ConsoleFront(Front):
@@ -309,11 +324,11 @@ class ConsoleFront(Front):
     def show(self, line: str) -> str:
         """What the console prints for one line of Lua."""
         self.socket.sendall(line.encode() + b"\n")
-        return self._receive(lambda text: text.endswith(b"\n...\n"))
+        return self._receive(_is_answered)
 
     def evaluate(self, line: str) -> list:
-        """What one line of Lua returns, as YAML gives it."""
-        return yaml.safe_load(self.show(line)) or []
+        """What one line of Lua returns, as YAML gives it; what it pushed before is left out."""
+        return yaml.load(self.show(line).split(END)[-2], yaml.CSafeLoader) or []
 
     def outcome(self, expression: str) -> Ok | Refusal:
         """What a call of the facade returns. Values come as msgpack, since the console rounds doubles."""
@@ -325,7 +340,7 @@ class ConsoleFront(Front):
         )
         match seen:
             case [True, packed]:
-                return Ok(msgpack.unpackb(bytes.fromhex(packed.removeprefix("mp"))))
+                return Ok(unpack(bytes.fromhex(packed.removeprefix("mp"))))
             case [False, code, name, message]:
                 return Refusal(name, code, message)
         raise AssertionError(f"{expression[:500]} raised {seen}")
@@ -366,12 +381,13 @@ class ConsoleFront(Front):
 
 
 class OwnerFront(ConsoleFront):
-    """The console without a token: whoever an operation of administration is said to be by, it is by the owner."""
+    """The console without a token: whoever an operation of administration or on keys is said to be by, it is by the
+    owner."""
 
     name = "owner"
 
     def _expression(self, operation, args):
-        if operation in v1.ADMINISTRATION or operation == "session_introspect":
+        if operation in v1.ADMINISTRATION or operation in v1.KEY_VALUES or operation == "session_introspect":
             args = (v1.OWNER, *args[1:])
         return super()._expression(operation, args)
 

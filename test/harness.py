@@ -104,6 +104,8 @@ def write_key_pair(directory: Path, bits: int = 2048) -> rsa.RSAPrivateKey:
 class Instance:
     """One authkv process. Settings are given by their environment names; `None` leaves one unset."""
 
+    command = ("tarantool", "init.lua")
+
     def __init__(self, keys: bool = True, **settings: str | None):
         self.data_dir = Path(tempfile.mkdtemp(prefix="authkv-"))
         self.http_port = free_port()
@@ -135,7 +137,7 @@ class Instance:
         given = {name: value for name, value in self.settings.items() if value is not None}
         self._decided.clear()
         self.process = subprocess.Popen(
-            ["tarantool", "init.lua"],
+            self.command,
             cwd=ROOT,
             env=inherited | given,
             stdin=subprocess.DEVNULL,

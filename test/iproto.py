@@ -49,7 +49,7 @@ class RawIproto:
         packet = msgpack.packb({CODE: kind, SYNC: 1}) + (body if isinstance(body, bytes) else msgpack.packb(body))
         self.send(b"\xce" + len(packet).to_bytes(4, "big") + packet)
         size = int.from_bytes(self._read(5)[1:], "big")
-        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=0)
+        unpacker = msgpack.Unpacker(strict_map_key=False, max_buffer_size=0, unicode_errors="surrogateescape")
         unpacker.feed(self._read(size))
         header, *rest = unpacker
         body = rest[0] if rest else {}

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
+from uuid import UUID
+
+from values import raw
+
+_ESCAPED = re.compile(rb'[^ !#-\[\]-~]')
+
 
 def lua(value) -> str:
-    """A Lua expression for a JSON value."""
+    """A Lua expression for a value."""
     match value:
         case None:
             return "box.NULL"
@@ -17,8 +25,12 @@ def lua(value) -> str:
         case float():
             return f"({value!r})"
         case str() | bytes():
-            raw = value.encode() if isinstance(value, str) else value
-            return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\{b:03}" for b in raw) + '"'
+            written = raw(value) if isinstance(value, str) else value
+            return '"' + _ESCAPED.sub(lambda one: b"\\%03d" % one[0][0], written).decode() + '"'
+        case Decimal():
+            return f"require('decimal').new({lua(str(value))})"
+        case UUID():
+            return f"require('uuid').fromstr({lua(str(value))})"
         case list() | tuple():
             return "{" + ", ".join(map(lua, value)) + "}"
         case dict() if not value:

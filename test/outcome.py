@@ -56,6 +56,12 @@ ERRORS = {
     "key_signs": (20047, 409, 409),
     "bad_option": (20048, 400, 422),
     "no_signing_key": (20049, 503, 503),
+    "no_such_key": (20050, 404, 404),
+    "conflict": (20051, 412, 412),
+    "not_an_integer": (20052, 409, 409),
+    "out_of_range": (20053, 409, 409),
+    "too_old": (20054, 410, 410),
+    "not_streamed": (20055, 501, 501),
 }
 
 
@@ -103,8 +109,8 @@ class Refusal:
 
 
 def identical(seen, expected, exact: bool) -> bool:
-    """Whether two values are the same. Lua has one type of number and no order of members, so that fronts
-    which decode into Lua are not `exact`."""
+    """Whether two values are the same. Lua has one type of number, one of string, and no order of members, so that
+    fronts which decode into Lua are not `exact`."""
     if isinstance(expected, Like):
         return expected.holds(seen)
     if isinstance(expected, dict):
@@ -119,10 +125,27 @@ def identical(seen, expected, exact: bool) -> bool:
             and len(seen) == len(expected)
             and all(identical(one, other, exact) for one, other in zip(seen, expected))
         )
-    numbers = {int, float}
-    if not exact and {type(seen), type(expected)} <= numbers:
+    if not exact and {type(seen), type(expected)} <= {int, float}:
         return seen == expected
+    if not exact and {type(seen), type(expected)} == {str, bytes}:
+        return _bytes(seen) == _bytes(expected)  # Lua has one type of strings, too
     return type(seen) is type(expected) and repr(seen) == repr(expected)
+
+
+def _bytes(seen: str | bytes) -> bytes:
+    return seen.encode("utf-8", "surrogateescape") if isinstance(seen, str) else seen
+
+
+# Over iproto and in Lua a failure is `name: message`, of which Tarantool keeps 511 bytes: authkv cuts it before that.
+TOLD_MAX = 500
+
+
+def told(name: str, message: str) -> str:
+    """What is left of the message of a failure over iproto and in Lua: so much of it, and no NUL."""
+    whole = f"{name}: {message}"
+    if len(whole.encode()) > TOLD_MAX:
+        whole = whole.encode()[:TOLD_MAX].decode(errors="ignore") + "…"
+    return whole.removeprefix(f"{name}: ").replace("\0", "\ufffd")
 
 
 def assert_outcome(front, seen: Ok | Refusal, expected: Ok | Refused, exact: bool | None = None) -> None:
@@ -136,6 +159,7 @@ def assert_outcome(front, seen: Ok | Refusal, expected: Ok | Refused, exact: boo
     message = expected.message
     if not front.is_http:
         allowed = expected.name, code
+        message = message and told(expected.name, message)
     elif seen.name is None:
         message = expected.http_message or message
         allowed = None, api_status

@@ -45,6 +45,8 @@ INVALID = [
     ("AUTHKV_ARGON2_ITERATIONS", "0", ["1"]),
     ("AUTHKV_ARGON2_PARALLELISM", "0", ["1"]),
     ("AUTHKV_QUEUE", "0", ["1"]),
+    ("AUTHKV_WATCH_MAX", "0", ["1"]),
+    ("AUTHKV_WATCH_BUFFER", "65535", ["65536"]),
     ("AUTHKV_SHUTDOWN_TIMEOUT", "soon", ["1"]),
     ("AUTHKV_TOKEN_ALGORITHM", "HS256", ["RS256", "ES256", "EdDSA"]),
     ("AUTHKV_TOKEN_ALGORITHM", "none", ["RS256", "ES256", "EdDSA"]),

@@ -76,6 +76,9 @@ def test_limits_in_the_document_are_those_of_the_instance(make):
     assert schemas["Keys"]["properties"]["keys"]["maxItems"] == 7
     assert pairs["maxProperties"] == 7 and pairs["propertyNames"]["maxLength"] == 5
     assert permission["properties"]["prefix"]["maxLength"] == 5
+    for name, member in (("KeysToRead", "keys"), ("PairsToWrite", "pairs"), ("KeysToDelete", "keys")):
+        assert schemas[name]["properties"][member]["maxItems"] == 7
+    assert schemas["NewPair"]["properties"]["key"]["maxLength"] == 5
 
 
 PAGES = ["/docs", "/docs/", "/openapi.json", "/docs/page.css", "/docs/initializer.js", "/docs/swagger-ui.css"]
@@ -138,6 +141,13 @@ def test_a_session_of_v1_is_used_by_the_page_until_it_ends(browser, address):
     assert browser.execute("session_refresh", {"refresh_token": session["refresh_token"]})[0] == 200
     assert browser.login_state() == "Logged in"
     assert browser.execute("user_list")[0] == 403
+
+    status, written = browser.execute("batch_put", {"pairs": [{"key": "visited", "value": {"$binary": "AAH/"}}]})
+    assert status == 200 and written["committed"]
+    pair = {"key": "visited", "value": {"$binary": "AAH/"}, "revision": written["results"][0]["revision"]}
+    assert browser.execute("batch_get", {"keys": ["visited", "none"]}) == (200, {"pairs": [pair], "missing": ["none"]})
+    deleted = browser.execute("batch_delete", {"keys": [{"key": "visited", "if_revision": pair["revision"]}]})
+    assert deleted[0] == 200 and deleted[1]["results"][0]["outcome"] == "deleted"
 
     assert browser.execute("auth_logout") == (200, {"revoked": True})
     assert browser.login_state() == "Not logged in"

@@ -195,3 +195,22 @@ def test_a_header_above_the_limit_is_refused(secured):
     assert client.status(stream) in (None, 431)
     client.close()
     assert secured.check() == 200
+
+
+def test_an_answer_without_a_body_has_no_length(secured):
+    """RFC 9110 §8.6: with 204 and 304 it would be that of another answer."""
+    client = Client(secured)
+
+    def lengths(method, path, extra=()):
+        stream = client.begin(path, secured.token, end=True, extra=extra, method=method)
+        head = dict(client.until(h2.events.ResponseReceived, stream).headers)
+        return head[":status"], head.get("content-length")
+
+    stream = client.begin("/v1/kv/length", secured.token, method="PUT")
+    client.h2.send_data(stream, b'"hello"', end_stream=True)
+    client.flush()
+    tag = dict(client.until(h2.events.ResponseReceived, stream).headers)["etag"]
+    for method in ("GET", "HEAD"):
+        assert lengths(method, "/v1/kv/length") == ("200", "7")
+        assert lengths(method, "/v1/kv/length", [("if-none-match", tag)]) == ("304", None)
+    assert lengths("OPTIONS", "/v1/kv/length") == ("204", None)

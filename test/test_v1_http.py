@@ -12,7 +12,7 @@ from v1 import OPERATIONS, problem
 
 JWKS = OPERATIONS["key_set"].path
 PATHS = sorted({operation.path for operation in OPERATIONS.values()})
-FILLED = {"login": "nobody", "role": "nothing", "kid": "unknown"}
+FILLED = {"login": "nobody", "role": "nothing", "kid": "unknown", "key": "nothing"}
 BODY = {"POST", "PUT", "PATCH"}
 # A token that is looked at and does not hold.
 GARBAGE = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
@@ -88,6 +88,7 @@ def test_the_body_of_a_logout_is_ignored(v1, people, path, body, headers):
 def test_without_a_token_the_challenge_names_no_error(v1, name, headers):
     operation = OPERATIONS[name]
     args = {"publish": 1, "token": "x", "password": PASSWORD, "old_password": PASSWORD, "new_password": PASSWORD}
+    args |= {"keys": ["k"], "pairs": [{"key": "k", "value": 1}]}
     body = args | {"login": "bob1", "name": "Bob", "surname": "Stone", "permissions": []}
     response = v1.request(operation.method, operation.path.format(**FILLED), body if operation.method in BODY else None, headers)
     assert problem(response, None if headers != {"Authorization": "Bearer"} else "").name == "unauthenticated"

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
+import kv_answers
+import rest
 from lua import lua
 from outcome import ERRORS, Ok, Refusal
+from values import from_json, to_json
 
 # In place of a token: the owner of the instance, who needs none on the console.
 OWNER = object()
@@ -35,7 +38,7 @@ class Operation:
     takes_token: bool = True
     # Whether Lua takes one table with all arguments.
     as_table: bool = False
-    # Whether a map of options may follow.
+    # Whether a map of options may follow: members of the body or the query over HTTP, a table of its own in Lua.
     options: bool = False
     status: int = 200
 
@@ -84,6 +87,23 @@ OPERATIONS = {
     ),
     "key_retire": Operation("POST", "/v1/admin/keys/{kid}/retire", {"kid", "verifies_until"}, "keys.retire", ("kid",)),
 }  # fmt: skip
+
+KEY_VALUES = {
+    "batch_get": Operation("POST", "/v1/batch/get", {"pairs", "missing"}, "batch.get", ("keys",), options=True),
+    "batch_put": Operation("POST", "/v1/batch/put", {"committed", "results"}, "batch.put", ("pairs",), options=True),
+    "batch_delete": Operation("POST", "/v1/batch/delete", {"committed", "results"}, "batch.delete", ("keys",), options=True),
+    "kv_txn": Operation("POST", "/v1/txn", {"succeeded", "results"}, "kv.txn", as_table=True, options=True),
+    "kv_list": Operation("GET", "/v1/kv", {"pairs", "next"}, "kv.list", as_table=True, options=True),
+    "kv_incr": Operation("POST", "/v1/kv/{key}/incr", {"key", "value", "revision"}, "kv.incr", ("key",), options=True),
+    "pair_get": Operation("GET", "/v1/kv/{key}", {"key", "value", "revision"}, "pair.get", ("key",), options=True),
+    "pair_put": Operation(
+        "PUT", "/v1/kv/{key}", {"key", "revision", "created"}, "pair.put", ("key", "value"), options=True
+    ),
+    "pair_delete": Operation("DELETE", "/v1/kv/{key}", {"deleted", "revision"}, "pair.delete", ("key",), options=True),
+    # Over HTTP it is a stream of events, which has a client of its own: sse.py.
+    "kv_watch": Operation("GET", "/v1/watch", {"events", "revision"}, "kv.watch", as_table=True, options=True),
+}  # fmt: skip
+OPERATIONS |= KEY_VALUES
 ADMINISTRATION = [name for name, operation in OPERATIONS.items() if operation.is_administration]
 
 # The members of the maps inside of answers.
@@ -103,6 +123,10 @@ def procedure(name: str) -> str:
 def answered(name: str, answer) -> Ok:
     """The outcome of what a front answered, which has to have exactly the promised members."""
     assert isinstance(answer, dict), answer
+    if name in KEY_VALUES:
+        assert answer.keys() == kv_answers.members(name, answer, KEY_VALUES[name].answer), answer
+        kv_answers.assert_answer(name, answer)
+        return Ok(answer)
     members = OPERATIONS[name].answer
     if name == "session_introspect" and not answer.get("active"):
         members = {"active"}
@@ -116,37 +140,58 @@ def answered(name: str, answer) -> Ok:
     return Ok(answer)
 
 
-def _split(name: str, args: tuple) -> tuple[object, dict]:
-    """The token, or None, and all other arguments by name."""
+def _split(name: str, args: tuple) -> tuple[object, dict, tuple]:
+    """The token, or None, all other arguments by name, and the options where they are given."""
     operation = OPERATIONS[name]
     token, *rest = args if operation.takes_token else (None, *args)
-    options = rest.pop() if len(rest) > len(operation.args) else {}
+    options = (rest.pop(),) if len(rest) > len(operation.args) else ()
     assert operation.options or not options, name
     # An argument that is left out is left out everywhere.
-    return token, dict(zip(operation.args, rest)) | options
+    return token, dict(zip(operation.args, rest)), options
 
 
-def http(name: str, args: tuple) -> tuple[str, str, dict | None, str | None]:
-    """Method, path, body and token of a request."""
+@dataclass(frozen=True)
+class Request:
+    """A request over HTTP. `token` is None where none is sent."""
+
+    method: str
+    path: str
+    body: object
+    token: str | None
+    headers: dict = field(default_factory=dict)
+    # The key that it is about, where its path names one.
+    key: str | None = None
+
+
+def http(name: str, args: tuple) -> Request:
     operation = OPERATIONS[name]
-    token, members = _split(name, args)
+    token, members, given = _split(name, args)
+    options = (given[0] if given else None) or {}
+    if name.startswith("pair_"):
+        method, path, body, headers = rest.request(name, members, options)
+        return Request(method, path, body, token, headers, members["key"])
+    members |= options
+    key = members.get("key")
     path = re.sub(r"{(\w+)}", lambda found: quote(members.pop(found[1]), safe=""), operation.path)
     if operation.method == "GET":
-        return operation.method, f"{path}?{urlencode(members)}" if members else path, None, token
-    return operation.method, path, members or None, token
+        return Request(operation.method, path + rest.question(members), None, token)
+    if name in KEY_VALUES and name != "kv_incr":
+        return Request(operation.method, path, to_json(members), token)
+    return Request(operation.method, path, members or None, token, key=key)
 
 
 def expression(name: str, args: tuple) -> str:
     """The call in Lua: as the user of the token, or as the owner."""
     operation = OPERATIONS[name]
-    token, members = _split(name, args)
-    given = list(members.values())
+    token, members, options = _split(name, args)
+    given = [*members.values(), *options]
     if name == "auth_logout":
         given = [token]
+    if operation.as_table:
+        given = [members | options[0]] if options and isinstance(options[0], dict) else list(options) or [members]
     of_user = operation.takes_token and token is not OWNER and name != "auth_logout"
     where = f"authkv.as({lua(token)})" if of_user else "authkv"
-    arguments = lua(members) if operation.as_table else ", ".join(map(lua, given))
-    return f"{where}.{operation.lua}({arguments})"
+    return f"{where}.{operation.lua}({', '.join(map(lua, given))})"
 
 
 # What the registry has called two statuses since RFC 9110, and what it called them before.
@@ -167,15 +212,34 @@ def assert_headers(response, message: str, invalid: bool | None) -> None:
         assert response.headers["Retry-After"] == str(seconds(message)), response.headers
 
 
-def problem(response, token: str | None = None) -> Refusal:
-    """The failure that an HTTP response tells, whose members and headers have to be exactly those of RFC 9457."""
+# What a problem tells besides: what it has to, and what it may.
+_MORE = {"forbidden": ({"key"}, set()), "conflict": ({"key", "revision"}, set())}
+_ABOUT_A_KEY = set(), {"key", "revision"}
+_MORE |= dict.fromkeys(("no_such_key", "not_an_integer", "out_of_range", "value_too_large"), _ABOUT_A_KEY)
+MEMBERS = {"type", "title", "status", "code", "detail"}
+
+
+def assert_members(told: dict, more: set[str] = frozenset()) -> None:
+    """What a problem has to say of itself (RFC 9457), wherever it stands."""
+    code, status, detail = told["code"], told["status"], told["detail"]
+    must, may = _MORE.get(code, (set(), set()))
+    assert MEMBERS | must | more <= told.keys() <= MEMBERS | must | may | more, told
+    assert told["type"] == "about:blank" and detail and status == ERRORS[code][2], told
+    assert told["title"] in _TITLES.get(status, {HTTPStatus(status).phrase}), told
+    assert "key" not in told or f" key {told['key']}" in detail, told
+    if code == "conflict":
+        revision = told["revision"]
+        ending = f" is at revision {revision}" if revision else " does not exist"
+        assert detail == f"The key {told['key']}{ending}", told
+
+
+def problem(response, token: str | None = None, more: set[str] = frozenset()) -> Refusal:
+    """The failure that an HTTP response tells, whose members and headers have to be exactly those of RFC 9457, and
+    `more`."""
     told = response.problem
     code, status = told["code"], response.status
-    assert told.keys() == {"type", "title", "status", "code", "detail"} | ({"key"} if code == "forbidden" else set()), told
-    assert told["type"] == "about:blank" and told["status"] == status and told["detail"], told
-    assert told["title"] in _TITLES.get(status, {HTTPStatus(status).phrase}), told
-    assert status == ERRORS[code][2], told
-    assert "key" not in told or told["detail"].endswith(f" the key {told['key']}"), told
+    assert_members(told, more)
+    assert told["status"] == status, told
     assert response.headers.get_all("Cache-Control") == ["no-store"], response
     assert_headers(response, told["detail"], bool(token) and code == "unauthenticated" if token != "" else None)
     return Refusal(code, status, told["detail"])
@@ -188,11 +252,19 @@ def seconds(message: str) -> int:
     return int(found[1])
 
 
-def outcome(name: str, response, token: str | None) -> Ok | Refusal:
+def outcome(name: str, response, request: Request) -> Ok | Refusal:
     """The outcome that an HTTP response to this operation tells."""
     if response.status >= 400:
-        return problem(response, token)
-    assert response.status == OPERATIONS[name].status, response
+        return problem(response, request.token)
+    if name == "pair_get":
+        assert response.status == 200, response
+        return answered(name, rest.pair(request.key, response))
     caching = "public, max-age=60" if name == "key_set" else "no-store"
     assert response.headers.get_all("Cache-Control") == [caching], response
-    return answered(name, response.json)
+    answer = from_json(response.json) if name in KEY_VALUES else response.json
+    status = OPERATIONS[name].status
+    if name == "pair_put":
+        status = 201 if answer["created"] else 200
+        assert rest.revision(response) == answer["revision"], response
+    assert response.status == status, response
+    return answered(name, answer)

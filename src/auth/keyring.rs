@@ -7,8 +7,8 @@
 use super::key::{files, PrivateKey, PublicKey};
 use super::ring::{Ring, RingKey};
 use super::rotation;
-use super::token::now;
 use crate::bridge::crypto::run;
+use crate::clock::now;
 use crate::command::{KeyRow, Outcome};
 use crate::config::Config;
 use crate::error::Error;

@@ -3,8 +3,8 @@
 
 use super::key::{files, PrivateKey};
 use super::keyring::{published, refresh, row};
-use super::token::now;
 use crate::bridge::crypto::run;
+use crate::clock::now;
 use crate::command::Outcome;
 use crate::error::Error;
 use crate::instance::Instance;

@@ -2,8 +2,9 @@
 //! signatures are the crypto pool's work.
 
 use super::login::prove;
-use super::token::{microseconds, now, random, AccessToken, Bearer, Known};
+use super::token::{random, AccessToken, Bearer, Known};
 use crate::bridge::crypto::run;
+use crate::clock::{microseconds, now};
 use crate::command::{Caller, Credentials, Done, Outcome, Principal, Session};
 use crate::domain::{Claims, Subject};
 use crate::error::Error;

@@ -5,7 +5,7 @@
 //! the failures of others do not matter there (as with the device cookies of OWASP's "Slow Down Online Guessing
 //! Attacks"). Counts are forgotten in time, and by a success.
 
-use super::token::now;
+use crate::clock::now;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::origin::Origin;

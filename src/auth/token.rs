@@ -4,6 +4,7 @@
 use super::jwt;
 use super::ring::Ring;
 use super::strict;
+use crate::clock::now;
 use crate::config::Config;
 use crate::domain::Claims;
 use crate::error::Error;
@@ -14,7 +15,7 @@ use quick_cache::sync::Cache;
 use ring::digest::{digest, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Bytes of the longest token that is looked at.
 const MAX_LENGTH: usize = 8192;
@@ -212,18 +213,6 @@ pub fn random<const N: usize>() -> Result<[u8; N], Error> {
         .fill(&mut bytes)
         .map_err(|_| Error::Internal)?;
     Ok(bytes)
-}
-
-/// Seconds since 1970-01-01 UTC.
-pub fn now() -> u64 {
-    microseconds() / 1_000_000
-}
-
-/// Microseconds since 1970-01-01 UTC.
-pub fn microseconds() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as u64)
 }
 
 /// The token of an `Authorization` value: two words, the first `Bearer` in any case (RFC 6750 §2.1).

@@ -3,8 +3,8 @@
 use super::login::{prove, users};
 use super::roles;
 use super::session::{active, end_all};
-use super::token::now;
 use crate::bridge::crypto::run;
+use crate::clock::now;
 use crate::command::{Credentials, Done, Outcome, Page, Principal, Registration};
 use crate::domain::{Initial, Login, Password, PasswordRules, User};
 use crate::error::Error;

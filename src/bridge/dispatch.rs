@@ -1,13 +1,15 @@
 //! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
 //! Runs on the tx thread.
 
+use super::parking::Parking;
 use super::{Bridge, Job, Line};
-use crate::command::{execute, Command, Lane as Kind};
+use crate::command::{execute, execute_unsettled, Command, Lane as Kind};
+use crate::domain::What;
 use crate::error::Error;
 use crate::guard::guard;
 use crate::instance::Instance;
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{log, Tx, TxCell};
+use crate::tx::{commits_begun, log, Tx, TxCell};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -16,6 +18,8 @@ use std::time::Duration;
 
 /// Fibers that commit; more of them gain nothing.
 const COMMITTING: usize = 8;
+/// Fibers that look at many pairs.
+const SCANNING: usize = 2;
 /// Lines written to the log before jobs get their turn; each counts as a look-up.
 const LINES: usize = 256;
 /// Look-ups done before other fibers and the event loop get their turn.
@@ -26,6 +30,8 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
     let config = &instance.config;
     let lanes = Rc::new(Lanes {
         commits: Lane::start(tx, instance, "commit", COMMITTING, usize::MAX)?,
+        scans: Lane::start(tx, instance, "scan", SCANNING, usize::MAX)?,
+        counts: Lane::start(tx, instance, "count", 1, usize::MAX)?,
         // Enough to keep the crypto pool busy. Jobs wait here and not there, so that those of clients that go
         // away are never begun.
         logins: Lane::start(
@@ -35,6 +41,7 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
             2 * config.crypto_threads,
             config.crypto_queue,
         )?,
+        parking: Parking::start(tx, instance)?,
     });
     fiber::start(tx, "authkv-bridge", move |tx| {
         take_jobs(tx, instance, &lanes)
@@ -43,7 +50,11 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
 
 struct Lanes {
     commits: Rc<Lane>,
+    scans: Rc<Lane>,
+    /// Apart, because they are long.
+    counts: Rc<Lane>,
     logins: Rc<Lane>,
+    parking: Rc<Parking>,
 }
 
 /// However the fiber that takes jobs ends, nobody waits for it any more.
@@ -58,6 +69,9 @@ impl Drop for End<'_> {
         self.instance.bridge.end();
         self.instance.waits.abandon(self.tx);
         self.lanes.commits.close();
+        self.lanes.scans.close();
+        self.lanes.counts.close();
+        self.lanes.parking.close();
         self.lanes.logins.close();
     }
 }
@@ -113,22 +127,52 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
 /// About how many look-ups a command makes here.
 fn cost(command: &Command) -> usize {
     match command {
-        Command::Get(Ok(keys)) => 1 + keys.len(),
+        Command::Get(Ok(keys)) | Command::BatchGet(Ok(keys), _) => 1 + keys.len(),
         Command::UserList(Ok(page)) => 1 + page.limit,
+        // Few changes are new to those who ask again and again.
+        Command::KvWatch(_) => 64,
         _ => 1,
     }
+}
+
+/// Whether it looks at all pairs of a range.
+fn is_count(command: &Command) -> bool {
+    matches!(command, Command::KvList(Ok(listing)) if listing.what == What::Count)
 }
 
 /// Executes a job that does not yield, and hands any other to its lane.
 fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
     let lane = match job.request.command.operation().row().lane {
-        Kind::Inline => return finish(tx, instance, job),
+        Kind::Inline => return answer(tx, instance, &lanes.parking, job),
         Kind::Commit => &lanes.commits,
+        Kind::Scan if is_count(&job.request.command) => &lanes.counts,
+        Kind::Scan => &lanes.scans,
         Kind::Crypto => &lanes.logins,
     };
     if let Err(job) = lane.add(job) {
-        let error = instance.crypto.full();
+        let error = match lane.alive.get() {
+            0 => Error::ShuttingDown,
+            _ => instance.crypto.full(),
+        };
         instance.bridge.answer(job.reply, Err(error));
+    }
+}
+
+/// Executes a job that does not yield. An answer that rests on what is not durable yet has to wait for that.
+fn answer(tx: &Tx, instance: &'static Instance, parking: &Parking, job: Job) {
+    let Job {
+        request,
+        reply,
+        gone,
+    } = job;
+    if reply.is_closed() || gone.load(Ordering::Relaxed) {
+        return instance.bridge.answer(reply, Err(Error::Cancelled));
+    }
+    let executed = guard(|| Ok(execute_unsettled(tx, instance, request)));
+    match executed {
+        Ok((result, Some(mark))) => parking.add(&instance.bridge, reply, result, mark),
+        Ok((result, None)) => instance.bridge.answer(reply, result),
+        Err(error) => instance.bridge.answer(reply, Err(error)),
     }
 }
 
@@ -178,7 +222,12 @@ impl Lane {
             fiber::start(tx, &format!("authkv-{name}"), move |tx| {
                 lane.alive.set(lane.alive.get() + 1);
                 while let Some(job) = lane.next(tx) {
+                    let before = commits_begun(tx);
                     finish(tx, instance, job);
+                    // One that has not yielded would not let others run before the next.
+                    if commits_begun(tx) == before {
+                        fiber::pass(tx);
+                    }
                 }
                 lane.end_one(&instance.bridge);
             })?;

@@ -5,6 +5,7 @@
 pub mod crypto;
 pub mod dispatch;
 pub mod doorbell;
+mod parking;
 
 use crate::command::{Outcome, Request};
 use crate::config::Config;
@@ -15,7 +16,7 @@ use doorbell::Doorbell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// One command on its way to tx.
 pub struct Job {
@@ -41,6 +42,8 @@ pub struct Bridge {
     lost: AtomicUsize,
     /// The limit of what bodies and answers hold.
     pub memory: Arc<Memory>,
+    /// The revision of the last change of a pair that was committed, for those who wait for one.
+    pub news: Arc<watch::Sender<u64>>,
     doorbell: Doorbell,
     /// Jobs that were taken in and not answered yet, at most the capacity of `jobs`.
     in_flight: AtomicUsize,
@@ -66,6 +69,7 @@ impl Bridge {
             jobs: ArrayQueue::new(capacity),
             finished: SegQueue::new(),
             lines: ArrayQueue::new(1024),
+            news: Arc::new(watch::Sender::new(0)),
             doorbell: Doorbell::new()?,
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -161,6 +165,10 @@ impl Bridge {
 
     fn answer(&self, reply: oneshot::Sender<Answer>, result: Result<Outcome, Error>) {
         let answer = self.hold(result);
+        self.send(reply, answer);
+    }
+
+    fn send(&self, reply: oneshot::Sender<Answer>, answer: Answer) {
         // A client that is gone does not take its answer.
         let _ = reply.send(answer);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -169,7 +177,9 @@ impl Bridge {
     /// Counts what was found as held, and its JSON text with it. Errors: `Overloaded` where that is too much.
     fn hold(&self, result: Result<Outcome, Error>) -> Answer {
         let bytes = match &result {
-            Ok(Outcome::Found(data)) => 2 * data.len(),
+            Ok(Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data)) => {
+                2 * data.len()
+            }
             _ => 0,
         };
         match self.memory.hold(bytes) {

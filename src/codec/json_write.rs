@@ -1,6 +1,8 @@
 //! Msgpack to JSON text, for whatever a space may hold.
 
 use super::msgpack::{Head, Reader};
+use super::tagged::Tag;
+use super::types;
 use crate::error::Error;
 use base64::engine::{general_purpose::STANDARD, Engine};
 
@@ -12,6 +14,13 @@ pub fn to_json(value: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
+/// What becomes of a value that JSON has no form for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Tagged,
+}
+
 /// Appends the JSON text of the reader's next value to `out`.
 ///
 /// What authkv wrote is written as it was read. Data that others put into a space and JSON has no form for
@@ -19,10 +28,25 @@ pub fn to_json(value: &[u8]) -> Result<Vec<u8>, Error> {
 /// null; bytes that are not UTF-8, U+FFFD; a key that is no string, its JSON text as a string.
 /// Errors: `Malformed` where the bytes are not msgpack.
 pub fn write(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
-    struct Open {
-        remaining: u64,
-        map: bool,
-    }
+    write_as(Form::Plain, out, reader)
+}
+
+/// The same with the forms of [`super::tagged`], so that every value that
+/// [`check`](super::check::check) lets in comes back from its text as it was; only strings that are not UTF-8 come back
+/// as binary data.
+pub fn write_tagged(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
+    write_as(Form::Tagged, out, reader)
+}
+
+/// A container whose end has not been written.
+struct Open {
+    /// Values still to come; of a map, keys and values together.
+    remaining: u64,
+    map: bool,
+    end: &'static str,
+}
+
+fn write_as(form: Form, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
     let mut open: Vec<Open> = Vec::new();
     loop {
         let is_key = match open.last() {
@@ -34,16 +58,10 @@ pub fn write(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
             None
         } else {
             match reader.head()? {
-                Head::Array(len) => Some(Open {
-                    remaining: len.into(),
-                    map: false,
-                }),
-                Head::Map(len) => Some(Open {
-                    remaining: 2 * u64::from(len),
-                    map: true,
-                }),
+                Head::Array(len) => Some(begin_array(out, len)),
+                Head::Map(len) => Some(begin_map(form, out, reader, len)),
                 scalar => {
-                    write_scalar(out, reader, scalar)?;
+                    write_scalar(form, out, reader, scalar)?;
                     None
                 }
             }
@@ -52,22 +70,12 @@ pub fn write(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
             parent.remaining -= 1;
         }
         match container {
-            Some(container) => {
-                out.push(if container.map { b'{' } else { b'[' });
-                open.push(container);
-            }
-            None => separate(
-                out,
-                open.last().map(|parent| (parent.remaining, parent.map)),
-            ),
+            Some(container) => open.push(container),
+            None => separate(out, open.last()),
         }
-        while let Some(Open { remaining: 0, map }) = open.last() {
-            out.push(if *map { b'}' } else { b']' });
-            open.pop();
-            separate(
-                out,
-                open.last().map(|parent| (parent.remaining, parent.map)),
-            );
+        while let Some(container) = open.pop_if(|container| container.remaining == 0) {
+            out.extend_from_slice(container.end.as_bytes());
+            separate(out, open.last());
         }
         if open.is_empty() {
             return Ok(());
@@ -75,11 +83,46 @@ pub fn write(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
     }
 }
 
+fn begin_array(out: &mut Vec<u8>, len: u32) -> Open {
+    out.push(b'[');
+    Open {
+        remaining: len.into(),
+        map: false,
+        end: "]",
+    }
+}
+
+fn begin_map(form: Form, out: &mut Vec<u8>, reader: &Reader<'_>, len: u32) -> Open {
+    let is_literal = form == Form::Tagged && looks_tagged(reader.clone(), len);
+    out.extend_from_slice(match is_literal {
+        true => b"{\"$map\":{",
+        false => b"{",
+    });
+    Open {
+        remaining: 2 * u64::from(len),
+        map: true,
+        end: if is_literal { "}}" } else { "}" },
+    }
+}
+
+/// Whether the object of these members would be read as what the name of its only member says; which is also the only
+/// one to one who reads a name twice.
+fn looks_tagged(mut members: Reader<'_>, len: u32) -> bool {
+    let Some(name) = members
+        .string()
+        .ok()
+        .filter(|name| Tag::of_name(name).is_some())
+    else {
+        return false;
+    };
+    len == 1 || (members.value().is_ok() && members.string() == Ok(name))
+}
+
 /// What stands between a value that has just ended and the next one in the same container.
-fn separate(out: &mut Vec<u8>, parent: Option<(u64, bool)>) {
+fn separate(out: &mut Vec<u8>, parent: Option<&Open>) {
     match parent {
-        None | Some((0, _)) => {}
-        Some((remaining, true)) if remaining % 2 == 1 => out.push(b':'),
+        None | Some(Open { remaining: 0, .. }) => {}
+        Some(parent) if parent.map && parent.remaining % 2 == 1 => out.push(b':'),
         Some(_) => out.push(b','),
     }
 }
@@ -92,7 +135,7 @@ fn write_key(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
         _ => {
             let head = key.head()?;
             let mut text = Vec::new();
-            write_scalar(&mut text, &mut key, head)?;
+            write_scalar(Form::Plain, &mut text, &mut key, head)?;
             match text.first() {
                 Some(b'"') => out.extend_from_slice(&text),
                 _ => write_string(out, &text),
@@ -102,23 +145,67 @@ fn write_key(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn write_scalar(out: &mut Vec<u8>, reader: &mut Reader<'_>, head: Head) -> Result<(), Error> {
+fn write_scalar(
+    form: Form,
+    out: &mut Vec<u8>,
+    reader: &mut Reader<'_>,
+    head: Head,
+) -> Result<(), Error> {
     match head {
         Head::Nil => out.extend_from_slice(b"null"),
         Head::Bool(true) => out.extend_from_slice(b"true"),
         Head::Bool(false) => out.extend_from_slice(b"false"),
         Head::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
         Head::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        // Its shortest text may be that of another double.
+        Head::F32(n) if n.is_finite() && form == Form::Tagged => to_writer(out, &f64::from(n))?,
         Head::F32(n) if n.is_finite() => to_writer(out, &n)?,
         Head::F64(n) if n.is_finite() => to_writer(out, &n)?,
         Head::F32(_) | Head::F64(_) => out.extend_from_slice(b"null"),
-        Head::Str(len) => write_string(out, reader.take(len as usize)?),
-        Head::Bin(len) | Head::Ext(len) => {
-            write_string(out, STANDARD.encode(reader.take(len as usize)?).as_bytes());
+        Head::Str(len) => {
+            let bytes = reader.take(len as usize)?;
+            match std::str::from_utf8(bytes) {
+                Ok(text) => to_writer(out, text)?,
+                Err(_) if form == Form::Plain => write_string(out, bytes),
+                Err(_) => write_tag(out, Tag::Binary, STANDARD.encode(bytes).as_bytes()),
+            }
+        }
+        Head::Bin(len) => {
+            let data = STANDARD.encode(reader.take(len as usize)?);
+            match form {
+                Form::Tagged => write_tag(out, Tag::Binary, data.as_bytes()),
+                Form::Plain => write_string(out, data.as_bytes()),
+            }
+        }
+        Head::Ext { kind, len } => {
+            let payload = reader.take(len as usize)?;
+            match form {
+                Form::Tagged => write_extension(out, kind, payload),
+                Form::Plain => write_string(out, STANDARD.encode(payload).as_bytes()),
+            }
         }
         Head::Array(_) | Head::Map(_) => return Err(Error::Internal),
     }
     Ok(())
+}
+
+fn write_tag(out: &mut Vec<u8>, tag: Tag, text: &[u8]) {
+    out.push(b'{');
+    write_string(out, tag.name().as_bytes());
+    out.push(b':');
+    write_string(out, text);
+    out.push(b'}');
+}
+
+fn write_extension(out: &mut Vec<u8>, kind: i8, payload: &[u8]) {
+    if let Some((tag, text)) = Tag::of_kind(kind).zip(types::text(kind, payload)) {
+        return write_tag(out, tag, text.as_bytes());
+    }
+    out.extend_from_slice(b"{\"$ext\":{\"type\":");
+    out.extend_from_slice(itoa::Buffer::new().format(kind).as_bytes());
+    out.extend_from_slice(b",\"data\":");
+    write_string(out, STANDARD.encode(payload).as_bytes());
+    out.extend_from_slice(b"}}");
 }
 
 /// Appends `text` as a JSON string.

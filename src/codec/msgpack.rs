@@ -1,4 +1,4 @@
-//! An iterative msgpack reader, and the check that client input passes before anything else looks at it.
+//! An iterative msgpack reader.
 //!
 //! The reader of the `tarantool` crate recurses without limit, on a fiber's stack; this one keeps count.
 
@@ -22,8 +22,11 @@ pub enum Head {
     Array(u32),
     /// Pairs of values that follow.
     Map(u32),
-    /// Bytes of payload that follow.
-    Ext(u32),
+    /// The type of an extension, and the bytes of payload that follow.
+    Ext {
+        kind: i8,
+        len: u32,
+    },
 }
 
 /// Walks over msgpack. Every method fails with `Malformed` at the end of the bytes.
@@ -80,8 +83,8 @@ impl<'a> Reader<'a> {
     }
 
     fn ext(&mut self, len: u32) -> Result<Head, Error> {
-        self.u8()?;
-        Ok(Head::Ext(len))
+        let kind = self.u8()? as i8;
+        Ok(Head::Ext { kind, len })
     }
 
     /// The head of the next value; of a string, binary or extension the payload is still to be taken.
@@ -145,7 +148,7 @@ impl<'a> Reader<'a> {
         while pending > 0 {
             pending -= 1;
             match self.head()? {
-                Head::Str(len) | Head::Bin(len) | Head::Ext(len) => {
+                Head::Str(len) | Head::Bin(len) | Head::Ext { len, .. } => {
                     self.take(len as usize)?;
                 }
                 Head::Array(len) => pending += u64::from(len),
@@ -165,76 +168,38 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Fails unless `bytes` are exactly one value as [`super::Document`] describes it.
-pub fn check(bytes: &[u8], depth_limit: usize) -> Result<(), Error> {
-    struct Open {
-        /// Values still to come; of a map, keys and values together.
-        remaining: u64,
-        map: bool,
+/// Fails with `TooDeep` where the value has more than `limit` containers inside one another.
+pub fn check_depth(value: &[u8], limit: usize) -> Result<(), Error> {
+    // Each container takes a byte.
+    if value.len() <= limit {
+        return Ok(());
     }
-    let mut reader = Reader::new(bytes);
-    let mut open: Vec<Open> = Vec::new();
+    let mut reader = Reader::new(value);
+    // Of each container that is open, how many values are still to come.
+    let mut open: Vec<u64> = Vec::new();
     loop {
-        let is_key = open
-            .last()
-            .is_some_and(|container| container.map && container.remaining % 2 == 0);
         let container = match reader.head()? {
-            Head::Str(len) => {
-                std::str::from_utf8(reader.take(len as usize)?)
-                    .map_err(|_| Error::BadValue("a string should be valid UTF-8"))?;
+            Head::Array(len) => Some(u64::from(len)),
+            Head::Map(len) => Some(2 * u64::from(len)),
+            Head::Str(len) | Head::Bin(len) | Head::Ext { len, .. } => {
+                reader.take(len as usize)?;
                 None
             }
-            _ if is_key => return Err(Error::BadValue("the keys of a map should be strings")),
-            Head::Bin(_) => {
-                return Err(Error::BadValue(
-                    "binary data is not allowed, only what JSON can carry",
-                ))
-            }
-            Head::Ext(_) => {
-                return Err(Error::BadValue(
-                    "extension types are not allowed, only what JSON can carry",
-                ))
-            }
-            Head::F32(n) if !n.is_finite() => {
-                return Err(Error::BadValue("a number should be finite"))
-            }
-            Head::F64(n) if !n.is_finite() => {
-                return Err(Error::BadValue("a number should be finite"))
-            }
-            Head::Array(len) => Some(Open {
-                remaining: len.into(),
-                map: false,
-            }),
-            Head::Map(len) => Some(Open {
-                remaining: 2 * u64::from(len),
-                map: true,
-            }),
             _ => None,
         };
-        if let Some(parent) = open.last_mut() {
-            parent.remaining -= 1;
+        if let Some(remaining) = open.last_mut() {
+            *remaining -= 1;
         }
         if let Some(container) = container {
-            if open.len() == depth_limit {
-                return Err(Error::TooDeep { limit: depth_limit });
+            if open.len() == limit {
+                return Err(Error::TooDeep { limit });
             }
             open.push(container);
         }
-        while open
-            .last()
-            .is_some_and(|container| container.remaining == 0)
-        {
-            open.pop();
-        }
+        while open.pop_if(|remaining| *remaining == 0).is_some() {}
         if open.is_empty() {
-            break;
+            return Ok(());
         }
-    }
-    match reader.is_empty() {
-        true => Ok(()),
-        false => Err(Error::malformed(
-            "There is something after the end of the input",
-        )),
     }
 }
 
@@ -252,41 +217,37 @@ mod tests {
     }
 
     #[test]
-    fn every_truncation_is_an_error() {
-        let bytes = b"\x84\xa1a\x93\x01\xc0\xcb\0\0\0\0\0\0\0\0\xa1b\xda\x00\x03xyz\xa1c\xcd\x01\x02\xa1d\xd3\0\0\0\0\0\0\0\0";
-        check(bytes, 3).unwrap();
-        for end in 0..bytes.len() {
-            assert!(Reader::new(&bytes[..end]).value().is_err(), "{end}");
-            assert!(check(&bytes[..end], 3).is_err(), "{end}");
-        }
-    }
-
-    #[test]
-    fn what_json_cannot_carry_is_refused() {
-        for (bytes, part) in [
-            (b"\xc4\x01x" as &[u8], "binary"),
-            (b"\xd4\x01x", "extension"),
-            (b"\xa1\xff", "UTF-8"),
-            (b"\x81\x01\x02", "keys of a map"),
-            (b"\x81\x90\x02", "keys of a map"),
-            (b"\xcb\x7f\xf8\0\0\0\0\0\0", "finite"),
-            (b"\xca\x7f\x80\0\0", "finite"),
-            (b"\x01\x02", "after the end"),
-            (b"\xc1", "not valid msgpack"),
+    fn an_extension_has_its_type() {
+        for (bytes, kind, len) in [
+            (b"\xd4\x01" as &[u8], 1, 1),
+            (b"\xd8\xff", -1, 16),
+            (b"\xc7\x03\x04", 4, 3),
+            (b"\xc8\x01\x00\x80", -128, 256),
+            (b"\xc9\x00\x01\x00\x00\x7f", 127, 65_536),
         ] {
-            let text = check(bytes, 8).unwrap_err().to_string();
-            assert!(text.contains(part), "{bytes:?}: {text}");
+            let head = Reader::new(bytes).head().unwrap();
+            assert_eq!(head, Head::Ext { kind, len }, "{bytes:?}");
         }
     }
 
     #[test]
-    fn depth_is_limited_and_does_not_use_the_stack() {
-        let nested = |depth: usize| [vec![0x91; depth], vec![0xc0]].concat();
-        assert_eq!(check(&nested(64), 64), Ok(()));
-        assert_eq!(check(&nested(65), 64), Err(Error::TooDeep { limit: 64 }));
-        assert_eq!(
-            Reader::new(&nested(1_000_000)).value().unwrap().len(),
-            1_000_001
-        );
+    fn depth_is_that_of_the_innermost_container() {
+        for (value, depth) in [
+            (b"\x01" as &[u8], 0),
+            (b"\xa3abc", 0),
+            (b"\x92\x90\x90", 2),
+            (b"\x93\x01\x82\xa1a\x91\xc4\x01\x91\xa1b\x80\xc0", 3),
+        ] {
+            assert_eq!(check_depth(value, depth), Ok(()), "{value:?}");
+            let limit = depth.saturating_sub(1);
+            let too_deep = (depth > 0).then_some(Error::TooDeep { limit });
+            assert_eq!(check_depth(value, limit).err(), too_deep, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn depth_does_not_use_the_stack() {
+        let nested = [vec![0x91; 1_000_000], vec![0xc0]].concat();
+        assert_eq!(Reader::new(&nested).value().unwrap().len(), 1_000_001);
     }
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::kv;
 use crate::origin::Origin;
-use crate::tx::{session as tx_session, Tx};
+use crate::tx::{session as tx_session, settle_since, take_unsettled, Mark, Tx};
 use std::sync::Arc;
 
 /// A command, and who sent it from where.
@@ -58,6 +58,18 @@ impl Principal {
         }
     }
 
+    /// The same, with all that has changed since the caller was authenticated. Errors: also those of [`authenticate`]. Does
+    /// not yield.
+    pub fn access_now(&self, tx: &Tx, instance: &Instance) -> Result<Access, Error> {
+        match &self.0 {
+            Who::User(claims, _) => {
+                let subject = session::subject_of(tx, instance, claims)?;
+                roles::access(tx, instance, &subject)
+            }
+            Who::Owner => Ok(Access::everything()),
+        }
+    }
+
     /// Errors: `RoleRequired`.
     fn check(&self, needs: Needs) -> Result<(), Error> {
         let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
@@ -74,9 +86,22 @@ impl Principal {
     }
 }
 
-/// Executes a command, and tells the audit log. Yields where the command waits for a thread or commits: see the lanes of
-/// [`Operation`].
+/// Executes a command, and tells the audit log. Yields where the command waits for a thread or commits (see the lanes of
+/// [`Operation`]), and where it saw what is not durable yet.
 pub fn execute(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Outcome, Error> {
+    let (result, unsettled) = execute_unsettled(tx, instance, request);
+    if let Some(mark) = unsettled {
+        settle_since(tx, mark)?;
+    }
+    result
+}
+
+/// The same, but it does not wait for what is not durable yet. Returns what the answer has to wait for.
+pub fn execute_unsettled(
+    tx: &Tx,
+    instance: &'static Instance,
+    request: Request,
+) -> (Result<Outcome, Error>, Option<Mark>) {
     let mut request = request;
     // Delays and the audit log want to know it.
     if request.command.operation().row().audited {
@@ -85,7 +110,7 @@ pub fn execute(tx: &Tx, instance: &'static Instance, request: Request) -> Result
     let event = Event::begin(&request);
     let result = perform(tx, instance, request);
     event.end(tx, instance, &result);
-    result
+    (result, take_unsettled(tx))
 }
 
 fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Outcome, Error> {
@@ -109,7 +134,7 @@ fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Out
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     match command {
         Command::Get(keys) => kv::get(tx, instance, who()?, &keys?),
-        Command::Put(pairs) => kv::put(tx, instance, who()?, &pairs?),
+        Command::Put(steps) => kv::put(tx, instance, who()?, &steps?),
         Command::Check => match authenticate(tx, instance, &caller) {
             Ok(principal) => Ok(Outcome::Checked(principal.claims().ok().cloned())),
             Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
@@ -144,6 +169,17 @@ fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Out
         Command::KeyList => keyring::list(tx, instance),
         Command::KeyRotate(publish) => rotation::rotate(tx, instance, publish?),
         Command::KeyRetire(kid) => rotation::retire(tx, instance, &kid),
+        Command::BatchGet(keys, strict) => kv::batch_get(tx, instance, who()?, &keys?, strict),
+        Command::BatchPut(steps) | Command::BatchDelete(steps) => {
+            kv::batch(tx, instance, who()?, &steps?)
+        }
+        Command::KvTxn(txn) => kv::txn(tx, instance, who()?, &txn?),
+        Command::KvList(listing) => kv::list(tx, instance, who()?, &listing?),
+        Command::KvIncr(steps) => kv::increment(tx, instance, who()?, &steps?),
+        Command::KvWatch(watching) => kv::watch(tx, instance, who()?, &watching?),
+        Command::PairGet(steps) => kv::pair_get(tx, instance, who()?, &steps?),
+        Command::PairPut(steps) => kv::pair_put(tx, instance, who()?, &steps?),
+        Command::PairDelete(steps) => kv::pair_delete(tx, instance, who()?, &steps?),
     }
 }
 

@@ -7,12 +7,12 @@ mod execute;
 mod operation;
 mod outcome;
 
-pub use decode::{PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
-pub use execute::{execute, Caller, Principal, Request};
+pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
+pub use execute::{execute, execute_unsettled, Caller, Principal, Request};
 pub use operation::{Lane, Needs, Operation};
 pub use outcome::{Done, KeyRow, Outcome, Session};
 
-use crate::domain::{Keys, Pairs, Permission};
+use crate::domain::{Keys, Listing, Permission, Steps, Txn, Watching};
 use crate::error::Error;
 use secrecy::SecretString;
 
@@ -25,7 +25,7 @@ pub enum Command {
     Logout,
     Check,
     Get(Result<Keys, Error>),
-    Put(Result<Pairs, Error>),
+    Put(Result<Steps, Error>),
     UserRegister(Registration),
     SessionLogin(Credentials),
     /// With a refresh token.
@@ -61,6 +61,19 @@ pub enum Command {
     KeyRotate(Result<Option<u64>, Error>),
     /// With the id of a key.
     KeyRetire(String),
+    /// And whether all have to be there.
+    BatchGet(Result<Keys, Error>, bool),
+    BatchPut(Result<Steps, Error>),
+    BatchDelete(Result<Steps, Error>),
+    KvTxn(Result<Txn, Error>),
+    KvList(Result<Listing, Error>),
+    /// One step.
+    KvIncr(Result<Steps, Error>),
+    KvWatch(Result<Watching, Error>),
+    /// One step each.
+    PairGet(Result<Steps, Error>),
+    PairPut(Result<Steps, Error>),
+    PairDelete(Result<Steps, Error>),
 }
 
 /// The input of a registration, before the rules are applied: a taken login is reported first.
@@ -127,6 +140,16 @@ impl Command {
             Command::KeyList => Operation::KeyList,
             Command::KeyRotate(_) => Operation::KeyRotate,
             Command::KeyRetire(_) => Operation::KeyRetire,
+            Command::BatchGet(..) => Operation::BatchGet,
+            Command::BatchPut(_) => Operation::BatchPut,
+            Command::BatchDelete(_) => Operation::BatchDelete,
+            Command::KvTxn(_) => Operation::KvTxn,
+            Command::KvList(_) => Operation::KvList,
+            Command::KvIncr(_) => Operation::KvIncr,
+            Command::KvWatch(_) => Operation::KvWatch,
+            Command::PairGet(_) => Operation::PairGet,
+            Command::PairPut(_) => Operation::PairPut,
+            Command::PairDelete(_) => Operation::PairDelete,
         }
     }
 

@@ -1,5 +1,7 @@
 //! What there is to ask for, and the one table that says of each operation where it runs and who may ask. Pure; any thread.
 
+use crate::codec::types::Types;
+use crate::codec::{Allowed, Rules};
 use crate::config::{Config, Services};
 
 /// What a client can ask for. The first six are those of the contract.
@@ -35,6 +37,16 @@ pub enum Operation {
     KeyList,
     KeyRotate,
     KeyRetire,
+    BatchGet,
+    BatchPut,
+    BatchDelete,
+    KvTxn,
+    KvList,
+    KvIncr,
+    KvWatch,
+    PairGet,
+    PairPut,
+    PairDelete,
 }
 
 /// Which service offers an operation.
@@ -62,6 +74,8 @@ pub enum Lane {
     Inline,
     /// Those that commit, or wait for something short.
     Commit,
+    /// Those that look at many pairs, in slices.
+    Scan,
     /// Those that wait for the crypto pool.
     Crypto,
 }
@@ -79,7 +93,7 @@ pub struct Row {
 }
 
 impl Operation {
-    pub const ALL: [Self; 30] = {
+    pub const ALL: [Self; 40] = {
         use Operation::*;
         [
             Register,
@@ -112,12 +126,22 @@ impl Operation {
             KeyList,
             KeyRotate,
             KeyRetire,
+            BatchGet,
+            BatchPut,
+            BatchDelete,
+            KvTxn,
+            KvList,
+            KvIncr,
+            KvWatch,
+            PairGet,
+            PairPut,
+            PairDelete,
         ]
     };
 
     /// The row of the table for this operation.
     pub const fn row(self) -> Row {
-        use Lane::{Commit, Crypto, Inline};
+        use Lane::{Commit, Crypto, Inline, Scan};
         use Needs::{Admin, Introspect, Nothing, Token};
         use Operation::*;
         use Service::{Auth, Kv};
@@ -155,6 +179,16 @@ impl Operation {
             KeyList => ("key_list", Auth, Admin, Inline, QUIET),
             KeyRotate => ("key_rotate", Auth, Admin, Crypto, AUDITED),
             KeyRetire => ("key_retire", Auth, Admin, Commit, AUDITED),
+            BatchGet => ("batch_get", Kv, Token, Inline, QUIET),
+            BatchPut => ("batch_put", Kv, Token, Commit, QUIET),
+            BatchDelete => ("batch_delete", Kv, Token, Commit, QUIET),
+            KvTxn => ("kv_txn", Kv, Token, Commit, QUIET),
+            KvList => ("kv_list", Kv, Token, Scan, QUIET),
+            KvIncr => ("kv_incr", Kv, Token, Commit, QUIET),
+            KvWatch => ("kv_watch", Kv, Token, Inline, QUIET),
+            PairGet => ("pair_get", Kv, Token, Inline, QUIET),
+            PairPut => ("pair_put", Kv, Token, Commit, QUIET),
+            PairDelete => ("pair_delete", Kv, Token, Commit, QUIET),
         };
         Row {
             name,
@@ -183,6 +217,21 @@ impl Operation {
         match self {
             Self::Register | Self::UserRegister if !config.registration_open => Needs::Admin,
             _ => self.row().needs,
+        }
+    }
+
+    /// What its input may hold, at every front; `types` are those that this Tarantool has.
+    pub fn rules(self, config: &Config, types: Types) -> Rules {
+        use Operation::*;
+        let depth = config.json_depth_max;
+        match self {
+            BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
+            | PairPut | PairDelete => Rules {
+                depth,
+                allowed: Allowed::Types(types),
+            },
+            // The contract knows JSON only, and the rest has no values.
+            _ => Rules::json(depth),
         }
     }
 

@@ -33,6 +33,21 @@ pub enum Outcome {
     /// `{data: pairs}` in msgpack, the pairs in the order of the request.
     #[serde(skip)]
     Found(Vec<u8>),
+    /// The members of the answer in msgpack.
+    #[serde(skip)]
+    Encoded(Vec<u8>),
+    /// One pair in msgpack.
+    #[serde(skip)]
+    Pair(Vec<u8>),
+    PairWritten {
+        key: String,
+        revision: u64,
+        created: bool,
+    },
+    PairDeleted {
+        deleted: bool,
+        revision: u64,
+    },
     Written {
         written: usize,
         existing: Vec<String>,

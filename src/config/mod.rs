@@ -100,6 +100,10 @@ pub struct Config {
     pub reply_max: usize,
     /// Requests between the HTTP workers and the tx thread.
     pub queue: usize,
+    /// Watches over HTTP at a time.
+    pub watch_max: usize,
+    /// Bytes of changes that are kept for watches.
+    pub watch_buffer: usize,
     pub crypto_threads: usize,
     pub crypto_queue: usize,
     pub argon2: Argon2Cost,
@@ -204,6 +208,8 @@ impl Config {
             auth_input_max: read.size("AUTH_INPUT_MAX", 1024, 1 << 24)?,
             reply_max: read.size("REPLY_MAX", 1024, 1 << 30)?,
             queue: read.size("QUEUE", 1, 100_000)?,
+            watch_max: read.size("WATCH_MAX", 1, 1_000_000)?,
+            watch_buffer: read.size("WATCH_BUFFER", 65_536, 1 << 32)?,
             crypto_threads: read.size_or("CRYPTO_THREADS", cores, 1, 64)?,
             crypto_queue: read.size("CRYPTO_QUEUE", 1, 1024)?,
             argon2: Argon2Cost {

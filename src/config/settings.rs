@@ -268,6 +268,16 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
         "requests between the HTTP workers and the tx thread",
     ),
     (
+        "WATCH_MAX",
+        "1000",
+        "watches over HTTP at a time, which do not count as requests",
+    ),
+    (
+        "WATCH_BUFFER",
+        "16777216",
+        "bytes of changes that are kept for watches",
+    ),
+    (
         "CRYPTO_THREADS",
         "<cores, at most 4>",
         "threads that hash passwords and sign tokens",

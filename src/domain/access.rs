@@ -1,9 +1,8 @@
 //! Who may read and write which keys. Pure; any thread.
 //!
-//! Keys that may be read, and pairs that may be written, are types of their own, which only [`Access`] makes: the
-//! store takes nothing else.
+//! What that means for a request is in [`super::permitted`].
 
-use super::{key_text, Keys, Limits, Pairs};
+use super::{key_text, Limits};
 use crate::codec::msgpack::Reader;
 use crate::error::{Deed, Error};
 use serde::{Deserialize, Serialize};
@@ -104,12 +103,6 @@ pub struct Access {
     permissions: Vec<Permission>,
 }
 
-/// Keys that the caller may read.
-pub struct Readable<'a>(&'a Keys);
-
-/// Pairs that the caller may write.
-pub struct Writable<'a>(&'a Pairs);
-
 impl Access {
     pub fn everything() -> Self {
         let mut access = Self::default();
@@ -128,29 +121,34 @@ impl Access {
         self.permissions
     }
 
-    /// Errors: `Forbidden` with the first key that may not be read.
-    pub fn reads<'a>(&self, keys: &'a Keys) -> Result<Readable<'a>, Error> {
-        // The key without the array around it.
-        self.check(Deed::Read, keys.iter().map(|key| &key[1..]))?;
-        Ok(Readable(keys))
+    /// The permissions for a deed.
+    pub(super) fn of(&self, deed: Deed) -> impl Iterator<Item = &Permission> {
+        self.permissions.iter().filter(move |one| one.allows(deed))
     }
 
-    /// Errors: `Forbidden` with the first key that may not be written.
-    pub fn writes<'a>(&self, pairs: &'a Pairs) -> Result<Writable<'a>, Error> {
-        self.check(Deed::Write, pairs.iter().map(|pair| pair.key))?;
-        Ok(Writable(pairs))
+    /// Whether it may be done to all keys.
+    pub fn allows_all(&self, deed: Deed) -> bool {
+        self.of(deed).any(|one| one.prefix.is_empty())
     }
 
-    fn check<'a>(&self, deed: Deed, keys: impl Iterator<Item = &'a [u8]>) -> Result<(), Error> {
-        let of_deed = || self.permissions.iter().filter(|one| one.allows(deed));
-        if of_deed().any(|one| one.prefix.is_empty()) {
+    /// Whether it may be done to this key.
+    pub fn allows(&self, deed: Deed, key: &[u8]) -> bool {
+        self.of(deed)
+            .any(|one| key.starts_with(one.prefix.as_bytes()))
+    }
+
+    /// Takes keys as one-element msgpack arrays. Errors: `Forbidden` with the first one to which this may not be done.
+    pub(super) fn check<'a>(
+        &self,
+        deed: Deed,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), Error> {
+        if self.allows_all(deed) {
             return Ok(());
         }
         for key in keys {
-            // Keys that are no strings are not taken.
-            let text = Reader::new(key).string().unwrap_or_default();
-            if !of_deed().any(|one| text.starts_with(one.prefix.as_bytes())) {
-                let key = key_text(key);
+            if !self.allows(deed, key_bytes(key)) {
+                let key = key_text(&key[1..]);
                 return Err(Error::Forbidden { deed, key });
             }
         }
@@ -158,24 +156,15 @@ impl Access {
     }
 }
 
-impl<'a> Readable<'a> {
-    pub fn keys(&self) -> &'a Keys {
-        self.0
-    }
-}
-
-impl<'a> Writable<'a> {
-    pub fn pairs(&self) -> &'a Pairs {
-        self.0
-    }
+/// The bytes of a key that is a one-element msgpack array.
+pub(super) fn key_bytes(key: &[u8]) -> &[u8] {
+    // Keys that are no strings are not taken.
+    Reader::new(&key[1..]).string().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::json_read::to_msgpack;
-
-    const LIMITS: Limits = Limits { batch: 9, key: 9 };
 
     fn access(permissions: &[(&str, bool, bool)]) -> Access {
         let mut access = Access::default();
@@ -190,14 +179,8 @@ mod tests {
     }
 
     fn refused(access: &Access, deed: Deed) -> Option<String> {
-        let msgpack = |json: &str| to_msgpack(json.as_bytes(), 9).unwrap();
-        let keys = Keys::decode(&msgpack(r#"["a/1","b/1","c"]"#), &LIMITS);
-        let pairs = Pairs::decode(&msgpack(r#"{"a/1":1,"b/1":1,"c":1}"#), &LIMITS);
-        let result = match deed {
-            Deed::Read => access.reads(&keys.unwrap().unwrap()).map(drop),
-            Deed::Write => access.writes(&pairs.unwrap().unwrap()).map(drop),
-        };
-        match result {
+        let keys = [b"\x91\xa3a/1" as &[u8], b"\x91\xa3b/1", b"\x91\xa1c"];
+        match access.check(deed, keys.into_iter()) {
             Err(Error::Forbidden { key, .. }) => Some(key),
             other => other.map(|()| None).unwrap(),
         }

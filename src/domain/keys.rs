@@ -38,10 +38,7 @@ impl Keys {
 
     fn new(keys: &[&[u8]], limits: &Limits) -> Result<Self, Error> {
         limits.check_batch(keys.len())?;
-        let repeated = repeated(keys);
-        if !repeated.is_empty() {
-            return Err(Error::RepeatedKeys(repeated));
-        }
+        check_different(keys)?;
         let mut encoded = Vec::with_capacity(keys.iter().map(|key| key.len() + 6).sum());
         let mut bounds = Vec::with_capacity(keys.len() + 1);
         for key in keys {
@@ -79,6 +76,15 @@ pub fn key_text(key: &[u8]) -> String {
         .string()
         .map(|text| String::from_utf8_lossy(text).into_owned())
         .unwrap_or_default()
+}
+
+/// Errors: `RepeatedKeys`.
+pub fn check_different(keys: &[&[u8]]) -> Result<(), Error> {
+    let repeated = repeated(keys);
+    match repeated.is_empty() {
+        true => Ok(()),
+        false => Err(Error::RepeatedKeys(repeated)),
+    }
 }
 
 /// The keys that are named more than once, each once, in order of first appearance.

@@ -3,20 +3,28 @@
 
 mod access;
 mod claims;
+mod expiry;
 mod initial;
 mod keys;
+mod listing;
 mod login;
-mod pairs;
 mod password;
+mod permitted;
+mod steps;
+mod txn;
 mod user;
 
-pub use access::{Access, Permission, Permissions, Readable, RoleName, Writable};
+pub use access::{Access, Permission, Permissions, RoleName};
 pub use claims::Claims;
+pub use expiry::{Expiry, TTL_MAX};
 pub use initial::Initial;
-pub use keys::{key_text, Keys};
+pub use keys::{check_different, key_text, Keys};
+pub use listing::{KeyRange, Listing, Watching, What};
 pub use login::Login;
-pub use pairs::Pairs;
 pub use password::{Class, Password, PasswordRules};
+pub use permitted::{Comparable, Permitted, Readable, ReadableRanges};
+pub use steps::{Action, Content, IfRevision, Mode, NewContent, Step, Steps};
+pub use txn::{Comparison, Test, Txn};
 pub use user::{Granted, Role, Subject, User};
 
 use crate::error::Error;
@@ -31,7 +39,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    fn check_batch(&self, count: usize) -> Result<(), Error> {
+    /// Errors: `NoKeys`, `TooManyKeys`.
+    pub fn check_batch(&self, count: usize) -> Result<(), Error> {
         match count {
             0 => Err(Error::NoKeys),
             n if n > self.batch => Err(Error::TooManyKeys { limit: self.batch }),
@@ -39,7 +48,8 @@ impl Limits {
         }
     }
 
-    fn check_key(&self, key: &[u8]) -> Result<(), Error> {
+    /// Errors: `BadKey`.
+    pub fn check_key(&self, key: &[u8]) -> Result<(), Error> {
         match key.len() {
             n if n == 0 || n > self.key => Err(Error::BadKey { limit: self.key }),
             _ => Ok(()),

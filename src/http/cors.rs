@@ -8,6 +8,12 @@ use std::borrow::Cow;
 /// Seconds a browser may remember the answer to a preflight.
 const MAX_AGE: &str = "600";
 
+/// Fields of an answer that a page may see.
+const EXPOSED: &str = "Authkv-Expires-At, ETag, Retry-After, X-Request-Id, X-Total-Count";
+/// Fields of a request that a page may set.
+const TAKEN: &str =
+    "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id";
+
 /// The origin that a request may be answered to.
 pub struct Allowed {
     origin: Cow<'static, str>,
@@ -38,13 +44,10 @@ pub fn add(origins: &Origins, allowed: Option<Allowed>, methods: &str, response:
         return;
     };
     response.set("Access-Control-Allow-Origin", origin);
-    response.set("Access-Control-Expose-Headers", "Retry-After, X-Request-Id");
+    response.set("Access-Control-Expose-Headers", EXPOSED);
     if preflight {
         response.set("Access-Control-Allow-Methods", methods.to_owned());
-        response.set(
-            "Access-Control-Allow-Headers",
-            "Authorization, Content-Type, X-Request-Id",
-        );
+        response.set("Access-Control-Allow-Headers", TAKEN);
         response.set("Access-Control-Max-Age", MAX_AGE);
     }
 }

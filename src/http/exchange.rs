@@ -3,21 +3,24 @@
 //! The carrier reads the head, asks whether and how large a body is wanted, reads it, and sends the answer.
 //! HTTP workers; `decode`, `refuse` and `finish` also serve the tx thread, for requests that another server took.
 
-use super::access_log::Entry;
+mod answer;
+
+pub use answer::success;
+
 use super::compress;
 use super::cors::{self, Allowed};
-use super::head::Head;
-use super::input::{check_type, form, is_form};
+use super::head::{Field, Head};
+use super::input::{check_type, form, is_form, whole_number};
 use super::request_id;
 use super::response::Response;
-use super::routes::{self, Input, Kind, Members, Profile, Route, Target};
+use super::routes::{self, Delivery, Input, Kind, Members, Profile, Route, Target};
 use super::site::{InFlight, Site};
-use super::{api, docs, v1};
+use super::stream::{self, Again};
+use super::{docs, pair};
 use crate::auth::token::bearer;
 use crate::bridge::Gone;
 use crate::codec::{self, Document};
 use crate::command::{Caller, Command, Operation, Outcome, Request};
-use crate::config::AccessLog;
 use crate::error::Error;
 use crate::memory::Held;
 use crate::origin::{Front, Origin, Peer};
@@ -89,9 +92,18 @@ impl Exchange {
     /// Answers. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
     /// A panic while it is executed becomes an internal error of this request only.
     pub async fn answer(mut self, body: Bytes, held: Held) -> Response {
+        match self.delivery() {
+            // In boxes, because they are large and few requests are of these.
+            Delivery::Watch => return Box::pin(stream::watch::answer(self)).await,
+            Delivery::Export => return Box::pin(stream::export::answer(self)).await,
+            Delivery::Whole | Delivery::Import => {}
+        }
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.site.config.compression;
-        let is_read = self.operation() == Some(Operation::Get);
+        let is_read = matches!(
+            self.operation(),
+            Some(Operation::Get | Operation::BatchGet | Operation::KvList)
+        );
         let executed = AssertUnwindSafe(self.execute(body, held)).catch_unwind();
         let (result, held) = executed
             .await
@@ -111,6 +123,11 @@ impl Exchange {
         self.route().map(|route| route.operation)
     }
 
+    /// How it is answered.
+    pub fn delivery(&self) -> Delivery {
+        self.route().map_or(Delivery::Whole, |route| route.delivery)
+    }
+
     fn route(&self) -> Option<&'static Route> {
         self.target.as_ref().ok().and_then(Target::route)
     }
@@ -123,11 +140,7 @@ impl Exchange {
         let body_length = body.len();
         drop(body);
         let instance = self.site.instance;
-        let caller = match token.map(|token| instance.tokens.verify(&token)) {
-            None => Caller::Anonymous,
-            Some(None) => Caller::Refused,
-            Some(Some(claims)) => Caller::Bearer(claims),
-        };
+        let caller = stream::caller(&instance.tokens, token.as_deref());
         let request = self.request(caller, command, body_length);
         let answer = instance.bridge.call(request, self.gone.clone()).await;
         // Until now a write has held what came with the body.
@@ -146,32 +159,73 @@ impl Exchange {
         if body.len() > limit {
             return Err(Error::InputTooLarge { limit });
         }
-        let depth = config.json_depth_max;
+        let rules = route.operation.rules(config, self.site.instance.types);
         if route.input == Input::Authorization {
-            let input = Document::from_json(body, depth)?;
+            let input = Document::from_json(body, rules)?;
             let [authorization] = input.fields(["authorization"], 0)?;
             let authorization = codec::string("authorization", authorization)?;
             return Ok((Command::Check, bearer(&authorization).map(str::to_owned)));
         }
         let input = match (route.profile, route.input) {
-            (Profile::Api, Input::Json) => Document::from_json(body, depth)?,
+            (Profile::Api, Input::Json) => Document::from_json(body, rules)?,
             (_, input) => {
                 let mut members = members.clone();
                 members.extend(self.query(route)?);
                 let is_form = input == Input::Form && is_form(&self.head);
+                if is_pair(route.operation) {
+                    pair::conditions(&self.head, route.operation, &mut members)?;
+                }
                 let body = match input {
                     Input::Nothing => &[],
+                    Input::Value => {
+                        members.extend(pair::value(&self.head, body, rules)?);
+                        &[]
+                    }
                     Input::Form if is_form => {
                         members.extend(form(body, &[("token", Kind::Text)])?);
                         &[]
                     }
                     _ => body,
                 };
-                Document::from_json_and(body, depth, &members)?
+                Document::from_json_and(body, rules, &members)?
             }
         };
         let command = Command::decode(route.operation, &input, 0, &config.limits)?;
         Ok((command, self.bearer()))
+    }
+
+    /// For a request that is executed in several commands: what executes them, and the members of its query. Errors:
+    /// `Malformed`.
+    pub fn again(&mut self) -> Result<(Again, Members), Error> {
+        let route = self.route().ok_or(Error::Internal)?;
+        let members = self.query(route)?;
+        let token = self.bearer();
+        let again = Again {
+            site: self.site.clone(),
+            peer: self.peer.clone(),
+            token,
+            gone: self.gone.clone(),
+        };
+        self.caller = again.caller();
+        Ok((again, members))
+    }
+
+    /// Who asks, as far as the token says.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The event that a watch has seen last. Errors: `Malformed`.
+    pub fn last_event_id(&self) -> Result<Option<u64>, Error> {
+        let wrong = || Error::malformed("Last-Event-ID should be the number of an event");
+        match &self.head.last_event_id {
+            Field::None => Ok(None),
+            Field::One(id) if id.is_empty() => Ok(None),
+            field => {
+                let number = field.text().and_then(whole_number);
+                number.map(Some).ok_or_else(wrong)
+            }
+        }
     }
 
     fn query(&self, route: &Route) -> Result<Members, Error> {
@@ -200,127 +254,9 @@ impl Exchange {
         bearer(self.head.authorization.text()?).map(str::to_owned)
     }
 
-    /// Answers with an error that the carrier found.
-    pub fn refuse(mut self, error: Error) -> Response {
-        self.target = Err(error);
-        self.finish(Err(Error::Internal), Held::default())
-    }
-
-    /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
-    pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Response {
-        let operation = self.operation();
-        let path = self.head.path();
-        let profile = routes::profile(path);
-        let (mut response, error) = match &self.target {
-            Ok(Target::Options(allow)) => (options(allow), None),
-            Ok(Target::Page(page)) => {
-                let accepted = self.head.accept_encoding.text();
-                let accepted = accepted.filter(|_| self.site.config.compression);
-                (docs::response(page, accepted.unwrap_or_default()), None)
-            }
-            Ok(Target::Operation(route, _)) => {
-                let rendered = result.and_then(|outcome| success(route, &outcome));
-                match rendered {
-                    Ok(response) => (response, None),
-                    Err(error) => (self.failure(profile, &error), Some(error)),
-                }
-            }
-            Err(error) => (self.failure(profile, error), Some(error.clone())),
-        };
-        response.held = held;
-        // It is there already; others that come have to wait for it.
-        let bridge = &self.site.instance.bridge;
-        response.held.grow_to(&bridge.memory, response.body.len());
-        response.in_flight = self.in_flight;
-        response.head_only = self.head.method == Method::HEAD;
-        let config = &self.site.config;
-        let methods = self.target.as_ref().map_or("", Target::allow);
-        cors::add(&config.cors, self.allowed, methods, &mut response);
-        if let Some(value) = cache_control(profile, operation, error.is_some()) {
-            response.set("Cache-Control", value);
-        }
-        if let Some(server) = &config.server {
-            response.set("Server", server.clone());
-        }
-        let wanted = match config.access_log {
-            AccessLog::Off => false,
-            AccessLog::Errors => response.status >= 500,
-            AccessLog::All => true,
-        };
-        if wanted {
-            let entry = Entry {
-                request_id: &self.id,
-                remote: &self.peer,
-                method: known(&self.head.method),
-                path: match self.target {
-                    Ok(Target::Page(page)) => page.path,
-                    _ => routes::known(path),
-                },
-                status: response.status,
-                error: error.map(|error| error.row().name),
-                login: match &self.caller {
-                    Caller::Bearer(claims) => Some(&*claims.sub),
-                    _ => None,
-                },
-                bytes_in: self.body_length,
-                bytes_out: response.body.len(),
-                microseconds: self.started.elapsed().as_micros(),
-            };
-            let instance = self.site.instance;
-            instance
-                .bridge
-                .log_request(entry.line(instance.config.log_json));
-        }
-        response.set("X-Request-Id", self.id);
-        response
-    }
-
-    fn failure(&self, profile: Profile, error: &Error) -> Response {
-        let mut response = match profile {
-            Profile::Api => {
-                let (status, body) = api::render_error(self.operation(), error);
-                Response::json(status, body)
-            }
-            Profile::V1 => {
-                let (status, body) = v1::render_error(error);
-                let mut response = Response::new(status, body);
-                response.set("Content-Type", v1::PROBLEM);
-                response
-            }
-        };
-        if let Error::WrongMethod { allow } = error {
-            response.set("Allow", *allow);
-        }
-        if let Some(seconds) = error.retry_after() {
-            response.set("Retry-After", seconds.to_string());
-        }
-        let has_token = !matches!(self.caller, Caller::Anonymous);
-        let is_told = matches!(response.status, 401 | 403);
-        if let Some(challenge) = v1::challenge(error, has_token).filter(|_| is_told) {
-            response.set("WWW-Authenticate", challenge);
-        }
-        response
-    }
-}
-
-fn success(route: &Route, outcome: &Outcome) -> Result<Response, Error> {
-    let (status, body) = match route.profile {
-        Profile::Api => api::render_outcome(outcome)?,
-        Profile::V1 => v1::render_outcome(route.operation, outcome)?,
-    };
-    Ok(Response::json(status, body))
-}
-
-/// A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something; the keys that verify are.
-fn cache_control(
-    profile: Profile,
-    operation: Option<Operation>,
-    failed: bool,
-) -> Option<&'static str> {
-    match (profile, operation) {
-        (_, Some(Operation::KeySet)) if !failed => Some("public, max-age=60"),
-        (_, Some(Operation::Login | Operation::Logout)) | (Profile::V1, _) => Some("no-store"),
-        (Profile::Api, _) => None,
+    /// Notes how long the body was, for the log.
+    pub fn set_body_length(&mut self, length: usize) {
+        self.body_length = length;
     }
 }
 
@@ -333,23 +269,17 @@ fn check(site: &Site, head: &Head) -> Result<Target, Error> {
     };
     let target = routes::find(config.services, &head.method, head.path(), page)?;
     if let Target::Operation(route, _) = &target {
-        if route.has_body() {
-            check_type(head)?;
+        match route.input {
+            Input::Nothing => {}
+            Input::Value => pair::check_type(head)?,
+            _ => check_type(head, route.delivery == Delivery::Import)?,
         }
     }
     Ok(target)
 }
 
-fn options(allow: &str) -> Response {
-    let mut response = Response::new(204, Bytes::new());
-    response.set("Allow", format!("{allow}, OPTIONS"));
-    response
-}
-
-/// The name of a standard method; another could be anything.
-fn known(method: &Method) -> &str {
-    match method.as_str() {
-        name @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => name,
-        _ => "-",
-    }
+/// Whether it is about one pair, which is a resource with conditions.
+fn is_pair(operation: Operation) -> bool {
+    use Operation::{PairDelete, PairGet, PairPut};
+    matches!(operation, PairGet | PairPut | PairDelete)
 }

@@ -3,6 +3,7 @@
 use super::exchange::Exchange;
 use super::head::Head;
 use super::response::Response;
+use super::routes::Delivery;
 use crate::auth::session::caller;
 use crate::bridge::Gone;
 use crate::command::{execute, Caller, Outcome};
@@ -64,6 +65,9 @@ impl ForeignRequest {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))
                 .into();
+        }
+        if exchange.delivery() != Delivery::Whole {
+            return exchange.refuse(Error::NotStreamed).into();
         }
         let limit = exchange.body_max().unwrap_or(usize::MAX);
         if exchange.operation().is_none() {

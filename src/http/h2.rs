@@ -1,9 +1,12 @@
 //! HTTP/2 (RFC 9113) on one connection, by hyper; only over TLS. HTTP workers only.
 
+mod import;
+mod sent;
+
 use super::exchange::Exchange;
 use super::head::Head;
-use super::response::Response;
-use super::site::{InFlight, Site};
+use super::routes::Delivery;
+use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
 use crate::error::Error;
@@ -11,17 +14,16 @@ use crate::memory::Held;
 use crate::origin::Peer;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{HeaderName, HeaderValue, CONTENT_LENGTH};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
+use hyper::Request;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use sent::{translate, Sent};
 use std::convert::Infallible;
-use std::pin::{pin, Pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, Notify};
@@ -62,17 +64,33 @@ impl Activity {
 }
 
 /// A request that counts until it is dropped.
-struct Stream(Arc<Activity>);
+struct Open(Arc<Activity>);
 
-impl Stream {
+impl Open {
     fn begin(activity: &Arc<Activity>) -> Self {
         activity.begun.fetch_add(1, Ordering::Relaxed);
         activity.open.fetch_add(1, Ordering::Relaxed);
         Self(activity.clone())
     }
+
+    /// Expects that the client takes these bytes in time. What is returned is dropped once it has.
+    fn expect_taken(&self, site: &Site, bytes: usize) -> oneshot::Sender<()> {
+        let activity = self.0.clone();
+        let waiting = activity.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let (taken, is_taken) = oneshot::channel();
+        let time = site.config.write_time(waiting);
+        tokio::spawn(async move {
+            // A client that leaves an answer in its window would hold it for ever.
+            if tokio::time::timeout(time, is_taken).await.is_err() {
+                activity.stalled.notify_one();
+            }
+            activity.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        });
+        taken
+    }
 }
 
-impl Drop for Stream {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -121,7 +139,7 @@ async fn answer(
     activity: Arc<Activity>,
     request: Request<Incoming>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
-    let stream = Stream::begin(&activity);
+    let open = Open::begin(&activity);
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut head = Head::new(parts.method, Bytes::copy_from_slice(path.as_bytes()));
@@ -130,6 +148,10 @@ async fn answer(
     }
     let exchange = Exchange::begin(&site, &peer, &Gone::default(), head);
     let response = match exchange.body_max() {
+        // In a box, because it is large and few requests are of these.
+        _ if exchange.delivery() == Delivery::Import => {
+            Box::pin(import::answer(exchange, body, site.config.body_timeout)).await
+        }
         Some(limit) => match read(&site, body, limit).await {
             Ok((body, held)) => exchange.answer(body, held).await,
             Err(error) => exchange.refuse(error),
@@ -139,19 +161,7 @@ async fn answer(
             exchange.answer(Bytes::new(), Held::default()).await
         }
     };
-    let length = response.body.len();
-    let waiting = activity.bytes.fetch_add(length, Ordering::Relaxed) + length;
-    let (taken, is_taken) = oneshot::channel();
-    let time = site.config.write_time(waiting);
-    tokio::spawn(async move {
-        // A client that leaves an answer in its window would hold it for ever.
-        if tokio::time::timeout(time, is_taken).await.is_err() {
-            activity.stalled.notify_one();
-        }
-        activity.bytes.fetch_sub(length, Ordering::Relaxed);
-        drop(stream);
-    });
-    Ok(translate(response, taken))
+    Ok(translate(response, open, site))
 }
 
 /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
@@ -202,64 +212,4 @@ async fn read_all(site: &Site, body: &mut Incoming, limit: usize) -> Result<(Byt
         }
     }
     Ok((whole.freeze(), held))
-}
-
-/// A body with what it holds of the limits.
-struct Sent {
-    body: Bytes,
-    _held: Held,
-    _in_flight: Option<InFlight>,
-    /// Dropped once hyper has taken all of it.
-    _taken: oneshot::Sender<()>,
-}
-
-impl Body for Sent {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        // hyper asks for the next piece when the client has taken the last.
-        let piece = self.body.len().min(PIECE);
-        Poll::Ready(match piece {
-            0 => None,
-            _ => Some(Ok(Frame::data(self.body.split_to(piece)))),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.body.len() as u64)
-    }
-}
-
-fn translate(response: Response, taken: oneshot::Sender<()>) -> hyper::Response<Sent> {
-    let length = response.body.len();
-    let mut translated = hyper::Response::new(Sent {
-        body: match response.head_only {
-            true => Bytes::new(),
-            false => response.body,
-        },
-        _held: response.held,
-        _in_flight: response.in_flight,
-        _taken: taken,
-    });
-    *translated.status_mut() =
-        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = translated.headers_mut();
-    for (name, value) in &response.headers {
-        let name = HeaderName::from_bytes(name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
-            headers.append(name, value);
-        }
-    }
-    if response.head_only {
-        headers.insert(CONTENT_LENGTH, length.into());
-    }
-    translated
 }

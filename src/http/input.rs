@@ -6,6 +6,8 @@ use crate::codec::Member;
 use crate::error::Error;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// JSON texts, a line each.
+pub const NDJSON: &str = "application/x-ndjson";
 
 /// Whether a body says that it is a form.
 pub fn is_form(head: &Head) -> bool {
@@ -18,32 +20,58 @@ fn essence(text: &str) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-/// Errors: `BadMediaType` for a body that says it is no JSON, or is coded.
-pub fn check_type(head: &Head) -> Result<(), Error> {
-    const TYPE: Error = Error::BadMediaType("application/json");
+/// Errors: `BadMediaType` for a body that is coded.
+pub fn check_coding(head: &Head) -> Result<(), Error> {
     match &head.content_encoding {
-        Field::None => {}
-        Field::One(coding) if coding.eq_ignore_ascii_case(b"identity") => {}
-        Field::One(_) | Field::Many => {
-            return Err(Error::BadMediaType("sent without Content-Encoding"))
+        Field::None => Ok(()),
+        Field::One(coding) if coding.eq_ignore_ascii_case(b"identity") => Ok(()),
+        Field::One(_) | Field::Many => Err(Error::BadMediaType("sent without Content-Encoding")),
+    }
+}
+
+/// Whether a body is JSON text: it says so, it says what `curl -d` says of any body, or nothing. Errors: `BadMediaType`
+/// where nobody can say what it is.
+pub fn is_json(head: &Head) -> Result<bool, Error> {
+    match &head.content_type {
+        Field::None => Ok(true),
+        field => {
+            let text = field.text();
+            let text = text.ok_or(Error::BadMediaType("of one type, in visible ASCII"))?;
+            let essence = essence(text);
+            Ok(essence == "application/json" || essence == FORM)
         }
     }
+}
+
+/// Errors: `BadMediaType` for a body that says it is no JSON, or is coded. `lines`: it is JSON in lines.
+pub fn check_type(head: &Head, lines: bool) -> Result<(), Error> {
+    const JSON: Error = Error::BadMediaType("application/json");
+    const LINES: Error = Error::BadMediaType("application/x-ndjson or application/json");
+    let wrong = || if lines { LINES } else { JSON };
+    check_coding(head)?;
     match &head.content_type {
         Field::None => Ok(()),
-        Field::Many => Err(TYPE),
+        Field::Many => Err(wrong()),
         Field::One(_) => {
-            let text = head.content_type.text().ok_or(TYPE)?;
+            let text = head.content_type.text().ok_or_else(wrong)?;
             // Parameters say nothing: JSON is UTF-8 (RFC 8259 §11).
             let essence = essence(text);
             let json = essence == "application/json"
                 || (essence.starts_with("application/") && essence.ends_with("+json"));
             // What `curl -d` says of any body.
-            match json || essence == FORM {
+            match json || essence == FORM || lines && essence == NDJSON {
                 true => Ok(()),
-                false => Err(TYPE),
+                false => Err(wrong()),
             }
         }
     }
+}
+
+/// A number of digits alone.
+pub fn whole_number(text: &str) -> Option<u64> {
+    // Rust reads a sign too.
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 /// The members of a form, or of a query, that are known. Errors: `Malformed`.
@@ -57,15 +85,48 @@ pub fn form(text: &[u8], kinds: &[(&'static str, Kind)]) -> Result<Members, Erro
         if members.iter().any(|(known, _)| known == name) {
             return Err(Error::malformed(format!("{name} should stand once")));
         }
-        let number = || value.parse().map(Member::Number);
         members.push((
             *name,
             match kind {
                 Kind::Text => Member::Text(value.into_owned()),
-                Kind::Number => number()
-                    .map_err(|_| Error::malformed(format!("{name} should be a whole number")))?,
+                Kind::Number => {
+                    Member::Number(whole_number(&value).ok_or_else(|| {
+                        Error::malformed(format!("{name} should be a whole number"))
+                    })?)
+                }
+                Kind::Seconds => Member::Seconds(value.parse().map_err(|_| {
+                    Error::malformed(format!("{name} should be a number of seconds"))
+                })?),
+                Kind::Flag => match &*value {
+                    "true" => Member::Flag(true),
+                    "false" => Member::Flag(false),
+                    _ => return Err(Error::malformed(format!("{name} should be true or false"))),
+                },
             },
         ));
     }
     Ok(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_digits() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("", None),
+            ("+5", None),
+            ("-0", None),
+            (" 5", None),
+            ("5.0", None),
+            ("٥", None),
+        ] {
+            assert_eq!(whole_number(text), number, "{text}");
+        }
+    }
 }

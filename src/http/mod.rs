@@ -15,10 +15,13 @@ mod head;
 mod input;
 mod listen;
 mod openapi;
+mod pair;
+mod receipt;
 mod request_id;
 mod response;
 mod routes;
 pub mod site;
+mod stream;
 mod tls;
 mod v1;
 mod worker;
@@ -58,11 +61,15 @@ impl Server {
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let room = descriptors(instance, config.connections_max);
+        let site = Site::new(instance, config, room);
         // Where it fails midway, the workers that have been started end with it.
         let mut server = Self {
-            site: Site::new(instance, config, room),
+            signals: Signals {
+                leave: site.leave.clone(),
+                ..Signals::default()
+            },
+            site,
             listeners,
-            signals: Signals::default(),
             workers: Vec::new(),
         };
         for number in 0..server.site.config.workers {
@@ -74,6 +81,7 @@ impl Server {
                     .collect::<Result<_, _>>()
                     .map_err(|e| format!("cannot share a socket: {e}"))?,
                 tls: tls.clone(),
+                tells_news: number == 0,
             };
             let started = spawn(format!("authkv-http-{number}"), move || worker.run());
             let worker = started.map_err(|e| format!("cannot start threads: {e}"))?;

@@ -6,6 +6,7 @@
 mod answers;
 mod bodies;
 mod failures;
+mod kv;
 mod parameters;
 mod responses;
 mod schemas;
@@ -32,8 +33,8 @@ use utoipa::openapi::{
 const TOKEN: &str = "token";
 
 const ABOUT: &str = "Users, tokens and a batch key-value store inside Tarantool.\n\n\
-    `/api` is what clients of the old services know; `/v1` has sessions, roles and administration, and answers failures \
-    with problems of RFC 9457. The tokens of both are good for both.\n\n\
+    `/api` is what clients of the old services know; `/v1` has sessions, roles and administration, pairs with \
+    revisions, which may expire, transactions and changes, and answers failures with problems of RFC 9457. The tokens of both are good for both.\n\n\
     Every path is accepted with and without its trailing slash. Unknown members of a body and of a query are ignored. The shape of \
     the input (422 under `/api`, 400 under `/v1`) is checked before the token (401), the token before the role (403), \
     and the role before the rules (400 under `/api`, 422 under `/v1`).";
@@ -96,7 +97,7 @@ fn operation(route: &Route, config: &Config) -> OperationBuilder {
         .summary(Some(words.summary))
         .description(Some(words.description))
         .request_body(bodies::of_route(route));
-    for parameter in parameters::of_route(route) {
+    for parameter in parameters::of_route(route, &config.limits) {
         operation = operation.parameter(parameter);
     }
     if route.operation.needs(config) != Needs::Nothing {
@@ -123,5 +124,8 @@ fn components(config: &Config) -> Components {
         .schema_from::<Written>()
         .schema_from::<Problem>()
         .schemas_from_iter(schemas::of_v1())
+        .schemas_from_iter(kv::bodies::schemas(config))
+        .schemas_from_iter(kv::schemas::all(config))
+        .schemas_from_iter(kv::schemas_of_streams(config))
         .build()
 }

@@ -4,12 +4,15 @@ use super::request_id::Ids;
 use crate::config::HttpConfig;
 use crate::error::Error;
 use crate::instance::Instance;
+use crate::memory::Memory;
 use crate::origin::Peer;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::time::Duration;
+use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// Connections that are told at a time why they are turned away; others are just closed.
 const TURNING_AWAY_MAX: usize = 64;
@@ -21,7 +24,15 @@ pub struct Site {
     pub ids: Ids,
     /// Connections end after the request they are at.
     pub leaving: AtomicBool,
+    /// The same, for those that wait.
+    pub leave: CancellationToken,
+    /// What watches hold that their clients have not taken: a share of the memory for answers, so that those who do not read
+    /// leave the rest to others.
+    pub watched: Arc<Memory>,
+    /// The last revision of a change that watches are told of.
+    pub news: watch::Sender<u64>,
     requests: AtomicUsize,
+    watches: AtomicUsize,
     connections: AtomicUsize,
     /// Connections that are being turned away.
     turning_away: Arc<Semaphore>,
@@ -29,8 +40,16 @@ pub struct Site {
     connections_max: usize,
 }
 
+/// How often watches are told of changes, at most: they look for them together then, and a commit wakes one task only.
+const NEWS: Duration = Duration::from_millis(20);
+/// What each watch adds to that: a look takes tx some time, the more the more permissions its user has.
+const LOOK: Duration = Duration::from_micros(200);
+
 /// A request between its head and its answer.
 pub struct InFlight(Arc<Site>);
+
+/// A watch that streams.
+pub struct Watching(Arc<Site>);
 
 /// A connection that is open.
 pub struct Permit {
@@ -48,10 +67,14 @@ impl Site {
         Arc::new(Self {
             instance,
             connections_max: config.connections_max.min(descriptors),
+            watched: Memory::new(config.memory_max / 4),
             config,
             ids: Ids::new(),
             leaving: AtomicBool::new(false),
+            leave: CancellationToken::new(),
+            news: watch::Sender::new(0),
             requests: AtomicUsize::new(0),
+            watches: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             turning_away: Arc::new(Semaphore::new(TURNING_AWAY_MAX)),
             by_address: Mutex::default(),
@@ -63,6 +86,30 @@ impl Site {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         let counted = InFlight(self.clone());
         (before < self.config.requests_max).then_some(counted)
+    }
+
+    /// Counts a watch until the result is dropped. Errors: `Overloaded`.
+    pub fn begin_watch(self: &Arc<Self>) -> Result<Watching, Error> {
+        let before = self.watches.fetch_add(1, Ordering::Relaxed);
+        let counted = Watching(self.clone());
+        let limit = self.instance.config.watch_max;
+        let what = "watches at a time";
+        match before < limit {
+            true => Ok(counted),
+            false => Err(Error::Overloaded { what, limit }),
+        }
+    }
+
+    /// Tells watches of what tx has committed. Does not return.
+    pub async fn tell_news(&self) {
+        let mut news = self.instance.bridge.news.subscribe();
+        // The sender is never dropped.
+        while news.changed().await.is_ok() {
+            let revision = *news.borrow_and_update();
+            self.news.send_replace(revision);
+            let watches = self.watches.load(Ordering::Relaxed) as u32;
+            tokio::time::sleep(NEWS.max(LOOK * watches)).await;
+        }
     }
 
     /// Counts a connection until the result is dropped. Errors: `Overloaded`, `TooManyConnections`.
@@ -106,6 +153,12 @@ impl Site {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.watches.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

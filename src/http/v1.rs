@@ -1,6 +1,6 @@
 //! The profile `/v1`: answers have the members of the outcome, failures are problem details (RFC 9457). Pure; any thread.
 
-use crate::codec::json_write::write;
+use crate::codec::json_write::write_tagged;
 use crate::codec::msgpack::Reader;
 use crate::command::{Operation, Outcome};
 use crate::error::Error;
@@ -22,10 +22,18 @@ pub struct Problem<'a> {
     code: &'static str,
     /// The failure in words, which may change.
     detail: String,
-    /// The key that may not be read or written.
+    /// The key that is in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     key: Option<&'a str>,
+    /// The revision at which that key is; 0 where it does not exist.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    revision: Option<u64>,
+    /// The line of an import that it is about: those before it were written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    line: Option<u64>,
 }
 
 /// The media type of a failure.
@@ -33,34 +41,50 @@ pub const PROBLEM: &str = "application/problem+json";
 
 /// The status and the JSON body of a failure.
 pub fn render_error(error: &Error) -> (u16, Vec<u8>) {
-    let row = error.row();
-    let status = StatusCode::from_u16(row.v1_status).ok();
-    let problem = Problem {
-        kind: "about:blank",
-        title: status
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or_default(),
-        status: row.v1_status,
-        code: row.name,
-        detail: error.to_string(),
-        key: match error {
-            Error::Forbidden { key, .. } => Some(key),
-            _ => None,
-        },
-    };
-    (row.v1_status, json(&problem))
+    (error.row().v1_status, json(&Problem::new(error)))
+}
+
+impl<'a> Problem<'a> {
+    pub fn new(error: &'a Error) -> Self {
+        let row = error.row();
+        let status = StatusCode::from_u16(row.v1_status).ok();
+        Self {
+            kind: "about:blank",
+            title: status
+                .and_then(|status| status.canonical_reason())
+                .unwrap_or_default(),
+            status: row.v1_status,
+            code: row.name,
+            detail: error.to_string(),
+            key: match error {
+                Error::Forbidden { key, .. } | Error::Conflict { key, .. } => Some(key),
+                _ => None,
+            },
+            revision: match error {
+                Error::Conflict { revision, .. } => Some(*revision),
+                _ => None,
+            },
+            line: None,
+        }
+    }
+
+    /// The same of a line.
+    pub fn at(self, line: Option<u64>) -> Self {
+        Self { line, ..self }
+    }
 }
 
 /// The status and the JSON body of a success. Errors: `Malformed` where what was found is not msgpack.
 pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
     let status = match operation {
         Operation::UserRegister | Operation::UserCreate => 201,
+        Operation::PairPut if matches!(outcome, Outcome::PairWritten { created: true, .. }) => 201,
         _ => 200,
     };
     let body = match outcome {
-        Outcome::Found(data) => {
+        Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => {
             let mut body = Vec::with_capacity(data.len() * 5 / 4 + 16);
-            write(&mut body, &mut Reader::new(data))?;
+            write_tagged(&mut body, &mut Reader::new(data))?;
             body
         }
         other => json(other),

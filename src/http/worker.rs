@@ -57,6 +57,8 @@ pub struct Worker {
     pub signals: Signals,
     pub listeners: Vec<Listener>,
     pub tls: Option<TlsAcceptor>,
+    /// It is the one that tells the watches of all workers what is new.
+    pub tells_news: bool,
 }
 
 impl Worker {
@@ -75,6 +77,10 @@ impl Worker {
     async fn serve(self) -> io::Result<()> {
         let connections = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
         let limit = self.site.instance.config.shutdown_timeout;
+        if self.tells_news {
+            let site = self.site.clone();
+            tokio::spawn(async move { site.tell_news().await });
+        }
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             let listener = listener.into_async()?;

@@ -1,24 +1,280 @@
 //! The key-value service. Runs on the tx thread.
+//!
+//! What was read may not be durable yet; whoever executes a command waits for that, see [`crate::command::execute`].
+
+mod answers;
 
 use crate::command::{Outcome, Principal};
-use crate::domain::{Keys, Pairs};
-use crate::error::Error;
+use crate::domain::{Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
+use crate::error::{Deed, Error};
 use crate::instance::Instance;
-use crate::storage::{KeyValues, Written};
-use crate::tx::Tx;
+use crate::storage::{Applied, Asked, Effect, KeyValues};
+use crate::tx::{fiber, note_unsettled, take_unsettled, Tx};
+use std::time::{Duration, Instant};
+
+/// How long a request for changes may sleep before it looks whether the instance stops.
+const NAP: Duration = Duration::from_millis(200);
+
+/// How long one that waits for changes lets them gather, so that not every commit wakes all of those.
+const REST: Duration = Duration::from_millis(20);
 
 /// The values of all the keys. Errors: `Forbidden` before `MissingKeys`. Does not yield.
 pub fn get(tx: &Tx, instance: &Instance, who: &Principal, keys: &Keys) -> Result<Outcome, Error> {
     let keys = who.access(tx, instance)?.reads(keys)?;
-    store(instance)?.get(tx, &keys).map(Outcome::Found)
+    let found = store(instance)?.get(tx, &keys, Asked::Values)?;
+    Ok(Outcome::Found(found))
 }
 
 /// Inserts the pairs whose keys do not exist, in one transaction. Errors: `Forbidden` before
 /// `ValueTooLarge`, `StorageFull`, `ReadOnly`. Yields while it commits.
-pub fn put(tx: &Tx, instance: &Instance, who: &Principal, pairs: &Pairs) -> Result<Outcome, Error> {
-    let pairs = &who.access(tx, instance)?.writes(pairs)?;
-    let Written { written, existing } = store(instance)?.insert(tx, pairs)?;
-    Ok(Outcome::Written { written, existing })
+pub fn put(tx: &Tx, instance: &Instance, who: &Principal, steps: &Steps) -> Result<Outcome, Error> {
+    let store = store(instance)?;
+    let permitted = who.access(tx, instance)?.takes(steps)?;
+    let applied = store.apply(tx, &permitted)?;
+    answers::check(store, steps, &applied)?;
+    let mut existing = Vec::new();
+    for (step, effect) in steps.iter().zip(&applied.effects) {
+        if let Effect::Exists { .. } = effect {
+            existing.push(answers::key(steps, step));
+        }
+    }
+    Ok(Outcome::Written {
+        written: steps.len() - existing.len(),
+        existing,
+    })
+}
+
+/// The pairs there are of the keys, and which are missing; where `strict` says so, that is an error. Errors: `Forbidden`
+/// before `MissingKeys`. Does not yield.
+pub fn batch_get(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    keys: &Keys,
+    strict: bool,
+) -> Result<Outcome, Error> {
+    let keys = who.access(tx, instance)?.reads(keys)?;
+    let found = store(instance)?.get(tx, &keys, Asked::Pairs { strict })?;
+    Ok(Outcome::Encoded(found))
+}
+
+/// Takes steps in one transaction, and tells what became of each. Errors: `StorageFull`, `ReadOnly`. Yields while it
+/// commits.
+pub fn batch(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    steps: &Steps,
+) -> Result<Outcome, Error> {
+    let permitted = who.access(tx, instance)?.sorts(steps);
+    let applied = store(instance)?.apply(tx, &permitted)?;
+    answers::of_batch(steps, &applied).map(Outcome::Encoded)
+}
+
+/// Takes the one list of steps or the other, in one transaction. Errors: `Forbidden`, and those of a step, which undo all
+/// of them. Yields while it commits.
+pub fn txn(tx: &Tx, instance: &Instance, who: &Principal, txn: &Txn) -> Result<Outcome, Error> {
+    let store = store(instance)?;
+    let (compare, success, failure) = who.access(tx, instance)?.does(txn)?;
+    let (succeeded, applied) = store.choose(tx, &compare, &success, &failure)?;
+    let steps = if succeeded {
+        &txn.success
+    } else {
+        &txn.failure
+    };
+    answers::check(store, steps, &applied)?;
+    answers::of_txn(succeeded, steps, &applied).map(Outcome::Encoded)
+}
+
+/// Adds to a number. Errors: `Forbidden`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
+pub fn increment(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    steps: &Steps,
+) -> Result<Outcome, Error> {
+    let (steps, effect) = one(tx, instance, who, steps)?;
+    answers::of_increment(steps, &effect).map(Outcome::Encoded)
+}
+
+/// One pair. Errors: `Forbidden`, `NoSuchKey`, `Conflict`. Does not yield.
+pub fn pair_get(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    steps: &Steps,
+) -> Result<Outcome, Error> {
+    match one(tx, instance, who, steps)? {
+        (_, Effect::Found(found)) => {
+            let mut pair = Vec::new();
+            found.stored()?.write(&mut pair);
+            Ok(Outcome::Pair(pair))
+        }
+        _ => Err(Error::Internal),
+    }
+}
+
+/// Writes one pair. Errors: `Forbidden`, `Conflict`, `ValueTooLarge`. Yields while it commits.
+pub fn pair_put(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    steps: &Steps,
+) -> Result<Outcome, Error> {
+    match one(tx, instance, who, steps)? {
+        (
+            steps,
+            Effect::Written {
+                revision, created, ..
+            },
+        ) => Ok(Outcome::PairWritten {
+            key: answers::first_key(steps),
+            revision,
+            created,
+        }),
+        _ => Err(Error::Internal),
+    }
+}
+
+/// Deletes one pair. Errors: `Forbidden`, `NoSuchKey`, `Conflict`. Yields while it commits.
+pub fn pair_delete(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    steps: &Steps,
+) -> Result<Outcome, Error> {
+    match one(tx, instance, who, steps)? {
+        (_, Effect::Deleted { revision }) => Ok(Outcome::PairDeleted {
+            deleted: true,
+            revision,
+        }),
+        _ => Err(Error::Internal),
+    }
+}
+
+/// Takes the one step there is. Errors: what stands in its way.
+fn one<'a>(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    steps: &'a Steps,
+) -> Result<(&'a Steps, Effect), Error> {
+    let store = store(instance)?;
+    let permitted = who.access(tx, instance)?.takes(steps)?;
+    let applied = store.apply(tx, &permitted)?;
+    answers::check(store, steps, &applied)?;
+    let Applied { effects, .. } = applied;
+    let effect = effects.into_iter().next().ok_or(Error::Internal)?;
+    match effect {
+        Effect::Missing => Err(Error::NoSuchKey(answers::first_key(steps))),
+        other => Ok((steps, other)),
+    }
+}
+
+/// Keys or pairs in their order, a page; or how many there are. Yields between the slices of a count, which is then not of
+/// one moment.
+pub fn list(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    listing: &Listing,
+) -> Result<Outcome, Error> {
+    let store = store(instance)?;
+    let access = who.access(tx, instance)?;
+    let ranges = access.reads_of(&listing.range);
+    let after = listing.after.as_deref();
+    let (limit, keys_only) = match listing.what {
+        What::Pairs(limit) => (limit, false),
+        What::Keys(limit) => (limit, true),
+        What::Total => {
+            let total = access.allows_all(Deed::Read).then(|| store.len(tx));
+            return Ok(Outcome::Encoded(answers::of_total(total)));
+        }
+        What::Count => {
+            let count = slices(tx, instance, store, &ranges, after)?;
+            return Ok(Outcome::Encoded(answers::of_count(count)));
+        }
+    };
+    let mut page = store.page(tx, &ranges, after, limit, keys_only)?;
+    let mut unsettled = take_unsettled(tx);
+    // A slice may hold nothing but what has expired.
+    while let Some(after) = page.next.take_if(|_| page.count == 0) {
+        rest(tx, instance)?;
+        page = store.page(tx, &ranges, Some(&after), limit, keys_only)?;
+        unsettled = unsettled.or(take_unsettled(tx));
+    }
+    if unsettled.is_some() {
+        note_unsettled(tx, unsettled);
+    }
+    Ok(Outcome::Encoded(answers::of_page(&page, keys_only)))
+}
+
+/// Counts slice by slice. One at a time, whatever fronts they come from: each slice takes tx for a while. Yields.
+fn slices(
+    tx: &Tx,
+    instance: &Instance,
+    store: &KeyValues,
+    ranges: &ReadableRanges,
+    after: Option<&str>,
+) -> Result<usize, Error> {
+    let _turn = store.begin_count(tx);
+    let mut page = store.count(tx, ranges, after)?;
+    let mut count = page.count;
+    let mut unsettled = take_unsettled(tx);
+    while let Some(after) = page.next {
+        rest(tx, instance)?;
+        page = store.count(tx, ranges, Some(&after))?;
+        count += page.count;
+        unsettled = unsettled.or(take_unsettled(tx));
+    }
+    if unsettled.is_some() {
+        note_unsettled(tx, unsettled);
+    }
+    Ok(count)
+}
+
+/// Lets others run between two slices. Yields. Errors: `ShuttingDown`.
+fn rest(tx: &Tx, instance: &Instance) -> Result<(), Error> {
+    fiber::pass(tx);
+    match instance.is_stopping() || fiber::is_cancelled(tx) {
+        true => Err(Error::ShuttingDown),
+        false => Ok(()),
+    }
+}
+
+/// The changes after a revision. Errors: `TooOld`, `BadOption`, `Overloaded` where too many wait. Waits for some where that is asked for, and yields then.
+pub fn watch(
+    tx: &Tx,
+    instance: &Instance,
+    who: &Principal,
+    watching: &Watching,
+) -> Result<Outcome, Error> {
+    let store = store(instance)?;
+    let deadline = Instant::now() + watching.timeout;
+    let mut access = who.access(tx, instance)?;
+    let mut after = match watching.after {
+        Some(after) => after,
+        None => store.known(tx)?,
+    };
+    loop {
+        let told = store.changes(tx, &access, &watching.prefix, Some(after))?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let is_over = left.is_zero() || fiber::is_cancelled(tx) || instance.is_stopping();
+        if told.count > 0 || is_over {
+            return Ok(Outcome::Encoded(told.answer));
+        }
+        after = told.next;
+        match after < store.known(tx)? {
+            // It was only a part that had none of these.
+            true => fiber::pass(tx),
+            false => {
+                let _waiting = store.begin_wait(tx)?;
+                store.wait(tx, left.min(NAP));
+                fiber::sleep(tx, REST.min(left));
+            }
+        }
+        access = who.access_now(tx, instance)?;
+    }
 }
 
 fn store(instance: &Instance) -> Result<&KeyValues, Error> {

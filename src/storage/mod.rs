@@ -13,7 +13,7 @@ mod users;
 
 pub use attempts::{Attempts, Count};
 pub use keys::{TokenKey, TokenKeys};
-pub use kv::{KeyValues, Written};
+pub use kv::{Applied, Asked, Effect, KeyValues, Page, Tell};
 pub use mirror::{Entry, Mirror};
 pub use revoked::Revoked;
 pub use roles::Roles;
@@ -42,16 +42,20 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// The error names a space that is missing.
-    pub fn open(tx: &Tx, config: &Config) -> Result<Self, String> {
+    /// `tell` hears of every change of a pair. The error names a space that is missing.
+    pub fn open(tx: &Tx, config: &Config, tell: Tell) -> Result<Self, String> {
         let find =
             |name: &str| Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"));
         let users = config.services.auth.then(|| find("user")).transpose()?;
-        let key_values = config
-            .services
-            .kv
-            .then(|| find("key_value_store"))
-            .transpose()?;
+        let key_values = || -> Result<KeyValues, String> {
+            let spaces = [
+                find("key_value_store")?,
+                find("authkv_expiry")?,
+                find("authkv_sequence")?,
+            ];
+            KeyValues::new(tx, spaces, config, tell).map_err(|error| error.to_string())
+        };
+        let key_values = config.services.kv.then(key_values).transpose()?;
         let [revoked, subject, role, token_key] = mirror::SPACES;
         let mirrored = [
             find(revoked)?,
@@ -62,7 +66,7 @@ impl Storage {
         let [revoked, subject, role, token_key] = mirrored;
         Ok(Self {
             users: users.map(|space| Users::new(tx, space)),
-            key_values: key_values.map(|space| KeyValues::new(space, config)),
+            key_values,
             mirror: Mirror::new(tx, mirrored),
             revoked: Revoked::new(revoked),
             subjects: Subjects::new(subject),

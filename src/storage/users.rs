@@ -2,7 +2,7 @@
 
 use super::{array, broken, scan};
 use crate::auth::password::is_bcrypt;
-use crate::auth::token::now;
+use crate::clock::now;
 use crate::codec::msgpack::{Head, Reader};
 use crate::domain::{Initial, Login};
 use crate::error::Error;

@@ -40,6 +40,15 @@ pub fn is_read_only(_tx: &Tx) -> bool {
         .unwrap_or_default()
 }
 
+/// The first two numbers of Tarantool's version. Evaluates Lua.
+pub fn version(_tx: &Tx) -> (u32, u32) {
+    let text: String = tarantool::lua_state()
+        .eval("return _TARANTOOL")
+        .unwrap_or_default();
+    let mut numbers = text.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Has an instance of this image take over from that of an older one. Returns whether that is under way. Does not
 /// yield.
 pub fn resume(_tx: &Tx) -> bool {
@@ -52,7 +61,11 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The modules in Lua, by the names they `require` one another by.
-const MODULES: [(&str, &str); 5] = [
+const MODULES: [(&str, &str); 6] = [
+    (
+        "authkv.bulk",
+        include_str!("../../tarantool_infra/bulk.lua"),
+    ),
     (
         "authkv.facade",
         include_str!("../../tarantool_infra/facade.lua"),

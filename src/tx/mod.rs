@@ -12,7 +12,10 @@ mod transaction;
 pub use failure::Failure;
 pub use lua::is_read_only;
 pub use space::{tuple_bytes, Index, Range, Space};
-pub use transaction::{in_transaction, settle, transaction};
+pub use transaction::{
+    commits_begun, in_transaction, is_committing, note_unsettled, settle, settle_since,
+    take_unsettled, transaction, transaction_if, Mark,
+};
 
 use std::marker::PhantomData;
 

@@ -21,6 +21,8 @@ pub struct Index {
 #[derive(Debug, Clone, Copy)]
 pub enum Range<'a> {
     All,
+    /// From this key on.
+    From(&'a [u8]),
     After(&'a [u8]),
     Equal(&'a [u8]),
 }
@@ -28,6 +30,7 @@ pub enum Range<'a> {
 /// Of Tarantool's `iterator_type`.
 const ITER_EQ: c_int = 0;
 const ITER_ALL: c_int = 2;
+const ITER_GE: c_int = 5;
 const ITER_GT: c_int = 6;
 
 impl Space {
@@ -110,6 +113,7 @@ impl Index {
     ) -> Result<(), Failure> {
         let (kind, key): (_, &[u8]) = match range {
             Range::All => (ITER_ALL, &[0x90]),
+            Range::From(key) => (ITER_GE, key),
             Range::After(key) => (ITER_GT, key),
             Range::Equal(key) => (ITER_EQ, key),
         };

@@ -17,6 +17,24 @@ struct Commits {
     ended: Cell<u64>,
     failed: Cell<u64>,
     end: Cond,
+    /// What was read since this was last taken rests on commits that had not ended.
+    unsettled: Cell<Option<Mark>>,
+}
+
+impl Commits {
+    fn mark(&self) -> Mark {
+        Mark {
+            begun: self.begun.get(),
+            failed: self.failed.get(),
+        }
+    }
+}
+
+/// A moment in the order of commits: those that have begun before it, and those that have failed.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    begun: u64,
+    failed: u64,
 }
 
 thread_local! {
@@ -26,18 +44,32 @@ thread_local! {
         ended: Cell::new(0),
         failed: Cell::new(0),
         end: Cond::new(),
+        unsettled: Cell::new(None),
     };
 }
 
 /// Runs `body` in a transaction: committed where it succeeds, rolled back where it fails or panics. The
 /// commit waits for the log of writes, so it yields; `body` must not.
-pub fn transaction<T>(_tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub fn transaction<T>(tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    transaction_if(tx, || body().map(|result| (result, true)))
+}
+
+/// The same, but rolled back also where `body` says so with its result.
+pub fn transaction_if<T>(
+    _tx: &Tx,
+    body: impl FnOnce() -> Result<(T, bool), Error>,
+) -> Result<T, Error> {
     begin().map_err(|e| Error::from(Failure::Other(Box::new(e))))?;
     let open = Open;
-    let result = body()?;
+    let (result, wanted) = body()?;
+    if !wanted {
+        return Ok(result);
+    }
     std::mem::forget(open);
     COMMITS.with(|commits| {
         commits.begun.set(commits.begun.get() + 1);
+        // This commit comes after those that were seen, and does not succeed without them.
+        commits.unsettled.set(None);
         let committed = commit().map_err(|e| {
             // Whatever the reason, newer versions have several, nothing was written.
             log::error(&format!("a commit failed: {}", e.message()));
@@ -56,16 +88,47 @@ pub fn transaction<T>(_tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Resu
 /// Waits until what others were committing is durable: Tarantool shows changes before they are, and an answer
 /// should not rest on what may be undone. Errors: `NotDurable` where one of those commits fails. Yields.
 pub fn settle(tx: &Tx) -> Result<(), Error> {
+    let now = COMMITS.with(Commits::mark);
+    settle_since(tx, now)
+}
+
+/// The same for what was being committed at an earlier moment.
+pub fn settle_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
     COMMITS.with(|commits| {
-        let (last, failed) = (commits.begun.get(), commits.failed.get());
-        while commits.ended.get() < last && !fiber::is_cancelled(tx) {
+        while commits.ended.get() < mark.begun && !fiber::is_cancelled(tx) {
             commits.end.wait();
         }
-        match commits.ended.get() >= last && commits.failed.get() == failed {
+        match commits.ended.get() >= mark.begun && commits.failed.get() == mark.failed {
             true => Ok(()),
             false => Err(Error::NotDurable),
         }
     })
+}
+
+/// How many commits have begun so far.
+pub fn commits_begun(_tx: &Tx) -> u64 {
+    COMMITS.with(|commits| commits.begun.get())
+}
+
+/// Whether a commit has not ended yet.
+pub fn is_committing(_tx: &Tx) -> bool {
+    COMMITS.with(|commits| commits.ended.get() < commits.begun.get())
+}
+
+/// Notes that what was just read rests on a commit that has not ended; `since`: that something has done so since then.
+pub fn note_unsettled(_tx: &Tx, since: Option<Mark>) {
+    COMMITS.with(|commits| {
+        let mut mark = commits.mark();
+        if let Some(before) = commits.unsettled.get().or(since) {
+            mark.failed = before.failed;
+        }
+        commits.unsettled.set(Some(mark));
+    });
+}
+
+/// Since when that was noted, which is to be asked before anything yields.
+pub fn take_unsettled(_tx: &Tx) -> Option<Mark> {
+    COMMITS.with(|commits| commits.unsettled.take())
 }
 
 /// Rolls back when dropped.

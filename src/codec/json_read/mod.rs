@@ -238,6 +238,7 @@ fn closing(object: bool) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::check::{check, Allowed};
     use crate::codec::json_write::to_json;
 
     #[test]
@@ -272,7 +273,7 @@ mod tests {
             &some,
         ] {
             let bytes = to_msgpack(text.as_bytes(), 8).unwrap();
-            crate::codec::msgpack::check(&bytes, 8).unwrap();
+            check(&bytes, 8, Allowed::Json).unwrap();
             assert_eq!(to_json(&bytes).unwrap(), text.as_bytes(), "{text}");
         }
     }

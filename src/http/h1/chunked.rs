@@ -1,4 +1,4 @@
-//! Bodies in chunks (RFC 9112 §7.1), read strictly. Pure.
+//! Bodies in chunks (RFC 9112 §7.1), read strictly, and written. Pure.
 
 use crate::error::Error;
 use bytes::{Buf, BytesMut};
@@ -128,6 +128,27 @@ fn size(line: &[u8]) -> Result<usize, Error> {
     usize::from_str_radix(text, 16).map_err(|_| WRONG)
 }
 
+/// Begins a chunk of `length` bytes, which is not 0. `old`: the client knows no chunks, here and below.
+pub fn begin_chunk(out: &mut Vec<u8>, length: usize, old: bool) {
+    if !old {
+        out.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+    }
+}
+
+/// Ends a chunk.
+pub fn end_chunk(out: &mut Vec<u8>, old: bool) {
+    if !old {
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Ends the body.
+pub fn last_chunk(out: &mut Vec<u8>, old: bool) {
+    if !old {
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,5 +211,19 @@ mod tests {
             read(&[b"ffffffffffffffff\r\n"], 9),
             Err(Error::InputTooLarge { limit: 9 })
         );
+    }
+
+    #[test]
+    fn what_is_written_in_chunks_is_read_as_it_was() {
+        let mut out = Vec::new();
+        for piece in [&b"id: 1\n\n"[..], &[b'x'; 300], b"0"] {
+            begin_chunk(&mut out, piece.len(), false);
+            out.extend_from_slice(piece);
+            end_chunk(&mut out, false);
+        }
+        last_chunk(&mut out, false);
+        assert!(out.starts_with(b"7\r\nid: 1\n\n\r\n12c\r\nxxx"));
+        let (ended, body, left) = read(&[&out], 308).unwrap();
+        assert_eq!((ended, body.len(), left.len()), (true, 308, 0));
     }
 }

@@ -3,7 +3,7 @@
 use super::super::deadline::Deadline;
 use super::super::response::Response;
 use super::super::worker::Stop;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use hyper::StatusCode;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -147,6 +147,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         .await
     }
 
+    /// Writes as much as the client takes at once, and leaves the rest.
+    pub async fn offer(&mut self, bytes: &mut BytesMut) -> Result<(), End> {
+        poll_fn(|context| {
+            while !bytes.is_empty() {
+                match Pin::new(&mut self.stream).poll_write(context, bytes) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(End::Failed)),
+                    Poll::Ready(Ok(length)) => bytes.advance(length),
+                    Poll::Pending => break,
+                }
+            }
+            // What is not flushed now is so with what comes next.
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
     /// Closes our side, until the deadline.
     pub async fn shut_down(&mut self) -> Result<(), End> {
         poll_fn(
@@ -162,8 +179,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     }
 }
 
-/// The head of a response as it is sent, with room for `more` bytes behind it. `connection` is that field, or empty.
-pub fn head(response: &Response, connection: &str, more: usize) -> Vec<u8> {
+/// The head of a response as it is sent, with room for `more` bytes behind it. `connection` is that field, or empty; `old`:
+/// the client knows no chunks.
+pub fn head(response: &Response, connection: &str, more: usize, old: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(512 + more);
     let mut number = itoa::Buffer::new();
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -179,10 +197,12 @@ pub fn head(response: &Response, connection: &str, more: usize) -> Vec<u8> {
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
     }
-    // There is never a body with 204 (RFC 9110 §8.6).
-    if response.status != 204 {
+    if response.stream.is_some() && !old {
+        out.extend_from_slice(b"\r\nTransfer-Encoding: chunked");
+    }
+    if let Some(length) = response.content_length() {
         out.extend_from_slice(b"\r\nContent-Length: ");
-        out.extend_from_slice(number.format(response.body.len()).as_bytes());
+        out.extend_from_slice(number.format(length).as_bytes());
     }
     out.extend_from_slice(b"\r\nDate: ");
     DATE.with_borrow_mut(|(second, text)| {

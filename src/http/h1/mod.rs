@@ -4,21 +4,24 @@
 //! hyper is not used for it because it lets through forms of framing that other readers take in another way (bare
 //! LF, repeated fields), and answers errors without a word.
 
+mod body;
 pub mod chunked;
 pub mod head;
 mod io;
+mod stream;
 
 use super::exchange::Exchange;
 use super::response::Response;
+use super::routes::Delivery;
 use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
 use crate::error::Error;
 use crate::memory::Held;
 use crate::origin::Peer;
-use bytes::{Buf, Bytes, BytesMut};
-use chunked::Chunked;
-use head::{Finder, Framing, Request};
+use body::Body;
+use bytes::{Buf, Bytes};
+use head::{Finder, Request};
 use io::{Io, Watched};
 use std::future::Future;
 use std::pin::pin;
@@ -91,9 +94,23 @@ where
 
 /// A whole answer after which the connection ends.
 pub fn whole(response: &Response) -> Vec<u8> {
-    let mut out = io::head(response, "Connection: close\r\n", response.body.len());
+    let mut out = io::head(
+        response,
+        "Connection: close\r\n",
+        response.body.len(),
+        false,
+    );
     out.extend_from_slice(&response.body);
     out
+}
+
+/// The field of that name.
+fn connection(keep_alive: bool, old: bool) -> &'static str {
+    match (keep_alive, old) {
+        (true, false) => "",
+        (true, true) => "Connection: keep-alive\r\n",
+        (false, _) => "Connection: close\r\n",
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -156,6 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         } = request;
         let gone = Gone::default();
         let exchange = Exchange::begin(self.site, self.peer, &gone, head);
+        if exchange.delivery() == Delivery::Import {
+            let body = Body::new(framing, expects_continue);
+            // In a box, because it is large and few requests are of these.
+            return Box::pin(self.import(exchange, &gone, body, keep_alive, old)).await;
+        }
         let response = match exchange.body_max() {
             Some(limit) => match self.body(framing, limit, expects_continue).await {
                 Ok((body, held)) => self.answer(&gone, exchange.answer(body, held)).await?,
@@ -166,86 +188,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Err(End::Gone) => return Err(End::Gone),
             },
             None => {
-                // A body that nobody wants is thrown away where it is here already.
-                match framing {
-                    Framing::Length(length) if length <= self.io.input.len() => {
-                        self.io.input.advance(length);
-                    }
-                    Framing::Length(_) | Framing::Chunked => keep_alive = false,
-                }
+                keep_alive &= self.skip(framing);
                 self.answer(&gone, exchange.answer(Bytes::new(), Held::default()))
                     .await?
             }
         };
-        let over = self.io.closed && self.io.input.is_empty();
-        keep_alive &= !self.site.leaving.load(Ordering::Relaxed) && !over;
-        self.write(response, keep_alive, old).await?;
-        Ok(keep_alive)
+        keep_alive &= self.stays();
+        self.write(response, keep_alive, old).await
     }
 
-    /// The body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `BadRequest`, `Overloaded`
-    /// where the memory for bodies is used up, `Malformed` where the client stops midway.
-    async fn body(
-        &mut self,
-        framing: Framing,
-        limit: usize,
-        expects_continue: bool,
-    ) -> Result<(Bytes, Held), End> {
-        let too_large = matches!(framing, Framing::Length(length) if length > limit);
-        if too_large {
-            return Err(Error::InputTooLarge { limit }.into());
-        }
-        let mut held = Held::default();
-        let mut chunks = (Chunked::default(), BytesMut::new());
-        let mut waiting = false;
-        loop {
-            let length = match framing {
-                Framing::Length(length) if self.io.input.len() >= length => {
-                    return Ok((self.io.input.split_to(length).freeze(), held));
-                }
-                Framing::Length(_) => self.io.input.len(),
-                Framing::Chunked => {
-                    let (chunked, body) = &mut chunks;
-                    if chunked.read(&mut self.io.input, body, limit)? {
-                        return Ok((chunks.1.freeze(), held));
-                    }
-                    body.len()
-                }
-            };
-            if !held.grow_to(&self.site.instance.bridge.memory, length) {
-                return Err(self.site.instance.bridge.memory_error().into());
-            }
-            if !waiting {
-                waiting = true;
-                self.io.deadline.set(self.site.config.body_timeout);
-                if expects_continue && length == 0 {
-                    self.io
-                        .write(b"HTTP/1.1 100 Continue\r\n\r\n", &[])
-                        .await
-                        .map_err(|_| End::Gone)?;
-                }
-            }
-            match self.io.fill(None).await {
-                Ok(()) => {}
-                Err(io::End::TimedOut) => {
-                    let limit = self.site.config.body_timeout.as_secs();
-                    return Err(Error::BodyTimeout { limit }.into());
-                }
-                Err(io::End::Closed) => {
-                    return Err(Error::malformed("The body is cut short").into())
-                }
-                Err(io::End::Failed | io::End::Stopped) => return Err(End::Gone),
-            }
-        }
+    /// Whether the connection may stay open after an answer.
+    fn stays(&self) -> bool {
+        let over = self.io.closed && self.io.input.is_empty();
+        !self.site.leaving.load(Ordering::Relaxed) && !over
     }
 
     /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long
     /// ago and its turn has not come.
-    async fn answer(
-        &mut self,
-        gone: &Gone,
-        answer: impl Future<Output = Response>,
-    ) -> Result<Response, End> {
+    async fn answer<T>(&mut self, gone: &Gone, answer: impl Future<Output = T>) -> Result<T, End> {
         let mut answer = pin!(answer);
         let io = &mut self.io;
         let mut in_grace = false;
@@ -270,19 +230,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         .await
     }
 
-    async fn write(&mut self, response: Response, keep_alive: bool, old: bool) -> Result<(), End> {
+    /// Sends an answer. Returns whether the connection stays open.
+    async fn write(
+        &mut self,
+        response: Response,
+        keep_alive: bool,
+        old: bool,
+    ) -> Result<bool, End> {
+        if response.stream.is_some() && !response.head_only {
+            // In a box, because it is large and few answers are of these.
+            return Box::pin(self.stream(response, keep_alive, old)).await;
+        }
         /// Bodies up to this are copied behind the head, to be sent in one piece.
         const COPIED: usize = 16 * 1024;
         let body: &[u8] = match response.head_only {
             true => &[],
             false => &response.body,
         };
-        let connection = match (keep_alive, old) {
-            (true, false) => "",
-            (true, true) => "Connection: keep-alive\r\n",
-            (false, _) => "Connection: close\r\n",
-        };
-        let mut out = io::head(&response, connection, body.len().min(COPIED));
+        let connection = connection(keep_alive, old);
+        let mut out = io::head(&response, connection, body.len().min(COPIED), old);
         let body = match body.len() {
             0..=COPIED => {
                 out.extend_from_slice(body);
@@ -292,7 +258,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         let time = self.site.config.write_time(body.len());
         self.io.deadline.set(time);
-        self.io.write(&out, body).await.map_err(|_| End::Gone)
+        self.io.write(&out, body).await.map_err(|_| End::Gone)?;
+        Ok(keep_alive)
     }
 
     /// Ends the connection so that the client sees its last answer: a socket that is closed with bytes unread

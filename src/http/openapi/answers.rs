@@ -1,7 +1,7 @@
 //! What each operation may answer, as the outcomes and errors themselves: their statuses and texts are then those
 //! that clients get. Pure.
 
-use super::failures;
+use super::{failures, kv};
 use crate::auth::key::Jwk;
 use crate::codec::json_read::to_msgpack;
 use crate::command::{Done, KeyRow, Operation, Outcome, Session};
@@ -16,7 +16,7 @@ pub type Answer = (&'static str, Result<Outcome, Error>);
 
 /// Every way in which a request of a route may end, once its head was read.
 pub fn of_route(route: &Route, config: &Config) -> Vec<Answer> {
-    let successes = successes(route.operation).into_iter();
+    let successes = successes(route).into_iter();
     let successes = successes.map(|(name, outcome)| (name, Ok(outcome)));
     successes
         .chain(named(failures::of_route(route, config)))
@@ -34,10 +34,12 @@ fn named(failures: Vec<Error>) -> impl Iterator<Item = Answer> {
         .map(|error| (error.row().name, Err(error)))
 }
 
-fn successes(operation: Operation) -> Vec<(&'static str, Outcome)> {
+fn successes(route: &Route) -> Vec<(&'static str, Outcome)> {
     use Operation::*;
     let login = || "alice".to_owned();
-    match operation {
+    match route.operation {
+        BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
+        | PairPut | PairDelete => kv::answers::of_route(route),
         Register | UserRegister => vec![("registered", Outcome::Registered { login: login() })],
         Login => vec![(
             "logged_in",

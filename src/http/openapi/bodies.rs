@@ -1,10 +1,11 @@
 //! The bodies of requests: their schemas, and examples. Pure.
 
+use super::kv;
 use super::shapes::{count, flag, list, named, object, of, or_null, text, Shape};
 use crate::command::{Operation, PUBLISH_MAX, ROLES_MAX};
 use crate::config::Config;
 use crate::domain::{Class, Permissions};
-use crate::http::routes::{Input, Route};
+use crate::http::routes::{Delivery, Input, Route};
 use serde_json::{json, Value};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{
@@ -14,24 +15,30 @@ use utoipa::openapi::{Content, RefOr, Required};
 
 /// The body of a route, where it has one.
 pub fn of_route(route: &Route) -> Option<RequestBody> {
-    let (schema, example) = of_operation(route.operation)?;
     // A body all of whose members may be left out may be left out itself.
     let required = match route.operation {
-        Operation::KeyRotate => Required::False,
+        Operation::KeyRotate | Operation::KvIncr | Operation::KvTxn => Required::False,
+        _ if route.delivery == Delivery::Import => Required::False,
         _ => Required::True,
     };
-    let types: &[&str] = match route.input {
-        Input::Form => &["application/x-www-form-urlencoded", "application/json"],
+    let body = RequestBodyBuilder::new().required(Some(required));
+    let types: &[&str] = match (route.input, route.delivery) {
+        (Input::Value, _) => return Some(kv::bodies::value(body).build()),
+        (_, Delivery::Import) => return Some(kv::body_of_lines(body).build()),
+        (Input::Form, _) => &["application/x-www-form-urlencoded", "application/json"],
         _ => &["application/json"],
     };
-    let body = RequestBodyBuilder::new().required(Some(required));
+    let (schema, example) = of_operation(route.operation)?;
     let body = types.iter().fold(body, |body, media_type| {
-        let content = Content::builder()
-            .schema(Some(named(schema)))
-            .example(Some(example.clone()));
-        body.content(*media_type, content.build())
+        body.content(*media_type, media(named(schema), example.clone()))
     });
     Some(body.build())
+}
+
+/// What a media type has: a schema, and an example.
+pub fn media(schema: Shape, example: Value) -> Content {
+    let content = Content::builder().schema(Some(schema));
+    content.example(Some(example)).build()
 }
 
 /// The name of the schema, and an example.
@@ -80,6 +87,8 @@ fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
         Logout | SessionLogoutAll | UserMe | KeySet | UserList | UserGet | UserDelete
         | UserDisable | UserEnable | UserLogout | RoleGrant | RoleRevoke | RoleList
         | RoleDelete | KeyList | KeyRetire => return None,
+        BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
+        | PairPut | PairDelete => return kv::bodies::of_operation(operation),
     })
 }
 

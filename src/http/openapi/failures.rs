@@ -1,25 +1,31 @@
 //! What may go wrong with each operation, as the errors themselves. Pure.
 
+use super::kv;
 use crate::command::{Needs, Operation};
 use crate::config::Config;
 use crate::domain::RoleName;
 use crate::error::{Deed, Error};
-use crate::http::routes::Route;
+use crate::http::routes::{Kind, Route};
 
 /// What may go wrong with a request once its head was read.
 pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
     let operation = route.operation;
     let mut errors = of_the_caller(operation.needs(config));
-    errors.extend(of_operation(operation, config));
+    errors.extend(of_operation(route, config));
     if writes(operation) {
         errors.extend([Error::ReadOnly, Error::StorageFull, Error::NotDurable]);
     }
     if route.has_body() {
-        errors.extend(of_a_body(operation, config));
+        errors.extend(of_a_body(route, config));
     } else if let Some(name) = route.names().next() {
         errors.push(Error::malformed(format!("{name} should be UTF-8")));
-    } else if let Some((name, _)) = route.query.last() {
-        errors.push(Error::malformed(format!("{name} should be a whole number")));
+    } else if let Some((name, kind)) = route.query.last() {
+        errors.push(Error::malformed(match kind {
+            Kind::Text => format!("{name} should stand once"),
+            Kind::Number => format!("{name} should be a whole number"),
+            Kind::Seconds => format!("{name} should be a number of seconds"),
+            Kind::Flag => format!("{name} should be true or false"),
+        }));
     }
     errors.extend([
         Error::NotOffered,
@@ -67,9 +73,9 @@ fn of_the_caller(needs: Needs) -> Vec<Error> {
 }
 
 /// What may be wrong with this operation only.
-fn of_operation(operation: Operation, config: &Config) -> Vec<Error> {
+fn of_operation(route: &Route, config: &Config) -> Vec<Error> {
     use Operation::*;
-    match operation {
+    match route.operation {
         Register => registration(NO_UPPER_CASE),
         UserRegister => registration(COMMON),
         UserCreate => {
@@ -109,6 +115,8 @@ fn of_operation(operation: Operation, config: &Config) -> Vec<Error> {
             allowed: "from 0 to 86400 seconds",
         }],
         KeyRetire => vec![Error::NoSuchSigningKey, Error::KeySigns],
+        BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
+        | PairPut | PairDelete => kv::failures::of_route(route, config),
         Logout | SessionLogoutAll | SessionIntrospect | UserMe | KeySet | RoleList | KeyList => {
             Vec::new()
         }
@@ -120,11 +128,12 @@ fn writes(operation: Operation) -> bool {
     use Operation::*;
     match operation {
         Login | Check | Get | SessionIntrospect | UserMe | KeySet | UserList | UserGet
-        | RoleList | KeyList => false,
+        | RoleList | KeyList | BatchGet | KvList | KvWatch | PairGet => false,
         Register | Logout | Put | UserRegister | SessionLogin | SessionRefresh
         | SessionLogoutAll | UserPassword | UserCreate | UserDelete | UserDisable | UserEnable
         | UserLogout | UserSetPassword | RoleGrant | RoleRevoke | RoleSet | RoleDelete
-        | KeyRotate | KeyRetire => true,
+        | KeyRotate | KeyRetire | BatchPut | BatchDelete | KvTxn | KvIncr | PairPut
+        | PairDelete => true,
     }
 }
 
@@ -182,19 +191,20 @@ fn writing(config: &Config) -> Vec<Error> {
 }
 
 /// What may be wrong with any body.
-fn of_a_body(operation: Operation, config: &Config) -> [Error; 6] {
+fn of_a_body(route: &Route, config: &Config) -> [Error; 6] {
+    let [shape, media_type] = kv::failures::of_a_body(route);
     [
-        Error::malformed("The body should be an object"),
+        shape,
         Error::TooDeep {
             limit: config.json_depth_max,
         },
         Error::InputTooLarge {
-            limit: operation.input_max(config),
+            limit: route.operation.input_max(config),
         },
         Error::BodyTimeout {
             limit: config.http.body_timeout.as_secs(),
         },
-        Error::BadMediaType("application/json"),
+        media_type,
         Error::BadRequest("a chunk should end in CR LF"),
     ]
 }

@@ -1,7 +1,9 @@
-//! What stands in paths and queries. Pure.
+//! What stands in paths, queries and headers. Pure.
 
+use super::kv;
 use super::shapes::{count, of, Shape};
 use crate::command::{Operation, PAGE, PAGE_MAX};
+use crate::domain::Limits;
 use crate::http::routes::Route;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
@@ -11,19 +13,27 @@ use utoipa::openapi::Required;
 const ROLE: &str = "^[A-Za-z0-9_.-]{1,64}$";
 
 /// The parameters of a route.
-pub fn of_route(route: &Route) -> Vec<Parameter> {
+pub fn of_route(route: &Route, limits: &Limits) -> Vec<Parameter> {
     let query = route.query.iter().map(|(name, _)| {
-        let (about, shape) = in_query(name);
+        let (about, shape) = match route.operation {
+            Operation::UserList => in_query(name),
+            _ => kv::parameters::in_query(route, name),
+        };
         parameter(name, about, shape).parameter_in(ParameterIn::Query)
     });
     let path = route.names().map(|name| {
-        let (about, shape, example) = in_path(name, route.operation);
+        let (about, shape, example) = in_path(name, route.operation, limits);
         parameter(name, about, shape)
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
             .example(Some(example.into()))
     });
-    path.chain(query).map(|one| one.build()).collect()
+    let header = kv::parameters::in_header(route);
+    let header = header.into_iter().map(|(name, about, shape)| {
+        parameter(name, about, shape).parameter_in(ParameterIn::Header)
+    });
+    let all = path.chain(query).chain(header);
+    all.map(|one| one.build()).collect()
 }
 
 fn parameter(name: &str, about: &str, shape: Shape) -> ParameterBuilder {
@@ -33,7 +43,11 @@ fn parameter(name: &str, about: &str, shape: Shape) -> ParameterBuilder {
         .schema(Some(shape))
 }
 
-fn in_path(name: &str, operation: Operation) -> (&'static str, Shape, &'static str) {
+fn in_path(
+    name: &str,
+    operation: Operation,
+    limits: &Limits,
+) -> (&'static str, Shape, &'static str) {
     let any = of(Type::String).min_length(Some(1));
     match (name, operation) {
         ("login", _) => ("The login of a user", any.into(), "alice"),
@@ -42,6 +56,10 @@ fn in_path(name: &str, operation: Operation) -> (&'static str, Shape, &'static s
         ("role", _) => {
             let role = of(Type::String).pattern(Some(ROLE));
             ("The name of a role", role.into(), "shop")
+        }
+        ("key", _) => {
+            let (about, key) = kv::parameters::key(operation, limits);
+            (about, key, "planet")
         }
         _ => (
             "The id of a key, its thumbprint (RFC 7638)",

@@ -1,10 +1,13 @@
 //! The responses of a route: every answer, rendered as clients get it, as an example of its status. Pure.
 
-use super::answers;
-use super::schemas;
+use super::kv::EVENTS;
 use super::shapes::{either, named, of, Shape};
+use super::{answers, kv, schemas};
+use crate::command::Outcome;
 use crate::config::Config;
 use crate::error::Error;
+use crate::http::input::NDJSON;
+use crate::http::response::Response as Rendered;
 use crate::http::routes::{Profile, Route};
 use crate::http::{api, v1};
 use serde_json::Value;
@@ -32,29 +35,54 @@ pub fn of_route(route: &Route, config: &Config) -> BTreeMap<u16, Response> {
     let without = answers::without_a_head(config).into_iter();
     let without = without.map(|answer| (Profile::Api, answer));
     for (profile, (name, result)) in with_head.chain(without) {
-        let rendered = match (&result, profile) {
-            (Ok(outcome), Profile::Api) => api::render_outcome(outcome).ok(),
-            (Ok(outcome), Profile::V1) => v1::render_outcome(route.operation, outcome).ok(),
-            (Err(error), Profile::Api) => Some(api::render_error(Some(route.operation), error)),
-            (Err(error), Profile::V1) => Some(v1::render_error(error)),
-        };
-        let Some((code, body)) = rendered else {
+        let Some(rendered) = render(route, profile, name, &result) else {
             continue;
         };
-        let media_type = match (&result, profile) {
-            (Err(_), Profile::V1) => v1::PROBLEM,
-            _ => JSON,
-        };
-        let status = found.entry(code).or_default();
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        let examples = status.examples.entry(media_type).or_default();
-        examples.push((name, body));
-        if let Err(error) = result {
-            status.headers.extend(headers(&error, code));
+        let status = found.entry(rendered.status).or_default();
+        if let Some(media_type) = media_type(&rendered) {
+            let body = match media_type {
+                JSON | v1::PROBLEM => serde_json::from_slice(&rendered.body).unwrap_or_default(),
+                _ => String::from_utf8_lossy(&rendered.body).into(),
+            };
+            let examples = status.examples.entry(media_type).or_default();
+            examples.push((name, body));
+        }
+        match &result {
+            Ok(_) => status.headers.extend(kv::responses::headers(&rendered)),
+            Err(error) => status.headers.extend(headers(error, rendered.status)),
         }
     }
     let response = |(code, status)| (code, response(route, code, status));
     found.into_iter().map(response).collect()
+}
+
+/// The media type under which an answer is described; none where there is no body.
+fn media_type(response: &Rendered) -> Option<&'static str> {
+    let mut headers = response.headers.iter();
+    let (_, text) = headers.find(|(name, _)| *name == "Content-Type")?;
+    let mut known = [JSON, v1::PROBLEM, NDJSON, EVENTS].into_iter();
+    let known = known.find(|known| known == text);
+    Some(known.unwrap_or(kv::responses::ANY))
+}
+
+/// An answer as clients get it.
+fn render(
+    route: &Route,
+    profile: Profile,
+    name: &str,
+    result: &Result<Outcome, Error>,
+) -> Option<Rendered> {
+    let (status, body) = match (result, profile) {
+        (Ok(outcome), _) => return kv::responses::render(route, name, outcome).ok(),
+        (Err(error), Profile::Api) => api::render_error(Some(route.operation), error),
+        (Err(error), Profile::V1) => {
+            let (status, body) = v1::render_error(error);
+            let mut problem = Rendered::new(status, body);
+            problem.set("Content-Type", v1::PROBLEM);
+            return Some(problem);
+        }
+    };
+    Some(Rendered::json(status, body))
 }
 
 fn response(route: &Route, code: u16, status: Status) -> Response {
@@ -80,6 +108,7 @@ fn response(route: &Route, code: u16, status: Status) -> Response {
 fn schema(route: &Route, code: u16, media_type: &str) -> Shape {
     match code {
         _ if media_type == v1::PROBLEM => named("Problem"),
+        _ if media_type == kv::responses::ANY => kv::responses::bytes(),
         200..300 => schemas::of_success(route),
         // Wrong credentials, or a service that is not offered.
         404 if route.operation == crate::command::Operation::Login => {
@@ -126,14 +155,18 @@ fn description(profile: Profile, code: u16) -> &'static str {
         (401, _) => "No valid token, or a wrong password",
         (403, _) => "The caller may not do this",
         (404, _) => "Unknown, or not offered by this instance",
+        (304, _) => "The client has it already",
         (405, _) => "Another method than those of this path",
         (408, _) => "The request did not come in time",
         (409, _) => "It is in the way of what is there",
+        (410, _) => "It is no longer kept",
+        (412, _) => "The key is not as the request wants it",
         (413, _) => "The input is too large",
         (415, _) => "The body is of another type",
         (417, _) => "An expectation that cannot be met",
         (429, _) => "Too many connections, or too many failed logins",
         (431, _) => "The header is too large",
+        (501, _) => "Another server than authkv's own took the request",
         (503, _) => "Not now",
         (507, _) => "The storage is full",
         _ => "Internal error",

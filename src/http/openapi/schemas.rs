@@ -3,6 +3,7 @@
 //! Those of `/v1` are what `command/outcome.rs` serializes; that each has the members of its schema and no other is
 //! checked by the tests of `openapi.rs`.
 
+use super::kv;
 use super::shapes::{
     count, either, exact, flag, list, named, of, only, or_null, seconds, text, Shape,
 };
@@ -57,6 +58,11 @@ pub fn of_success(route: &Route) -> Shape {
         (KeyList, _) => "SigningKeys",
         (KeyRotate, _) => "NewSigningKey",
         (KeyRetire, _) => "RetiredSigningKey",
+        (
+            BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
+            | PairPut | PairDelete,
+            _,
+        ) => return kv::schemas::of_success(route),
     })
 }
 

@@ -25,7 +25,8 @@ pub fn text(about: &str) -> Shape {
     described(of(Type::String), about).into()
 }
 
-fn described(object: ObjectBuilder, about: &str) -> ObjectBuilder {
+/// The same, and what it is, where that is said.
+pub fn described(object: ObjectBuilder, about: &str) -> ObjectBuilder {
     object.description((!about.is_empty()).then_some(about))
 }
 
@@ -86,8 +87,49 @@ pub fn object<const N: usize>(about: &str, members: [(&str, Shape); N]) -> Objec
 
 /// An object that has these members and no other.
 pub fn exact<const N: usize>(about: &str, members: [(&str, Shape); N]) -> Shape {
+    closed(object(about, members))
+}
+
+/// An object that has these members, may have those, and has no other.
+pub fn exact_and<const N: usize, const M: usize>(
+    about: &str,
+    members: [(&str, Shape); N],
+    others: [(&str, Shape); M],
+) -> Shape {
+    closed(with(object(about, members), others))
+}
+
+/// An object that may have these members too.
+pub fn with<const N: usize>(object: ObjectBuilder, others: [(&str, Shape); N]) -> ObjectBuilder {
+    others
+        .into_iter()
+        .fold(object, |object, (name, shape)| object.property(name, shape))
+}
+
+/// One of these texts, to say more about.
+pub fn one_of(texts: &[&str]) -> ObjectBuilder {
+    of(Type::String).enum_values(Some(texts.iter().copied()))
+}
+
+/// A whole number as pairs have it, from `least` on.
+pub fn revision(least: usize, about: &str) -> ObjectBuilder {
+    let object = of(Type::Integer).minimum(Some(least));
+    described(object.maximum(Some(u64::MAX)), about)
+}
+
+/// `true`, `false`, or null for neither.
+pub fn flag_or_null(about: &str) -> Shape {
+    or_null(described(of(Type::Boolean), about))
+}
+
+/// An array, or null for none.
+pub fn list_or_null(list: ArrayBuilder, about: &str) -> Shape {
+    let kinds = SchemaType::from_iter([Type::Array, Type::Null]);
+    list.schema_type(kinds).description(Some(about)).into()
+}
+
+/// An object without other members.
+pub fn closed(object: ObjectBuilder) -> Shape {
     let none = AdditionalProperties::FreeForm(false);
-    object(about, members)
-        .additional_properties(Some(none))
-        .into()
+    object.additional_properties(Some(none)).into()
 }

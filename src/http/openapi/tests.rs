@@ -1,85 +1,11 @@
 //! Whether the document says what the code does.
 
+mod reading;
+
 use super::*;
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
-
-const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
-
-fn document(settings: &[(&str, &str)]) -> Value {
-    let settings = settings
-        .iter()
-        .map(|(name, text)| (name.to_string(), text.to_string()));
-    let config = Config::new(settings.collect()).unwrap();
-    serde_json::from_slice(&super::json(&config)).unwrap()
-}
-
-/// The operations, with path and method.
-fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
-    let paths = document["paths"].as_object().unwrap().iter();
-    paths.flat_map(|(path, item)| {
-        let operations = item.as_object().unwrap().iter();
-        operations.map(move |(method, operation)| {
-            assert!(METHODS.contains(&&**method), "{method}");
-            (&**path, &**method, operation)
-        })
-    })
-}
-
-fn names(object: &Value) -> BTreeSet<&str> {
-    let object: Option<&Map<String, Value>> = object.as_object();
-    object
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| &**name)
-        .collect()
-}
-
-fn texts(array: &Value) -> BTreeSet<&str> {
-    let array = array.as_array().into_iter().flatten();
-    array.filter_map(Value::as_str).collect()
-}
-
-/// What speaks against a value where this schema stands: types, members and constants.
-fn wrong(value: &Value, schema: &Value, schemas: &Value) -> Option<String> {
-    if let Some(name) = schema["$ref"].as_str() {
-        let name = name.rsplit('/').next().unwrap();
-        return wrong(value, schemas.get(name).expect(name), schemas);
-    }
-    if let Some(all) = schema["oneOf"].as_array() {
-        let fit = all
-            .iter()
-            .filter(|one| wrong(value, one, schemas).is_none());
-        return (fit.count() != 1).then(|| format!("{value} is not one of {schema}"));
-    }
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "number",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    let kinds = &schema["type"];
-    let fits = kinds.is_null() || kinds == kind || texts(kinds).contains(kind);
-    let is_listed = schema["enum"]
-        .as_array()
-        .is_none_or(|all| all.contains(value));
-    let members = names(value);
-    let lacks = texts(&schema["required"]).difference(&members).count() > 0;
-    let others = members.difference(&names(&schema["properties"])).count() > 0;
-    if !fits || !is_listed || lacks || others && schema["additionalProperties"] == false {
-        return Some(format!("{value} is not {schema}"));
-    }
-    let inside = |value: &Value, schema: &Value| wrong(value, schema, schemas);
-    let items = value.as_array().into_iter().flatten();
-    let mut items = items.filter_map(|item| inside(item, &schema["items"]));
-    let members = value.as_object().into_iter().flatten();
-    let mut members =
-        members.filter_map(|(name, member)| inside(member, &schema["properties"][name]));
-    items.next().or_else(|| members.next())
-}
+use crate::http::routes::Delivery;
+use reading::{document, names, operations, parsed, texts, wrong};
+use std::collections::BTreeSet;
 
 #[test]
 fn the_operations_are_the_routes() {
@@ -106,6 +32,16 @@ fn the_operations_are_the_routes() {
     assert_eq!(described, offered);
 }
 
+/// The fields of the header that mean something to an operation.
+fn fields(method: &str, path: &str) -> &'static [&'static str] {
+    match (method, path) {
+        ("get" | "put", "/v1/kv/{key}") => &["If-Match", "If-None-Match"],
+        ("delete", "/v1/kv/{key}") => &["If-Match"],
+        ("get", "/v1/watch") => &["Last-Event-ID"],
+        _ => &[],
+    }
+}
+
 #[test]
 fn an_operation_has_an_id_and_a_tag_and_what_its_route_takes() {
     let document = document(&[]);
@@ -122,8 +58,16 @@ fn an_operation_has_an_id_and_a_tag_and_what_its_route_takes() {
                     && route.method().eq_ignore_ascii_case(method)
             })
             .unwrap();
+        for words in ["summary", "description"] {
+            assert!(!operation[words].as_str().unwrap().is_empty(), "{id}");
+        }
         let row = route.operation.row();
-        assert!(route.profile == Profile::Api || id == row.name, "{id}");
+        let name = match route.delivery {
+            Delivery::Export => "kv_export",
+            Delivery::Import => "kv_import",
+            Delivery::Whole | Delivery::Watch => row.name,
+        };
+        assert!(route.profile == Profile::Api || id == name, "{id}");
         assert_eq!(
             !operation["requestBody"].is_null(),
             route.has_body(),
@@ -143,6 +87,7 @@ fn an_operation_has_an_id_and_a_tag_and_what_its_route_takes() {
             .names()
             .map(|name| ("path", name))
             .chain(query)
+            .chain(fields(method, path).iter().map(|name| ("header", *name)))
             .collect();
         assert_eq!(parameters, taken, "{id}");
     }
@@ -156,11 +101,12 @@ fn an_answer_has_the_members_of_its_schema_and_no_more() {
     for (path, method, operation) in operations(&document) {
         let mut codes = BTreeSet::new();
         for (status, response) in operation["responses"].as_object().unwrap() {
-            for (media_type, content) in response["content"].as_object().unwrap() {
+            let contents = response["content"].as_object().into_iter().flatten();
+            for (media_type, content) in contents {
                 let name = content["schema"]["$ref"].as_str().unwrap_or_default();
                 used.insert(name.rsplit('/').next().unwrap().to_owned());
                 for (example, value) in content["examples"].as_object().unwrap() {
-                    let value = &value["value"];
+                    let value = &parsed(media_type, &value["value"]);
                     let place = format!("{method} {path} {status} {media_type} {example}");
                     assert_eq!(wrong(value, &content["schema"], schemas), None, "{place}");
                     if media_type == super::super::v1::PROBLEM {
@@ -174,17 +120,24 @@ fn an_answer_has_the_members_of_its_schema_and_no_more() {
         let success = ["200", "201"]
             .iter()
             .filter(|status| !operation["responses"][status].is_null());
-        assert_eq!(success.count(), 1, "{method} {path}");
+        let both = (method, path) == ("put", "/v1/kv/{key}");
+        assert_eq!(success.count(), 1 + usize::from(both), "{method} {path}");
     }
-    for name in used.iter().filter(|name| !name.is_empty()) {
+    // A value is whatever it is.
+    for name in used
+        .iter()
+        .filter(|name| !["", "Value"].contains(&&***name))
+    {
         let schema = &schemas[name];
         let either = schema["oneOf"].as_array();
         for one in either.map_or(std::slice::from_ref(schema), |all| all) {
             assert_eq!(one["additionalProperties"], false, "{name}");
             let mut members = names(&one["properties"]);
-            // Only what names a key has it.
+            // Only what is about a key or a line has them.
             if name == "Problem" {
-                members.remove("key");
+                for member in ["key", "revision", "line"] {
+                    members.remove(member);
+                }
             }
             assert_eq!(members, texts(&one["required"]), "{name}");
         }
@@ -197,12 +150,9 @@ fn the_example_of_a_body_is_of_its_schema() {
     let schemas = &document["components"]["schemas"];
     for (path, _, operation) in operations(&document) {
         let contents = operation["requestBody"]["content"].as_object();
-        for (_, content) in contents.into_iter().flatten() {
-            assert_eq!(
-                wrong(&content["example"], &content["schema"], schemas),
-                None,
-                "{path}"
-            );
+        for (media_type, content) in contents.into_iter().flatten() {
+            let example = parsed(media_type, &content["example"]);
+            assert_eq!(wrong(&example, &content["schema"], schemas), None, "{path}");
         }
     }
 }
@@ -235,27 +185,45 @@ fn the_document_is_that_of_the_settings() {
 }
 
 #[test]
-fn what_a_failure_adds_to_the_header_is_described() {
+fn what_an_answer_adds_to_the_header_is_described() {
     let document = document(&[]);
-    let headers: BTreeMap<(&str, &str), BTreeSet<&str>> = operations(&document)
-        .filter(|(path, ..)| {
-            ["/v1/login", "/v1/me", "/v1/admin/roles", "/api/login/"].contains(path)
-        })
-        .flat_map(|(path, _, operation)| {
-            let responses = operation["responses"].as_object().unwrap().iter();
-            responses.map(move |(status, one)| ((path, &**status), names(&one["headers"])))
-        })
-        .collect();
-    for (path, status, name) in [
-        ("/v1/login", "401", Some("WWW-Authenticate")),
-        ("/v1/me", "401", Some("WWW-Authenticate")),
-        ("/v1/admin/roles", "403", Some("WWW-Authenticate")),
-        ("/v1/login", "429", Some("Retry-After")),
-        ("/v1/login", "405", Some("Allow")),
-        ("/v1/login", "400", None),
-        ("/api/login/", "404", None),
+    for (method, path, status, expected) in [
+        ("post", "/v1/login", 401, &["WWW-Authenticate"] as &[_]),
+        ("get", "/v1/me", 401, &["WWW-Authenticate"]),
+        ("get", "/v1/admin/roles", 403, &["WWW-Authenticate"]),
+        ("post", "/v1/login", 429, &["Retry-After"]),
+        ("post", "/v1/login", 405, &["Allow"]),
+        ("post", "/v1/login", 400, &[]),
+        ("post", "/api/login/", 404, &[]),
+        ("get", "/v1/kv/{key}", 200, &["Authkv-Expires-At", "ETag"]),
+        ("get", "/v1/kv/{key}", 304, &["ETag"]),
+        ("put", "/v1/kv/{key}", 200, &["ETag"]),
+        ("put", "/v1/kv/{key}", 201, &["ETag"]),
+        ("delete", "/v1/kv/{key}", 200, &[]),
+        ("get", "/v1/export", 200, &["X-Total-Count"]),
     ] {
-        let expected: BTreeSet<&str> = name.into_iter().collect();
-        assert_eq!(headers[&(path, status)], expected, "{path} {status}");
+        let response = &document["paths"][path][method]["responses"][status.to_string()];
+        assert!(response.is_object(), "{method} {path} {status}");
+        let described: Vec<&str> = names(&response["headers"]).into_iter().collect();
+        assert_eq!(described, expected, "{method} {path} {status}");
     }
+}
+
+#[test]
+fn a_value_is_described_in_every_form_in_which_it_comes() {
+    let document = document(&[]);
+    let pair = &document["paths"]["/v1/kv/{key}"];
+    let read = &pair["get"]["responses"];
+    let known = ["*/*", "application/json"];
+    assert_eq!(names(&read["200"]["content"]), known.into());
+    assert_eq!(
+        read["200"]["content"]["*/*"]["examples"]["bytes"]["value"],
+        "Halley"
+    );
+    assert!(read["304"]["content"].is_null());
+    let known = ["application/json", "application/octet-stream", "text/plain"];
+    assert_eq!(names(&pair["put"]["requestBody"]["content"]), known.into());
+    let listed = &document["paths"]["/v1/kv"]["get"]["responses"]["200"]["content"];
+    let listed = &listed["application/json"]["examples"]["pairs"]["value"]["pairs"];
+    assert_eq!(listed[1]["value"]["$binary"], "SGFsbGV5");
 }

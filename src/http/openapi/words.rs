@@ -1,5 +1,6 @@
 //! What the document says of each operation in words. Pure.
 
+use super::kv;
 use crate::command::Operation;
 use crate::http::routes::{Profile, Route};
 
@@ -12,16 +13,25 @@ pub struct Words {
 }
 
 const OLD: &str = "authorization";
-const PAIRS: &str = "key-value";
+pub const PAIRS: &str = "key-value";
+pub const ONE: &str = "one key";
+pub const CHANGES: &str = "changes";
+pub const BULK: &str = "import and export";
 const SESSIONS: &str = "sessions";
 const USERS: &str = "users";
 const ROLES: &str = "roles";
 const KEYS: &str = "keys";
 
 /// The tags, and what they are about.
-pub const TAGS: [(&str, &str); 6] = [
+pub const TAGS: [(&str, &str); 9] = [
     (OLD, "Users and their tokens, as in the old services"),
     (PAIRS, "Many keys at once"),
+    (
+        ONE,
+        "A key as a resource of HTTP: its value is the body, its revision the entity tag",
+    ),
+    (CHANGES, "What happens to pairs, as it happens"),
+    (BULK, "All pairs, as lines of JSON"),
     (
         SESSIONS,
         "Access tokens, and refresh tokens that are good once",
@@ -214,6 +224,9 @@ pub fn of_route(route: &Route) -> Words {
             "It is published at once. The old one verifies until the last of its tokens has expired. Needs the role \
              `admin`.",
         ),
+        BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet | PairPut | PairDelete => {
+            kv::words::of_route(route).into()
+        }
         KeyRetire => (
             name,
             KEYS,

@@ -2,8 +2,12 @@
 
 #![no_main]
 
-use authkv_fuzz::codec::msgpack::{self, Reader};
-use authkv_fuzz::codec::{json_read, json_write, Document};
+use authkv_fuzz::codec::check::{check, Allowed};
+use authkv_fuzz::codec::equal;
+use authkv_fuzz::codec::msgpack::{Head, Reader};
+use authkv_fuzz::codec::tagged::{json_depth, untag};
+use authkv_fuzz::codec::types::Types;
+use authkv_fuzz::codec::{json_read, json_write, Document, Rules};
 use authkv_fuzz::same::same;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
@@ -11,16 +15,17 @@ use serde_json::Value;
 
 /// Containers inside one another; serde_json stops at 127.
 const DEPTH: usize = 100;
+const TYPES: Types = Types::of_version(2, 10);
 
 fuzz_target!(|bytes: &[u8]| {
     let mut reader = Reader::new(bytes);
     let mut text = Vec::new();
     let written = json_write::write(&mut text, &mut reader);
     let value = Reader::new(bytes).value();
+    let _ = untag(bytes, TYPES, DEPTH);
     assert_eq!(written.is_ok(), value.is_ok());
-    let checked = msgpack::check(bytes, DEPTH);
-    if let Ok(document) = Document::from_msgpack(bytes, DEPTH) {
-        let _ = document.first("token");
+    let checked = check(bytes, DEPTH, Allowed::Json);
+    if let Ok(document) = Document::from_msgpack(bytes, Rules::json(DEPTH)) {
         let _ = document.fields(["keys", "data"], 1);
     }
     let Ok(value) = value else {
@@ -31,6 +36,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(reader.take(bytes.len() - value.len()).is_ok() && reader.is_empty());
     let text = String::from_utf8(text).expect("it is UTF-8");
     serde_json::from_str::<IgnoredAny>(&text).expect("it is JSON, however deep");
+    comes_back_tagged(bytes, value);
     if checked.is_ok() {
         let as_msgpack: Value = rmp_serde::from_slice(bytes).expect("JSON can carry it");
         let as_text: Value = serde_json::from_str(&text).expect("it is JSON");
@@ -38,6 +44,47 @@ fuzz_target!(|bytes: &[u8]| {
         comes_back(&text);
     }
 });
+
+/// The tagged text of any value is JSON, and what the wide check lets in comes back from it as it was; only strings that
+/// are not UTF-8 become binary data.
+fn comes_back_tagged(bytes: &[u8], value: &[u8]) {
+    let text = tagged(value);
+    serde_json::from_slice::<IgnoredAny>(&text).expect("it is JSON, however deep");
+    if check(bytes, DEPTH, Allowed::Types(TYPES)).is_err() {
+        return;
+    }
+    let back = json_read::to_msgpack(&text, json_depth(DEPTH)).expect("it is JSON");
+    let back = untag(&back, TYPES, DEPTH).expect("its tags are known");
+    assert_eq!(tagged(&back), text);
+    assert_eq!(equal(&back, value), is_text(value));
+    assert_eq!(equal(value, &back), is_text(value));
+}
+
+fn tagged(value: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    json_write::write_tagged(&mut text, &mut Reader::new(value)).expect("it is whole");
+    text
+}
+
+/// Whether all strings in it are UTF-8.
+fn is_text(value: &[u8]) -> bool {
+    let mut reader = Reader::new(value);
+    while !reader.is_empty() {
+        match reader.head().expect("it is whole") {
+            Head::Str(len) => {
+                let text = reader.take(len as usize).expect("it is whole");
+                if std::str::from_utf8(text).is_err() {
+                    return false;
+                }
+            }
+            Head::Bin(len) | Head::Ext { len, .. } => {
+                reader.take(len as usize).expect("it is whole");
+            }
+            _ => {}
+        }
+    }
+    true
+}
 
 /// The text of a number of single precision is no longer than that needs, so it is another double.
 fn same_double(a: f64, b: f64) -> bool {
@@ -50,7 +97,7 @@ fn comes_back(text: &str) {
     let before: Value = serde_json::from_str(text).expect("it is JSON");
     let bytes =
         json_read::to_msgpack(text.as_bytes(), DEPTH).expect("it is JSON of the same depth");
-    assert_eq!(msgpack::check(&bytes, DEPTH), Ok(()));
+    assert_eq!(check(&bytes, DEPTH, Allowed::Json), Ok(()));
     let mut again = Vec::new();
     json_write::write(&mut again, &mut Reader::new(&bytes)).expect("it was read");
     let after: Value = serde_json::from_slice(&again).expect("it is JSON");

@@ -12,6 +12,8 @@ pub mod auth {
     pub mod strict;
     pub mod token;
 }
+#[path = "../../../src/clock.rs"]
+pub mod clock;
 #[path = "../../../src/codec/mod.rs"]
 pub mod codec;
 #[path = "../../../src/command"]

@@ -1,5 +1,7 @@
 //! Which path means which operation. Pure.
 
+mod table;
+
 use super::docs::{self, Page};
 use crate::codec::Member;
 use crate::command::Operation;
@@ -7,6 +9,7 @@ use crate::config::Services;
 use crate::error::Error;
 use hyper::Method;
 use percent_encoding::percent_decode_str;
+use table::ROUTES;
 
 /// How a request is read and answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,21 @@ pub enum Input {
     Authorization,
     /// In a form (RFC 7662 §2.1), or in a JSON body.
     Form,
+    /// The body is a value.
+    Value,
+}
+
+/// How the answer comes, and the body goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// At once.
+    Whole,
+    /// The answer has no end: events as they happen.
+    Watch,
+    /// The answer is lines, page by page.
+    Export,
+    /// The body is lines, which are executed as they come.
+    Import,
 }
 
 /// What a member of the query is.
@@ -34,6 +52,8 @@ pub enum Input {
 pub enum Kind {
     Text,
     Number,
+    Seconds,
+    Flag,
 }
 
 /// A path, a method and what they mean.
@@ -48,133 +68,7 @@ pub struct Route {
     pub profile: Profile,
     pub input: Input,
     pub query: &'static [(&'static str, Kind)],
-}
-
-const ROUTES: &[Route] = &[
-    api("/api/read", "POST", Input::Json, Operation::Get),
-    api("/api/write", "POST", Input::Json, Operation::Put),
-    api("/api/check", "POST", Input::Authorization, Operation::Check),
-    api("/api/login", "POST", Input::Json, Operation::Login),
-    api("/api/register", "POST", Input::Json, Operation::Register),
-    api("/api/logout", "GET", Input::Nothing, Operation::Logout),
-    v1("/v1/users", "POST", "POST", Operation::UserRegister),
-    v1("/v1/login", "POST", "POST", Operation::SessionLogin),
-    v1("/v1/refresh", "POST", "POST", Operation::SessionRefresh),
-    v1("/v1/logout", "POST", "POST", Operation::Logout).without_body(),
-    v1(
-        "/v1/logout/all",
-        "POST",
-        "POST",
-        Operation::SessionLogoutAll,
-    )
-    .without_body(),
-    v1(
-        "/v1/introspect",
-        "POST",
-        "POST",
-        Operation::SessionIntrospect,
-    )
-    .with_form(),
-    v1("/v1/me", "GET", GET, Operation::UserMe),
-    v1("/v1/me/password", "PUT", "PUT", Operation::UserPassword),
-    v1("/.well-known/jwks.json", "GET", GET, Operation::KeySet),
-    v1(USERS, "GET", "GET, HEAD, POST", Operation::UserList).with_query(PAGE),
-    v1(USERS, "POST", "GET, HEAD, POST", Operation::UserCreate),
-    v1(USER, "GET", "GET, HEAD, DELETE", Operation::UserGet),
-    v1(USER, "DELETE", "GET, HEAD, DELETE", Operation::UserDelete),
-    v1(
-        "/v1/admin/users/{login}/disable",
-        "POST",
-        "POST",
-        Operation::UserDisable,
-    )
-    .without_body(),
-    v1(
-        "/v1/admin/users/{login}/enable",
-        "POST",
-        "POST",
-        Operation::UserEnable,
-    )
-    .without_body(),
-    v1(
-        "/v1/admin/users/{login}/logout",
-        "POST",
-        "POST",
-        Operation::UserLogout,
-    )
-    .without_body(),
-    v1(
-        "/v1/admin/users/{login}/password",
-        "PUT",
-        "PUT",
-        Operation::UserSetPassword,
-    ),
-    v1(GRANT, "PUT", "PUT, DELETE", Operation::RoleGrant).without_body(),
-    v1(GRANT, "DELETE", "PUT, DELETE", Operation::RoleRevoke),
-    v1("/v1/admin/roles", "GET", GET, Operation::RoleList),
-    v1(ROLE, "PUT", "PUT, DELETE", Operation::RoleSet),
-    v1(ROLE, "DELETE", "PUT, DELETE", Operation::RoleDelete),
-    v1("/v1/admin/keys", "GET", GET, Operation::KeyList),
-    v1(
-        "/v1/admin/keys/rotate",
-        "POST",
-        "POST",
-        Operation::KeyRotate,
-    ),
-    v1(
-        "/v1/admin/keys/{kid}/retire",
-        "POST",
-        "POST",
-        Operation::KeyRetire,
-    )
-    .without_body(),
-];
-
-const GET: &str = "GET, HEAD";
-const USERS: &str = "/v1/admin/users";
-const USER: &str = "/v1/admin/users/{login}";
-const GRANT: &str = "/v1/admin/users/{login}/roles/{role}";
-const ROLE: &str = "/v1/admin/roles/{role}";
-const PAGE: &[(&str, Kind)] = &[("after", Kind::Text), ("limit", Kind::Number)];
-
-const fn api(
-    path: &'static str,
-    method: &'static str,
-    input: Input,
-    operation: Operation,
-) -> Route {
-    Route {
-        path,
-        method,
-        allow: method,
-        operation,
-        profile: Profile::Api,
-        input,
-        query: &[],
-    }
-}
-
-/// With a JSON body where the method has one.
-const fn v1(
-    path: &'static str,
-    method: &'static str,
-    allow: &'static str,
-    operation: Operation,
-) -> Route {
-    let has_body = matches!(method.as_bytes(), b"POST" | b"PUT");
-    Route {
-        path,
-        method,
-        allow,
-        operation,
-        profile: Profile::V1,
-        input: if has_body {
-            Input::Json
-        } else {
-            Input::Nothing
-        },
-        query: &[],
-    }
+    pub delivery: Delivery,
 }
 
 /// Every route there is.
@@ -183,21 +77,6 @@ pub fn all() -> &'static [Route] {
 }
 
 impl Route {
-    const fn without_body(mut self) -> Self {
-        self.input = Input::Nothing;
-        self
-    }
-
-    const fn with_form(mut self) -> Self {
-        self.input = Input::Form;
-        self
-    }
-
-    const fn with_query(mut self, query: &'static [(&'static str, Kind)]) -> Self {
-        self.query = query;
-        self
-    }
-
     /// Its path, without a trailing slash.
     pub fn path(&self) -> &'static str {
         self.path
@@ -253,7 +132,7 @@ fn name(part: &'static str) -> Option<&'static str> {
 pub type Members = Vec<(&'static str, Member)>;
 
 /// What a path and a method mean.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub enum Target {
     Operation(&'static Route, Members),
     Page(&'static Page),
@@ -328,6 +207,16 @@ fn first(path: &str) -> Option<&'static Route> {
 
 fn decode(captures: Vec<(&'static str, &str)>) -> Result<Members, Error> {
     let decoded = captures.into_iter().map(|(name, segment)| {
+        // RFC 3986 §2.1.
+        let mut rest = segment.split('%').skip(1);
+        let is_hex = |code: &str| {
+            let code = code.as_bytes();
+            code.len() >= 2 && code[..2].iter().all(u8::is_ascii_hexdigit)
+        };
+        if !rest.all(is_hex) {
+            let what = format!("{name} should have a % before two hexadecimal digits only");
+            return Err(Error::malformed(what));
+        }
         let text = percent_decode_str(segment).decode_utf8();
         let text = text.map_err(|_| Error::malformed(format!("{name} should be UTF-8")))?;
         Ok((name, Member::Text(text.into_owned())))
@@ -429,19 +318,5 @@ mod tests {
             found(Method::PUT, "/v1/admin/users/a"),
             Err(Error::WrongMethod { allow })
         );
-    }
-
-    #[test]
-    fn allow_lists_the_methods_of_all_routes_of_a_path() {
-        for route in ROUTES {
-            let mut methods = Vec::new();
-            for other in ROUTES.iter().filter(|other| other.path == route.path) {
-                methods.push(other.method);
-                if other.method == "GET" && other.profile == Profile::V1 {
-                    methods.push("HEAD");
-                }
-            }
-            assert_eq!(methods.join(", "), route.allow, "{}", route.path);
-        }
     }
 }

@@ -1,8 +1,17 @@
 //! From the input of an operation to its command: from a body by name, from arguments by position. Pure; any thread.
 
+mod batch;
+mod kv;
+mod parts;
+#[cfg(test)]
+mod tests;
+mod txn;
+
+pub use parts::CONTENT_TYPE_MAX;
+
 use super::{Command, Credentials, Grant, Operation, Page, Registration};
 use crate::codec::{self, Document};
-use crate::domain::{Keys, Limits, Pairs};
+use crate::domain::{Keys, Limits};
 use crate::error::Error;
 
 /// Items of a list that come where the client does not say how many, and at most.
@@ -93,8 +102,20 @@ impl Command {
             }
             Operation::Put => {
                 let [pairs] = input.fields(["data"], skip)?;
-                Command::Put(Pairs::decode(pairs, limits)?)
+                Command::Put(batch::inserts(pairs, limits)?)
             }
+            Operation::BatchGet => batch::batch_get(input, skip, limits)?,
+            Operation::BatchPut => Command::BatchPut(batch::batch_put(input, skip, limits)?),
+            Operation::BatchDelete => {
+                Command::BatchDelete(batch::batch_delete(input, skip, limits)?)
+            }
+            Operation::KvTxn => Command::KvTxn(txn::txn(input, skip, limits)?),
+            Operation::KvList => Command::KvList(kv::listing(input, skip)?),
+            Operation::KvIncr => Command::KvIncr(kv::increment(input, skip, limits)?),
+            Operation::KvWatch => Command::KvWatch(kv::watching(input, skip)?),
+            Operation::PairGet => Command::PairGet(kv::pair_get(input, skip)?),
+            Operation::PairPut => Command::PairPut(kv::pair_put(input, skip, limits)?),
+            Operation::PairDelete => Command::PairDelete(kv::pair_delete(input, skip)?),
             Operation::Logout => nothing().map(|()| Command::Logout)?,
             Operation::Check => nothing().map(|()| Command::Check)?,
             Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,

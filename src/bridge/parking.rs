@@ -1,0 +1,107 @@
+//! Answers that rest on what is not durable yet: Tarantool shows changes before their commit has ended. Runs on the tx thread.
+
+use super::{Answer, Bridge};
+use crate::command::Outcome;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::tx::fiber::{self, Cond};
+use crate::tx::{settle_since, Mark, Tx};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use tokio::sync::oneshot;
+
+/// An answer with what it holds, where it goes, and what it waits for.
+struct Parked {
+    reply: oneshot::Sender<Answer>,
+    answer: Answer,
+    mark: Mark,
+}
+
+/// Answers that wait until what they rest on is durable, with the fiber that sends them then.
+pub struct Parking {
+    waiting: RefCell<Vec<Parked>>,
+    closed: Cell<bool>,
+    /// The fiber is gone.
+    ended: Cell<bool>,
+    added: Cond,
+}
+
+/// However the fiber ends, nobody waits for it any more.
+struct End<'a>(&'a Parking, &'a Bridge);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.ended.set(true);
+        for one in self.0.waiting.take() {
+            self.1.answer(one.reply, Err(Error::ShuttingDown));
+        }
+    }
+}
+
+impl Parking {
+    pub fn start(tx: &Tx, instance: &'static Instance) -> Result<Rc<Self>, Error> {
+        let parking = Rc::new(Self {
+            waiting: RefCell::default(),
+            closed: Cell::new(false),
+            ended: Cell::new(false),
+            added: Cond::new(),
+        });
+        let started = parking.clone();
+        fiber::start(tx, "authkv-settle", move |tx| {
+            let bridge = &instance.bridge;
+            let _end = End(&started, bridge);
+            while !(fiber::is_cancelled(tx) || started.closed.get() && started.is_empty()) {
+                if started.is_empty() {
+                    started.added.wait();
+                }
+                started.send(tx, bridge);
+            }
+        })?;
+        Ok(parking)
+    }
+
+    /// Has an answer wait for what was being committed at a moment.
+    pub fn add(
+        &self,
+        bridge: &Bridge,
+        reply: oneshot::Sender<Answer>,
+        result: Result<Outcome, Error>,
+        mark: Mark,
+    ) {
+        if self.ended.get() {
+            return bridge.answer(reply, Err(Error::ShuttingDown));
+        }
+        let answer = bridge.hold(result);
+        self.waiting.borrow_mut().push(Parked {
+            reply,
+            answer,
+            mark,
+        });
+        self.added.signal();
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.borrow().is_empty()
+    }
+
+    /// Sends what waits now, each once it may be sent. Yields.
+    fn send(&self, tx: &Tx, bridge: &Bridge) {
+        for Parked {
+            reply,
+            answer,
+            mark,
+        } in self.waiting.take()
+        {
+            match settle_since(tx, mark) {
+                Ok(()) => bridge.send(reply, answer),
+                Err(error) => bridge.answer(reply, Err(error)),
+            }
+        }
+    }
+
+    /// Ends the fiber once nothing waits any more.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.added.broadcast();
+    }
+}

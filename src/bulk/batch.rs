@@ -1,0 +1,135 @@
+//! Pairs of several lines that are written by one command.
+
+use crate::codec::msgpack::{Head, Reader};
+use crate::codec::{Document, Rules};
+use crate::domain::Mode;
+use crate::error::Error;
+use rmp::encode::{write_array_len, write_bool, write_map_len, write_str};
+use std::collections::HashSet;
+
+/// Lines of a batch, at most.
+const LINES: usize = 1000;
+/// Bytes of a batch, at most, where it is more than one line.
+const BYTES: usize = 1 << 20;
+/// The members of a line that count: those of an export but for the revision, and what a put takes for a time.
+const MEMBERS: [&[u8]; 5] = [b"key", b"value", b"expires_at", b"ttl", b"content_type"];
+
+/// What stands in a line.
+#[derive(Debug)]
+pub struct Pair {
+    /// The number of the line.
+    line: u64,
+    key: Vec<u8>,
+    /// The pair as `batch_put` takes it.
+    bytes: Vec<u8>,
+    /// Seconds since 1970-01-01 UTC.
+    expires_at: Option<f64>,
+}
+
+/// Pairs, all with different keys.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pairs: Vec<Pair>,
+    keys: HashSet<Vec<u8>>,
+    size: usize,
+}
+
+impl Pair {
+    /// Reads a line. Errors: `Malformed`, `TooDeep`.
+    pub fn read(text: &[u8], line: u64, rules: Rules) -> Result<Self, Error> {
+        let should_be = || Error::malformed("The line should be an object with key and value");
+        let object = rules.item_from_json(text)?;
+        let mut reader = Reader::new(&object);
+        let Head::Map(count) = reader.head()? else {
+            return Err(should_be());
+        };
+        let mut found: [Option<&[u8]>; MEMBERS.len()] = [None; MEMBERS.len()];
+        for _ in 0..count {
+            let (name, value) = (reader.string()?, reader.value()?);
+            if let Some(place) = MEMBERS.iter().position(|known| *known == name) {
+                found[place] = Some(value);
+            }
+        }
+        let [Some(key), Some(_), expires_at, ..] = found else {
+            return Err(should_be());
+        };
+        let key = Reader::new(key).string().map_err(|_| should_be())?;
+        let members = MEMBERS.iter().zip(found);
+        let members = members.filter_map(|(name, value)| Some((name, value?)));
+        let mut bytes = Vec::with_capacity(object.len());
+        // Writing to a vector does not fail.
+        let _ = write_map_len(&mut bytes, members.clone().count() as u32);
+        for (name, value) in members {
+            let _ = write_str(&mut bytes, std::str::from_utf8(name).unwrap_or_default());
+            bytes.extend_from_slice(value);
+        }
+        Ok(Self {
+            line,
+            key: key.to_vec(),
+            bytes,
+            // What is no number is refused where the pair is written.
+            expires_at: expires_at.and_then(|seconds| rmp_serde::from_slice(seconds).ok()),
+        })
+    }
+
+    /// Whether nobody would see it at `now`, in seconds.
+    pub fn has_expired(&self, now: f64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+}
+
+impl Batch {
+    /// Adds a pair, or gives it back where it belongs to the next batch: its key is here already, or this one is full, of
+    /// at most `lines` lines.
+    pub fn push(&mut self, pair: Pair, lines: usize) -> Result<(), Pair> {
+        let is_full = self.pairs.len() >= LINES.min(lines) || self.size + pair.bytes.len() > BYTES;
+        if !self.pairs.is_empty() && (is_full || self.keys.contains(&pair.key)) {
+            return Err(pair);
+        }
+        self.size += pair.bytes.len();
+        self.keys.insert(pair.key.clone());
+        self.pairs.push(pair);
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Bytes it holds.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Pair> {
+        self.pairs.get(index)
+    }
+
+    /// The number of the line of a pair.
+    pub fn line(&self, index: usize) -> Option<u64> {
+        self.get(index).map(|pair| pair.line)
+    }
+
+    /// The input of `batch_put` for all pairs, or for one.
+    pub fn document(&self, only: Option<usize>, mode: Mode, rules: Rules) -> Document<'static> {
+        let pairs = match only {
+            Some(index) => self.pairs.get(index..=index).unwrap_or_default(),
+            None => &self.pairs,
+        };
+        let mut bytes = Vec::with_capacity(self.size + 64);
+        // Writing to a vector does not fail.
+        let mode = mode.name();
+        let _ = write_map_len(&mut bytes, 2 + u32::from(mode.is_some()));
+        if let Some(name) = mode {
+            let _ = write_str(&mut bytes, "mode").and_then(|()| write_str(&mut bytes, name));
+        }
+        let _ = write_str(&mut bytes, "atomic");
+        let _ = write_bool(&mut bytes, false);
+        let _ = write_str(&mut bytes, "pairs");
+        let _ = write_array_len(&mut bytes, pairs.len() as u32);
+        for pair in pairs {
+            bytes.extend_from_slice(&pair.bytes);
+        }
+        Document::from_parts(bytes, rules)
+    }
+}

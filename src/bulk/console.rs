@@ -1,0 +1,133 @@
+//! Exports and imports of the console: text in pages and pieces, whose files Lua reads and writes. Runs on the tx thread;
+//! the JSON is the work of another.
+
+use super::{ask, Counts, Failure, Import, Page};
+use crate::bridge::crypto;
+use crate::command::{execute, Caller, Command, Outcome, Request};
+use crate::domain::Mode;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::origin::{Front, Origin, Peer};
+use crate::tx::Tx;
+use serde::{Deserialize, Serialize};
+
+/// A page of an export, as Lua is told it.
+#[derive(Serialize)]
+pub struct Exported {
+    text: String,
+    pairs: u64,
+    next: Option<String>,
+}
+
+/// A piece of a file, as Lua tells it.
+#[derive(Deserialize)]
+pub struct Piece {
+    text: serde_bytes::ByteBuf,
+    mode: Option<String>,
+    /// The number of its first line.
+    line: u64,
+    /// It is the end of the file.
+    is_last: bool,
+}
+
+/// What has become of it, as Lua is told it.
+#[derive(Serialize)]
+pub struct Imported {
+    counts: Counts,
+    /// Bytes of the whole lines in it: the rest belongs to the next piece.
+    used: usize,
+    /// The number of the line after those.
+    line: u64,
+    /// Why the import ends, in a line.
+    error: Option<Refused>,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    code: u32,
+    name: &'static str,
+    message: String,
+}
+
+/// A page of pairs, as lines. Yields.
+pub fn export(
+    tx: &Tx,
+    instance: &'static Instance,
+    prefix: &str,
+    after: Option<&str>,
+) -> Result<Exported, Error> {
+    let command = ask(prefix, after, &instance.config.limits)?;
+    let Outcome::Encoded(answer) = act(tx, instance, command)? else {
+        return Err(Error::Internal);
+    };
+    crypto::run(tx, instance, &instance.verifier, move || {
+        let Page { text, pairs, next } = Page::render(&answer)?;
+        let text = String::from_utf8(text).map_err(|_| Error::Internal)?;
+        Ok(Exported { text, pairs, next })
+    })
+}
+
+/// Writes the pairs of whole lines. Yields.
+pub fn import(tx: &Tx, instance: &'static Instance, piece: Piece) -> Result<Imported, Error> {
+    let Piece {
+        text,
+        mode,
+        line,
+        is_last,
+    } = piece;
+    let mode = mode.map_or(Ok(Mode::default()), |name| Mode::from_name(&name))?;
+    let mut import = Import::new(&instance.config, instance.types, mode, line);
+    let length = text.len();
+    import.push(&text);
+    drop(text);
+    if is_last {
+        import.end();
+    }
+    let failure = loop {
+        let (next, back) = crypto::run(tx, instance, &instance.verifier, move || {
+            Ok((import.next(true), import))
+        })?;
+        import = back;
+        let done =
+            next.map(|command| command.map(|command| import.done(act(tx, instance, command))));
+        match done {
+            Ok(None) => break None,
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(failure))) | Err(failure) => break Some(failure),
+        }
+    };
+    Ok(Imported {
+        counts: *import.counts(),
+        used: length - import.waiting(),
+        line: import.line() + 1,
+        error: failure.map(Refused::from),
+    })
+}
+
+/// Executes a command of the owner.
+fn act(tx: &Tx, instance: &'static Instance, command: Command) -> Result<Outcome, Error> {
+    let origin = Origin {
+        front: Front::Console,
+        peer: Peer::Session,
+    };
+    let request = Request {
+        origin,
+        caller: Caller::Owner,
+        command,
+    };
+    execute(tx, instance, request)
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        let row = failure.error.row();
+        Self {
+            code: row.code,
+            name: row.name,
+            message: match failure.line {
+                Some(line) => format!("line {line}: {}", failure.error),
+                None => failure.error.to_string(),
+            },
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! An import: text in, commands out, their outcomes in, counts out. Whoever executes the commands decides where.
+
+use super::batch::{Batch, Pair};
+use super::counts::Counts;
+use super::lines::Lines;
+use crate::clock::milliseconds;
+use crate::codec::types::Types;
+use crate::codec::Rules;
+use crate::command::{Command, Operation, Outcome};
+use crate::config::Config;
+use crate::domain::{Limits, Mode};
+use crate::error::Error;
+
+/// Why an import ends early.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub error: Error,
+    /// The first line that was not written, where that is known.
+    pub line: Option<u64>,
+}
+
+/// An import under way.
+pub struct Import {
+    mode: Mode,
+    limits: Limits,
+    rules: Rules,
+    lines: Lines,
+    batch: Batch,
+    /// What did not fit into the batch.
+    next: Option<Pair>,
+    /// Why no more text comes.
+    stopped: Option<Error>,
+    /// What is to be said once the batch is written.
+    broken: Option<Failure>,
+    /// The pair of the batch that is written alone, because something is wrong with one of them.
+    alone: Option<usize>,
+    counts: Counts,
+}
+
+impl Import {
+    /// `first` is the number of the first line.
+    pub fn new(config: &Config, types: Types, mode: Mode, first: u64) -> Self {
+        Self {
+            mode,
+            limits: config.limits,
+            rules: Operation::BatchPut.rules(config, types),
+            lines: Lines::new(config.kv_input_max, first),
+            batch: Batch::default(),
+            next: None,
+            stopped: None,
+            broken: None,
+            alone: None,
+            counts: Counts::default(),
+        }
+    }
+
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The number of the line that was read last.
+    pub fn line(&self) -> u64 {
+        self.lines.number()
+    }
+
+    /// Bytes of a line that is not whole.
+    pub fn waiting(&self) -> usize {
+        self.lines.waiting()
+    }
+
+    /// About how many bytes it holds.
+    pub fn size(&self) -> usize {
+        self.lines.waiting() + 2 * self.batch.size()
+    }
+
+    /// Takes a piece of the text.
+    pub fn push(&mut self, piece: &[u8]) {
+        self.lines.push(piece);
+    }
+
+    /// Says that there is no more of it.
+    pub fn end(&mut self) {
+        self.lines.end();
+    }
+
+    /// Says why there is no more of it. What is whole of it is still written.
+    pub fn stop(&mut self, error: Error) {
+        self.stopped = Some(error);
+    }
+
+    /// A command without pairs, which is refused as `NoKeys` where all else is well.
+    pub fn probe(&self) -> Result<Command, Error> {
+        self.command(&Batch::default(), None)
+    }
+
+    /// The next command to be executed, or `None` where there is none before more text comes. `all`: what was read is
+    /// written now, however little it is. The same again where nobody has told what came of the last one. Errors: what
+    /// ends the import.
+    pub fn next(&mut self, all: bool) -> Result<Option<Command>, Failure> {
+        loop {
+            let is_due = self.alone.is_some() || self.fill();
+            if !is_due && self.broken.is_none() && !all || self.batch.len() == 0 {
+                return self.broken.take().map_or(Ok(None), Err);
+            }
+            match self.command(&self.batch, self.alone) {
+                Ok(command) => return Ok(Some(command)),
+                Err(error) => self.done(Err(error))?,
+            }
+        }
+    }
+
+    /// Fills the batch. Returns whether it is full.
+    fn fill(&mut self) -> bool {
+        let now = now();
+        while self.broken.is_none() {
+            let pair = match self
+                .next
+                .take()
+                .map_or_else(|| self.read(), |next| Ok(Some(next)))
+            {
+                Ok(Some(pair)) => pair,
+                Ok(None) => {
+                    let line = Some(self.lines.number() + 1);
+                    let stopped = self.stopped.take();
+                    self.broken = stopped.map(|error| Failure { error, line });
+                    return false;
+                }
+                Err(error) => {
+                    let line = Some(self.lines.number());
+                    self.broken = Some(Failure { error, line });
+                    return false;
+                }
+            };
+            if pair.has_expired(now) {
+                self.counts.add_expired();
+            } else if let Err(pair) = self.batch.push(pair, self.limits.batch) {
+                self.next = Some(pair);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn read(&mut self) -> Result<Option<Pair>, Error> {
+        let line = self.lines.take()?;
+        let pair = |line: bytes::Bytes| Pair::read(&line, self.lines.number(), self.rules);
+        line.map(pair).transpose()
+    }
+
+    fn command(&self, batch: &Batch, only: Option<usize>) -> Result<Command, Error> {
+        let input = batch.document(only, self.mode, self.rules);
+        Command::decode(Operation::BatchPut, &input, 0, &self.limits)
+    }
+
+    /// Takes what came of the last command. Errors: what ends the import.
+    pub fn done(&mut self, result: Result<Outcome, Error>) -> Result<(), Failure> {
+        let at = self.alone.unwrap_or(0);
+        let is_alone = self.alone.is_some() || self.batch.len() == 1;
+        let counted = result.and_then(|outcome| match outcome {
+            Outcome::Encoded(answer) => self.counts.add(&answer),
+            _ => Err(Error::Internal),
+        });
+        match counted {
+            Ok(()) => {}
+            // It was read before its time was over.
+            Err(_) if is_alone && self.batch.get(at).is_some_and(|one| one.has_expired(now())) => {
+                self.counts.add_expired();
+            }
+            // Nothing is written of a batch of which one pair breaks a rule.
+            Err(error) if !is_alone && matches!(error.row().v1_status, 400 | 422) => {
+                self.alone = Some(0);
+                return Ok(());
+            }
+            Err(error) => {
+                let line = self.batch.line(at);
+                return Err(Failure { error, line });
+            }
+        }
+        self.alone = self.alone.map(|at| at + 1);
+        if self.alone.is_none_or(|at| at == self.batch.len()) {
+            self.alone = None;
+            self.batch = Batch::default();
+        }
+        Ok(())
+    }
+}
+
+/// Seconds since 1970-01-01 UTC.
+fn now() -> f64 {
+    milliseconds() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests;

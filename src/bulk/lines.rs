@@ -1,0 +1,130 @@
+//! Lines out of pieces of any length.
+
+use crate::error::Error;
+use bytes::{Buf, Bytes, BytesMut};
+
+/// What has come and is not a whole line yet, or was not asked for yet.
+#[derive(Debug)]
+pub struct Lines {
+    input: BytesMut,
+    /// Bytes at the beginning of `input` in which no line ends.
+    scanned: usize,
+    /// Bytes a line may have.
+    limit: usize,
+    /// The lines that were taken.
+    taken: u64,
+    ended: bool,
+}
+
+impl Lines {
+    /// `first` is the number of the first line.
+    pub fn new(limit: usize, first: u64) -> Self {
+        Self {
+            input: BytesMut::new(),
+            scanned: 0,
+            limit,
+            taken: first.saturating_sub(1),
+            ended: false,
+        }
+    }
+
+    pub fn push(&mut self, piece: &[u8]) {
+        self.input.extend_from_slice(piece);
+    }
+
+    /// Says that nothing more comes: what is left is the last line.
+    pub fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// The next whole line that is not blank, without its end, or `None` where more is needed. Errors: `InputTooLarge`.
+    pub fn take(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let found = memchr::memchr(b'\n', &self.input[self.scanned..]);
+            let end = found.map(|at| self.scanned + at);
+            let length = end.unwrap_or(self.input.len());
+            if length > self.limit {
+                self.taken += 1;
+                return Err(Error::InputTooLarge { limit: self.limit });
+            }
+            let line = match end {
+                Some(end) => {
+                    let line = self.input.split_to(end);
+                    self.input.advance(1);
+                    line
+                }
+                None if self.ended && !self.input.is_empty() => self.input.split(),
+                None => {
+                    self.scanned = self.input.len();
+                    return Ok(None);
+                }
+            };
+            self.scanned = 0;
+            self.taken += 1;
+            let line = line.freeze();
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    /// The number of the line that was taken last, blank ones counted.
+    pub fn number(&self) -> u64 {
+        self.taken
+    }
+
+    /// Bytes that wait.
+    pub fn waiting(&self) -> usize {
+        self.input.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines with their numbers, and the error at their end.
+    fn read(pieces: &[&[u8]], limit: usize) -> (Vec<(u64, String)>, Option<Error>) {
+        let (mut lines, mut found) = (Lines::new(limit, 1), Vec::new());
+        let mut take_all = |lines: &mut Lines| loop {
+            match lines.take() {
+                Ok(Some(line)) => {
+                    found.push((lines.number(), String::from_utf8(line.to_vec()).unwrap()));
+                }
+                Ok(None) => return None,
+                Err(error) => return Some(error),
+            }
+        };
+        for piece in pieces {
+            lines.push(piece);
+            if let Some(error) = take_all(&mut lines) {
+                return (found, Some(error));
+            }
+        }
+        lines.end();
+        let error = take_all(&mut lines);
+        (found, error)
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_split() {
+        let whole = b"one\r\n\n  \ntwo\n\nthree";
+        let expected = [(1, "one\r"), (4, "two"), (6, "three")];
+        let expected = expected.map(|(number, line)| (number, line.to_owned()));
+        for split in 0..whole.len() {
+            let (a, b) = whole.split_at(split);
+            assert_eq!(read(&[a, b], 5), (expected.to_vec(), None), "{split}");
+        }
+        let single: Vec<&[u8]> = whole.chunks(1).collect();
+        assert_eq!(read(&single, 5), (expected.to_vec(), None));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_before_its_end() {
+        let too_large = Some(Error::InputTooLarge { limit: 3 });
+        assert_eq!(read(&[b"abc\n", b"abcd"], 3).1, too_large);
+        assert_eq!(read(&[b"abcd\n"], 3).1, too_large);
+        assert_eq!(read(&[b"abc\n", b"abc"], 3).1, None);
+        assert_eq!(read(&[], 3), (vec![], None));
+    }
+}

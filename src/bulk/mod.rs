@@ -1,0 +1,13 @@
+//! Pairs as text, a line each (NDJSON): what an export writes and an import reads, over HTTP and on the console. Pure, but
+//! for [`console`]; any thread.
+
+mod batch;
+pub mod console;
+mod counts;
+mod import;
+mod lines;
+mod page;
+
+pub use counts::Counts;
+pub use import::{Failure, Import};
+pub use page::{ask, ask_total, total, Page};

@@ -1,0 +1,106 @@
+//! What a field of a document is. Pure; any thread.
+
+use super::msgpack::{Head, Reader};
+use crate::error::Error;
+
+/// The text of a field that has to be a string. Errors: `Malformed`, naming the field.
+pub fn string(name: &'static str, field: &[u8]) -> Result<String, Error> {
+    Reader::new(field)
+        .string()
+        .ok()
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .map(str::to_owned)
+        .ok_or_else(|| Error::malformed(format!("{name} should be a string")))
+}
+
+/// The number of a field that has to be a whole one and not negative; 7.0 is one too (JSON Schema, Core §4.2.3). Errors:
+/// `Malformed`, naming the field.
+pub fn number(name: &'static str, field: &[u8]) -> Result<u64, Error> {
+    // Beyond it not every whole number is a float.
+    const MAX: f64 = (1u64 << 53) as f64;
+    let whole = || {
+        let float = rmp_serde::from_slice::<f64>(field).ok()?;
+        let is_whole = float.fract() == 0.0 && (0.0..=MAX).contains(&float);
+        is_whole.then_some(float as u64)
+    };
+    let number = rmp_serde::from_slice(field).ok().or_else(whole);
+    number.ok_or_else(|| Error::malformed(format!("{name} should be a whole number")))
+}
+
+/// The integer of a field, of at most 64 bits; 7.0 is one too. Errors: `Malformed`, naming the field.
+pub fn integer(name: &'static str, field: &[u8]) -> Result<i128, Error> {
+    match Reader::new(field).head()? {
+        Head::Uint(n) => Ok(n.into()),
+        Head::Int(n) => Ok(n.into()),
+        // Beyond it not every whole number is a float.
+        Head::F64(n) if n.fract() == 0.0 && n.abs() <= (1u64 << 53) as f64 => Ok(n as i128),
+        _ => Err(Error::malformed(format!("{name} should be an integer"))),
+    }
+}
+
+/// The seconds of a field, which may have a fraction. Errors: `Malformed`, naming the field.
+pub fn seconds(name: &'static str, field: &[u8]) -> Result<f64, Error> {
+    shaped(name, field, "a number of seconds")
+}
+
+/// The truth of a field. Errors: `Malformed`, naming the field.
+pub fn flag(name: &'static str, field: &[u8]) -> Result<bool, Error> {
+    shaped(name, field, "true or false")
+}
+
+/// The value of a field of a form that serde knows. Errors: `Malformed`, naming the field and the form.
+pub fn shaped<T: serde::de::DeserializeOwned>(
+    name: &'static str,
+    field: &[u8],
+    form: &'static str,
+) -> Result<T, Error> {
+    rmp_serde::from_slice(field).map_err(|_| Error::malformed(format!("{name} should be {form}")))
+}
+
+/// The same of an array of objects: serde would take an array for an object, too. Errors: `Malformed`.
+pub fn objects<T: serde::de::DeserializeOwned>(
+    name: &'static str,
+    field: &[u8],
+    form: &'static str,
+) -> Result<Vec<T>, Error> {
+    let mut reader = Reader::new(field);
+    let mut are_objects = true;
+    if let Head::Array(count) = reader.head()? {
+        for _ in 0..count {
+            are_objects &= matches!(Reader::new(reader.value()?).head()?, Head::Map(_));
+        }
+    }
+    match are_objects {
+        true => shaped(name, field, form),
+        false => Err(Error::malformed(format!("{name} should be {form}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Document, Rules};
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_fraction() {
+        for (json, expected) in [
+            ("0", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("529.0", Some(529)),
+            ("6e2", Some(600)),
+            ("-0.0", Some(0)),
+            ("0.5", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("1e300", None),
+            ("\"7\"", None),
+            ("true", None),
+            ("null", None),
+        ] {
+            let body = Document::from_json(format!("{{\"n\":{json}}}").as_bytes(), Rules::json(9))
+                .unwrap();
+            let [field] = body.fields(["n"], 0).unwrap();
+            assert_eq!(number("n", field).ok(), expected, "{json}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What the input of the key-value operations is made of. Pure; any thread.
+
+use crate::codec::msgpack::{Head, Reader};
+use crate::codec::{self, Document};
+use crate::domain::{Expiry, IfRevision, Mode};
+use crate::error::Error;
+
+/// The outer error is one of shape (`Malformed`, `BadValue`); the inner one is the first rule broken.
+pub type Checked<T> = Result<Result<T, Error>, Error>;
+
+/// Bytes of a media type.
+pub const CONTENT_TYPE_MAX: usize = 255;
+
+/// How long a pair lives, as it was given.
+#[derive(Clone, Copy)]
+pub struct Lifetime {
+    ttl: Option<f64>,
+    expires_at: Option<f64>,
+}
+
+impl Lifetime {
+    /// Errors: `Malformed`.
+    pub fn read(ttl: Option<&[u8]>, expires_at: Option<&[u8]>) -> Result<Self, Error> {
+        Ok(Self {
+            ttl: option(ttl, |field| codec::seconds("ttl", field))?,
+            expires_at: option(expires_at, |field| codec::seconds("expires_at", field))?,
+        })
+    }
+
+    pub fn is_given(&self) -> bool {
+        self.ttl.is_some() || self.expires_at.is_some()
+    }
+
+    /// This one, or the other where there is none.
+    pub fn or(self, other: &Self) -> Self {
+        match self.is_given() {
+            true => self,
+            false => *other,
+        }
+    }
+
+    /// Errors: `BadOption`.
+    pub fn expiry(&self, now: u64) -> Result<Option<Expiry>, Error> {
+        Expiry::new(self.ttl, self.expires_at, now)
+    }
+}
+
+pub fn should_be(name: &str, form: &str) -> Error {
+    Error::malformed(format!("{name} should be {form}"))
+}
+
+pub fn too_many(name: &'static str) -> Error {
+    Error::BadOption {
+        name,
+        allowed: "at most 1000 items",
+    }
+}
+
+pub fn option<T>(
+    field: Option<&[u8]>,
+    read: impl FnOnce(&[u8]) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    field.map(read).transpose()
+}
+
+/// What was given, where null stands for nothing.
+pub fn given(field: Option<&[u8]>) -> Option<&[u8]> {
+    field.filter(|field| *field != [0xc0])
+}
+
+/// The items of an array, which are walked over and not kept: there may be many more than are allowed.
+pub struct Items<'a> {
+    reader: Reader<'a>,
+    left: u32,
+}
+
+impl<'a> Items<'a> {
+    /// Errors: `Malformed`.
+    pub fn of(
+        input: &Document<'_>,
+        name: &str,
+        field: &'a [u8],
+        form: &str,
+    ) -> Result<Self, Error> {
+        let mut reader = Reader::new(field);
+        match reader.head()? {
+            Head::Array(left) => Ok(Self { reader, left }),
+            // An empty table of Lua.
+            Head::Map(0) if !input.is_body() => Ok(Self { reader, left: 0 }),
+            _ => Err(should_be(name, form)),
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.left as usize
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Result<&'a [u8], Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(self.reader.value())
+    }
+}
+
+pub fn read_key<'a>(name: &str, field: Option<&'a [u8]>, form: &str) -> Result<&'a [u8], Error> {
+    let key = field.ok_or_else(|| should_be(name, form))?;
+    let key = Reader::new(key)
+        .string()
+        .map_err(|_| should_be(name, form))?;
+    check_text(name, key, form)?;
+    Ok(key)
+}
+
+/// Keys are UTF-8, though values need not be.
+pub fn check_text(name: &str, key: &[u8], form: &str) -> Result<(), Error> {
+    match std::str::from_utf8(key) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(should_be(name, form)),
+    }
+}
+
+pub fn text_of<'a>(name: &str, field: &'a [u8]) -> Result<&'a [u8], Error> {
+    read_key(name, Some(field), "a string")
+}
+
+/// A key as a one-element msgpack array.
+pub fn as_lookup(key: &[u8]) -> Vec<u8> {
+    let mut lookup = vec![0x91];
+    // Writing to a vector does not fail.
+    let _ = rmp::encode::write_str_len(&mut lookup, key.len() as u32);
+    lookup.extend_from_slice(key);
+    lookup
+}
+
+pub fn read_mode(field: Option<&[u8]>) -> Checked<Mode> {
+    let name = option(field, |field| codec::string("mode", field))?;
+    Ok(name.map_or(Ok(Mode::default()), |name| Mode::from_name(&name)))
+}
+
+pub fn read_if_revision(field: Option<&[u8]>) -> Result<IfRevision, Error> {
+    const NAME: &str = "if_revision";
+    let Some(field) = given(field) else {
+        return Ok(IfRevision::Any);
+    };
+    match Reader::new(field).head()? {
+        Head::Array(left) => {
+            let mut reader = Reader::new(field);
+            reader.head()?;
+            let all = Items { reader, left }.map(|one| codec::number(NAME, one?));
+            Ok(IfRevision::IsOneOf(all.collect::<Result<_, _>>()?))
+        }
+        _ => codec::number(NAME, field).map(IfRevision::Is),
+    }
+}
+
+pub fn read_content_type(field: Option<&[u8]>) -> Checked<Option<&str>> {
+    let Some(field) = given(field) else {
+        return Ok(Ok(None));
+    };
+    let text = Reader::new(field).string().ok();
+    let text = text.and_then(|text| std::str::from_utf8(text).ok());
+    let text = text.ok_or_else(|| Error::malformed("content_type should be a string"))?;
+    let visible = text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) && text.trim() == text;
+    Ok(
+        match visible && (1..=CONTENT_TYPE_MAX).contains(&text.len()) {
+            true => Ok(Some(text)),
+            false => Err(Error::BadOption {
+                name: "content_type",
+                allowed: "1 to 255 visible ASCII characters",
+            }),
+        },
+    )
+}

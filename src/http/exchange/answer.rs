@@ -1,0 +1,181 @@
+//! The answer to a request: what was rendered, and what every answer has.
+
+use super::super::head::Head;
+use super::super::receipt::{self, Receipt};
+use super::super::response::Response;
+use super::super::routes::{self, Delivery, Profile, Route, Target};
+use super::super::stream::{Pieces, Stream};
+use super::super::{api, cors, docs, pair, v1};
+use super::Exchange;
+use crate::command::{Caller, Operation, Outcome};
+use crate::error::Error;
+use crate::memory::Held;
+use bytes::Bytes;
+use hyper::Method;
+
+impl Exchange {
+    /// Answers with an error that the carrier found.
+    pub fn refuse(mut self, error: Error) -> Response {
+        self.target = Err(error);
+        self.finish(Err(Error::Internal), Held::default())
+    }
+
+    /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
+    pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Response {
+        let profile = self.profile();
+        let (response, error) = match &self.target {
+            Ok(Target::Options(allow)) => (options(allow), None),
+            Ok(Target::Page(page)) => {
+                let accepted = self.head.accept_encoding.text();
+                let accepted = accepted.filter(|_| self.site.config.compression);
+                (docs::response(page, accepted.unwrap_or_default()), None)
+            }
+            Ok(Target::Operation(route, _)) => {
+                let rendered = result.and_then(|outcome| success(&self.head, route, &outcome));
+                match rendered {
+                    Ok(response) => (response, None),
+                    Err(error) => (self.failure(profile, &error), Some(error)),
+                }
+            }
+            Err(error) => (self.failure(profile, error), Some(error.clone())),
+        };
+        self.close(response, error.as_ref(), held)
+    }
+
+    /// The answer to a request that was executed in several commands, with the failure that it tells of.
+    pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Response {
+        let in_flight = self.in_flight.take();
+        let is_logged = Receipt::is_wanted(&self.site, response.status);
+        // The receipt is dropped, which writes its line.
+        let (mut response, _) = self.seal(response, error, held, is_logged);
+        response.in_flight = in_flight;
+        response
+    }
+
+    /// The head of an answer whose body comes piece by piece, and what tells the log of it at its end. A watch counts no
+    /// more as a request then, because it has no end.
+    pub fn open(mut self, response: Response, pieces: Pieces) -> Response {
+        let in_flight = self.in_flight.take();
+        let is_watch = self.delivery() == Delivery::Watch;
+        let (mut response, receipt) = self.seal(response, None, Held::default(), true);
+        response.in_flight = in_flight.filter(|_| !is_watch);
+        response.stream = Some(Stream::new(pieces, receipt, is_watch));
+        response
+    }
+
+    /// Adds what every answer has.
+    fn seal(
+        self,
+        mut response: Response,
+        error: Option<&Error>,
+        held: Held,
+        is_logged: bool,
+    ) -> (Response, Option<Receipt>) {
+        response.held = held;
+        // It is there already; others that come have to wait for it.
+        let memory = &self.site.instance.bridge.memory;
+        response.held.grow_to(memory, response.body.len());
+        response.head_only = self.head.method == Method::HEAD;
+        let config = &self.site.config;
+        let methods = self.target.as_ref().map_or("", Target::allow);
+        cors::add(&config.cors, self.allowed, methods, &mut response);
+        let profile = routes::profile(self.head.path());
+        let operation = self.target.as_ref().ok().and_then(Target::route);
+        let operation = operation.map(|route| route.operation);
+        if let Some(value) = cache_control(profile, operation, error.is_some()) {
+            response.set("Cache-Control", value);
+        }
+        if let Some(server) = &config.server {
+            response.set("Server", server.clone());
+        }
+        response.set("X-Request-Id", self.id.clone());
+        let receipt = is_logged.then(|| Receipt {
+            path: receipt::path(&self.target, self.head.path()),
+            request_id: self.id,
+            remote: self.peer,
+            method: self.head.method,
+            status: response.status,
+            error: error.map(|error| error.row().name),
+            failed: false,
+            login: match &self.caller {
+                Caller::Bearer(claims) => Some(claims.sub.clone()),
+                _ => None,
+            },
+            bytes_in: self.body_length,
+            bytes_out: response.body.len(),
+            started: self.started,
+            site: self.site,
+        });
+        (response, receipt)
+    }
+
+    fn profile(&self) -> Profile {
+        routes::profile(self.head.path())
+    }
+
+    /// The answer to a failure, without what every answer has.
+    pub fn problem(&self, error: &Error) -> Response {
+        self.failure(self.profile(), error)
+    }
+
+    fn failure(&self, profile: Profile, error: &Error) -> Response {
+        let mut response = match profile {
+            Profile::Api => {
+                let (status, body) = api::render_error(self.operation(), error);
+                Response::json(status, body)
+            }
+            Profile::V1 => {
+                let (status, body) = v1::render_error(error);
+                let mut response = Response::new(status, body);
+                response.set("Content-Type", v1::PROBLEM);
+                response
+            }
+        };
+        if let Error::WrongMethod { allow } = error {
+            response.set("Allow", *allow);
+        }
+        if let Some(seconds) = error.retry_after() {
+            response.set("Retry-After", seconds.to_string());
+        }
+        let has_token = !matches!(self.caller, Caller::Anonymous);
+        let is_told = matches!(response.status, 401 | 403);
+        if let Some(challenge) = v1::challenge(error, has_token).filter(|_| is_told) {
+            response.set("WWW-Authenticate", challenge);
+        }
+        response
+    }
+}
+
+/// A success. Errors: `Malformed` where what was found is not msgpack, or where conditions are.
+pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response, Error> {
+    let (status, body) = match (route.profile, outcome) {
+        (Profile::Api, _) => api::render_outcome(outcome)?,
+        (Profile::V1, Outcome::Pair(found)) => return pair::response(head, found),
+        (Profile::V1, _) => v1::render_outcome(route.operation, outcome)?,
+    };
+    let mut response = Response::json(status, body);
+    if let Outcome::PairWritten { revision, .. } = outcome {
+        response.set("ETag", pair::tag(*revision));
+    }
+    Ok(response)
+}
+
+/// A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something; the keys that verify are.
+fn cache_control(
+    profile: Profile,
+    operation: Option<Operation>,
+    failed: bool,
+) -> Option<&'static str> {
+    match (profile, operation) {
+        (_, Some(Operation::KeySet)) if !failed => Some("public, max-age=60"),
+        (_, Some(Operation::PairGet)) if !failed => Some("private, no-cache"),
+        (_, Some(Operation::Login | Operation::Logout)) | (Profile::V1, _) => Some("no-store"),
+        (Profile::Api, _) => None,
+    }
+}
+
+fn options(allow: &str) -> Response {
+    let mut response = Response::new(204, Bytes::new());
+    response.set("Allow", format!("{allow}, OPTIONS"));
+    response
+}

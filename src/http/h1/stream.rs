@@ -1,0 +1,167 @@
+//! Answers of HTTP/1.1 that go piece by piece, and imports. HTTP workers only.
+
+use super::super::exchange::Exchange;
+use super::super::response::Response;
+use super::super::stream::import::{Importing, Step};
+use super::super::stream::{Cut, Piece, Stream};
+use super::body::Body;
+use super::chunked::{begin_chunk, end_chunk, last_chunk};
+use super::io::{self, Watched};
+use super::{connection, Connection, End, AHEAD_MAX};
+use crate::bridge::Gone;
+use crate::error::Error;
+use bytes::BytesMut;
+use std::future::poll_fn;
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Pieces up to this are copied into their chunk, to be sent at once.
+const COPIED: usize = 16 * 1024;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    /// Sends an answer piece by piece: in chunks (RFC 9112 §7.1), or to an old client until the connection ends. Returns
+    /// whether the connection stays open.
+    pub async fn stream(
+        &mut self,
+        mut response: Response,
+        keep_alive: bool,
+        old: bool,
+    ) -> Result<bool, End> {
+        // After an answer without an end nobody asks for more.
+        let is_endless = response.stream.as_ref().is_some_and(|one| one.is_endless);
+        let keep_alive = keep_alive && !old && !is_endless;
+        let mut out = io::head(&response, connection(keep_alive, old), COPIED, old);
+        let Some(mut stream) = response.stream.take() else {
+            return Ok(false);
+        };
+        while let Some(piece) = self.next(&mut stream).await? {
+            // The client has to see that there is something missing.
+            let Ok(piece) = piece else {
+                return Err(End::Gone);
+            };
+            let bytes = &piece.bytes;
+            // An empty chunk would be the last.
+            if bytes.is_empty() {
+                continue;
+            }
+            begin_chunk(&mut out, bytes.len(), old);
+            if bytes.len() <= COPIED {
+                out.extend_from_slice(bytes);
+            } else {
+                self.send(&out, bytes).await?;
+                out.clear();
+            }
+            // Not with the next piece: there are readers who want to see the end before they hand on what they have.
+            end_chunk(&mut out, old);
+            self.send(&out, &[]).await?;
+            out.clear();
+        }
+        last_chunk(&mut out, old);
+        self.send(&out, &[]).await?;
+        Ok(keep_alive && self.stays())
+    }
+
+    pub async fn send(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
+        let time = self.site.config.write_time(first.len() + second.len());
+        self.io.deadline.set(time);
+        self.io.write(first, second).await.map_err(|_| End::Gone)
+    }
+
+    /// The next piece of an answer. It is given up where the connection fails, and where it has no end and the client has
+    /// closed its side.
+    async fn next(&mut self, stream: &mut Stream) -> Result<Option<Result<Piece, Cut>>, End> {
+        let io = &mut self.io;
+        poll_fn(|context| {
+            if let Poll::Ready(piece) = stream.poll_next(context) {
+                return Poll::Ready(Ok(piece));
+            }
+            match io.watch(context, AHEAD_MAX) {
+                Watched::Failed => Poll::Ready(Err(End::Gone)),
+                Watched::Closed if stream.is_endless => Poll::Ready(Err(End::Gone)),
+                Watched::Closed | Watched::There => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Answers a request for an import. Returns whether the connection stays open.
+    pub async fn import(
+        &mut self,
+        exchange: Exchange,
+        gone: &Gone,
+        mut body: Body,
+        keep_alive: bool,
+        old: bool,
+    ) -> Result<bool, End> {
+        let begun = self.answer(gone, Importing::begin(exchange)).await?;
+        let mut import = match begun {
+            Ok(import) => import,
+            Err(response) => {
+                let keep_alive = keep_alive && self.skip(body.framing) && self.stays();
+                return self.write(*response, keep_alive, old).await;
+            }
+        };
+        // Of an answer that has begun, what the client has not taken yet: it may send all before it reads.
+        let (mut opened, mut out) = (None, BytesMut::new());
+        let ending = loop {
+            let piece = tokio::select! {
+                biased;
+                error = import.stops() => Err(End::Refused(error)),
+                piece = self.piece(&mut body) => piece,
+            };
+            let piece = match piece {
+                Ok(piece) => Ok(piece),
+                Err(End::Refused(error)) => Err(error),
+                Err(End::Gone) => return Err(End::Gone),
+            };
+            match import.take(piece).await {
+                Step::More => {}
+                Step::Progress(line) if out.is_empty() => {
+                    if opened.is_none() {
+                        opened = import.open(Box::pin(futures_util::stream::empty()));
+                        let connection = connection(keep_alive && !old, old);
+                        let head = opened.iter();
+                        head.for_each(|head| out.extend(io::head(head, connection, 0, old)));
+                    }
+                    chunk(&mut out, &mut opened, &line, None, old);
+                }
+                // The one before it was not taken yet.
+                Step::Progress(_) => {}
+                Step::Over(ending) => break ending,
+            }
+            let offered = self.io.offer(&mut out).await;
+            offered.map_err(|_| End::Gone)?;
+        };
+        let keep_alive = keep_alive && body.ended && self.stays();
+        if let Some(response) = import.close(&ending) {
+            return self.write(response, keep_alive, old).await;
+        }
+        if let Some(stream) = opened.as_mut().and_then(|head| head.stream.as_mut()) {
+            stream.received(import.received());
+        }
+        let line = import.last_line(&ending);
+        chunk(&mut out, &mut opened, &line, ending.error(), old);
+        let mut out = Vec::from(out);
+        last_chunk(&mut out, old);
+        self.send(&out, &[]).await?;
+        Ok(keep_alive && !old)
+    }
+}
+
+/// Adds a chunk, and notes it for the log.
+fn chunk(
+    out: &mut BytesMut,
+    opened: &mut Option<Response>,
+    line: &[u8],
+    error: Option<&Error>,
+    old: bool,
+) {
+    let mut framed = Vec::with_capacity(line.len() + 16);
+    begin_chunk(&mut framed, line.len(), old);
+    framed.extend_from_slice(line);
+    end_chunk(&mut framed, old);
+    out.extend_from_slice(&framed);
+    if let Some(stream) = opened.as_mut().and_then(|head| head.stream.as_mut()) {
+        stream.sent(line.len(), error);
+    }
+}

@@ -1,0 +1,102 @@
+//! Imports over HTTP/2. HTTP workers only.
+
+use super::super::exchange::Exchange;
+use super::super::response::Response;
+use super::super::stream::import::{Ending, Importing, Step};
+use super::super::stream::{Cut, Piece};
+use super::discard;
+use crate::error::Error;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use std::time::Duration;
+use tokio::sync::mpsc::{channel, Sender};
+use tokio::time::timeout;
+
+/// An import with the body it reads.
+struct Job {
+    import: Importing,
+    body: Incoming,
+    /// For each piece of the body.
+    time: Duration,
+}
+
+/// Answers a request for an import: at its end, or with a stream where that takes long.
+pub async fn answer(exchange: Exchange, body: Incoming, time: Duration) -> Response {
+    let import = match Importing::begin(exchange).await {
+        Ok(import) => import,
+        Err(response) => {
+            discard(body);
+            return *response;
+        }
+    };
+    let mut job = Job { import, body, time };
+    loop {
+        match job.step().await {
+            Step::More => {}
+            Step::Over(ending) => {
+                discard(job.body);
+                return job.import.close(&ending).unwrap_or_default();
+            }
+            Step::Progress(line) => {
+                // One piece waits for the client; the last one is waited for.
+                let (sender, lines) = channel::<Piece>(1);
+                let pieces = unfold(lines, |mut lines| async move {
+                    let piece = lines.recv().await?;
+                    Some((Ok::<_, Cut>(piece), lines))
+                });
+                let response = job.import.open(Box::pin(pieces));
+                let _ = sender.try_send(Piece::new(line, None));
+                tokio::spawn(job.go_on(sender));
+                return response.unwrap_or_default();
+            }
+        }
+    }
+}
+
+impl Job {
+    async fn step(&mut self) -> Step {
+        let stops = self.import.stops();
+        let piece = tokio::select! {
+            biased;
+            error = stops => Err(error),
+            piece = self.piece() => piece,
+        };
+        self.import.take(piece).await
+    }
+
+    /// The next piece of the body, or `None` at its end. Errors: `BodyTimeout`, `Malformed` where the client stops midway.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let Ok(frame) = timeout(self.time, self.body.frame()).await else {
+                let limit = self.time.as_secs();
+                return Err(Error::BodyTimeout { limit });
+            };
+            let Some(frame) = frame else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|_| Error::malformed("The body is cut short"))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// Goes on while the client is told of progress, as far as it listens: it may send all before it reads.
+    async fn go_on(mut self, sender: Sender<Piece>) {
+        let ending: Ending = loop {
+            match self.step().await {
+                Step::More => {}
+                Step::Progress(line) => drop(sender.try_send(Piece::new(line, None))),
+                Step::Over(ending) => break ending,
+            }
+        };
+        let line = self.import.last_line(&ending);
+        let last = Piece::new(line, ending.error().cloned());
+        let _ = sender.send(last).await;
+        if !self.body.is_end_stream() {
+            discard(self.body);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Answers as hyper takes them, with what they hold of the limits. HTTP workers only.
+
+use super::super::response::Response;
+use super::super::site::{InFlight, Site};
+use super::super::stream::{Cut, Piece, Stream};
+use super::{Open, PIECE};
+use crate::memory::Held;
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use hyper::header::{HeaderName, HeaderValue, CONTENT_LENGTH};
+use hyper::StatusCode;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{ready, Context, Poll};
+use tokio::sync::oneshot;
+
+/// A body with what it holds of the limits.
+pub struct Sent {
+    /// The whole of it, or the piece that is being sent.
+    body: Bytes,
+    stream: Option<Stream>,
+    /// What the body holds of the memory for answers.
+    held: Held,
+    /// Dropped once hyper has taken all of it.
+    taken: Option<oneshot::Sender<()>>,
+    open: Open,
+    site: Arc<Site>,
+    _in_flight: Option<InFlight>,
+}
+
+impl Sent {
+    /// Takes the next piece of a stream. Returns whether there is one.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Cut>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(false));
+        };
+        // hyper has taken the one before it.
+        (self.taken, self.held) = (None, Held::default());
+        let Some(piece) = ready!(stream.poll_next(context)) else {
+            return Poll::Ready(Ok(false));
+        };
+        let Piece { bytes, held, .. } = piece?;
+        self.taken = Some(self.open.expect_taken(&self.site, bytes.len()));
+        (self.body, self.held) = (bytes, held);
+        Poll::Ready(Ok(true))
+    }
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        while self.body.is_empty() {
+            match ready!(self.poll_piece(context)) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Ready(None),
+                Err(cut) => return Poll::Ready(Some(Err(cut))),
+            }
+        }
+        // hyper asks for the next piece when the client has taken the last.
+        let piece = self.body.len().min(PIECE);
+        let piece = self.body.split_to(piece);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty() && self.stream.is_none()
+    }
+}
+
+/// An answer as hyper takes it.
+pub fn translate(response: Response, open: Open, site: Arc<Site>) -> hyper::Response<Sent> {
+    let length = response.content_length();
+    let taken = match response.stream {
+        Some(_) => None,
+        None => Some(open.expect_taken(&site, response.body.len())),
+    };
+    let mut translated = hyper::Response::new(Sent {
+        taken,
+        body: match response.head_only {
+            true => Bytes::new(),
+            false => response.body,
+        },
+        stream: response.stream.filter(|_| !response.head_only),
+        held: response.held,
+        open,
+        site,
+        _in_flight: response.in_flight,
+    });
+    *translated.status_mut() =
+        StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = translated.headers_mut();
+    for (name, value) in &response.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.append(name, value);
+        }
+    }
+    // hyper would tell one of an answer that has none, if the body said how long it is.
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    translated
+}

@@ -1,0 +1,182 @@
+//! The bodies of their requests: schemas, and examples.
+
+use super::super::bodies::media;
+use super::super::shapes::{
+    either, flag_or_null, list, list_or_null, named, object, of, one_of, or_null, revision, with,
+    Shape,
+};
+use super::parameters::{lifetime, CONTENT_TYPE};
+use super::responses::bytes;
+use crate::command::{Operation, CONTENT_TYPE_MAX};
+use crate::config::Config;
+use crate::domain::{Limits, Txn};
+use serde_json::{json, Value};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::RefOr;
+
+/// The name of the schema of a JSON body, and an example.
+pub fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
+    use Operation::*;
+    Some(match operation {
+        BatchGet => ("KeysToRead", json!({"keys": ["orbit", "planet"]})),
+        BatchPut => (
+            "PairsToWrite",
+            json!({"pairs": [
+                {"key": "planet", "value": "Earth"},
+                {"key": "moons", "value": 1, "if_revision": 0},
+                {"key": "visitor", "value": {"name": "Halley"}, "ttl": 3600},
+            ]}),
+        ),
+        BatchDelete => (
+            "KeysToDelete",
+            json!({"keys": ["visitor", {"key": "moons", "if_revision": 5}]}),
+        ),
+        KvTxn => (
+            "Transaction",
+            json!({
+                "compare": [{"key": "planet", "value": "Earth"}],
+                "success": [{"op": "incr", "key": "moons"}, {"op": "get", "key": "orbit"}],
+                "failure": [{"op": "put", "key": "planet", "value": "Earth"}],
+            }),
+        ),
+        KvIncr => ("Addition", json!({"by": 1})),
+        _ => return None,
+    })
+}
+
+/// A body that is a value.
+pub fn value(body: RequestBodyBuilder) -> RequestBodyBuilder {
+    let example = json!({"days": 365.25, "next": null});
+    body.content("application/json", media(named("Value"), example))
+        .content("application/octet-stream", media(bytes(), json!("any bytes")))
+        .content("text/plain", media(bytes(), json!("any text")))
+        .description(Some(
+            "Any type is taken. Only `application/json` is read; else the bytes are kept as they are, and the type with \
+             them.",
+        ))
+}
+
+/// The schemas of all bodies, with the limits of this instance.
+pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
+    let limits = &config.limits;
+    let batch = |items: Shape| list(items).min_items(Some(1)).max_items(Some(limits.batch));
+    let any_key = || RefOr::T(of(Type::String).into());
+    let atomic = || {
+        let about = "All or nothing; `true` where it is left out";
+        ("atomic", flag_or_null(about))
+    };
+    vec![
+        ("KeysToRead", {
+            let keys = batch(any_key()).unique_items(true).into();
+            let strict = flag_or_null("A key that is missing is a failure");
+            with(object("", [("keys", RefOr::T(keys))]), [("strict", strict)]).into()
+        }),
+        ("PairsToWrite", {
+            let pairs = batch(named("NewPair")).into();
+            let object = object("", [("pairs", RefOr::T(pairs))]);
+            let about = "What becomes of keys that exist, and of those that do not; `upsert` where it is left out";
+            let modes = [
+                json!("insert"),
+                json!("upsert"),
+                json!("replace"),
+                Value::Null,
+            ];
+            let mode = of(Type::String)
+                .enum_values(Some(modes))
+                .description(Some(about));
+            let object = with(object, [("mode", or_null(mode)), atomic()]);
+            with(object, lifetimes("Of pairs that have none of their own: ")).into()
+        }),
+        ("NewPair", {
+            let members = [("key", new_key(limits)), ("value", named("Value"))];
+            let object = with(object("A pair to be written", members), [if_revision()]);
+            with(with(object, lifetimes("")), [content_type()]).into()
+        }),
+        ("KeysToDelete", {
+            let one = with(object("", [("key", any_key())]), [if_revision()]);
+            let keys = batch(either([any_key(), one.into()])).into();
+            with(object("", [("keys", RefOr::T(keys))]), [atomic()]).into()
+        }),
+        ("Transaction", {
+            let steps = |about| list_or_null(list(named("Step")).max_items(Some(Txn::MAX)), about);
+            let compare = list(named("Comparison")).max_items(Some(Txn::MAX));
+            let members = [
+                ("compare", list_or_null(compare, "All of them have to hold")),
+                ("success", steps("What is done then")),
+                ("failure", steps("What is done else")),
+            ];
+            with(of(Type::Object), members).into()
+        }),
+        ("Comparison", {
+            let with_key = |name, shape| object("", [("key", any_key()), (name, shape)]).into();
+            let about = "0 where the key does not exist";
+            either([
+                with_key("exists", of(Type::Boolean).into()),
+                with_key("revision", revision(0, about).into()),
+                with_key("value", named("Value")),
+            ])
+        }),
+        ("Step", step(limits)),
+        ("Addition", {
+            let object = with(of(Type::Object), [("by", by())]);
+            with(object, lifetimes("Where the key is new: ")).into()
+        }),
+    ]
+}
+
+/// An operation of a transaction.
+fn step(limits: &Limits) -> Shape {
+    let any_key = || RefOr::T(of(Type::String).into());
+    let op = |name: &str| ("op", one_of(&[name]).into());
+    let put = [("key", new_key(limits)), ("value", named("Value"))];
+    let [key, value] = put;
+    let put = object("", [op("put"), key, value]);
+    let put = with(with(put, lifetimes("")), [content_type()]);
+    let incr = object("", [op("incr"), ("key", new_key(limits))]);
+    either([
+        put.into(),
+        object("", [op("get"), ("key", any_key())]).into(),
+        object("", [op("delete"), ("key", any_key())]).into(),
+        with(incr, [("by", by())]).into(),
+    ])
+}
+
+/// A key that is written.
+pub fn new_key(limits: &Limits) -> Shape {
+    of(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(limits.key))
+        .description(Some(format!("At most {} bytes of UTF-8", limits.key)))
+        .into()
+}
+
+fn if_revision() -> (&'static str, Shape) {
+    let about = "The revision that the pair has to have, or several, one of which it has to have; 0 where it must not \
+                 exist";
+    let one = or_null(revision(0, about));
+    let several = list(revision(0, "").into());
+    ("if_revision", either([one, several.into()]))
+}
+
+fn lifetimes(about: &str) -> [(&'static str, Shape); 2] {
+    lifetime().map(|(name, what, shape)| {
+        let shape = shape.description(Some(format!("{about}{what}")));
+        (name, or_null(shape))
+    })
+}
+
+pub fn content_type() -> (&'static str, Shape) {
+    let shape = of(Type::String)
+        .max_length(Some(CONTENT_TYPE_MAX))
+        .pattern(Some(CONTENT_TYPE))
+        .description(Some("The media type of a value that is bytes"));
+    ("content_type", or_null(shape))
+}
+
+fn by() -> Shape {
+    let by = of(Type::Integer)
+        .minimum(Some(i64::MIN))
+        .maximum(Some(u64::MAX));
+    or_null(by.description(Some("What is added; 1 where it is left out")))
+}

@@ -1,0 +1,136 @@
+//! What may go wrong with them, as the errors themselves.
+
+use super::streams;
+use crate::codec::json_read::to_msgpack;
+use crate::command::Operation;
+use crate::config::Config;
+use crate::error::{Deed, Error};
+use crate::http::routes::{Delivery, Input, Route};
+
+/// What may be wrong with one of them only.
+pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
+    use Operation::*;
+    if route.delivery != Delivery::Whole {
+        return streams::failures(route, config);
+    }
+    let planet = || "planet".to_owned();
+    let forbidden = |deed| Error::Forbidden {
+        deed,
+        key: planet(),
+    };
+    let conflict = || Error::Conflict {
+        key: planet(),
+        revision: 5,
+    };
+    let bad_key = || Error::BadKey {
+        limit: config.limits.key,
+    };
+    let too_large = || Error::ValueTooLarge {
+        key: planet(),
+        limit: usize::try_from(config.memtx_max_tuple_size).unwrap_or(usize::MAX),
+    };
+    let sum = || {
+        let key = || "moons".to_owned();
+        [Error::NotAnInteger(key()), Error::OutOfRange(key())]
+    };
+    match route.operation {
+        BatchGet => {
+            let mut errors = of_a_batch(config);
+            errors.extend([
+                forbidden(Deed::Read),
+                Error::MissingKeys(vec![planet()]),
+                Error::ReplyTooLarge {
+                    limit: config.reply_max,
+                },
+            ]);
+            errors
+        }
+        BatchPut => {
+            let mut errors = of_a_batch(config);
+            errors.extend([bad_key(), MODE, BAD_VALUE]);
+            errors
+        }
+        BatchDelete => of_a_batch(config),
+        KvTxn => {
+            let mut errors = vec![
+                forbidden(Deed::Write),
+                Error::BadOption {
+                    name: "compare",
+                    allowed: "at most 1000 items",
+                },
+                bad_key(),
+                BAD_VALUE,
+                too_large(),
+            ];
+            errors.extend(sum());
+            errors
+        }
+        KvList => vec![Error::BadOption {
+            name: "limit",
+            allowed: "from 1 to 1000",
+        }],
+        KvIncr => {
+            let mut errors = vec![forbidden(Deed::Write), bad_key(), TTL];
+            errors.extend(sum());
+            errors
+        }
+        PairGet => vec![
+            forbidden(Deed::Read),
+            Error::NoSuchKey(planet()),
+            conflict(),
+        ],
+        PairPut => vec![
+            forbidden(Deed::Write),
+            conflict(),
+            bad_key(),
+            TTL,
+            BAD_VALUE,
+            too_large(),
+        ],
+        PairDelete => vec![
+            forbidden(Deed::Write),
+            Error::NoSuchKey(planet()),
+            conflict(),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// A body of the wrong shape, and one of the wrong type.
+pub fn of_a_body(route: &Route) -> [Error; 2] {
+    match (route.input, route.delivery) {
+        (Input::Value, _) => [
+            // What its reader says of no value at all.
+            to_msgpack(b"", 1).err().unwrap_or(Error::Internal),
+            Error::BadMediaType("sent without Content-Encoding"),
+        ],
+        (_, Delivery::Import) => [
+            Error::malformed("The line should be an object with key and value"),
+            Error::BadMediaType("application/x-ndjson"),
+        ],
+        _ => [
+            Error::malformed("The body should be an object"),
+            Error::BadMediaType("application/json"),
+        ],
+    }
+}
+
+pub const MODE: Error = Error::BadOption {
+    name: "mode",
+    allowed: "insert, upsert or replace",
+};
+const TTL: Error = Error::BadOption {
+    name: "ttl",
+    allowed: "from 0.001 to 3153600000 seconds",
+};
+pub const BAD_VALUE: Error = Error::BadValue("$map should hold an object");
+
+fn of_a_batch(config: &Config) -> Vec<Error> {
+    vec![
+        Error::NoKeys,
+        Error::TooManyKeys {
+            limit: config.limits.batch,
+        },
+        Error::RepeatedKeys(vec!["planet".to_owned()]),
+    ]
+}

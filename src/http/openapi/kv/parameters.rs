@@ -1,0 +1,108 @@
+//! What stands in their paths, queries and headers.
+
+use super::super::shapes::{count, flag, of, one_of, revision, Shape};
+use crate::command::{Operation, PAGE, PAGE_MAX};
+use crate::domain::{Limits, TTL_MAX};
+use crate::http::routes::{Delivery, Route};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::RefOr;
+
+/// A media type, with parameters or without.
+pub const CONTENT_TYPE: &str = "^[ -~]*/[ -~]*$";
+
+/// The key in a path.
+pub fn key(operation: Operation, limits: &Limits) -> (&'static str, Shape) {
+    let key = of(Type::String).min_length(Some(1));
+    let is_written = matches!(operation, Operation::PairPut | Operation::KvIncr);
+    let key = key.max_length(is_written.then_some(limits.key));
+    (
+        "The key, percent-encoded as one segment: a slash is `%2F`",
+        key.into(),
+    )
+}
+
+/// A member of the query.
+pub fn in_query(route: &Route, name: &str) -> (&'static str, Shape) {
+    let [(_, ttl, for_seconds), (_, expires_at, at)] = lifetime();
+    let any = || of(Type::String).into();
+    match name {
+        "prefix" => ("What the keys begin with", any()),
+        "from" => ("The first key, which need not exist", any()),
+        "to" => ("The key before which the list ends, which need not exist", any()),
+        "after" if route.delivery == Delivery::Watch => (
+            "The revision after which the events begin; where it is left out, those from now on",
+            revision(0, "").into(),
+        ),
+        "after" => (
+            "The list begins after this key, which need not exist: what the page before said as `next`",
+            any(),
+        ),
+        "limit" => {
+            let limit = count().minimum(Some(1)).maximum(Some(PAGE_MAX));
+            ("How many, at most", limit.default(Some(PAGE.into())).into())
+        }
+        "keys_only" => ("Keys without their values", flag("")),
+        "count" => ("Only how many there are in all", flag("")),
+        "mode" => {
+            let modes = one_of(&["insert", "upsert", "replace"]);
+            let about = "What becomes of a key that exists, and of one that does not";
+            (about, modes.default(Some("upsert".into())).into())
+        }
+        "if_revision" => (
+            "The revision that the pair has to have; 0 where it must not exist. As If-Match has it",
+            count().into(),
+        ),
+        "ttl" => (ttl, for_seconds.into()),
+        _ => (expires_at, at.into()),
+    }
+}
+
+/// The fields of the header that mean something to a route, beside those that mean something to all.
+pub fn in_header(route: &Route) -> Vec<(&'static str, &'static str, Shape)> {
+    // What is no entity tag of ours matches nothing.
+    let tags = || RefOr::T(of(Type::String).into());
+    let if_match = |about| ("If-Match", about, tags());
+    const ONE_OF: &str =
+        "The revision that the pair has to have, as an entity tag, or several of them";
+    match route.operation {
+        _ if route.delivery == Delivery::Watch => vec![(
+            "Last-Event-ID",
+            "The id of the last event that the client has; it counts before `after`",
+            revision(0, "").into(),
+        )],
+        Operation::PairGet => vec![
+            if_match(ONE_OF),
+            (
+                "If-None-Match",
+                "Revisions that the client has, as entity tags: nothing is sent where the pair has one of them",
+                tags(),
+            ),
+        ],
+        Operation::PairPut => vec![
+            if_match("The revision that the pair has to have, as an entity tag, or several of them; `*` where it has to \
+                 exist, then without `mode`"),
+            (
+                "If-None-Match",
+                "`*` where the key must not exist; not together with `If-Match`",
+                one_of(&["*"]).into(),
+            ),
+        ],
+        Operation::PairDelete => vec![if_match(ONE_OF)],
+        _ => Vec::new(),
+    }
+}
+
+/// How long a pair lives: names, what they mean, and their schemas.
+pub fn lifetime() -> [(&'static str, &'static str, ObjectBuilder); 2] {
+    let ttl = of(Type::Number).minimum(Some(0.001)).maximum(Some(TTL_MAX));
+    // It has to be in the future, which no schema can say.
+    let expires_at = of(Type::Number).minimum(Some(0));
+    [
+        ("ttl", "Seconds after which the pair expires", ttl),
+        (
+            "expires_at",
+            "Seconds since 1970 at which the pair expires; not together with `ttl`",
+            expires_at,
+        ),
+    ]
+}

@@ -1,0 +1,65 @@
+//! Their successes as clients get them.
+
+use super::super::shapes::{described, of, Shape};
+use super::streams;
+use crate::command::Outcome;
+use crate::error::Error;
+use crate::http::exchange;
+use crate::http::head::{Field, Head};
+use crate::http::response::Response;
+use crate::http::routes::{Delivery, Route};
+use bytes::Bytes;
+use hyper::Method;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::Header;
+
+/// The media type of bytes that came with any other.
+pub const ANY: &str = "*/*";
+
+/// A success of any route; `name` is that of the example.
+pub fn render(route: &Route, name: &str, outcome: &Outcome) -> Result<Response, Error> {
+    match (route.delivery, outcome) {
+        (Delivery::Whole, _) => {
+            let mut head = Head::new(Method::GET, Bytes::new());
+            if name == "unchanged" {
+                head.if_none_match = Field::One(Bytes::from_static(b"\"5\""));
+            }
+            exchange::success(&head, route, outcome)
+        }
+        (delivery, Outcome::Encoded(answer)) => streams::render(delivery, name, answer),
+        _ => Err(Error::Internal),
+    }
+}
+
+/// What its header says beside what every answer's does.
+pub fn headers(response: &Response) -> Vec<(&'static str, Header)> {
+    let mut headers = Vec::new();
+    for (name, _) in &response.headers {
+        let (kind, about) = match *name {
+            "ETag" => (Type::String, "The revision, as an entity tag"),
+            "Authkv-Expires-At" => (
+                Type::Number,
+                "Seconds since 1970 at which the pair expires, where it does",
+            ),
+            "X-Total-Count" => (
+                Type::Integer,
+                "How many pairs there are at the start, where all are asked for by one who may read all",
+            ),
+            _ => continue,
+        };
+        let mut header = Header::new(of(kind).build());
+        header.description = Some(about.to_owned());
+        headers.push((*name, header));
+    }
+    headers
+}
+
+/// A body that is bytes.
+pub fn bytes() -> Shape {
+    let bytes = of(Type::String).content_media_type("application/octet-stream");
+    described(
+        bytes,
+        "A value that is bytes, with the type with which it came",
+    )
+    .into()
+}

@@ -1,0 +1,188 @@
+//! The bodies of their answers, and what those of requests have in common with them.
+//!
+//! They are what `kv/answers.rs` and `storage` write; that each example has the members of its schema and no other is
+//! checked by the tests of `openapi.rs`.
+
+use super::super::shapes::{
+    closed, count, either, exact, exact_and, flag, list, named, object, of, one_of, only, or_null,
+    revision, text, with, Shape,
+};
+use super::streams;
+use crate::command::Operation;
+use crate::config::Config;
+use crate::http::routes::{Delivery, Route};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+
+const CARRIED_OUT: &str = "Whether the batch was carried out; always, where `atomic` is false";
+
+/// The schema of what a success says.
+pub fn of_success(route: &Route) -> Shape {
+    use Operation::*;
+    if route.delivery != Delivery::Whole {
+        return streams::of_success(route);
+    }
+    named(match route.operation {
+        BatchGet => "FoundPairs",
+        BatchPut => "PutResults",
+        BatchDelete => "DeleteResults",
+        KvTxn => "TransactionResults",
+        KvList => "Listing",
+        KvIncr => "Sum",
+        PairPut => "WrittenPair",
+        PairDelete => "DeletedPair",
+        // The value itself.
+        _ => "Value",
+    })
+}
+
+/// The schemas of the answers.
+pub fn all(config: &Config) -> Vec<(&'static str, Shape)> {
+    vec![
+        ("Value", value(config)),
+        ("Pair", pair()),
+        ("FoundPairs", {
+            let members = [
+                ("pairs", array(named("Pair"))),
+                ("missing", array(text(""))),
+            ];
+            exact("What is there, and what is not", members)
+        }),
+        ("PutResults", {
+            let at = "That of the pair now; 0 where there is none";
+            let results = either([
+                result(&["written", "exists", "conflict"], [revision_of(at, 0)], []),
+                result(&["missing", "forbidden", "too_large", "aborted"], [], []),
+            ]);
+            results_of("committed", CARRIED_OUT, results)
+        }),
+        ("DeleteResults", {
+            let at = "That of the deletion, or of the pair that is there; 0 where there is none";
+            let results = either([
+                result(&["deleted", "conflict"], [revision_of(at, 0)], []),
+                result(&["missing", "forbidden", "aborted"], [], []),
+            ]);
+            results_of("committed", CARRIED_OUT, results)
+        }),
+        ("TransactionResults", transaction()),
+        ("Listing", listing()),
+        ("Sum", {
+            let members = [
+                ("key", text("")),
+                ("value", of(Type::Integer).into()),
+                revision_of("", 2),
+            ];
+            exact("The value now", members)
+        }),
+        ("WrittenPair", {
+            let created = flag("Whether the key did not exist before");
+            let members = [("key", text("")), revision_of("", 2), ("created", created)];
+            exact("What was written", members)
+        }),
+        ("DeletedPair", {
+            let members = [
+                ("deleted", only(true)),
+                revision_of("That of the deletion", 2),
+            ];
+            exact("Done", members)
+        }),
+    ]
+}
+
+fn array(items: Shape) -> Shape {
+    list(items).into()
+}
+
+fn value(config: &Config) -> Shape {
+    let about = format!(
+        "Any JSON, at most {} arrays and objects inside one another; integers are kept exactly within 64 bits.\n\n\
+         What JSON has no form for is an object with one member: `{{\"$binary\": \"<base64>\"}}` for bytes, and, at whatever \
+         depth, for values that were stored by other ways: `{{\"$decimal\": \"1.50\"}}`, `{{\"$uuid\": \"…\"}}`, \
+         `{{\"$datetime\": \"<RFC 3339>\"}}`, and `{{\"$ext\": {{\"type\": 6, \"data\": \"<base64>\"}}}}` for any other \
+         extension of MessagePack. They are read as they are written. An object that itself has one such member only is \
+         written `{{\"$map\": {{…}}}}`.",
+        config.json_depth_max
+    );
+    ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        .description(Some(about))
+        .into()
+}
+
+fn revision_of(about: &str, least: usize) -> (&'static str, Shape) {
+    ("revision", revision(least, about).into())
+}
+
+/// What only some pairs have.
+fn options() -> [(&'static str, Shape); 2] {
+    let expires_at = of(Type::Number)
+        .minimum(Some(0))
+        .description(Some("Seconds since 1970, where it expires"));
+    let content_type = text("Of bytes, where they came with one");
+    [
+        ("expires_at", expires_at.into()),
+        ("content_type", content_type),
+    ]
+}
+
+fn pair() -> Shape {
+    let members = [
+        ("key", text("")),
+        ("value", named("Value")),
+        revision_of(
+            "Every change of a pair has a higher one than all before it",
+            1,
+        ),
+    ];
+    exact_and("A pair", members, options())
+}
+
+/// What became of a key.
+fn result<const N: usize, const M: usize>(
+    outcomes: &[&str],
+    members: [(&'static str, Shape); N],
+    others: [(&'static str, Shape); M],
+) -> Shape {
+    let first = [("key", text("")), ("outcome", one_of(outcomes).into())];
+    let object = members
+        .into_iter()
+        .fold(object("", first), |object, (name, shape)| {
+            object.property(name, shape).required(name)
+        });
+    closed(with(object, others))
+}
+
+fn results_of(member: &str, about: &str, results: Shape) -> Shape {
+    let results = list(results).description(Some("In the order of the request"));
+    exact("", [(member, flag(about)), ("results", results.into())])
+}
+
+fn transaction() -> Shape {
+    let sum = of(Type::Integer).description(Some("The value now, of `incr`"));
+    let results = either([
+        result(&["written"], [revision_of("", 2)], [("value", sum.into())]),
+        result(
+            &["found"],
+            [("value", named("Value")), revision_of("", 1)],
+            options(),
+        ),
+        result(&["deleted"], [revision_of("That of the deletion", 2)], []),
+        result(&["missing"], [], []),
+    ]);
+    results_of(
+        "succeeded",
+        "Whether all comparisons held, so that the results are those of `success`",
+        results,
+    )
+}
+
+fn listing() -> Shape {
+    let next = || {
+        let about = "What to ask `after` for those that follow; null at the end";
+        ("next", or_null(of(Type::String).description(Some(about))))
+    };
+    either([
+        exact("Pairs", [("pairs", array(named("Pair"))), next()]),
+        exact("With `keys_only`", [("keys", array(text(""))), next()]),
+        exact("With `count`", [("count", count().into())]),
+    ])
+}

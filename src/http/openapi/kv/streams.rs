@@ -1,0 +1,212 @@
+//! Watches, exports and imports: whatever else comes piece by piece.
+//!
+//! Lines are described as arrays of what stands in them, as OpenAPI 3.2 has it for sequential media types.
+
+use super::super::bodies::media;
+use super::super::shapes::{
+    count, described, either, exact, exact_and, list, named, object, of, or_null, revision, with,
+    Shape,
+};
+use super::super::words::{BULK, CHANGES};
+use super::answers::msgpack;
+use super::bodies::{content_type, new_key};
+use super::failures::{BAD_VALUE, MODE};
+use crate::bulk::{Counts, Failure, Page};
+use crate::command::Outcome;
+use crate::config::Config;
+use crate::error::Error;
+use crate::http::input::NDJSON;
+use crate::http::response::Response;
+use crate::http::routes::{Delivery, Route};
+use crate::http::stream::{events, import};
+use serde_json::json;
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::Type;
+
+/// The media type of events.
+pub const EVENTS: &str = "text/event-stream";
+
+/// The id of the operation, tag, summary and description.
+pub fn words(route: &Route) -> [&'static str; 4] {
+    match route.delivery {
+        Delivery::Watch => [
+            route.operation.row().name,
+            CHANGES,
+            "Watch changes",
+            "Server-sent events, in the order of the commits: `ready` with the revision after which they begin, then `put`, \
+             `delete` and `expire`. The id of each is its revision; a client that comes again with `Last-Event-ID` misses \
+             nothing. Only keys that may be read are told of. A comment comes where nothing happens for 15 seconds. The \
+             last event, if there is one, is `too_old`, where changes are no longer kept, or `error`; its data is the problem.",
+        ],
+        Delivery::Export => [
+            "kv_export",
+            BULK,
+            "Export pairs",
+            "A line of JSON for each pair, in the order of the keys. Pages are read one by one, so that it is not of one \
+             moment. Only pairs that may be read come. Where it ends early, the last line has the problem as `error`.",
+        ],
+        _ => [
+            "kv_import",
+            BULK,
+            "Import pairs",
+            "A line of JSON for each pair, as an export has them; other members are ignored, and so are blank lines. They \
+             are written as they come, up to 1000 in a transaction; what was written stays. Pairs that have expired are \
+             left out. There is a line of `progress` each second, and at the end one with `done`, or with the `error` of \
+             the line that stopped it; where nothing was sent before, that is a problem with the member `line`.",
+        ],
+    }
+}
+
+/// What they answer. Their texts are examples as they are, so that the order of the members is that of the answers.
+pub fn answers(delivery: Delivery) -> Vec<(&'static str, Outcome)> {
+    let encoded = |text| Outcome::Encoded(msgpack(text));
+    match delivery {
+        Delivery::Watch => vec![("changes", encoded(CHANGED))],
+        Delivery::Export => vec![("exported", encoded(EXPORTED))],
+        _ => vec![("done", encoded(IMPORTED)), ("stopped", encoded(IMPORTED))],
+    }
+}
+
+const CHANGED: &str = r#"{"events": [
+    {"type": "put", "key": "planet", "revision": 6, "value": "Earth"},
+    {"type": "put", "key": "moons", "revision": 7, "value": 1, "expires_at": 1800000000},
+    {"type": "expire", "key": "moons", "revision": 8}
+], "revision": 8}"#;
+const EXPORTED: &str = r#"{"pairs": [
+    {"key": "moons", "value": 1, "revision": 7, "expires_at": 1800000000},
+    {"key": "planet", "value": "Earth", "revision": 6}
+], "next": null}"#;
+const IMPORTED: &str =
+    r#"{"results": [{"outcome": "written"}, {"outcome": "written"}, {"outcome": "exists"}]}"#;
+
+/// An answer as clients get it; `name` is that of the example.
+pub fn render(delivery: Delivery, name: &str, answer: &[u8]) -> Result<Response, Error> {
+    let (media_type, text) = match delivery {
+        Delivery::Watch => {
+            let mut text = events::ready(5);
+            text.extend(events::Events::render(answer)?.text);
+            (EVENTS, text)
+        }
+        Delivery::Export => (NDJSON, Page::render(answer)?.text),
+        _ => {
+            let mut counts = Counts::default();
+            counts.add(answer)?;
+            let failure = Failure {
+                error: Error::malformed("The line should be an object with key and value"),
+                line: Some(counts.lines + 1),
+            };
+            let stopped = (name == "stopped").then_some(&failure);
+            let mut text = stopped.map_or_else(Vec::new, |_| import::progress(&counts).to_vec());
+            text.extend(import::last_line(stopped, &counts));
+            (NDJSON, text)
+        }
+    };
+    let mut response = Response::new(200, text);
+    response.set("Content-Type", media_type);
+    if delivery == Delivery::Export {
+        response.set("X-Total-Count", "2");
+    }
+    Ok(response)
+}
+
+/// What may be wrong with one of them only.
+pub fn failures(route: &Route, config: &Config) -> Vec<Error> {
+    let mut errors = match route.delivery {
+        Delivery::Watch => vec![
+            Error::TooOld {
+                after: 5,
+                oldest: 10,
+            },
+            Error::BadOption {
+                name: "after",
+                allowed: "a revision that was given",
+            },
+        ],
+        Delivery::Export => vec![],
+        _ => vec![
+            MODE,
+            BAD_VALUE,
+            Error::BadKey {
+                limit: config.limits.key,
+            },
+        ],
+    };
+    errors.push(Error::NotStreamed);
+    errors
+}
+
+/// The body of an import.
+pub fn body(body: RequestBodyBuilder) -> RequestBodyBuilder {
+    let lines = list(named("Line")).into();
+    let example = "{\"key\":\"planet\",\"value\":\"Earth\"}\n{\"key\":\"moons\",\"value\":1,\"expires_at\":1800000000}\n";
+    body.content(NDJSON, media(lines, json!(example)))
+}
+
+/// The schema of a success.
+pub fn of_success(route: &Route) -> Shape {
+    match route.delivery {
+        Delivery::Export => {
+            let stopped = exact("Only as the last line", [("error", named("Problem"))]);
+            list(either([named("Pair"), stopped])).into()
+        }
+        Delivery::Import => list(named("Imported")).into(),
+        _ => described(
+            of(Type::String),
+            "The data of a change is JSON: `type`, `key`, `revision`, and of a put `value`, and `expires_at` and \
+             `content_type` where the pair has them.",
+        )
+        .into(),
+    }
+}
+
+/// The schemas that have names.
+pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
+    let line = || {
+        let members = [("key", new_key(&config.limits)), ("value", named("Value"))];
+        let object = object("A pair to be imported", members);
+        let about = "Seconds since 1970; a pair for which they have passed is left out";
+        let expires_at = of(Type::Number).description(Some(about));
+        with(
+            object,
+            [("expires_at", or_null(expires_at)), content_type()],
+        )
+    };
+    let counts = |name| (name, named("ImportCounts"));
+    vec![
+        ("Line", line().into()),
+        (
+            "Imported",
+            either([
+                exact("So far", [counts("progress")]),
+                exact("All is read", [counts("done")]),
+                exact_and(
+                    "A line stopped it",
+                    [("error", named("Problem")), counts("done")],
+                    [(
+                        "line",
+                        revision(1, "The first line that was not written").into(),
+                    )],
+                ),
+            ]),
+        ),
+        ("ImportCounts", {
+            let of = |about: &str| count().description(Some(about)).into();
+            let members = [
+                ("lines", of("All that are not blank")),
+                ("written", of("")),
+                ("exists", of("Not written, with `mode=insert`")),
+                ("missing", of("Not written, with `mode=replace`")),
+                (
+                    "forbidden",
+                    of("Not written, because the caller may not write the key"),
+                ),
+                (
+                    "too_large",
+                    of("Not written, because the pair is too large"),
+                ),
+                ("expired", of("Not written, because the pair has expired")),
+            ];
+            exact("What became of the lines", members)
+        }),
+    ]
+}

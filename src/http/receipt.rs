@@ -1,0 +1,89 @@
+//! What a request leaves in the log, once its answer is whole: then it is known how much was sent, for how long, and what
+//! has ended it.
+
+use super::access_log::Entry;
+use super::routes;
+use super::site::Site;
+use crate::config::AccessLog;
+use crate::error::Error;
+use crate::origin::Peer;
+use hyper::Method;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// It writes its line, where the settings want one, when it is dropped.
+pub struct Receipt {
+    pub site: Arc<Site>,
+    pub request_id: String,
+    pub remote: Peer,
+    pub method: Method,
+    /// As a route has it, or `-`.
+    pub path: &'static str,
+    pub status: u16,
+    /// The name of the failure.
+    pub error: Option<&'static str>,
+    /// The failure is one of the server, whatever the status was.
+    pub failed: bool,
+    pub login: Option<String>,
+    pub bytes_in: usize,
+    pub bytes_out: usize,
+    pub started: Instant,
+}
+
+impl Receipt {
+    /// Whether there may be a line for an answer of this status.
+    pub fn is_wanted(site: &Site, status: u16) -> bool {
+        match site.config.access_log {
+            AccessLog::Off => false,
+            AccessLog::Errors => status >= 500,
+            AccessLog::All => true,
+        }
+    }
+
+    /// Notes what has ended the answer before its end. That the server leaves is no failure of it.
+    pub fn note(&mut self, error: &Error) {
+        let row = error.row();
+        self.error = Some(row.name);
+        self.failed = row.v1_status >= 500 && *error != Error::ShuttingDown;
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        let status = if self.failed { 500 } else { self.status };
+        if !Self::is_wanted(&self.site, status) {
+            return;
+        }
+        let entry = Entry {
+            request_id: &self.request_id,
+            remote: &self.remote,
+            method: known(&self.method),
+            path: self.path,
+            status: self.status,
+            error: self.error,
+            login: self.login.as_deref(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            microseconds: self.started.elapsed().as_micros(),
+        };
+        let instance = self.site.instance;
+        let line = entry.line(instance.config.log_json);
+        instance.bridge.log_request(line);
+    }
+}
+
+/// The path as the log has it.
+pub fn path(target: &Result<routes::Target, Error>, path: &str) -> &'static str {
+    match target {
+        Ok(routes::Target::Page(page)) => page.path,
+        _ => routes::known(path),
+    }
+}
+
+/// The name of a standard method; another could be anything.
+fn known(method: &Method) -> &str {
+    match method.as_str() {
+        name @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => name,
+        _ => "-",
+    }
+}

@@ -1,0 +1,161 @@
+//! The text of events (HTML §9.2, server-sent events). Pure.
+
+use super::super::v1;
+use crate::codec::json_write::write_tagged;
+use crate::codec::msgpack::{Head, Reader};
+use crate::codec::{self};
+use crate::error::Error;
+
+/// Milliseconds after which a client that has lost its connection comes again.
+const RETRY: u64 = 1000;
+
+/// The answer to a question for changes, as text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Events {
+    pub text: Vec<u8>,
+    pub count: u32,
+    /// The id of the last event.
+    pub last: Option<u64>,
+    /// What to ask after next.
+    pub revision: u64,
+}
+
+impl Events {
+    /// From the answer of `kv_watch`. Errors: `Malformed`, `Internal` where it is none.
+    pub fn render(answer: &[u8]) -> Result<Self, Error> {
+        let (mut events, mut revision) = (None, None);
+        let mut reader = Reader::new(answer);
+        let Head::Map(members) = reader.head()? else {
+            return Err(Error::Internal);
+        };
+        for _ in 0..members {
+            match reader.string()? {
+                b"events" => events = Some(reader.value()?),
+                b"revision" => revision = Some(codec::number("revision", reader.value()?)?),
+                _ => drop(reader.value()?),
+            }
+        }
+        let (Some(events), Some(revision)) = (events, revision) else {
+            return Err(Error::Internal);
+        };
+        let mut reader = Reader::new(events);
+        let Head::Array(count) = reader.head()? else {
+            return Err(Error::Internal);
+        };
+        let mut rendered = Self {
+            text: Vec::with_capacity(events.len() * 5 / 4 + 64 * count as usize),
+            count,
+            last: None,
+            revision,
+        };
+        for _ in 0..count {
+            rendered.push(reader.value()?)?;
+        }
+        Ok(rendered)
+    }
+
+    fn push(&mut self, event: &[u8]) -> Result<(), Error> {
+        let mut reader = Reader::new(event);
+        let Head::Map(members) = reader.head()? else {
+            return Err(Error::Internal);
+        };
+        let (mut kind, mut id) = (&b""[..], 0);
+        for _ in 0..members {
+            match reader.string()? {
+                b"type" => kind = reader.string()?,
+                b"revision" => id = codec::number("revision", reader.value()?)?,
+                _ => drop(reader.value()?),
+            }
+        }
+        self.last = Some(id);
+        push_line(&mut self.text, "id", itoa::Buffer::new().format(id));
+        push_line(&mut self.text, "event", &String::from_utf8_lossy(kind));
+        self.text.extend_from_slice(b"data: ");
+        // JSON text has no line ends, inside of strings neither.
+        write_tagged(&mut self.text, &mut Reader::new(event))?;
+        self.text.extend_from_slice(b"\n\n");
+        Ok(())
+    }
+}
+
+/// The first event: what comes has higher revisions than this one.
+pub fn ready(revision: u64) -> Vec<u8> {
+    let text = format!(
+        "retry: {RETRY}\nid: {revision}\nevent: ready\ndata: {{\"revision\":{revision}}}\n\n"
+    );
+    text.into_bytes()
+}
+
+/// The last event, where a watch ends.
+pub fn failure(error: &Error) -> Vec<u8> {
+    let name = match error {
+        Error::TooOld { .. } => "too_old",
+        _ => "error",
+    };
+    let mut text = format!("event: {name}\ndata: ").into_bytes();
+    text.extend(v1::render_error(error).1);
+    text.extend_from_slice(b"\n\n");
+    text
+}
+
+/// What is sent so that nobody believes the connection lost, and the revision after which to go on, where that is higher
+/// than the last id: an id without data is no event.
+pub fn silence(revision: Option<u64>) -> Vec<u8> {
+    match revision {
+        Some(revision) => format!(":\nid: {revision}\n\n").into_bytes(),
+        None => b":\n\n".to_vec(),
+    }
+}
+
+fn push_line(text: &mut Vec<u8>, name: &str, value: &str) {
+    text.extend_from_slice(name.as_bytes());
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::json_read::to_msgpack;
+
+    fn render(json: &str) -> Result<Events, Error> {
+        Events::render(&to_msgpack(json.as_bytes(), 9).unwrap())
+    }
+
+    #[test]
+    fn an_event_has_its_id_its_name_and_one_line_of_data() {
+        let put = r#"{"type":"put","key":"a\nb","revision":6,"value":{"x":"\r\n"}}"#;
+        let gone = r#"{"type":"expire","key":"c","revision":7}"#;
+        let events = render(&format!(r#"{{"events":[{put},{gone}],"revision":9}}"#)).unwrap();
+        let text =
+            format!("id: 6\nevent: put\ndata: {put}\n\nid: 7\nevent: expire\ndata: {gone}\n\n");
+        assert_eq!(String::from_utf8(events.text).unwrap(), text);
+        assert_eq!(
+            (events.count, events.last, events.revision),
+            (2, Some(7), 9)
+        );
+        let none = render(r#"{"events":[],"revision":9}"#).unwrap();
+        assert_eq!((none.text.len(), none.count, none.last), (0, 0, None));
+        assert_eq!(render(r#"{"events":[]}"#), Err(Error::Internal));
+    }
+
+    #[test]
+    fn the_first_event_says_where_it_begins_and_the_last_why_it_ends() {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        assert_eq!(
+            text(ready(5)),
+            "retry: 1000\nid: 5\nevent: ready\ndata: {\"revision\":5}\n\n"
+        );
+        let ended = text(failure(&Error::ShuttingDown));
+        assert!(ended.starts_with("event: error\ndata: {\"type\":\"about:blank\","));
+        assert!(ended.ends_with("}\n\n") && ended.contains("\"code\":\"shutting_down\""));
+        let too_old = Error::TooOld {
+            after: 1,
+            oldest: 9,
+        };
+        assert!(text(failure(&too_old)).starts_with("event: too_old\ndata: {"));
+        assert_eq!(text(silence(None)), ":\n\n");
+        assert_eq!(text(silence(Some(7))), ":\nid: 7\n\n");
+    }
+}

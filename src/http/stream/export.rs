@@ -1,0 +1,140 @@
+//! `GET /v1/export`: pairs as lines, page by page.
+
+use super::super::exchange::Exchange;
+use super::super::input::NDJSON;
+use super::super::response::Response;
+use super::super::v1;
+use super::{Again, Cut, Patience, Piece, Pieces};
+use crate::bulk::{self, Page};
+use crate::codec::Member;
+use crate::error::Error;
+use crate::memory::Held;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+
+/// An export under way.
+struct Export {
+    again: Again,
+    prefix: String,
+    state: State,
+}
+
+enum State {
+    /// The first page, which is there already.
+    First(Piece, Option<String>),
+    /// There is a page after this key.
+    After(String),
+    Failed,
+    Ended,
+}
+
+/// Answers a request for an export. The first page is asked for before the head is sent, so that what is wrong has its
+/// status.
+pub async fn answer(mut exchange: Exchange) -> Response {
+    match begin(&mut exchange).await {
+        Ok((export, total)) => {
+            let mut response = Response::new(200, Bytes::new());
+            response.set("Content-Type", NDJSON);
+            if let Some(total) = total {
+                response.set("X-Total-Count", total.to_string());
+            }
+            exchange.open(response, export.pieces())
+        }
+        Err(error) => exchange.finish(Err(error), Held::default()),
+    }
+}
+
+/// The export, and how many pairs there are, where all are asked for by one who may read all.
+async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<u64>), Error> {
+    let (again, members) = exchange.again()?;
+    let prefix = members.into_iter().find_map(|member| match member {
+        ("prefix", Member::Text(text)) => Some(text),
+        _ => None,
+    });
+    let mut export = Export {
+        again,
+        prefix: prefix.unwrap_or_default(),
+        state: State::Ended,
+    };
+    let (first, next) = export.page(None).await?;
+    export.state = State::First(first, next);
+    let total = match export.prefix.is_empty() {
+        true => export.total().await?,
+        false => None,
+    };
+    Ok((export, total))
+}
+
+impl Export {
+    fn pieces(self) -> Pieces {
+        Box::pin(unfold(self, |mut export| async move {
+            let piece = export.next().await?;
+            Some((piece, export))
+        }))
+    }
+
+    async fn next(&mut self) -> Option<Result<Piece, Cut>> {
+        loop {
+            let page = match std::mem::replace(&mut self.state, State::Ended) {
+                State::First(piece, next) => Ok((piece, next)),
+                State::After(after) => self.page_after(&after).await,
+                State::Failed => return Some(Err(Cut)),
+                State::Ended => return None,
+            };
+            match page {
+                Ok((piece, next)) => {
+                    self.state = next.map_or(State::Ended, State::After);
+                    // Of a page nothing may be left, where pairs expire.
+                    if !piece.bytes.is_empty() {
+                        return Some(Ok(piece));
+                    }
+                }
+                Err(error) => {
+                    self.state = State::Failed;
+                    return Some(Ok(failure(error)));
+                }
+            }
+        }
+    }
+
+    /// The same as `page`, but it does not give up at once where the server is too busy.
+    async fn page_after(&self, after: &str) -> Result<(Piece, Option<String>), Error> {
+        let mut patience = Patience::default();
+        loop {
+            match self.page(Some(after)).await {
+                Err(Error::Overloaded { .. }) if patience.wait().await => {}
+                page => return page,
+            }
+        }
+    }
+
+    /// A page, and after which key the next one begins.
+    async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
+        let instance = self.again.site.instance;
+        let command = bulk::ask(&self.prefix, after, &instance.config.limits);
+        let (answer, mut held) = self.again.ask(command).await?;
+        let page = Page::render(&answer)?;
+        drop(answer);
+        // It is there already; others that come have to wait for it.
+        held.grow_to(&instance.bridge.memory, page.text.len());
+        let piece = Piece {
+            bytes: page.text.into(),
+            held,
+            error: None,
+        };
+        Ok((piece, page.next))
+    }
+
+    async fn total(&self) -> Result<Option<u64>, Error> {
+        let (answer, _) = self.again.ask(Ok(bulk::ask_total())).await?;
+        bulk::total(&answer)
+    }
+}
+
+/// A last line that is no pair, so that nobody takes what came before it for all there is.
+fn failure(error: Error) -> Piece {
+    let mut text = b"{\"error\":".to_vec();
+    text.extend(v1::render_error(&error).1);
+    text.extend_from_slice(b"}\n");
+    Piece::new(text.into(), Some(error))
+}

@@ -1,0 +1,229 @@
+//! `POST /v1/import`: pairs as lines, written as they come. The carrier hands over the pieces of the body, and sends what
+//! there is to say: nothing for a second, so that a short import has one whole answer, and then a line each second.
+
+use super::super::exchange::Exchange;
+use super::super::input::NDJSON;
+use super::super::response::Response;
+use super::super::v1;
+use super::{Again, Patience, Pieces};
+use crate::bulk::{Counts, Failure, Import};
+use crate::codec::Member;
+use crate::command::Outcome;
+use crate::domain::Mode;
+use crate::error::Error;
+use crate::memory::Held;
+use bytes::Bytes;
+use serde::Serialize;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often there is a line of progress, at most, and lines that came wait to be written.
+const PROGRESS: Duration = Duration::from_secs(1);
+
+/// An import under way.
+pub struct Importing {
+    /// None once the head was sent.
+    exchange: Option<Exchange>,
+    again: Again,
+    import: Import,
+    /// What waits to be written, of the memory for bodies.
+    held: Held,
+    /// Bytes of the body so far.
+    received: usize,
+    /// When progress was told of, or the import has begun.
+    told: Instant,
+    written: Instant,
+}
+
+/// What an import has to say once it has taken a piece of the body.
+pub enum Step {
+    More,
+    /// A line.
+    Progress(Bytes),
+    Over(Ending),
+}
+
+/// How an import ends.
+pub struct Ending(Result<(), Failure>);
+
+#[derive(Serialize)]
+struct Progress<'a> {
+    progress: &'a Counts,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    done: &'a Counts,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: v1::Problem<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    done: &'a Counts,
+}
+
+impl Importing {
+    /// Begins, where the token and the mode are good; else there is an answer, and the body is not wanted.
+    pub async fn begin(mut exchange: Exchange) -> Result<Self, Box<Response>> {
+        match Self::prepare(&mut exchange).await {
+            Ok((again, import)) => Ok(Self {
+                exchange: Some(exchange),
+                again,
+                import,
+                held: Held::default(),
+                received: 0,
+                told: Instant::now(),
+                written: Instant::now(),
+            }),
+            Err(error) => Err(Box::new(exchange.finish(Err(error), Held::default()))),
+        }
+    }
+
+    async fn prepare(exchange: &mut Exchange) -> Result<(Again, Import), Error> {
+        let (again, members) = exchange.again()?;
+        let mode = members.iter().find_map(|member| match member {
+            ("mode", Member::Text(name)) => Some(Mode::from_name(name)),
+            _ => None,
+        });
+        // The token is looked at before the rules are, and before the body is read.
+        let instance = again.site.instance;
+        let (config, types) = (&instance.config, instance.types);
+        let probe = Import::new(config, types, Mode::default(), 1).probe();
+        match again.call(probe?).await.0 {
+            Ok(_) | Err(Error::NoKeys) => {}
+            Err(error) => return Err(error),
+        }
+        let mode = mode.transpose()?.unwrap_or_default();
+        let import = Import::new(config, types, mode, 1);
+        Ok((again, import))
+    }
+
+    /// Returns the failure that the instance stops, once it does. A server that is only replaced lets imports end.
+    pub fn stops(&self) -> impl Future<Output = Error> + use<> {
+        let site = self.again.site.clone();
+        async move {
+            site.leave.cancelled().await;
+            if !site.instance.is_stopping() {
+                std::future::pending::<()>().await;
+            }
+            Error::ShuttingDown
+        }
+    }
+
+    /// Takes a piece of the body, its end where it is none, or why there is no more of it.
+    pub async fn take(&mut self, piece: Result<Option<Bytes>, Error>) -> Step {
+        let is_last = !matches!(piece, Ok(Some(_)));
+        match piece {
+            Ok(Some(piece)) => {
+                self.received += piece.len();
+                self.import.push(&piece);
+            }
+            Ok(None) => self.import.end(),
+            Err(error) => self.import.stop(error),
+        }
+        let bridge = &self.again.site.instance.bridge;
+        if !self.held.grow_to(&bridge.memory, self.import.size()) {
+            self.import.stop(bridge.memory_error());
+        }
+        match self.write(is_last).await {
+            Err(failure) => Step::Over(Ending(Err(failure))),
+            Ok(()) if is_last => Step::Over(Ending(Ok(()))),
+            Ok(()) if self.told.elapsed() >= PROGRESS => {
+                self.told = Instant::now();
+                Step::Progress(progress(self.import.counts()))
+            }
+            Ok(()) => Step::More,
+        }
+    }
+
+    /// Writes what is there, as far as it fills a batch. All of it now and then, and where it is the last.
+    async fn write(&mut self, is_last: bool) -> Result<(), Failure> {
+        let all = is_last || self.written.elapsed() >= PROGRESS;
+        let mut patience = Patience::default();
+        while let Some(command) = self.import.next(all)? {
+            let (outcome, _) = self.again.call(command).await;
+            // What was not taken in comes again, by the same command.
+            if self.is_refused(&outcome) && patience.wait().await {
+                continue;
+            }
+            patience = Patience::default();
+            self.import.done(outcome)?;
+            self.written = Instant::now();
+            self.held = Held::default();
+        }
+        Ok(())
+    }
+
+    /// Whether the server was too busy for a command. That there is no memory for the answer shows after it was executed.
+    fn is_refused(&self, outcome: &Result<Outcome, Error>) -> bool {
+        let no_memory = self.again.site.instance.bridge.memory_error();
+        matches!(outcome, Err(error @ Error::Overloaded { .. }) if *error != no_memory)
+    }
+
+    /// The head of the answer, where there are lines to be sent before the end. It is there once.
+    pub fn open(&mut self, pieces: Pieces) -> Option<Response> {
+        let exchange = self.exchange.take()?;
+        let mut response = Response::new(200, Bytes::new());
+        response.set("Content-Type", NDJSON);
+        Some(exchange.open(response, pieces))
+    }
+
+    /// The whole answer, where nothing was sent before.
+    pub fn close(&mut self, ending: &Ending) -> Option<Response> {
+        let mut exchange = self.exchange.take()?;
+        exchange.set_body_length(self.received);
+        let Err(failure) = &ending.0 else {
+            let mut response = Response::new(200, self.last_line(ending));
+            response.set("Content-Type", NDJSON);
+            return Some(exchange.close(response, None, Held::default()));
+        };
+        let mut response = exchange.problem(&failure.error);
+        let problem = v1::Problem::new(&failure.error).at(failure.line);
+        response.body = line(&problem).trim_ascii_end().to_vec().into();
+        Some(exchange.close(response, Some(&failure.error), Held::default()))
+    }
+
+    /// The last line.
+    pub fn last_line(&self, ending: &Ending) -> Bytes {
+        last_line(ending.0.as_ref().err(), self.import.counts())
+    }
+
+    /// Bytes of the body so far.
+    pub fn received(&self) -> usize {
+        self.received
+    }
+}
+
+impl Ending {
+    /// What has ended it early.
+    pub fn error(&self) -> Option<&Error> {
+        self.0.as_ref().err().map(|failure| &failure.error)
+    }
+}
+
+/// A line that is not the last.
+pub fn progress(counts: &Counts) -> Bytes {
+    line(&Progress { progress: counts })
+}
+
+/// The last line, with what has ended the import early.
+pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
+    match failure {
+        None => line(&Done { done }),
+        Some(failure) => line(&Failed {
+            error: v1::Problem::new(&failure.error),
+            line: failure.line,
+            done,
+        }),
+    }
+}
+
+fn line<T: Serialize>(value: &T) -> Bytes {
+    // Structures of strings and numbers do not fail to encode.
+    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}

@@ -1,0 +1,197 @@
+//! `GET /v1/watch`: changes as events, as they are committed.
+
+use super::super::exchange::Exchange;
+use super::super::response::Response;
+use super::super::site::Watching;
+use super::events::{self, Events};
+use super::{Again, Cut, Piece, Pieces, PAUSE};
+use crate::clock::milliseconds;
+use crate::codec::{Document, Member, Rules};
+use crate::command::{Caller, Command, Operation};
+use crate::error::Error;
+use crate::memory::Held;
+use bytes::Bytes;
+use futures_util::stream::unfold;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{sleep_until, timeout, Instant};
+
+/// How long nothing is sent, at most.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How long nobody looks whether the token still holds, at most.
+const TRUST: Duration = Duration::from_secs(5);
+
+/// A watch under way.
+struct Watch {
+    again: Again,
+    prefix: String,
+    /// What was seen last.
+    after: Option<u64>,
+    /// The last id that was sent.
+    id: u64,
+    news: watch::Receiver<u64>,
+    /// There may be more that is committed already.
+    has_more: bool,
+    /// The server was too busy to look for them.
+    is_busy: bool,
+    /// When something was sent last.
+    sent: Instant,
+    /// When the token was looked at last.
+    looked: Instant,
+    /// When it expires.
+    expires: Instant,
+    first: Option<Piece>,
+    ended: bool,
+    _counted: Option<Watching>,
+}
+
+/// Answers a request for a watch. The first question is asked before the head is sent, so that what is wrong has its status.
+pub async fn answer(mut exchange: Exchange) -> Response {
+    match begin(&mut exchange).await {
+        Ok(watch) => {
+            let mut response = Response::new(200, Bytes::new());
+            response.set("Content-Type", "text/event-stream");
+            exchange.open(response, watch.pieces())
+        }
+        Err(error) => exchange.finish(Err(error), Held::default()),
+    }
+}
+
+async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
+    let (again, members) = exchange.again()?;
+    let (mut prefix, mut after) = (String::new(), None);
+    for (name, member) in members {
+        match (name, member) {
+            ("prefix", Member::Text(text)) => prefix = text,
+            ("after", Member::Number(number)) => after = Some(number),
+            _ => {}
+        }
+    }
+    let after = exchange.last_event_id()?.or(after);
+    let (instance, now) = (again.site.instance, Instant::now());
+    let mut watch = Watch {
+        // From before the first question on, so that nothing is missed.
+        news: again.site.news.subscribe(),
+        again,
+        prefix,
+        after,
+        id: 0,
+        has_more: true,
+        is_busy: false,
+        sent: now,
+        looked: now,
+        expires: now + left(exchange.caller(), instance.config.token_leeway),
+        first: None,
+        ended: false,
+        _counted: None,
+    };
+    let (mut piece, _) = watch.pull().await?;
+    // Those that follow come after it, whatever has been filtered out of them.
+    let from = after.or(watch.after).unwrap_or_default();
+    watch.id = watch.id.max(from);
+    let text = [&events::ready(from)[..], &piece.bytes].concat();
+    piece.bytes = text.into();
+    watch.first = Some(piece);
+    watch._counted = Some(watch.again.site.begin_watch()?);
+    Ok(watch)
+}
+
+/// How long a token holds if it is not revoked.
+fn left(caller: &Caller, leeway: Duration) -> Duration {
+    let Caller::Bearer(claims) = caller else {
+        return Duration::ZERO;
+    };
+    // In whole seconds, of which the last one counts.
+    let end = Duration::from_secs(claims.exp + 1) + leeway;
+    end.saturating_sub(Duration::from_millis(milliseconds()))
+}
+
+impl Watch {
+    fn pieces(self) -> Pieces {
+        Box::pin(unfold(self, |mut watch| async move {
+            let piece = watch.next().await?;
+            watch.sent = Instant::now();
+            Some((Ok::<_, Cut>(piece), watch))
+        }))
+    }
+
+    async fn next(&mut self) -> Option<Piece> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        while !self.ended {
+            let is_leaving = self.wait().await;
+            let result = match is_leaving {
+                true => Err(Error::ShuttingDown),
+                false => self.pull().await,
+            };
+            match result {
+                Ok((piece, 1..)) => return Some(piece),
+                Ok(_) => {}
+                // It passes, and what is missed until then is kept.
+                Err(Error::Overloaded { .. }) => self.is_busy = true,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Piece::new(events::failure(&error).into(), Some(error)));
+                }
+            }
+            if self.sent.elapsed() >= SILENCE {
+                return Some(self.silence());
+            }
+        }
+        None
+    }
+
+    /// Waits until there is something to look for. Returns whether the server leaves.
+    async fn wait(&mut self) -> bool {
+        let leave = &self.again.site.leave;
+        if std::mem::take(&mut self.is_busy) {
+            return timeout(PAUSE, leave.cancelled()).await.is_ok();
+        }
+        if self.has_more {
+            return leave.is_cancelled();
+        }
+        let mut next = (self.sent + SILENCE).min(self.looked + TRUST);
+        if self.looked < self.expires {
+            next = next.min(self.expires);
+        }
+        tokio::select! {
+            biased;
+            _ = leave.cancelled() => true,
+            // The sender is in the site, which is held here.
+            _ = self.news.changed() => false,
+            _ = sleep_until(next) => false,
+        }
+    }
+
+    /// The changes that there are, and how many.
+    async fn pull(&mut self) -> Result<(Piece, u32), Error> {
+        let mut members = vec![("prefix", Member::Text(self.prefix.clone()))];
+        members.extend(self.after.map(|after| ("after", Member::Number(after))));
+        let instance = self.again.site.instance;
+        let input = Document::from_json_and(b"", Rules::json(0), &members)?;
+        let command = Command::decode(Operation::KvWatch, &input, 0, &instance.config.limits);
+        self.looked = Instant::now();
+        let (answer, _held) = self.again.ask(command).await?;
+        let events = Events::render(&answer)?;
+        drop(answer);
+        let held = self.again.site.watched.hold(events.text.len());
+        let held = held.ok_or_else(|| instance.bridge.memory_error())?;
+        self.after = Some(events.revision);
+        self.id = events.last.unwrap_or(self.id);
+        // One answer has only so many.
+        self.has_more = events.revision < *instance.bridge.news.borrow();
+        let piece = Piece {
+            bytes: events.text.into(),
+            held,
+            error: None,
+        };
+        Ok((piece, events.count))
+    }
+
+    fn silence(&mut self) -> Piece {
+        let after = self.after.filter(|after| *after > self.id);
+        self.id = after.unwrap_or(self.id);
+        Piece::new(events::silence(after).into(), None)
+    }
+}

@@ -1,0 +1,186 @@
+//! What the operations answer, in msgpack, and which effects are errors. Pure.
+
+use crate::domain::{key_text, Step, Steps};
+use crate::error::{Deed, Error};
+use crate::storage::{Applied, Effect, KeyValues, Page};
+use rmp::encode::{write_array_len, write_map_len, write_sint, write_str, write_uint};
+
+// Writing to a vector does not fail.
+
+/// `{committed, results: [{key, outcome, revision}]}`.
+pub fn of_batch(steps: &Steps, applied: &Applied) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(32 + 64 * steps.len());
+    let _ = write_map_len(&mut out, 2);
+    write_flag(&mut out, "committed", applied.committed);
+    write_results(&mut out, steps, applied)?;
+    Ok(out)
+}
+
+/// `{succeeded, results}`.
+pub fn of_txn(succeeded: bool, steps: &Steps, applied: &Applied) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(32 + 64 * steps.len());
+    let _ = write_map_len(&mut out, 2);
+    write_flag(&mut out, "succeeded", succeeded);
+    write_results(&mut out, steps, applied)?;
+    Ok(out)
+}
+
+/// `{key, value, revision}` of a sum.
+pub fn of_increment(steps: &Steps, effect: &Effect) -> Result<Vec<u8>, Error> {
+    let (
+        Effect::Written {
+            revision,
+            value: Some(sum),
+            ..
+        },
+        Some(step),
+    ) = (effect, steps.iter().next())
+    else {
+        return Err(Error::Internal);
+    };
+    let mut out = Vec::new();
+    let _ = write_map_len(&mut out, 3);
+    write_key(&mut out, steps, step);
+    write_sum(&mut out, *sum);
+    write_revision(&mut out, *revision);
+    Ok(out)
+}
+
+/// `{pairs, next}`, or `{keys, next}`.
+pub fn of_page(page: &Page, keys_only: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(page.items.len() + 64);
+    let _ = write_map_len(&mut out, 2);
+    let _ = write_str(&mut out, if keys_only { "keys" } else { "pairs" });
+    let _ = write_array_len(&mut out, page.count as u32);
+    out.extend_from_slice(&page.items);
+    let _ = write_str(&mut out, "next");
+    match &page.next {
+        Some(next) => drop(write_str(&mut out, next)),
+        None => out.push(0xc0),
+    }
+    out
+}
+
+/// `{count}`.
+pub fn of_count(count: usize) -> Vec<u8> {
+    let mut out = b"\x81\xa5count".to_vec();
+    let _ = write_uint(&mut out, count as u64);
+    out
+}
+
+/// `{count}`, or `{}` where it is not told.
+pub fn of_total(total: Option<usize>) -> Vec<u8> {
+    total.map_or_else(|| vec![0x80], of_count)
+}
+
+/// Errors: the first of steps all of which had to be taken.
+pub fn check(store: &KeyValues, steps: &Steps, applied: &Applied) -> Result<(), Error> {
+    if applied.committed {
+        return Ok(());
+    }
+    let mut effects = steps.iter().zip(&applied.effects);
+    let failed = effects.find(|(step, effect)| effect.fails(&step.action));
+    let (step, effect) = failed.ok_or(Error::Internal)?;
+    let key = key(steps, step);
+    Err(match effect {
+        Effect::Conflict { revision } | Effect::Exists { revision } => Error::Conflict {
+            key,
+            revision: *revision,
+        },
+        Effect::Missing => Error::Conflict { key, revision: 0 },
+        Effect::Forbidden => Error::Forbidden {
+            deed: Deed::Write,
+            key,
+        },
+        Effect::TooLarge => Error::ValueTooLarge {
+            key,
+            limit: store.max_tuple_size(),
+        },
+        Effect::NotAnInteger => Error::NotAnInteger(key),
+        Effect::OutOfRange => Error::OutOfRange(key),
+        Effect::Found(_) | Effect::Written { .. } | Effect::Deleted { .. } => Error::Internal,
+    })
+}
+
+/// The text of the key of a step.
+pub fn key(steps: &Steps, step: &Step) -> String {
+    key_text(&steps.key(step)[1..])
+}
+
+/// That of the first step.
+pub fn first_key(steps: &Steps) -> String {
+    let first = steps.iter().next();
+    first.map(|step| key(steps, step)).unwrap_or_default()
+}
+
+fn write_results(out: &mut Vec<u8>, steps: &Steps, applied: &Applied) -> Result<(), Error> {
+    let _ = write_str(out, "results");
+    let _ = write_array_len(out, steps.len() as u32);
+    for (step, effect) in steps.iter().zip(&applied.effects) {
+        write_result(out, steps, step, effect, applied.committed)?;
+    }
+    Ok(())
+}
+
+fn write_result(
+    out: &mut Vec<u8>,
+    steps: &Steps,
+    step: &Step,
+    effect: &Effect,
+    committed: bool,
+) -> Result<(), Error> {
+    let (outcome, revision, sum) = match effect {
+        Effect::Found(found) => {
+            found.stored()?.write_found(out);
+            return Ok(());
+        }
+        Effect::Written { .. } | Effect::Deleted { .. } if !committed => ("aborted", None, None),
+        Effect::Written {
+            revision, value, ..
+        } => ("written", Some(revision), *value),
+        Effect::Deleted { revision } => ("deleted", Some(revision), None),
+        // A put that was to replace.
+        Effect::Missing => ("missing", None, None),
+        Effect::Exists { revision } => ("exists", Some(revision), None),
+        Effect::Conflict { revision } => ("conflict", Some(revision), None),
+        Effect::Forbidden => ("forbidden", None, None),
+        Effect::TooLarge => ("too_large", None, None),
+        // Errors of their own.
+        Effect::NotAnInteger | Effect::OutOfRange => return Err(Error::Internal),
+    };
+    let members = 2 + u32::from(revision.is_some()) + u32::from(sum.is_some());
+    let _ = write_map_len(out, members);
+    write_key(out, steps, step);
+    out.extend_from_slice(b"\xa7outcome");
+    let _ = write_str(out, outcome);
+    if let Some(sum) = sum {
+        write_sum(out, sum);
+    }
+    if let Some(revision) = revision {
+        write_revision(out, *revision);
+    }
+    Ok(())
+}
+
+fn write_key(out: &mut Vec<u8>, steps: &Steps, step: &Step) {
+    out.extend_from_slice(b"\xa3key");
+    out.extend_from_slice(&steps.key(step)[1..]);
+}
+
+fn write_revision(out: &mut Vec<u8>, revision: u64) {
+    out.extend_from_slice(b"\xa8revision");
+    let _ = write_uint(out, revision);
+}
+
+fn write_sum(out: &mut Vec<u8>, sum: i128) {
+    out.extend_from_slice(b"\xa5value");
+    let _ = match u64::try_from(sum) {
+        Ok(sum) => write_uint(out, sum).map(drop),
+        Err(_) => write_sint(out, sum as i64).map(drop),
+    };
+}
+
+fn write_flag(out: &mut Vec<u8>, name: &str, flag: bool) {
+    let _ = write_str(out, name);
+    out.push(if flag { 0xc3 } else { 0xc2 });
+}

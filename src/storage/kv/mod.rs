@@ -1,0 +1,197 @@
+//! The pairs: the space `key_value_store`, the times at which they expire, and the sequence of their revisions.
+
+mod effect;
+mod feed;
+mod read;
+mod revisions;
+mod scan;
+mod stored;
+mod sweep;
+mod write;
+
+pub use effect::{Applied, Effect};
+pub use feed::Told;
+pub use read::Asked;
+pub use scan::Page;
+pub use stored::Stored;
+
+use crate::config::Config;
+use crate::domain::Access;
+use crate::error::{Deed, Error};
+use crate::tx::fiber::{self, Cond};
+use crate::tx::{is_committing, note_unsettled, Space, Tx, TxCell};
+
+use feed::Feed;
+use revisions::Revisions;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+/// The pairs.
+pub struct KeyValues {
+    space: Space,
+    /// Time and key of every pair that expires.
+    expiry: Space,
+    max_tuple_size: usize,
+    reply_max: usize,
+    changes: TxCell<Changes>,
+    /// Told the last revision after every commit.
+    tell: Tell,
+}
+
+/// What other threads are told of changes.
+pub type Tell = Box<dyn Fn(u64) + Send + Sync>;
+
+/// What has changed, and what changes now.
+struct Changes {
+    revisions: Revisions,
+    feed: RefCell<Feed>,
+    /// Broadcast after every commit.
+    news: Cond,
+    /// How many calls wait for it.
+    waiting: Cell<usize>,
+    /// Whether all pairs are being counted, and what ends with that.
+    is_counting: Cell<bool>,
+    counted: Cond,
+}
+
+/// A count whose turn it is.
+pub struct Counting<'a>(&'a Changes);
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.0.is_counting.set(false);
+        self.0.counted.signal();
+    }
+}
+
+/// A call that waits for changes.
+pub struct Waiting<'a>(&'a Cell<usize>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl KeyValues {
+    pub fn new(
+        tx: &Tx,
+        [space, expiry, sequence]: [Space; 3],
+        config: &Config,
+        tell: Tell,
+    ) -> Result<Self, Error> {
+        let revisions = Revisions::new(sequence);
+        let last = revisions.learn(tx, false)?.unwrap_or_default();
+        let changes = Changes {
+            revisions,
+            feed: RefCell::new(Feed::new(config.watch_buffer, last)),
+            news: Cond::new(),
+            waiting: Cell::new(0),
+            is_counting: Cell::new(false),
+            counted: Cond::new(),
+        };
+        Ok(Self {
+            space,
+            expiry,
+            max_tuple_size: config.memtx_max_tuple_size as usize,
+            reply_max: config.reply_max,
+            changes: TxCell::new(tx, changes),
+            tell,
+        })
+    }
+
+    /// Bytes that a tuple has to be below of.
+    pub fn max_tuple_size(&self) -> usize {
+        self.max_tuple_size
+    }
+
+    /// The changes after a revision, of keys that begin with `prefix` and that the caller may read. Errors: `TooOld`, `BadOption`. Does not yield.
+    pub fn changes(
+        &self,
+        tx: &Tx,
+        access: &Access,
+        prefix: &str,
+        after: Option<u64>,
+    ) -> Result<Told, Error> {
+        self.catch_up(tx)?;
+        let all = access.allows_all(Deed::Read);
+        let wanted = |key: &[u8]| {
+            key.starts_with(prefix.as_bytes()) && (all || access.allows(Deed::Read, key))
+        };
+        let feed = self.changes.get(tx).feed.borrow();
+        feed.after(after, wanted)
+    }
+
+    /// Up to which revision changes can be asked for.
+    pub fn known(&self, tx: &Tx) -> Result<u64, Error> {
+        self.catch_up(tx)?;
+        Ok(self.changes.get(tx).feed.borrow().known())
+    }
+
+    /// Waits for the turn to count, which lasts until the result is dropped. Yields where another counts.
+    pub fn begin_count<'a>(&'a self, tx: &'a Tx) -> Counting<'a> {
+        let changes = self.changes.get(tx);
+        while changes.is_counting.get() && !fiber::is_cancelled(tx) {
+            changes.counted.wait();
+        }
+        changes.is_counting.set(true);
+        Counting(changes)
+    }
+
+    /// Counts one that waits for changes, until the result is dropped: over iproto each keeps one of the few requests that
+    /// Tarantool takes at a time. Errors: `Overloaded`.
+    pub fn begin_wait<'a>(&'a self, tx: &'a Tx) -> Result<Waiting<'a>, Error> {
+        const MAX: usize = 256;
+        let waiting = &self.changes.get(tx).waiting;
+        match waiting.get() {
+            MAX.. => Err(Error::Overloaded {
+                what: "calls that wait for changes at a time",
+                limit: MAX,
+            }),
+            count => {
+                waiting.set(count + 1);
+                Ok(Waiting(waiting))
+            }
+        }
+    }
+
+    /// Waits for changes. Yields.
+    pub fn wait(&self, tx: &Tx, time: Duration) {
+        self.changes.get(tx).news.wait_timeout(time);
+    }
+
+    /// Learns of changes that were made elsewhere: by another image of the library while it hands over, or by a leader.
+    fn catch_up(&self, tx: &Tx) -> Result<(), Error> {
+        let changes = self.changes.get(tx);
+        let is_open = changes.feed.borrow().is_open();
+        if let Some(last) = changes.revisions.learn(tx, is_open)? {
+            changes.feed.borrow_mut().begin_after(last);
+            self.tell(tx);
+        }
+        Ok(())
+    }
+
+    /// Wakes those who wait for changes.
+    fn tell(&self, tx: &Tx) {
+        let changes = self.changes.get(tx);
+        changes.news.broadcast();
+        (self.tell)(changes.feed.borrow().known());
+    }
+
+    /// Notes where a pair that was read is not durable yet.
+    fn saw(&self, tx: &Tx, revision: u64) {
+        if is_committing(tx) && revision > self.changes.get(tx).feed.borrow().known() {
+            note_unsettled(tx, None);
+        }
+    }
+
+    /// The same of a pair that was found under a key, or of there being none. The key is a one-element array.
+    fn looked(&self, tx: &Tx, key: &[u8], found: Option<&Stored<'_>>) {
+        match found {
+            Some(found) => self.saw(tx, found.revision),
+            None if !is_committing(tx) => {}
+            None if self.changes.get(tx).feed.borrow().is_removing(key) => note_unsettled(tx, None),
+            None => {}
+        }
+    }
+}

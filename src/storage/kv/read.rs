@@ -1,0 +1,77 @@
+//! Reading pairs by their keys. Does not yield.
+
+use super::{KeyValues, Stored};
+use crate::clock::milliseconds;
+use crate::domain::{key_text, Readable};
+use crate::error::Error;
+use crate::tx::{tuple_bytes, Tx};
+use rmp::encode::{write_array_len, write_map_len, write_str};
+
+/// How what is asked for is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// `{data: {key: value}}`, all of them or none.
+    Values,
+    /// `{pairs, missing}`, or all of them or none.
+    Pairs { strict: bool },
+}
+
+impl KeyValues {
+    /// What is there of the keys, in msgpack, in the order of the keys. Errors: `MissingKeys`, `ReplyTooLarge`. The result
+    /// is the one allocation in proportion to them, grown as the values come.
+    pub fn get(&self, tx: &Tx, keys: &Readable<'_>, asked: Asked) -> Result<Vec<u8>, Error> {
+        let keys = keys.keys();
+        let index = self.space.index(0);
+        let mut out = Vec::with_capacity(32 + 3 * keys.size());
+        // Writing to a vector does not fail.
+        let strict = match asked {
+            Asked::Values => {
+                out.extend_from_slice(b"\x81\xa4data");
+                let _ = write_map_len(&mut out, keys.len() as u32);
+                true
+            }
+            Asked::Pairs { strict } => {
+                out.extend_from_slice(b"\x82\xa5pairs\xdd\0\0\0\0");
+                strict
+            }
+        };
+        let begin = out.len();
+        let mut missing = Vec::new();
+        for key in keys.iter() {
+            let found = index.get(tx, key)?;
+            let stored = found.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
+            let stored = stored.transpose()?;
+            self.looked(tx, key, stored.as_ref());
+            match stored.filter(|stored| !stored.is_expired(milliseconds)) {
+                Some(_) if strict && !missing.is_empty() => {}
+                Some(stored) => {
+                    match asked {
+                        Asked::Values => {
+                            out.extend_from_slice(stored.key);
+                            out.extend_from_slice(stored.value);
+                        }
+                        Asked::Pairs { .. } => stored.write(&mut out),
+                    }
+                    if out.len() > self.reply_max {
+                        let limit = self.reply_max;
+                        return Err(Error::ReplyTooLarge { limit });
+                    }
+                }
+                None => missing.push(key_text(&key[1..])),
+            }
+        }
+        if strict && !missing.is_empty() {
+            return Err(Error::MissingKeys(missing));
+        }
+        if asked != Asked::Values {
+            let found = (keys.len() - missing.len()) as u32;
+            out[begin - 4..begin].copy_from_slice(&found.to_be_bytes());
+            let _ = write_str(&mut out, "missing");
+            let _ = write_array_len(&mut out, missing.len() as u32);
+            for key in &missing {
+                let _ = write_str(&mut out, key);
+            }
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,100 @@
+//! The one sequence that numbers every change of a pair, and which of its numbers are durable. Runs on the tx thread.
+
+use super::stored::OLD;
+use crate::codec::msgpack::{Head, Reader};
+use crate::error::Error;
+use crate::tx::{tuple_bytes, Space, Tx};
+use std::cell::Cell;
+
+/// The tuple of the sequence: its name, and the last number in a transaction that was committed.
+const NAME: &[u8] = b"\x91\xa2kv";
+
+pub struct Revisions {
+    space: Space,
+    /// The last number given, also to a change whose commit failed: others may have seen it.
+    given: Cell<u64>,
+    /// What the space says, if nobody else has written to it.
+    kept: Cell<u64>,
+}
+
+/// Numbers for the changes of one transaction.
+#[derive(Debug, Clone)]
+pub struct Numbers {
+    /// The last one before it.
+    before: u64,
+    last: u64,
+}
+
+impl Revisions {
+    pub fn new(space: Space) -> Self {
+        Self {
+            space,
+            given: Cell::new(0),
+            kept: Cell::new(0),
+        }
+    }
+
+    /// The last number in the space. Does not yield.
+    pub fn last(&self, tx: &Tx) -> Result<u64, Error> {
+        let Some(tuple) = self.space.index(0).get(tx, NAME)? else {
+            return Ok(OLD);
+        };
+        let mut reader = Reader::new(tuple_bytes(&tuple));
+        reader.head()?;
+        reader.value()?;
+        match reader.head()? {
+            Head::Uint(last) => Ok(last),
+            _ => Err(super::super::broken("authkv_sequence")),
+        }
+    }
+
+    /// The last number in the space, where it is another than is known here: others have given numbers. `is_open`: commits
+    /// from here have not ended, and may have been undone already. Does not yield.
+    pub fn learn(&self, tx: &Tx, is_open: bool) -> Result<Option<u64>, Error> {
+        let last = self.last(tx)?;
+        let kept = self.kept.replace(last);
+        if last == kept || is_open && last < kept {
+            return Ok(None);
+        }
+        self.given.set(self.given.get().max(last));
+        Ok(Some(last))
+    }
+
+    /// Learns what the space says after a commit that has failed. Does not yield.
+    pub fn undone(&self, tx: &Tx) -> Result<(), Error> {
+        self.kept.set(self.last(tx)?);
+        Ok(())
+    }
+
+    /// Begins to give numbers, which go on after the last one.
+    pub fn begin(&self) -> Numbers {
+        let last = self.given.get();
+        Numbers { before: last, last }
+    }
+
+    /// Writes down how far the numbers of a transaction went, inside of it. Does not yield there.
+    pub fn keep(&self, tx: &Tx, numbers: &Numbers) -> Result<(), Error> {
+        self.given.set(numbers.last);
+        self.kept.set(numbers.last);
+        let mut tuple = b"\x92\xa2kv".to_vec();
+        // Writing to a vector does not fail.
+        let _ = rmp::encode::write_uint(&mut tuple, numbers.last);
+        Ok(self.space.replace(tx, &tuple)?)
+    }
+}
+
+impl Numbers {
+    pub fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// Whether any was given.
+    pub fn any(&self) -> bool {
+        self.last > self.before
+    }
+
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+}

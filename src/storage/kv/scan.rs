@@ -1,0 +1,134 @@
+//! Looking at pairs in the order of their keys, a slice at a time. Does not yield.
+
+use super::{KeyValues, Stored};
+use crate::clock::milliseconds;
+use crate::codec::msgpack::Reader;
+use crate::domain::{key_text, KeyRange, ReadableRanges};
+use crate::error::Error;
+use crate::storage::array;
+use crate::tx::{is_committing, note_unsettled, Range, Tx};
+
+/// Tuples that are looked at in one slice, those that have expired included.
+const LOOK: usize = 2000;
+/// Bytes of values in one slice, about.
+const BYTES: usize = 1 << 20;
+
+/// A slice.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Keys or pairs, in msgpack, one after another.
+    pub items: Vec<u8>,
+    pub count: usize,
+    /// The key to go on after; none at the end.
+    pub next: Option<String>,
+}
+
+impl KeyValues {
+    /// Keys, or pairs, at most `limit`, of the ranges, after a key where one is given. There may be fewer though there is
+    /// more: `next` says so.
+    pub fn page(
+        &self,
+        tx: &Tx,
+        ranges: &ReadableRanges,
+        after: Option<&str>,
+        limit: usize,
+        keys_only: bool,
+    ) -> Result<Page, Error> {
+        self.slice(tx, ranges, after, limit, |stored, items| match keys_only {
+            true => items.extend_from_slice(stored.key),
+            false => stored.write(items),
+        })
+    }
+
+    /// The same without items.
+    pub fn count(
+        &self,
+        tx: &Tx,
+        ranges: &ReadableRanges,
+        after: Option<&str>,
+    ) -> Result<Page, Error> {
+        self.slice(tx, ranges, after, LOOK, |_, _| {})
+    }
+
+    /// How many tuples there are, those that have expired included.
+    pub fn len(&self, tx: &Tx) -> usize {
+        self.space.index(0).len(tx)
+    }
+
+    fn slice(
+        &self,
+        tx: &Tx,
+        ranges: &ReadableRanges,
+        after: Option<&str>,
+        limit: usize,
+        mut take: impl FnMut(&Stored<'_>, &mut Vec<u8>),
+    ) -> Result<Page, Error> {
+        let now = milliseconds();
+        let mut page = Page::default();
+        let (mut looked, mut last, mut failed) = (0, Vec::new(), None);
+        for range in ranges.iter() {
+            if after.is_some_and(|after| !range.reaches(after.as_bytes())) {
+                continue;
+            }
+            let from = String::from_utf8_lossy(&range.from);
+            let (start, exclusive) = match after {
+                Some(after) if after.as_bytes() >= &range.from[..] => (after, true),
+                _ => (&*from, false),
+            };
+            let key = array(&(start,));
+            let whole = match exclusive {
+                true => Range::After(&key),
+                false => Range::From(&key),
+            };
+            let mut full = false;
+            self.space.index(0).scan(tx, whole, |tuple| {
+                let stored = match Stored::read(tuple) {
+                    Ok(stored) => stored,
+                    Err(error) => {
+                        failed = Some(error);
+                        return false;
+                    }
+                };
+                let text = Reader::new(stored.key).string().unwrap_or_default();
+                if !range.reaches(text) {
+                    return false;
+                }
+                let expired = stored.is_expired(|| now);
+                // What has expired is no reason to go on.
+                let enough = page.count == limit || page.items.len() > BYTES;
+                if looked == LOOK || enough && !expired {
+                    full = true;
+                    return false;
+                }
+                looked += 1;
+                last.clear();
+                last.extend_from_slice(stored.key);
+                self.saw(tx, stored.revision);
+                if !expired {
+                    page.count += 1;
+                    take(&stored, &mut page.items);
+                }
+                true
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            if full {
+                page.next = Some(key_text(&last));
+                break;
+            }
+        }
+        if is_committing(tx) {
+            let removes = |key: &[u8]| {
+                let text = Reader::new(&key[1..]).string().unwrap_or_default();
+                let is_in = |range: &KeyRange| *text >= *range.from && range.reaches(text);
+                ranges.iter().any(is_in)
+            };
+            let feed = self.changes.get(tx).feed.borrow();
+            if feed.is_removing_any(removes) {
+                note_unsettled(tx, None);
+            }
+        }
+        Ok(page)
+    }
+}

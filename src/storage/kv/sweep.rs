@@ -1,0 +1,87 @@
+//! Removing pairs that have expired.
+
+use super::feed::Change;
+use super::write::Writing;
+use super::{KeyValues, Stored};
+use crate::codec::msgpack::{Head, Reader};
+use crate::domain::Expiry;
+use crate::error::Error;
+use crate::tx::{tuple_bytes, Range, Tx};
+
+/// A time at which a pair expires.
+struct Time {
+    ms: u64,
+    /// The tuple that it is in its space.
+    entry: Vec<u8>,
+    /// The key, as a one-element array.
+    key: Vec<u8>,
+}
+
+impl KeyValues {
+    /// Removes at most `limit` pairs that have expired. Returns how many times were looked at. Errors: as
+    /// [`Self::apply`]. Yields while it commits.
+    pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<usize, Error> {
+        self.write(tx, |writing| {
+            let times = writing.expired(limit)?;
+            for time in &times {
+                writing.expire(time)?;
+            }
+            Ok((times.len(), true))
+        })
+    }
+}
+
+impl Writing<'_> {
+    /// Times that have passed.
+    fn expired(&self, limit: usize) -> Result<Vec<Time>, Error> {
+        let mut times = Vec::new();
+        let mut failed = None;
+        let read = |entry: &[u8]| -> Result<Time, Error> {
+            let mut reader = Reader::new(entry);
+            let (_, head, key) = (reader.head()?, reader.head()?, reader.value()?);
+            let Head::Uint(ms) = head else {
+                return Err(Error::Internal);
+            };
+            Ok(Time {
+                ms,
+                entry: entry.to_vec(),
+                key: [b"\x91", key].concat(),
+            })
+        };
+        let scanned = self
+            .store
+            .expiry
+            .index(0)
+            .scan(self.tx, Range::All, |entry| match read(entry) {
+                Ok(time) if time.ms > self.now || times.len() == limit => false,
+                Ok(time) => {
+                    times.push(time);
+                    true
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            });
+        scanned?;
+        failed.map_or(Ok(times), Err)
+    }
+
+    /// Removes a pair whose time has passed, unless it has got another one.
+    fn expire(&mut self, time: &Time) -> Result<(), Error> {
+        let Time { ms, entry, key } = time;
+        let tuple = self.store.space.index(0).get(self.tx, key)?;
+        let found = tuple.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
+        match found.transpose()? {
+            Some(found) if found.expiry == Some(Expiry::from_ms(*ms)) => {
+                self.store.space.delete(self.tx, key)?;
+                let revision = self.numbers.next();
+                self.tell(revision, Change::Expire, key);
+            }
+            // Others have written to the space without telling us.
+            _ => {}
+        }
+        self.changed = true;
+        Ok(self.store.expiry.delete(self.tx, entry)?)
+    }
+}

@@ -1,0 +1,294 @@
+//! Changing pairs: steps in one transaction.
+
+use super::effect::{Applied, Effect, Found};
+use super::feed::{Change, Event};
+use super::revisions::Numbers;
+use super::{KeyValues, Stored};
+use crate::clock::milliseconds;
+use crate::codec::equal;
+use crate::codec::msgpack::{Head, Reader};
+use crate::domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
+use crate::error::Error;
+use crate::tx::{transaction_if, tuple_bytes, Failure, Tx};
+use rmp::encode::{write_sint, write_uint};
+use tarantool::tuple::Tuple;
+
+impl KeyValues {
+    /// Takes steps in one transaction. Errors: `StorageFull`, `ReadOnly`, `NotDurable`; nothing has changed then. Yields
+    /// while it commits.
+    pub fn apply(&self, tx: &Tx, steps: &Permitted<'_>) -> Result<Applied, Error> {
+        self.write(tx, |writing| {
+            let applied = writing.take_all(steps)?;
+            let committed = applied.committed;
+            Ok((applied, committed))
+        })
+    }
+
+    /// Takes one of two lists of steps, as the comparisons say; whether all of them hold. As [`Self::apply`].
+    pub fn choose(
+        &self,
+        tx: &Tx,
+        compare: &Comparable<'_>,
+        success: &Permitted<'_>,
+        failure: &Permitted<'_>,
+    ) -> Result<(bool, Applied), Error> {
+        self.write(tx, |writing| {
+            let mut holds = true;
+            for one in compare.iter() {
+                holds = writing.holds(&one.key, &one.test)?;
+                if !holds {
+                    break;
+                }
+            }
+            let steps = if holds { success } else { failure };
+            let applied = writing.take_all(steps)?;
+            let committed = applied.committed;
+            Ok(((holds, applied), committed))
+        })
+    }
+
+    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes.
+    pub(super) fn write<T>(
+        &self,
+        tx: &Tx,
+        body: impl FnOnce(&mut Writing<'_>) -> Result<(T, bool), Error>,
+    ) -> Result<T, Error> {
+        self.catch_up(tx)?;
+        let changes = self.changes.get(tx);
+        let mut writing = Writing {
+            tx,
+            store: self,
+            now: milliseconds(),
+            numbers: changes.revisions.begin(),
+            events: Vec::new(),
+            changed: false,
+            found: 0,
+            tuple: Vec::new(),
+        };
+        let mut ticket = None;
+        let done = transaction_if(tx, || {
+            let (result, wanted) = body(&mut writing)?;
+            let wanted = wanted && writing.changed;
+            if wanted && writing.numbers.any() {
+                changes.revisions.keep(tx, &writing.numbers)?;
+                let events = std::mem::take(&mut writing.events);
+                let mut feed = changes.feed.borrow_mut();
+                ticket = Some(feed.commit(events, writing.numbers.last()));
+            }
+            Ok((result, wanted))
+        });
+        if let Some(ticket) = ticket {
+            changes.feed.borrow_mut().end(ticket, done.is_ok());
+            match done {
+                Ok(_) => self.tell(tx),
+                Err(_) => changes.revisions.undone(tx)?,
+            }
+        }
+        done
+    }
+}
+
+/// A transaction that changes pairs.
+pub(super) struct Writing<'a> {
+    pub tx: &'a Tx,
+    pub store: &'a KeyValues,
+    /// Milliseconds.
+    pub now: u64,
+    pub numbers: Numbers,
+    events: Vec<Event>,
+    /// Whether there is anything to commit.
+    pub changed: bool,
+    /// Bytes of the pairs that are told.
+    found: usize,
+    /// The last tuple, whose memory is used again.
+    tuple: Vec<u8>,
+}
+
+impl Writing<'_> {
+    fn take_all(&mut self, permitted: &Permitted<'_>) -> Result<Applied, Error> {
+        let steps = permitted.steps();
+        let mut committed = true;
+        let mut effects = Vec::with_capacity(steps.len());
+        for (step, allowed) in permitted.iter() {
+            let effect = match allowed {
+                true => self.take(steps, step)?,
+                false => Effect::Forbidden,
+            };
+            committed &= !(steps.atomic && effect.fails(&step.action));
+            effects.push(effect);
+        }
+        Ok(Applied { committed, effects })
+    }
+
+    fn take(&mut self, steps: &Steps, step: &Step) -> Result<Effect, Error> {
+        let key = steps.key(step);
+        let tuple = self.store.space.index(0).get(self.tx, key)?;
+        let found = tuple.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
+        let found = found.transpose()?;
+        self.store.looked(self.tx, key, found.as_ref());
+        let now = self.now;
+        let live = found.filter(|found| !found.is_expired(|| now));
+        let revision = live.map_or(0, |found| found.revision);
+        if !step.if_revision.allows(revision) {
+            return Ok(Effect::Conflict { revision });
+        }
+        match (&step.action, live) {
+            (Action::Get, None) | (Action::Delete, None) => Ok(Effect::Missing),
+            (Action::Get, Some(_)) => self.found(tuple),
+            (Action::Delete, Some(live)) => self.delete(key, &live),
+            (
+                Action::Put {
+                    mode: Mode::Insert | Mode::Fill,
+                    ..
+                },
+                Some(_),
+            ) => Ok(Effect::Exists { revision }),
+            (Action::Put { mode, .. }, None) if *mode == Mode::Replace => Ok(Effect::Missing),
+            (Action::Put { content, .. }, _) => {
+                let rest = (content.expiry, steps.content_type(content));
+                self.put(key, found.as_ref(), steps.value(content), rest)
+            }
+            (Action::Increment { by, content }, _) => {
+                self.increment(key, found.as_ref(), live.as_ref(), *by, content)
+            }
+        }
+    }
+
+    /// Errors: `ReplyTooLarge`, before anything is committed.
+    fn found(&mut self, tuple: Option<Tuple>) -> Result<Effect, Error> {
+        let Some(tuple) = tuple else {
+            return Ok(Effect::Missing);
+        };
+        self.found += tuple_bytes(&tuple).len();
+        let limit = self.store.reply_max;
+        match self.found <= limit {
+            true => Ok(Effect::Found(Found::new(tuple))),
+            false => Err(Error::ReplyTooLarge { limit }),
+        }
+    }
+
+    /// Writes a pair over the one that was found, which may have expired.
+    fn put(
+        &mut self,
+        key: &[u8],
+        found: Option<&Stored<'_>>,
+        value: &[u8],
+        rest: (Option<Expiry>, &[u8]),
+    ) -> Result<Effect, Error> {
+        let (tx, now) = (self.tx, self.now);
+        let expired = found.is_some_and(|found| found.is_expired(|| now));
+        let before = self.numbers.clone();
+        let gone = expired.then(|| self.numbers.next());
+        let revision = self.numbers.next();
+        Stored::encode(&mut self.tuple, key, value, revision, rest);
+        match self.store.space.replace(tx, &self.tuple) {
+            Ok(()) => {}
+            Err(Failure::TupleTooLarge) => {
+                self.numbers = before;
+                return Ok(Effect::TooLarge);
+            }
+            Err(other) => return Err(other.into()),
+        }
+        if let Some(old) = found.and_then(|found| found.expiry) {
+            self.store.expiry.delete(tx, &time_of(key, old))?;
+        }
+        if let Some(new) = rest.0 {
+            self.store.expiry.replace(tx, &time_of(key, new))?;
+        }
+        if let Some(revision) = gone {
+            self.tell(revision, Change::Expire, key);
+        }
+        let tuple = std::mem::take(&mut self.tuple);
+        self.tell(revision, Change::Put, &tuple);
+        self.tuple = tuple;
+        Ok(Effect::Written {
+            revision,
+            created: found.is_none() || expired,
+            value: None,
+        })
+    }
+
+    fn delete(&mut self, key: &[u8], found: &Stored<'_>) -> Result<Effect, Error> {
+        self.store.space.delete(self.tx, key)?;
+        if let Some(expiry) = found.expiry {
+            self.store.expiry.delete(self.tx, &time_of(key, expiry))?;
+        }
+        let revision = self.numbers.next();
+        self.tell(revision, Change::Delete, key);
+        Ok(Effect::Deleted { revision })
+    }
+
+    fn increment(
+        &mut self,
+        key: &[u8],
+        found: Option<&Stored<'_>>,
+        live: Option<&Stored<'_>>,
+        by: i128,
+        content: &Content,
+    ) -> Result<Effect, Error> {
+        let old = match live
+            .map(|live| Reader::new(live.value).head())
+            .transpose()?
+        {
+            None => 0,
+            Some(Head::Uint(n)) => i128::from(n),
+            Some(Head::Int(n)) => i128::from(n),
+            Some(_) => return Ok(Effect::NotAnInteger),
+        };
+        let sum = old + by;
+        let mut value = Vec::with_capacity(9);
+        // Writing to a vector does not fail.
+        let _ = match (u64::try_from(sum), i64::try_from(sum)) {
+            (Ok(sum), _) => write_uint(&mut value, sum).map(drop),
+            (_, Ok(sum)) => write_sint(&mut value, sum).map(drop),
+            _ => return Ok(Effect::OutOfRange),
+        };
+        let rest = live.map_or((content.expiry, &[] as _), |live| {
+            (live.expiry, live.content_type)
+        });
+        Ok(match self.put(key, found, &value, rest)? {
+            Effect::Written {
+                revision, created, ..
+            } => Effect::Written {
+                revision,
+                created,
+                value: Some(sum),
+            },
+            other => other,
+        })
+    }
+
+    /// Notes a change.
+    pub fn tell(&mut self, revision: u64, change: Change, tuple: &[u8]) {
+        self.changed = true;
+        self.events.push(Event {
+            revision,
+            change,
+            tuple: tuple.into(),
+        });
+    }
+
+    /// Whether a comparison holds.
+    fn holds(&self, key: &[u8], test: &Test) -> Result<bool, Error> {
+        let tuple = self.store.space.index(0).get(self.tx, key)?;
+        let found = tuple.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
+        let found = found.transpose()?;
+        self.store.looked(self.tx, key, found.as_ref());
+        let live = found.filter(|found| !found.is_expired(|| self.now));
+        Ok(match test {
+            Test::Exists(exists) => live.is_some() == *exists,
+            Test::Revision(revision) => live.map_or(0, |live| live.revision) == *revision,
+            Test::Value(value) => live.is_some_and(|live| equal(live.value, value)),
+        })
+    }
+}
+
+/// The tuple of a time, which is also its key.
+fn time_of(key: &[u8], expiry: Expiry) -> Vec<u8> {
+    let mut entry = Vec::with_capacity(key.len() + 10);
+    entry.push(0x92);
+    // Writing to a vector does not fail.
+    let _ = write_uint(&mut entry, expiry.ms());
+    entry.extend_from_slice(&key[1..]);
+    entry
+}

@@ -1,0 +1,8 @@
+//! Whether a history of concurrent operations can be put in an order that a store without concurrency could have had.
+
+pub mod checker;
+pub mod clients;
+pub mod history;
+pub mod spec;
+#[cfg(test)]
+mod tests;
