@@ -12,7 +12,11 @@ const SLICE: usize = 500;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Pairs that are removed in one transaction once they have expired: few, because reads wait for it.
-const SWEEP: usize = 100;
+const SWEEP: usize = 50;
+/// How long reads have tx and the log of writes for themselves between two of these, and milliseconds that a pair may be
+/// late before they do not any more.
+const REST: Duration = Duration::from_millis(2);
+const LATE: u64 = 10_000;
 
 /// The body of the fiber that removes pairs which have expired. Returns once the instance ends.
 pub fn sweep(tx: &Tx, instance: &'static Instance) {
@@ -21,8 +25,9 @@ pub fn sweep(tx: &Tx, instance: &'static Instance) {
     };
     while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
         match store.sweep(tx, SWEEP) {
-            Ok(SWEEP..) => fiber::pass(tx),
-            Ok(_) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE / 4),
+            Ok(Some(LATE..)) => fiber::pass(tx),
+            Ok(Some(_)) => fiber::sleep(tx, REST),
+            Ok(None) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE / 4),
             Err(error) => {
                 warn("what has expired was not removed", &error);
                 fiber::sleep(tx, 10 * PAUSE);

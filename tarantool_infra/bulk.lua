@@ -163,7 +163,10 @@ local function new(call, failure)
         if not ok then
             error(counts, 0)
         end
-        return counts, err
+        if counts == nil then
+            return nil, err
+        end
+        return counts
     end
 
     return {export = export, import = import}

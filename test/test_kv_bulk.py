@@ -13,26 +13,11 @@ from bulk import (
     ANY, COUNTS, FAR, GARBAGE, MANY, MODES, NDJSON, PAST, Imported, ask, chunks, counts, export, keep, line, lines, read, refused, send,
 )  # fmt: skip
 from fronts import FRONTS, bearer
-from harness import CHEAP_HASHES, DEADLINE, HOST, Instance
+from harness import CHEAP_HASHES, DEADLINE, HOST
+from kv_fixtures import instance, prefix, token  # noqa: F401
 from kv_rows import ahead
-from people import fresh, permission
+from people import permission
 from values import from_json, to_json
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
-
-
-@pytest.fixture
-def prefix() -> str:
-    return fresh("bulk") + "/"
 
 
 def test_all_kinds_of_pairs_go_out_and_come_back(people, token, prefix):

@@ -3,26 +3,9 @@
 import pytest
 
 from bulk import ANY, MANY, MODES, PAST, VALUES, counts, export, keep, line, lines, read
-from harness import CHEAP_HASHES, Instance
+from kv_fixtures import instance, prefix, token  # noqa: F401
 from lua import lua
 from outcome import Ok, Refusal
-from people import fresh
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
-
-
-@pytest.fixture
-def prefix() -> str:
-    return fresh("bulk") + "/"
 
 
 def outcome(people, expression: str):

@@ -11,24 +11,13 @@ import pytest
 
 import rest
 from fronts import HttpFront, Response, bearer
-from harness import CHEAP_HASHES, Instance
+from kv_fixtures import instance, key  # noqa: F401
 from kv_rows import ahead
 from outcome import Ok, Refusal
-from people import fresh, permission
+from people import permission
 from v1 import problem
 
 JSON, FORM, BYTES = "application/json", "application/x-www-form-urlencoded", "application/octet-stream"
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture
-def key() -> str:
-    return fresh("rest")
 
 
 class Rest:

@@ -5,24 +5,14 @@ import itertools
 import pytest
 
 from fronts import ADMIN_FRONTS, FRONTS, HttpFront
-from harness import CHEAP_HASHES, Instance
+from harness import CHEAP_HASHES
 from load import at_once
+from kv_fixtures import instance, token  # noqa: F401
 from lua import lua
 from outcome import Like, Ok, Refused
 from people import People, fresh
 
 ANY = Ok(Like("anything", lambda seen: True))
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
 
 
 def put(people: People, token: str, key: str, front: str = "http") -> int:

@@ -5,29 +5,13 @@ import random
 import pytest
 
 from fronts import ADMIN_FRONTS, FRONTS
-from harness import CHEAP_HASHES, Instance, wait_until
+from harness import CHEAP_HASHES, wait_until
+from kv_fixtures import instance, key, token  # noqa: F401
 from kv_rows import NEW, Run, ahead, batch_put, item, moment, pass_by
 from outcome import Like, Ok, Refused
-from people import fresh
 
 SOON = 0.3
 ANY = Ok(Like("anything", lambda seen: True))
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
-
-
-@pytest.fixture
-def key() -> str:
-    return fresh("ttl/")
 
 
 def ended(people, token: str, key: str, front: str = "iproto", value=1, **more) -> int:
@@ -179,7 +163,8 @@ def mixed(chance: random.Random, key: str, other: str) -> tuple:
         ("kv_txn", {"success": [{"op": "put", "key": key, "value": 1} | end, {"op": "delete", "key": other}, {"op": "put", "key": key, "value": "x"},
                                 {"op": "incr", "key": key}]}),
         ("batch_put", [{"key": key, "value": 1} | soon], {"mode": chance.choice(["insert", "replace"])}),
-        ("kv_txn", {"success": [{"op": "put", "key": key, "value": 1} | end, {"op": "put", "key": key, "value": 2} | soon, {"op": "delete", "key": other}]}),
+        ("kv_txn", {"success": [{"op": "put", "key": key, "value": 1} | end, {"op": "put", "key": key, "value": 2} | soon,
+                                {"op": "delete", "key": other}]}),
         ("kv_incr", key, soon), ("kv_incr", key), ("pair_delete", key), ("batch_delete", [key, {"key": other, "if_revision": 7}]), ("put", {key: 2}),
     ])  # fmt: skip
 

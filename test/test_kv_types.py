@@ -11,26 +11,14 @@ import pytest
 from msgpack import ExtType
 
 from fronts import FRONTS, bearer
-from harness import CHEAP_HASHES, Instance
 from iproto import RawIproto
+from kv_fixtures import instance, key, token  # noqa: F401
 from outcome import Like, Ok, Refusal, Refused, identical
-from people import fresh
 from v1 import problem
 from values import DATETIME, INTERVAL, broken, from_json, pack, to_json
 
 ANY = Ok(Like("anything", lambda seen: True))
 AN_UUID = UUID("c8f0fa1f-da29-438c-a040-393f1126ad39")
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +31,6 @@ def raw(instance):
 def has_datetime(people) -> bool:
     """Whether this Tarantool has datetime and interval, which it has had since 2.10."""
     return people.console.evaluate("return (pcall(require, 'datetime'))") == [True]
-
-
-@pytest.fixture
-def key() -> str:
-    return fresh("types/")
 
 
 # Values of every type that is stored, and inside of others.

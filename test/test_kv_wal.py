@@ -10,9 +10,10 @@ from bulk import line, refused
 from fallible import Fallible
 from fronts import ADMIN_FRONTS, FRONTS, HttpFront, IprotoFront
 from harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
+from kv_fixtures import prefix, token  # noqa: F401
 from kv_rows import moment, pass_by
 from outcome import Ok, Refusal, Refused
-from people import People, fresh
+from people import People
 from sse import Stream
 from watching import ANY, CALLERS, put
 
@@ -30,16 +31,6 @@ def own(visit):
     """People at an instance of this test's own."""
     with Fallible(**CHEAP_HASHES) as running:
         yield visit(running)
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
-
-
-@pytest.fixture
-def prefix() -> str:
-    return fresh("wal") + "/"
 
 
 def pairs(people: People, token: str, prefix: str, front: str = "http") -> list:
@@ -118,7 +109,7 @@ def test_an_end_that_cannot_be_kept_is_told_once_it_can(own):
     """The pair is gone for every reader all the same."""
     token = own.new().access
     with Stream(own.instance, token) as stream:
-        ends = moment(0.5)
+        ends = moment(1)
         put(own, token, "a", 1, expires_at=ends)
         put(own, token, "b", 1)
         with own.instance.failing():
@@ -195,7 +186,8 @@ class Writers:
         self.instance, self.token, self.prefix, self.number = instance, token, prefix, number
 
     def run(self, rounds: int, new_keys: bool = True) -> None:
-        threads = [threading.Thread(target=self._work, args=(rounds, new_keys and n % 2, HttpFront if n % 3 else IprotoFront)) for n in range(self.number)]
+        of_each = [(rounds, new_keys and n % 2 == 1, HttpFront if n % 3 else IprotoFront) for n in range(self.number)]
+        threads = [threading.Thread(target=self._work, args=one) for one in of_each]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -292,8 +284,10 @@ def test_what_is_told_while_a_log_fails_now_and_then_is_kept(people, token, pref
 def test_who_watches_while_a_log_fails_now_and_then_misses_nothing(people, token, prefix):
     """And is told nothing else."""
     writers, end = Writers(people.instance, token, prefix), f"{prefix}end"
+    put(people, token, f"{prefix}a", 1)
     with Stream(people.instance, token, prefix=prefix) as stream:
-        write_shaken(people, writers)
+        with Readers(people.instance, token, prefix):
+            write_shaken(people, writers)
         put(people, token, end)
         seen = [stream.event()]
         while seen[-1].name in ("put", "delete") and seen[-1].data["key"] != end:

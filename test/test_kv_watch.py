@@ -11,6 +11,7 @@ import pytest
 
 from fronts import ADMIN_FRONTS, FRONTS, HttpFront, RockFront, bearer
 from harness import CHEAP_HASHES, Instance, wait_until
+from kv_fixtures import instance, prefix, token  # noqa: F401
 from kv_rows import moment, pass_by
 from outcome import Ok, Refusal, Refused
 from people import PASSWORD, fresh, permission
@@ -21,22 +22,6 @@ from wire import Wire, descriptors
 
 # Of what authkv keeps of changes, in a test of what it no longer keeps.
 SMALL = 65_536
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
-
-
-@pytest.fixture
-def prefix() -> str:
-    return fresh("watch") + "/"
 
 
 @pytest.fixture

@@ -7,26 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fronts import ADMIN_FRONTS
-from harness import CHEAP_HASHES, Instance, wait_until
+from harness import CHEAP_HASHES, wait_until
+from kv_fixtures import instance, prefix, token  # noqa: F401
 from outcome import Refusal, Refused
-from people import fresh, permission
+from people import permission
 from watching import ANY, CALLERS, delete, put, put_elsewhere
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
-
-
-@pytest.fixture
-def prefix() -> str:
-    return fresh("watch") + "/"
 
 
 @pytest.fixture(params=CALLERS)
@@ -109,7 +94,7 @@ def test_a_wait_ends_with_a_change_behind_thousands_of_other_keys(people, token,
     other = ADMIN_FRONTS[front](people.instance)
     after = call_watch(people, front, token)["revision"]
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(other.do, "kv_watch", token, {"prefix": prefix, "after": after, "timeout": 5})
+        waiting = pool.submit(other.do, "kv_watch", token, {"prefix": prefix, "after": after, "timeout": 30})
         put_elsewhere(people, token)
         last = put(people, token, f"{prefix}a")
         answer = waiting.result().value

@@ -18,15 +18,16 @@ struct Time {
 }
 
 impl KeyValues {
-    /// Removes at most `limit` pairs that have expired. Returns how many times were looked at. Errors: as
-    /// [`Self::apply`]. Yields while it commits.
-    pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<usize, Error> {
+    /// Removes at most `limit` pairs that have expired. Where there may be more, returns how long ago the last of these has,
+    /// in milliseconds. Errors: as [`Self::apply`]. Yields while it commits.
+    pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
         self.write(tx, |writing| {
             let times = writing.expired(limit)?;
             for time in &times {
                 writing.expire(time)?;
             }
-            Ok((times.len(), true))
+            let last = times.last().filter(|_| times.len() == limit);
+            Ok((last.map(|last| writing.now - last.ms), true))
         })
     }
 }
