@@ -69,8 +69,11 @@ def main() -> int:
             busy.append(Wrk(url, script, given.connections, seconds).result())
             print(f"{console.evaluate(count)[0]} pairs left after {time.time() - begin:.0f} s", flush=True)
         print("busy  ", shown(busy))
-        time.sleep(max(0, begin + given.seconds + 3 - time.time()))
-        left = console.evaluate(count)[0]
+        ended = begin + given.seconds
+        time.sleep(max(0, ended - time.time()))
+        while (left := console.evaluate(count)[0]) > 10 and time.time() < ended + 30:
+            time.sleep(0.5)
+        print(f"{time.time() - ended:.0f} s after the last has expired")
         console.close()
     print(f"{left} pairs left, the ten that are read among them; p50/p99 in ms")
     ratio("p50", quiet, busy)
