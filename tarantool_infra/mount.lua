@@ -122,6 +122,8 @@ local function answer(request, path, body)
         body = body,
     }})
     if ok then
+        -- Newer versions have a type of their own for bytes.
+        result.body = tostring(result.body)
         return result
     end
     if type(result) == 'cdata' and UNAVAILABLE[result.code] then

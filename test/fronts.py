@@ -6,6 +6,7 @@ contract shows (HTTP) or that the procedures promise (iproto), and no more.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -412,7 +413,8 @@ class RockFront(HttpFront):
 
     def close(self):
         super().close()
-        self.console.evaluate(f"rock{self.port}:stop()")
+        with contextlib.suppress(BrokenPipeError):  # where the instance has gone, its server has too
+            self.console.evaluate(f"rock{self.port}:stop()")
         self.console.close()
 
 

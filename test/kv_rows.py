@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from fronts import OwnerFront
+from fronts import OwnerFront, RockFront
 from outcome import Like, Ok, Refusal, Refused, assert_outcome
 from people import People, permission
 
@@ -114,8 +114,12 @@ class Row:
     but_http: bool = False
     # Whether it tells numbers apart that Lua does not.
     exact: bool = False
+    # Whether the http rock refuses its path itself.
+    but_rock: bool = False
 
     def is_for(self, front) -> bool:
+        if self.but_rock and front is RockFront:
+            return False
         by_all = all(call.who == "all" for call in (self.call, *self.given, *(step for step, _ in self.then)))
         return (front is not OwnerFront or by_all) and not (self.but_http and front.is_http) and (front.exact or not self.exact)
 

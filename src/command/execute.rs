@@ -175,11 +175,11 @@ fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Out
         }
         Command::KvTxn(txn) => kv::txn(tx, instance, who()?, &txn?),
         Command::KvList(listing) => kv::list(tx, instance, who()?, &listing?),
-        Command::KvIncr(steps) => kv::increment(tx, instance, who()?, &steps?),
         Command::KvWatch(watching) => kv::watch(tx, instance, who()?, &watching?),
-        Command::PairGet(steps) => kv::pair_get(tx, instance, who()?, &steps?),
-        Command::PairPut(steps) => kv::pair_put(tx, instance, who()?, &steps?),
-        Command::PairDelete(steps) => kv::pair_delete(tx, instance, who()?, &steps?),
+        Command::KvIncr(steps)
+        | Command::PairGet(steps)
+        | Command::PairPut(steps)
+        | Command::PairDelete(steps) => kv::one(tx, instance, who()?, &steps?),
     }
 }
 

@@ -4,51 +4,6 @@ use crate::codec::types::Types;
 use crate::codec::{Allowed, Rules};
 use crate::config::{Config, Services};
 
-/// What a client can ask for. The first six are those of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    Register,
-    Login,
-    Logout,
-    Check,
-    Get,
-    Put,
-    UserRegister,
-    SessionLogin,
-    SessionRefresh,
-    SessionLogoutAll,
-    SessionIntrospect,
-    UserMe,
-    UserPassword,
-    KeySet,
-    UserList,
-    UserGet,
-    UserCreate,
-    UserDelete,
-    UserDisable,
-    UserEnable,
-    UserLogout,
-    UserSetPassword,
-    RoleGrant,
-    RoleRevoke,
-    RoleList,
-    RoleSet,
-    RoleDelete,
-    KeyList,
-    KeyRotate,
-    KeyRetire,
-    BatchGet,
-    BatchPut,
-    BatchDelete,
-    KvTxn,
-    KvList,
-    KvIncr,
-    KvWatch,
-    PairGet,
-    PairPut,
-    PairDelete,
-}
-
 /// Which service offers an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
@@ -92,116 +47,85 @@ pub struct Row {
     pub audited: bool,
 }
 
-impl Operation {
-    pub const ALL: [Self; 40] = {
-        use Operation::*;
-        [
-            Register,
-            Login,
-            Logout,
-            Check,
-            Get,
-            Put,
-            UserRegister,
-            SessionLogin,
-            SessionRefresh,
-            SessionLogoutAll,
-            SessionIntrospect,
-            UserMe,
-            UserPassword,
-            KeySet,
-            UserList,
-            UserGet,
-            UserCreate,
-            UserDelete,
-            UserDisable,
-            UserEnable,
-            UserLogout,
-            UserSetPassword,
-            RoleGrant,
-            RoleRevoke,
-            RoleList,
-            RoleSet,
-            RoleDelete,
-            KeyList,
-            KeyRotate,
-            KeyRetire,
-            BatchGet,
-            BatchPut,
-            BatchDelete,
-            KvTxn,
-            KvList,
-            KvIncr,
-            KvWatch,
-            PairGet,
-            PairPut,
-            PairDelete,
-        ]
-    };
-
-    /// The row of the table for this operation.
-    pub const fn row(self) -> Row {
-        use Lane::{Commit, Crypto, Inline, Scan};
-        use Needs::{Admin, Introspect, Nothing, Token};
-        use Operation::*;
-        use Service::{Auth, Kv};
-        const QUIET: bool = false;
-        const AUDITED: bool = true;
-        let (name, service, needs, lane, audited) = match self {
-            Register => ("auth_register", Auth, Nothing, Crypto, AUDITED),
-            Login => ("auth_login", Auth, Nothing, Crypto, AUDITED),
-            Logout => ("auth_logout", Auth, Token, Commit, AUDITED),
-            // It answers whatever the token is.
-            Check => ("auth_check", Auth, Nothing, Inline, QUIET),
-            Get => ("kv_get", Kv, Token, Inline, QUIET),
-            Put => ("kv_put", Kv, Token, Commit, QUIET),
-            UserRegister => ("user_register", Auth, Nothing, Crypto, AUDITED),
-            SessionLogin => ("session_login", Auth, Nothing, Crypto, AUDITED),
-            SessionRefresh => ("session_refresh", Auth, Nothing, Commit, AUDITED),
-            SessionLogoutAll => ("session_logout_all", Auth, Token, Commit, AUDITED),
-            SessionIntrospect => ("session_introspect", Auth, Introspect, Commit, QUIET),
-            UserMe => ("user_me", Auth, Token, Inline, QUIET),
-            UserPassword => ("user_password", Auth, Token, Crypto, AUDITED),
-            KeySet => ("key_set", Auth, Nothing, Inline, QUIET),
-            UserList => ("user_list", Auth, Admin, Inline, QUIET),
-            UserGet => ("user_get", Auth, Admin, Inline, QUIET),
-            UserCreate => ("user_create", Auth, Admin, Crypto, AUDITED),
-            UserDelete => ("user_delete", Auth, Admin, Commit, AUDITED),
-            UserDisable => ("user_disable", Auth, Admin, Commit, AUDITED),
-            UserEnable => ("user_enable", Auth, Admin, Commit, AUDITED),
-            UserLogout => ("user_logout", Auth, Admin, Commit, AUDITED),
-            UserSetPassword => ("user_set_password", Auth, Admin, Crypto, AUDITED),
-            RoleGrant => ("role_grant", Auth, Admin, Commit, AUDITED),
-            RoleRevoke => ("role_revoke", Auth, Admin, Commit, AUDITED),
-            RoleList => ("role_list", Auth, Admin, Inline, QUIET),
-            RoleSet => ("role_set", Auth, Admin, Commit, AUDITED),
-            RoleDelete => ("role_delete", Auth, Admin, Commit, AUDITED),
-            KeyList => ("key_list", Auth, Admin, Inline, QUIET),
-            KeyRotate => ("key_rotate", Auth, Admin, Crypto, AUDITED),
-            KeyRetire => ("key_retire", Auth, Admin, Commit, AUDITED),
-            BatchGet => ("batch_get", Kv, Token, Inline, QUIET),
-            BatchPut => ("batch_put", Kv, Token, Commit, QUIET),
-            BatchDelete => ("batch_delete", Kv, Token, Commit, QUIET),
-            KvTxn => ("kv_txn", Kv, Token, Commit, QUIET),
-            KvList => ("kv_list", Kv, Token, Scan, QUIET),
-            KvIncr => ("kv_incr", Kv, Token, Commit, QUIET),
-            KvWatch => ("kv_watch", Kv, Token, Inline, QUIET),
-            PairGet => ("pair_get", Kv, Token, Inline, QUIET),
-            PairPut => ("pair_put", Kv, Token, Commit, QUIET),
-            PairDelete => ("pair_delete", Kv, Token, Commit, QUIET),
-        };
-        Row {
-            name,
-            service,
-            needs,
-            lane,
-            audited,
+/// Makes the enum, and the table with a row for each: name, service, needs, lane, and whether it is audited.
+macro_rules! operations {
+    ($($(#[$about:meta])* $operation:ident($name:literal, $service:ident, $needs:ident, $lane:ident, $audited:ident);)*) => {
+        /// What a client can ask for. The first six are those of the contract.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Operation {
+            $($(#[$about])* $operation,)*
         }
-    }
 
+        impl Operation {
+            pub const ALL: &'static [Self] = &[$(Self::$operation),*];
+
+            /// The row of the table for this operation.
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$operation => Row {
+                        name: $name,
+                        service: Service::$service,
+                        needs: Needs::$needs,
+                        lane: Lane::$lane,
+                        audited: $audited,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+const QUIET: bool = false;
+const AUDITED: bool = true;
+
+operations! {
+    Register("auth_register", Auth, Nothing, Crypto, AUDITED);
+    Login("auth_login", Auth, Nothing, Crypto, AUDITED);
+    Logout("auth_logout", Auth, Token, Commit, AUDITED);
+    /// It answers whatever the token is.
+    Check("auth_check", Auth, Nothing, Inline, QUIET);
+    Get("kv_get", Kv, Token, Inline, QUIET);
+    Put("kv_put", Kv, Token, Commit, QUIET);
+    UserRegister("user_register", Auth, Nothing, Crypto, AUDITED);
+    SessionLogin("session_login", Auth, Nothing, Crypto, AUDITED);
+    SessionRefresh("session_refresh", Auth, Nothing, Commit, AUDITED);
+    SessionLogoutAll("session_logout_all", Auth, Token, Commit, AUDITED);
+    SessionIntrospect("session_introspect", Auth, Introspect, Commit, QUIET);
+    UserMe("user_me", Auth, Token, Inline, QUIET);
+    UserPassword("user_password", Auth, Token, Crypto, AUDITED);
+    KeySet("key_set", Auth, Nothing, Inline, QUIET);
+    UserList("user_list", Auth, Admin, Inline, QUIET);
+    UserGet("user_get", Auth, Admin, Inline, QUIET);
+    UserCreate("user_create", Auth, Admin, Crypto, AUDITED);
+    UserDelete("user_delete", Auth, Admin, Commit, AUDITED);
+    UserDisable("user_disable", Auth, Admin, Commit, AUDITED);
+    UserEnable("user_enable", Auth, Admin, Commit, AUDITED);
+    UserLogout("user_logout", Auth, Admin, Commit, AUDITED);
+    UserSetPassword("user_set_password", Auth, Admin, Crypto, AUDITED);
+    RoleGrant("role_grant", Auth, Admin, Commit, AUDITED);
+    RoleRevoke("role_revoke", Auth, Admin, Commit, AUDITED);
+    RoleList("role_list", Auth, Admin, Inline, QUIET);
+    RoleSet("role_set", Auth, Admin, Commit, AUDITED);
+    RoleDelete("role_delete", Auth, Admin, Commit, AUDITED);
+    KeyList("key_list", Auth, Admin, Inline, QUIET);
+    KeyRotate("key_rotate", Auth, Admin, Crypto, AUDITED);
+    KeyRetire("key_retire", Auth, Admin, Commit, AUDITED);
+    BatchGet("batch_get", Kv, Token, Inline, QUIET);
+    BatchPut("batch_put", Kv, Token, Commit, QUIET);
+    BatchDelete("batch_delete", Kv, Token, Commit, QUIET);
+    KvTxn("kv_txn", Kv, Token, Commit, QUIET);
+    KvList("kv_list", Kv, Token, Scan, QUIET);
+    KvIncr("kv_incr", Kv, Token, Commit, QUIET);
+    KvWatch("kv_watch", Kv, Token, Inline, QUIET);
+    PairGet("pair_get", Kv, Token, Inline, QUIET);
+    PairPut("pair_put", Kv, Token, Commit, QUIET);
+    PairDelete("pair_delete", Kv, Token, Commit, QUIET);
+}
+
+impl Operation {
     /// The operation of a procedure.
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.row().name == name)
+        Self::ALL.iter().copied().find(|one| one.row().name == name)
     }
 
     /// Whether an instance with these services offers it.
@@ -250,9 +174,9 @@ mod tests {
 
     #[test]
     fn every_operation_is_found_by_its_name() {
-        for (i, operation) in Operation::ALL.into_iter().enumerate() {
-            assert_eq!(operation as usize, i);
-            assert_eq!(Operation::by_name(operation.row().name), Some(operation));
+        for operation in Operation::ALL {
+            assert_eq!(Operation::by_name(operation.row().name), Some(*operation));
         }
+        assert_eq!(Operation::by_name("auth"), None);
     }
 }

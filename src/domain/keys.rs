@@ -29,6 +29,8 @@ impl Keys {
         let mut keys = Vec::with_capacity(kept);
         for _ in 0..count {
             let key = reader.string().map_err(|_| shape())?;
+            // Keys are UTF-8, though strings in values need not be.
+            std::str::from_utf8(key).map_err(|_| shape())?;
             if keys.len() < kept {
                 keys.push(key);
             }
@@ -43,10 +45,7 @@ impl Keys {
         let mut bounds = Vec::with_capacity(keys.len() + 1);
         for key in keys {
             bounds.push(encoded.len() as u32);
-            encoded.push(0x91);
-            // Writing to a vector does not fail.
-            let _ = rmp::encode::write_str_len(&mut encoded, key.len() as u32);
-            encoded.extend_from_slice(key);
+            write_lookup(&mut encoded, key);
         }
         bounds.push(encoded.len() as u32);
         Ok(Self { encoded, bounds })
@@ -68,6 +67,14 @@ impl Keys {
             .windows(2)
             .map(|bound| &self.encoded[bound[0] as usize..bound[1] as usize])
     }
+}
+
+/// Appends a key as look-ups take it: a one-element msgpack array.
+pub fn write_lookup(out: &mut Vec<u8>, key: &[u8]) {
+    out.push(0x91);
+    // Writing to a vector does not fail.
+    let _ = rmp::encode::write_str_len(out, key.len() as u32);
+    out.extend_from_slice(key);
 }
 
 /// The text of a key in msgpack.

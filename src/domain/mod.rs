@@ -18,7 +18,7 @@ pub use access::{Access, Permission, Permissions, RoleName};
 pub use claims::Claims;
 pub use expiry::{Expiry, TTL_MAX};
 pub use initial::Initial;
-pub use keys::{check_different, key_text, Keys};
+pub use keys::{check_different, key_text, write_lookup, Keys};
 pub use listing::{KeyRange, Listing, Watching, What};
 pub use login::Login;
 pub use password::{Class, Password, PasswordRules};

@@ -2,7 +2,7 @@
 //!
 //! Every write of the key-value store is a list of steps: a batch, a counter, a pair alone, a branch of a transaction.
 
-use super::{Expiry, Limits};
+use super::{write_lookup, Expiry, Limits};
 use crate::error::Error;
 
 /// Steps in their order, with the bytes that they speak of.
@@ -145,6 +145,11 @@ impl Steps {
         self.steps.iter()
     }
 
+    /// Whether none of them changes anything.
+    pub fn only_read(&self) -> bool {
+        self.iter().all(|step| step.action == Action::Get)
+    }
+
     /// The key of a step, as a one-element msgpack array.
     pub fn key(&self, step: &Step) -> &[u8] {
         self.slice(step.key)
@@ -170,10 +175,7 @@ impl Steps {
         if_revision: IfRevision,
         action: impl FnOnce(&mut Self) -> Action,
     ) {
-        let key = self.keep(|bytes| {
-            bytes.push(0x91);
-            write_str(bytes, key);
-        });
+        let key = self.keep(|bytes| write_lookup(bytes, key));
         let action = action(self);
         self.steps.push(Step {
             key,
@@ -224,7 +226,8 @@ impl Steps {
             expiry: content.expiry,
             content_type: self.keep(|bytes| {
                 if let Some(text) = content.content_type {
-                    write_str(bytes, text.as_bytes());
+                    // Writing to a vector does not fail.
+                    let _ = rmp::encode::write_str(bytes, text);
                 }
             }),
         }
@@ -238,10 +241,4 @@ impl Steps {
             end: self.bytes.len() as u32,
         }
     }
-}
-
-fn write_str(bytes: &mut Vec<u8>, text: &[u8]) {
-    // Writing to a vector does not fail.
-    let _ = rmp::encode::write_str_len(bytes, text.len() as u32);
-    bytes.extend_from_slice(text);
 }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use hyper::Method;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -42,7 +43,8 @@ struct Text(Vec<u8>);
 pub struct ForeignResponse {
     status: u16,
     headers: BTreeMap<&'static str, String>,
-    body: String,
+    /// Any bytes: a value may be.
+    body: ByteBuf,
 }
 
 impl ForeignRequest {
@@ -130,7 +132,7 @@ impl From<Response> for ForeignResponse {
                 .into_iter()
                 .map(|(name, value)| (name, value.into_owned()))
                 .collect(),
-            body: String::from_utf8_lossy(&response.body).into_owned(),
+            body: ByteBuf::from(response.body),
         }
     }
 }

@@ -26,24 +26,13 @@ pub fn of_txn(succeeded: bool, steps: &Steps, applied: &Applied) -> Result<Vec<u
 }
 
 /// `{key, value, revision}` of a sum.
-pub fn of_increment(steps: &Steps, effect: &Effect) -> Result<Vec<u8>, Error> {
-    let (
-        Effect::Written {
-            revision,
-            value: Some(sum),
-            ..
-        },
-        Some(step),
-    ) = (effect, steps.iter().next())
-    else {
-        return Err(Error::Internal);
-    };
+pub fn of_sum(steps: &Steps, step: &Step, sum: i128, revision: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let _ = write_map_len(&mut out, 3);
     write_key(&mut out, steps, step);
-    write_sum(&mut out, *sum);
-    write_revision(&mut out, *revision);
-    Ok(out)
+    write_sum(&mut out, sum);
+    write_revision(&mut out, revision);
+    out
 }
 
 /// `{pairs, next}`, or `{keys, next}`.
@@ -105,12 +94,6 @@ pub fn check(store: &KeyValues, steps: &Steps, applied: &Applied) -> Result<(), 
 /// The text of the key of a step.
 pub fn key(steps: &Steps, step: &Step) -> String {
     key_text(&steps.key(step)[1..])
-}
-
-/// That of the first step.
-pub fn first_key(steps: &Steps) -> String {
-    let first = steps.iter().next();
-    first.map(|step| key(steps, step)).unwrap_or_default()
 }
 
 fn write_results(out: &mut Vec<u8>, steps: &Steps, applied: &Applied) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use crate::command::{Outcome, Principal};
 use crate::domain::{Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
 use crate::error::{Deed, Error};
 use crate::instance::Instance;
-use crate::storage::{Applied, Asked, Effect, KeyValues};
+use crate::storage::{Asked, Effect, KeyValues};
 use crate::tx::{fiber, note_unsettled, take_unsettled, Tx};
 use std::time::{Duration, Instant};
 
@@ -86,88 +86,44 @@ pub fn txn(tx: &Tx, instance: &Instance, who: &Principal, txn: &Txn) -> Result<O
     answers::of_txn(succeeded, steps, &applied).map(Outcome::Encoded)
 }
 
-/// Adds to a number. Errors: `Forbidden`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
-pub fn increment(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    steps: &Steps,
-) -> Result<Outcome, Error> {
-    let (steps, effect) = one(tx, instance, who, steps)?;
-    answers::of_increment(steps, &effect).map(Outcome::Encoded)
-}
-
-/// One pair. Errors: `Forbidden`, `NoSuchKey`, `Conflict`. Does not yield.
-pub fn pair_get(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    steps: &Steps,
-) -> Result<Outcome, Error> {
-    match one(tx, instance, who, steps)? {
-        (_, Effect::Found(found)) => {
-            let mut pair = Vec::new();
-            found.stored()?.write(&mut pair);
-            Ok(Outcome::Pair(pair))
-        }
-        _ => Err(Error::Internal),
-    }
-}
-
-/// Writes one pair. Errors: `Forbidden`, `Conflict`, `ValueTooLarge`. Yields while it commits.
-pub fn pair_put(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    steps: &Steps,
-) -> Result<Outcome, Error> {
-    match one(tx, instance, who, steps)? {
-        (
-            steps,
-            Effect::Written {
-                revision, created, ..
-            },
-        ) => Ok(Outcome::PairWritten {
-            key: answers::first_key(steps),
-            revision,
-            created,
-        }),
-        _ => Err(Error::Internal),
-    }
-}
-
-/// Deletes one pair. Errors: `Forbidden`, `NoSuchKey`, `Conflict`. Yields while it commits.
-pub fn pair_delete(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    steps: &Steps,
-) -> Result<Outcome, Error> {
-    match one(tx, instance, who, steps)? {
-        (_, Effect::Deleted { revision }) => Ok(Outcome::PairDeleted {
-            deleted: true,
-            revision,
-        }),
-        _ => Err(Error::Internal),
-    }
-}
-
-/// Takes the one step there is. Errors: what stands in its way.
-fn one<'a>(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    steps: &'a Steps,
-) -> Result<(&'a Steps, Effect), Error> {
+/// Takes the one step there is: reads, writes or deletes a pair, or adds to a number. Errors: what stands in its way:
+/// `Forbidden`, `NoSuchKey`, `Conflict`, `ValueTooLarge`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
+pub fn one(tx: &Tx, instance: &Instance, who: &Principal, steps: &Steps) -> Result<Outcome, Error> {
     let store = store(instance)?;
     let permitted = who.access(tx, instance)?.takes(steps)?;
     let applied = store.apply(tx, &permitted)?;
     answers::check(store, steps, &applied)?;
-    let Applied { effects, .. } = applied;
-    let effect = effects.into_iter().next().ok_or(Error::Internal)?;
+    let (Some(step), Some(effect)) = (steps.iter().next(), applied.effects.first()) else {
+        return Err(Error::Internal);
+    };
+    let key = || answers::key(steps, step);
     match effect {
-        Effect::Missing => Err(Error::NoSuchKey(answers::first_key(steps))),
-        other => Ok((steps, other)),
+        Effect::Found(found) => {
+            let mut pair = Vec::new();
+            found.stored()?.write(&mut pair);
+            Ok(Outcome::Pair(pair))
+        }
+        Effect::Written {
+            revision,
+            value: Some(sum),
+            ..
+        } => Ok(Outcome::Encoded(answers::of_sum(
+            steps, step, *sum, *revision,
+        ))),
+        Effect::Written {
+            revision, created, ..
+        } => Ok(Outcome::PairWritten {
+            key: key(),
+            revision: *revision,
+            created: *created,
+        }),
+        Effect::Deleted { revision } => Ok(Outcome::PairDeleted {
+            deleted: true,
+            revision: *revision,
+        }),
+        Effect::Missing => Err(Error::NoSuchKey(key())),
+        // These fail.
+        _ => Err(Error::Internal),
     }
 }
 
@@ -242,7 +198,8 @@ fn rest(tx: &Tx, instance: &Instance) -> Result<(), Error> {
     }
 }
 
-/// The changes after a revision. Errors: `TooOld`, `BadOption`, `Overloaded` where too many wait. Waits for some where that is asked for, and yields then.
+/// The changes after a revision. Errors: `TooOld`, `BadOption`, `Overloaded` where too many wait. Waits for some where that
+/// is asked for, and yields then.
 pub fn watch(
     tx: &Tx,
     instance: &Instance,

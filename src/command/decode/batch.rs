@@ -52,9 +52,6 @@ pub fn inserts(field: &[u8], limits: &Limits) -> Checked<Steps> {
 pub fn batch_get(input: &Document<'_>, skip: usize, limits: &Limits) -> Result<Command, Error> {
     let ([keys], [strict]) = input.fields_and_options(["keys"], ["strict"], skip)?;
     let strict = option(strict, |field| codec::flag("strict", field))?;
-    for key in Items::of(input, "keys", keys, "an array of strings")? {
-        read_key("keys", Some(key?), "an array of strings")?;
-    }
     let keys = Keys::decode(keys, limits)?;
     Ok(Command::BatchGet(keys, strict.unwrap_or(false)))
 }

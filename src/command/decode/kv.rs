@@ -1,7 +1,7 @@
 //! The input of the operations on one key, on keys in their order, and on changes. Pure; any thread.
 
 use super::parts::{
-    option, read_content_type, read_if_revision, read_mode, text_of, Checked, Lifetime,
+    option, read_content_type, read_if_revision, read_limit, read_mode, text_of, Checked, Lifetime,
 };
 use crate::clock::milliseconds;
 use crate::codec::{self, Document};
@@ -9,9 +9,6 @@ use crate::domain::{Action, KeyRange, Limits, Listing, NewContent, Steps, Watchi
 use crate::error::Error;
 use std::time::Duration;
 
-/// Items of a list that come where the client does not say how many, and at most.
-const PAGE: u64 = 100;
-const PAGE_MAX: u64 = 1000;
 /// Seconds that a request for changes may wait.
 const WAIT_MAX: f64 = 60.0;
 
@@ -34,22 +31,16 @@ pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
         to: text("to", to)?.map(String::into_bytes),
     };
     let after = text("after", after)?;
-    let limit = option(limit, |field| codec::number("limit", field))?.unwrap_or(PAGE);
+    let limit = read_limit(limit)?;
     let keys_only = option(keys_only, |field| codec::flag("keys_only", field))?.unwrap_or(false);
     let count = option(count, |field| codec::flag("count", field))?.unwrap_or(false);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Ok(Err(Error::BadOption {
-            name: "limit",
-            allowed: "from 1 to 1000",
-        }));
-    }
-    Ok(Ok(Listing {
+    Ok(limit.map(|limit| Listing {
         range: range.and(&KeyRange::of_prefix(prefix.as_bytes())),
         after,
         what: match (count, keys_only) {
             (true, _) => What::Count,
-            (false, true) => What::Keys(limit as usize),
-            (false, false) => What::Pairs(limit as usize),
+            (false, true) => What::Keys(limit),
+            (false, false) => What::Pairs(limit),
         },
     }))
 }

@@ -7,16 +7,13 @@ mod parts;
 mod tests;
 mod txn;
 
-pub use parts::CONTENT_TYPE_MAX;
+pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
 use super::{Command, Credentials, Grant, Operation, Page, Registration};
 use crate::codec::{self, Document};
 use crate::domain::{Keys, Limits};
 use crate::error::Error;
 
-/// Items of a list that come where the client does not say how many, and at most.
-pub const PAGE: u64 = 100;
-pub const PAGE_MAX: u64 = 1000;
 /// Seconds from the publication of a key to its first signature, at most.
 pub const PUBLISH_MAX: u64 = 86_400;
 /// Roles that a new user may be given.
@@ -69,10 +66,8 @@ impl Command {
                 let after = after
                     .map(|after| codec::string("after", after))
                     .transpose()?;
-                let limit = limit
-                    .map(|limit| codec::number("limit", limit))
-                    .transpose()?;
-                Command::UserList(page(after, limit.unwrap_or(PAGE)))
+                let limit = parts::read_limit(limit)?;
+                Command::UserList(limit.map(|limit| Page { after, limit }))
             }
             Operation::UserGet => Command::UserGet(text("login", input, skip)?),
             Operation::UserDelete => Command::UserDelete(text("login", input, skip)?),
@@ -159,19 +154,6 @@ fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
         login: codec::string("login", login)?,
         role: codec::string("role", role)?,
     })
-}
-
-fn page(after: Option<String>, limit: u64) -> Result<Page, Error> {
-    match limit {
-        1..=PAGE_MAX => Ok(Page {
-            after,
-            limit: limit as usize,
-        }),
-        _ => Err(Error::BadOption {
-            name: "limit",
-            allowed: "from 1 to 1000",
-        }),
-    }
 }
 
 fn publication(seconds: u64) -> Result<u64, Error> {

@@ -8,6 +8,9 @@ use crate::error::Error;
 /// The outer error is one of shape (`Malformed`, `BadValue`); the inner one is the first rule broken.
 pub type Checked<T> = Result<Result<T, Error>, Error>;
 
+/// Items of a list that come where the client does not say how many, and at most.
+pub const PAGE: u64 = 100;
+pub const PAGE_MAX: u64 = 1000;
 /// Bytes of a media type.
 pub const CONTENT_TYPE_MAX: usize = 255;
 
@@ -126,13 +129,16 @@ pub fn text_of<'a>(name: &str, field: &'a [u8]) -> Result<&'a [u8], Error> {
     read_key(name, Some(field), "a string")
 }
 
-/// A key as a one-element msgpack array.
-pub fn as_lookup(key: &[u8]) -> Vec<u8> {
-    let mut lookup = vec![0x91];
-    // Writing to a vector does not fail.
-    let _ = rmp::encode::write_str_len(&mut lookup, key.len() as u32);
-    lookup.extend_from_slice(key);
-    lookup
+/// How many items a list is to have at most. The inner error is `BadOption`.
+pub fn read_limit(field: Option<&[u8]>) -> Checked<usize> {
+    let limit = option(field, |field| codec::number("limit", field))?.unwrap_or(PAGE);
+    Ok(match limit {
+        1..=PAGE_MAX => Ok(limit as usize),
+        _ => Err(Error::BadOption {
+            name: "limit",
+            allowed: "from 1 to 1000",
+        }),
+    })
 }
 
 pub fn read_mode(field: Option<&[u8]>) -> Checked<Mode> {

@@ -1,13 +1,14 @@
 //! The input of a transaction. Pure; any thread.
 
 use super::parts::{
-    as_lookup, given, option, read_content_type, read_key, should_be, too_many, Checked, Items,
-    Lifetime,
+    given, option, read_content_type, read_key, should_be, too_many, Checked, Items, Lifetime,
 };
 use crate::clock::milliseconds;
 use crate::codec::msgpack::Reader;
 use crate::codec::{self, Document};
-use crate::domain::{Action, Comparison, IfRevision, Limits, Mode, NewContent, Steps, Test, Txn};
+use crate::domain::{
+    write_lookup, Action, Comparison, IfRevision, Limits, Mode, NewContent, Steps, Test, Txn,
+};
 use crate::error::Error;
 
 /// An empty array.
@@ -45,8 +46,9 @@ fn comparisons(input: &Document<'_>, field: Option<&[u8]>) -> Checked<Vec<Compar
             (None, None, Some(value)) => Test::Value(input.value(value)?.into_owned()),
             _ => return Err(should_be()),
         };
-        let key = as_lookup(read_key("compare", key, FORM)?);
-        Ok(Comparison { key, test })
+        let mut lookup = Vec::new();
+        write_lookup(&mut lookup, read_key("compare", key, FORM)?);
+        Ok(Comparison { key: lookup, test })
     };
     items.map(comparison).collect::<Result<_, _>>().map(Ok)
 }

@@ -74,12 +74,13 @@ impl Revisions {
 
     /// Writes down how far the numbers of a transaction went, inside of it. Does not yield there.
     pub fn keep(&self, tx: &Tx, numbers: &Numbers) -> Result<(), Error> {
-        self.given.set(numbers.last);
-        self.kept.set(numbers.last);
         let mut tuple = b"\x92\xa2kv".to_vec();
         // Writing to a vector does not fail.
         let _ = rmp::encode::write_uint(&mut tuple, numbers.last);
-        Ok(self.space.replace(tx, &tuple)?)
+        self.space.replace(tx, &tuple)?;
+        self.given.set(numbers.last);
+        self.kept.set(numbers.last);
+        Ok(())
     }
 }
 

@@ -93,6 +93,10 @@ impl KeyValues {
                 if !range.reaches(text) {
                     return false;
                 }
+                // One that others wrote and no client can name is not there; a page could not go on after it.
+                if std::str::from_utf8(text).is_err() {
+                    return true;
+                }
                 let expired = stored.is_expired(|| now);
                 // What has expired is no reason to go on.
                 let enough = page.count == limit || page.items.len() > BYTES;

@@ -17,6 +17,9 @@ impl KeyValues {
     /// Takes steps in one transaction. Errors: `StorageFull`, `ReadOnly`, `NotDurable`; nothing has changed then. Yields
     /// while it commits.
     pub fn apply(&self, tx: &Tx, steps: &Permitted<'_>) -> Result<Applied, Error> {
+        if steps.steps().only_read() {
+            return self.writing(tx).take_all(steps);
+        }
         self.write(tx, |writing| {
             let applied = writing.take_all(steps)?;
             let committed = applied.committed;
@@ -55,16 +58,7 @@ impl KeyValues {
     ) -> Result<T, Error> {
         self.catch_up(tx)?;
         let changes = self.changes.get(tx);
-        let mut writing = Writing {
-            tx,
-            store: self,
-            now: milliseconds(),
-            numbers: changes.revisions.begin(),
-            events: Vec::new(),
-            changed: false,
-            found: 0,
-            tuple: Vec::new(),
-        };
+        let mut writing = self.writing(tx);
         let mut ticket = None;
         let done = transaction_if(tx, || {
             let (result, wanted) = body(&mut writing)?;
@@ -85,6 +79,19 @@ impl KeyValues {
             }
         }
         done
+    }
+
+    fn writing<'a>(&'a self, tx: &'a Tx) -> Writing<'a> {
+        Writing {
+            tx,
+            store: self,
+            now: milliseconds(),
+            numbers: self.changes.get(tx).revisions.begin(),
+            events: Vec::new(),
+            changed: false,
+            found: 0,
+            tuple: Vec::new(),
+        }
     }
 }
 
