@@ -45,6 +45,19 @@ def test_a_pair_is_gone_at_every_front_as_soon_as_it_ends(people, token, key, wr
 
 
 @pytest.mark.parametrize("front", ADMIN_FRONTS)
+def test_a_full_page_goes_on_after_its_last_item(people, token, key, front):
+    prefix = key + "/"
+    stays = [f"{prefix}1", f"{prefix}2"]
+    for _ in range(20):
+        pairs = [{"key": one, "value": 1} for one in stays]
+        pairs += [{"key": f"{prefix}1/{n}", "value": 1, "ttl": 0.001} for n in range(100)]
+        people.expect(front, ANY, "batch_put", token, pairs)
+        pass_by(moment(0.002))
+        page = Ok({"keys": stays[:1], "next": stays[0]})
+        people.expect(front, page, "kv_list", token, {"prefix": prefix, "keys_only": True, "limit": 1})
+
+
+@pytest.mark.parametrize("front", ADMIN_FRONTS)
 def test_a_pair_is_there_until_it_ends(people, token, key, front):
     people.expect(front, ANY, "pair_put", token, key, 1, {"ttl": 60})
     seen = people.expect(front, ANY, "pair_get", token, key)

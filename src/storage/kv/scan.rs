@@ -105,8 +105,11 @@ impl KeyValues {
                     return false;
                 }
                 looked += 1;
-                last.clear();
-                last.extend_from_slice(stored.key);
+                // A full page goes on after its last item, not after what has expired behind it.
+                if !enough {
+                    last.clear();
+                    last.extend_from_slice(stored.key);
+                }
                 self.saw(tx, stored.revision);
                 if !expired {
                     page.count += 1;
