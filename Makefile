@@ -8,17 +8,25 @@ BENCH := --manifest-path test/bench/Cargo.toml --target-dir target/bench
 CHECK := --manifest-path test/check/Cargo.toml --target-dir target/check
 FUZZ := --fuzz-dir test/fuzz --target-dir target/fuzz --sanitizer none
 FUZZ_SECONDS := 600
+# Criterion looks for the directory in the environment, not at --target-dir.
+MICRO := CARGO_TARGET_DIR=$(CURDIR)/target/micro cargo bench --locked --manifest-path test/micro/Cargo.toml
+# Of `make micro`: a part of a name.
+MICRO_ARGUMENTS :=
+# Of `make profile`: --seconds N --connections N.
+PROFILE_ARGUMENTS :=
 # Of `make model`: --cases N --seed S; of `make linearize`: --histories N --kills K --seed S.
 CHECK_ARGUMENTS :=
+# Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
+BENCH_ARGUMENTS :=
 LIBRARY := target/release/libauthkv.so
 # A clone of github.com/RustSec/advisory-db to take the advisories from, instead of GitHub.
 ADVISORY_DB :=
-AUDITED := . test/bench test/check test/fuzz
+AUDITED := . test/bench test/check test/fuzz test/micro
 
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench test lint unit fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
+.PHONY: help build run bench micro profile test lint unit fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -36,10 +44,27 @@ run: build ## install Tarantool where it is missing, build, and start an instanc
 
 test: lint unit fuzz-smoke check-smoke integration ## everything CI runs
 
-bench: build ## measure against bare hyper on this machine, as ratios
+# What is compared with authkv is left out where it cannot be installed.
+bench: build ## measure against other servers on this machine, as ratios
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,wrk,wrk)
-	cargo run --release --locked $(BENCH)
+	-@$(call installs,redis-server,redis-server)
+	-@$(call installs,webdis,webdis)
+	-@$(call installs,etcd,etcd-server)
+	cargo run --release --locked $(BENCH) -- $(BENCH_ARGUMENTS)
+
+micro: ## measure the parts of a request alone, in a minute; the next run tells what has changed
+	@$(call installs,cc,build-essential)
+	$(MICRO) -- $(MICRO_ARGUMENTS)
+
+profile: build $(VENV)/installed target/tools/bin/inferno-flamegraph ## flame graphs of tx and of the HTTP workers under load, into target/profile
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,wrk,wrk)
+	@$(call installs,perf,linux-perf)
+	$(VENV)/bin/python test/flame.py $(PROFILE_ARGUMENTS)
+
+target/tools/bin/inferno-flamegraph:
+	cargo install --locked --root target/tools --no-default-features --features cli inferno
 
 lint: ## format, clippy, luacheck, and which module may name what
 	@$(call installs,cc,build-essential)
@@ -48,16 +73,19 @@ lint: ## format, clippy, luacheck, and which module may name what
 	cargo fmt --check --manifest-path test/bench/Cargo.toml
 	cargo fmt --check --manifest-path test/check/Cargo.toml
 	cargo fmt --check --manifest-path test/fuzz/Cargo.toml
+	cargo fmt --check --manifest-path test/micro/Cargo.toml
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo clippy --locked $(BENCH) -- -D warnings
+	cargo clippy --all-targets --locked $(BENCH) -- -D warnings
 	cargo clippy --all-targets --locked $(CHECK) -- -D warnings
 	cargo clippy --locked --manifest-path test/fuzz/Cargo.toml --target-dir target --no-default-features -- -D warnings
+	cargo clippy --all-targets --locked --manifest-path test/micro/Cargo.toml --target-dir target -- -D warnings
 	luacheck -q .
 	test/check-layers
 
 unit: ## the tests that need no Tarantool
 	@$(call installs,openssl,openssl)
 	cargo test --locked
+	cargo test --locked $(BENCH)
 	cargo test --locked $(CHECK)
 
 fuzz-smoke: ## each fuzz target for ten seconds

@@ -1,86 +1,79 @@
-//! `make bench`: authkv and its floor on this machine, driven in turn, as medians and ratios.
+//! `make bench`: authkv, its peers and its floors on this machine, driven in turn, as medians and ratios. See `--help`.
 //!
-//! The floor is bare hyper that answers a constant body of the same size. `wrk` drives both. The figure that
-//! holds on a noisy machine is the server's CPU time per request, user and system, from `/proc`.
+//! All servers are processes that this program starts, with data and ports of their own. The figure that holds best on
+//! a noisy machine is the server's CPU time per request, user and system, from `/proc`.
 
-mod floor;
-mod server;
-mod wrk;
+mod drivers;
+mod figures;
+mod machine;
+mod options;
+mod process;
+mod report;
+mod subjects;
+mod usage;
+mod works;
 
-use serde_json::{json, Value};
-use server::{Server, Work};
-use std::error::Error;
+use machine::Machine;
+use options::{Options, HELP};
+use report::Report;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use std::process::ExitCode;
+use subjects::{hyper, Lab};
+use works::Outcome;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// The errors of all: a process, a socket, an argument or an answer that is not as it should be.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-const ROUNDS: usize = 5;
-const CONNECTIONS: u32 = 64;
-const SECONDS: u32 = 4;
-const KEYS: usize = 10;
-
-fn main() -> Result<()> {
-    let mut args = std::env::args().skip(1);
-    if args.next().as_deref() == Some("floor") {
-        let number = |text: Option<String>| {
-            Ok::<usize, Box<dyn Error>>(text.ok_or("floor BYTES WORKERS")?.parse()?)
-        };
-        return floor::serve(number(args.next())?, number(args.next())?);
+fn main() -> Result<ExitCode> {
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if(|role| role == hyper::ROLE).is_some() {
+        return hyper::serve(args).map(|()| ExitCode::SUCCESS);
     }
-    let workers = std::thread::available_parallelism()?.get().min(4);
-    let authkv = Server::authkv()?;
-    let token = authkv.token()?;
-    let work = read_work(&authkv, &token)?;
-    let bytes = authkv.body_of(&work)?.len();
-    let floor = Server::floor(bytes, workers)?;
-    let subjects = [
-        ("authkv, batch read with a token", &authkv),
-        ("bare hyper, constant body", &floor),
-    ];
-
-    println!(
-        "{KEYS} keys of 16 bytes, values of 32 bytes, {bytes} bytes of answer, {CONNECTIONS} connections, \
-         {ROUNDS} rounds of {SECONDS} s in turn\n"
-    );
-    let mut runs = vec![Vec::new(); subjects.len()];
-    for _ in 0..ROUNDS {
-        for (runs, (_, server)) in runs.iter_mut().zip(&subjects) {
-            runs.push(wrk::run(server, &work, CONNECTIONS, SECONDS)?);
+    let names = works::ALL.map(|(name, _)| name);
+    let Some(options) = Options::parse(args, &names)? else {
+        print!("{HELP}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    open_many_files()?;
+    let lab = Lab::new(options)?;
+    lab.remove_data_on_signals()?;
+    let (mut done, mut failed) = (Vec::new(), false);
+    for (name, prepare) in works::ALL {
+        if !lab.options.wants(name) {
+            continue;
+        }
+        match prepare(&lab) {
+            Ok(works) => done.extend(works.iter().map(|work| work.run(lab.options.seconds))),
+            Err(error) => {
+                failed = true;
+                lab.note(format!("Not done: {name}: {error}"));
+            }
         }
     }
-    let medians: Vec<wrk::Run> = runs.iter().map(|runs| wrk::median(runs)).collect();
-    println!("| server | req/s | CPU µs/req | p50 µs | p99 µs |\n|---|---|---|---|---|");
-    for ((name, _), run) in subjects.iter().zip(&medians) {
-        println!(
-            "| {name} | {:.0} | {:.1} | {:.0} | {:.0} |",
-            run.rate, run.cpu, run.p50, run.p99
-        );
-    }
-    println!(
-        "| ratio | {:.2} | {:.2} | | |",
-        medians[0].rate / medians[1].rate,
-        medians[0].cpu / medians[1].cpu
+    failed |= done.iter().any(Outcome::has_failed);
+    let report = Report {
+        machine: Machine::new(&lab.options),
+        rounds: lab.options.rounds,
+        seconds: lab.options.seconds,
+        notes: lab.notes(),
+        works: done,
+    };
+    report.write(&lab.options.out)?;
+    print!("{}", report.markdown());
+    eprintln!(
+        "The same, all rounds, and a chart are in {}",
+        lab.options.out.display()
     );
-    Ok(())
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
-/// Writes the pairs and returns the read of all of them.
-fn read_work(authkv: &Server, token: &str) -> Result<Work> {
-    let keys: Vec<String> = (0..KEYS)
-        .map(|number| format!("key-{number:012}"))
-        .collect();
-    let pairs: serde_json::Map<String, Value> = keys
-        .iter()
-        .map(|key| (key.clone(), json!("v".repeat(32))))
-        .collect();
-    let write = Work {
-        path: "/api/write/",
-        token: Some(token.to_owned()),
-        body: json!({ "data": pairs }).to_string(),
-    };
-    authkv.body_of(&write)?;
-    Ok(Work {
-        path: "/api/read/",
-        body: json!({ "keys": keys }).to_string(),
-        ..write
-    })
+/// As many as this process may, which the processes that it starts inherit.
+fn open_many_files() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current, ..limit })?)
 }

@@ -1,0 +1,6 @@
+//! What sends requests and measures the answers.
+
+pub mod http;
+pub mod iproto;
+pub mod pipeline;
+pub mod resp;

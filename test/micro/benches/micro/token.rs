@@ -1,0 +1,56 @@
+//! Verification of a token as authkv issues them: RS256 with a key of 2048 bits.
+
+use authkv_micro::auth::key::{Algorithm, PrivateKey};
+use authkv_micro::auth::ring::{Ring, RingKey};
+use authkv_micro::auth::token::{Bearer, Known, Tokens};
+use authkv_micro::config::Config;
+use criterion::{BatchSize, Criterion};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::LazyLock;
+
+/// Made anew by each run.
+static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::make(Algorithm::Rs256).unwrap());
+/// That remembers as many tokens as by default.
+static CONFIG: LazyLock<Config> = LazyLock::new(|| Config::new(BTreeMap::new()).unwrap());
+/// That remembers few, because such a cache is made in no time.
+static SMALL: LazyLock<Config> = LazyLock::new(|| {
+    let settings = [("TOKEN_CACHE".to_owned(), "1".to_owned())];
+    Config::new(settings.into()).unwrap()
+});
+
+fn tokens(config: &Config) -> Tokens {
+    let tokens = Tokens::new(config);
+    let key = RingKey::for_good(KEY.public().clone(), Some(KEY.encoding_key()));
+    tokens.set_ring(Ring::new(vec![key]));
+    tokens
+}
+
+/// A token of a session.
+pub fn issue() -> String {
+    let bearer = Bearer {
+        login: "alice",
+        epoch: 0,
+        session: Some("Vb2Vd8Vl1bVq8b0l5VfFvQ"),
+    };
+    tokens(&CONFIG).issue(&bearer).unwrap().text
+}
+
+pub fn verify(criterion: &mut Criterion) {
+    let token = issue();
+    let mut group = criterion.benchmark_group("token/RS256, 2048 bits");
+    let cached = tokens(&CONFIG);
+    assert!(cached.verify(&token).is_some());
+    assert!(matches!(cached.known(&token), Known::Valid(_)));
+    group.bench_function("cached", |bencher| {
+        bencher.iter(|| cached.verify(black_box(&token)))
+    });
+    assert!(tokens(&SMALL).verify(&token).is_some());
+    group.bench_function("not cached", |bencher| {
+        bencher.iter_batched_ref(
+            || tokens(&SMALL),
+            |tokens| tokens.verify(black_box(&token)),
+            BatchSize::SmallInput,
+        )
+    });
+}
