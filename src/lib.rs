@@ -30,3 +30,7 @@ mod threads;
 #[allow(unsafe_code)]
 mod tx;
 mod upkeep;
+
+/// Requests are freed by another thread than the one that made them, which glibc does under a lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import harness
@@ -27,6 +28,8 @@ class Load:
 
     def __init__(self, instance, fronts, token: str):
         self.stop = threading.Event()
+        # Of all that write to an instance.
+        self.name = uuid.uuid4().hex
         self.wrong: list = []
         self.done = [0] * len(fronts)
         self.token = token
@@ -48,7 +51,7 @@ class Load:
 
     def once(self, front, number: int):
         """What one client does again and again; gives what was wrong."""
-        key, value = f"{id(self)}-{number}-{self.done[number]}", [number, self.done[number]]
+        key, value = f"{self.name}-{number}-{self.done[number]}", [number, self.done[number]]
         seen = front.put(self.token, {key: value}), front.get(self.token, [key])
         return seen if seen != (Ok([]), Ok({key: value})) else None
 

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Fibers that commit; more of them gain nothing.
-const COMMITTING: usize = 8;
+const COMMITTING: usize = 32;
 /// Fibers that look at many pairs.
 const SCANNING: usize = 2;
 /// Lines written to the log before jobs get their turn; each counts as a look-up.
@@ -28,20 +28,17 @@ const SLICE: usize = 1024;
 /// Starts the fibers. They end once the bridge is closed and all jobs are answered.
 pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
     let config = &instance.config;
+    let post = Post::start(tx, instance)?;
+    let start = |name, fibers, capacity| Lane::start(tx, instance, &post, name, fibers, capacity);
     let lanes = Rc::new(Lanes {
-        commits: Lane::start(tx, instance, "commit", COMMITTING, usize::MAX)?,
-        scans: Lane::start(tx, instance, "scan", SCANNING, usize::MAX)?,
-        counts: Lane::start(tx, instance, "count", 1, usize::MAX)?,
+        commits: start("commit", COMMITTING, usize::MAX)?,
+        scans: start("scan", SCANNING, usize::MAX)?,
+        counts: start("count", 1, usize::MAX)?,
         // Enough to keep the crypto pool busy. Jobs wait here and not there, so that those of clients that go
         // away are never begun.
-        logins: Lane::start(
-            tx,
-            instance,
-            "login",
-            2 * config.crypto_threads,
-            config.crypto_queue,
-        )?,
+        logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
         parking: Parking::start(tx, instance)?,
+        post,
     });
     fiber::start(tx, "authkv-bridge", move |tx| {
         take_jobs(tx, instance, &lanes)
@@ -55,6 +52,7 @@ struct Lanes {
     counts: Rc<Lane>,
     logins: Rc<Lane>,
     parking: Rc<Parking>,
+    post: Rc<Post>,
 }
 
 /// However the fiber that takes jobs ends, nobody waits for it any more.
@@ -73,6 +71,7 @@ impl Drop for End<'_> {
         self.lanes.counts.close();
         self.lanes.parking.close();
         self.lanes.logins.close();
+        self.lanes.post.close();
     }
 }
 
@@ -110,9 +109,11 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
             done += cost(&job.request.command);
             begin(tx, instance, lanes, job);
         }
+        bridge.ring_back();
         match done {
-            SLICE.. => fiber::pass(tx),
-            _ => bridge.doorbell.sleep(
+            // Others may have left jobs meanwhile: to look again costs less than to sleep.
+            1.. => fiber::pass(tx),
+            0 => bridge.doorbell.sleep(
                 || {
                     !bridge.jobs.is_empty()
                         || !bridge.finished.is_empty()
@@ -189,6 +190,43 @@ fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
     instance.bridge.answer(reply, result);
 }
 
+/// Has the workers woken for the answers of lanes: one log write ends many commits, whose fibers run one after another.
+struct Post {
+    left: Cond,
+    closed: Cell<bool>,
+}
+
+impl Post {
+    fn start(tx: &Tx, instance: &'static Instance) -> Result<Rc<Self>, Error> {
+        let post = Rc::new(Self {
+            left: Cond::new(),
+            closed: Cell::new(false),
+        });
+        let started = post.clone();
+        fiber::start(tx, "authkv-post", move |tx| {
+            while !(started.closed.get() || fiber::is_cancelled(tx)) {
+                started.left.wait();
+                instance.bridge.ring_back();
+            }
+            started.closed.set(true);
+        })?;
+        Ok(post)
+    }
+
+    /// To be called after an answer. The workers are woken once the fibers that can run now have run.
+    fn left_one(&self, instance: &Instance) {
+        match self.closed.get() {
+            true => instance.bridge.ring_back(),
+            false => self.left.signal(),
+        }
+    }
+
+    fn close(&self) {
+        self.closed.set(true);
+        self.left.signal();
+    }
+}
+
 /// A queue of jobs with the fibers that execute them.
 struct Lane {
     waiting: RefCell<VecDeque<Job>>,
@@ -205,6 +243,7 @@ impl Lane {
     fn start(
         tx: &Tx,
         instance: &'static Instance,
+        post: &Rc<Post>,
         name: &str,
         fibers: usize,
         capacity: usize,
@@ -218,12 +257,13 @@ impl Lane {
             added: Cond::new(),
         });
         for _ in 0..fibers {
-            let lane = lane.clone();
+            let (lane, post) = (lane.clone(), post.clone());
             fiber::start(tx, &format!("authkv-{name}"), move |tx| {
                 lane.alive.set(lane.alive.get() + 1);
                 while let Some(job) = lane.next(tx) {
                     let before = commits_begun(tx);
                     finish(tx, instance, job);
+                    post.left_one(instance);
                     // One that has not yielded would not let others run before the next.
                     if commits_begun(tx) == before {
                         fiber::pass(tx);
@@ -267,6 +307,7 @@ impl Lane {
             for job in self.waiting.borrow_mut().drain(..) {
                 bridge.answer(job.reply, Err(Error::ShuttingDown));
             }
+            bridge.ring_back();
         }
     }
 

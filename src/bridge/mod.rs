@@ -5,23 +5,29 @@
 pub mod crypto;
 pub mod dispatch;
 pub mod doorbell;
+mod mailbox;
 mod parking;
 
 use crate::command::{Outcome, Request};
 use crate::config::Config;
 use crate::error::Error;
 use crate::memory::{Held, Memory};
+use arc_swap::ArcSwap;
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use doorbell::Doorbell;
+use mailbox::{Mailbox, Reply};
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::task::{ready, Context, Poll};
 use tokio::sync::{oneshot, watch};
 
 /// One command on its way to tx.
 pub struct Job {
     request: Request,
-    reply: oneshot::Sender<Answer>,
+    reply: Reply,
     gone: Gone,
 }
 
@@ -31,9 +37,32 @@ pub type Gone = Arc<AtomicBool>;
 /// What came of a job, and what its outcome holds of the memory.
 type Answer = (Result<Outcome, Error>, Held);
 
+/// A command that was left for tx. The future is its answer.
+pub enum Call {
+    Left(oneshot::Receiver<Answer>),
+    Refused(Option<Error>),
+}
+
+impl Future for Call {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
+        let failed = |error| (Err(error), Held::default());
+        match self.get_mut() {
+            Call::Left(answer) => {
+                let answer = ready!(Pin::new(answer).poll(context));
+                Poll::Ready(answer.unwrap_or_else(|_| failed(Error::Internal)))
+            }
+            Call::Refused(error) => Poll::Ready(failed(error.take().unwrap_or(Error::Internal))),
+        }
+    }
+}
+
 /// What other threads leave for tx, and the bell that wakes it.
 pub struct Bridge {
     jobs: ArrayQueue<Job>,
+    /// Those of the workers.
+    mailboxes: ArcSwap<Vec<Arc<Mailbox>>>,
     /// Ids of the waits on tx that are over.
     finished: SegQueue<u64>,
     /// Lines for Tarantool's log, which is not promised to work on other threads.
@@ -67,6 +96,7 @@ impl Bridge {
             memory: Memory::new(config.http.memory_max),
             lost: AtomicUsize::new(0),
             jobs: ArrayQueue::new(capacity),
+            mailboxes: ArcSwap::default(),
             finished: SegQueue::new(),
             lines: ArrayQueue::new(1024),
             news: Arc::new(watch::Sender::new(0)),
@@ -78,13 +108,21 @@ impl Bridge {
     }
 
     /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
-    /// `ShuttingDown`, and those of the command. Where the future is dropped, or `gone` is set, before tx has
+    /// `ShuttingDown`, and those of the command. Where the result is dropped, or `gone` is set, before tx has
     /// begun, the command is not executed.
-    pub async fn call(&self, request: Request, gone: Gone) -> Answer {
-        if self.closed.load(Ordering::Acquire) {
-            return (Err(Error::ShuttingDown), Held::default());
+    pub fn call(&self, request: Request, gone: Gone) -> Call {
+        match self.leave(request, gone) {
+            Ok(answer) => Call::Left(answer),
+            Err(error) => Call::Refused(Some(error)),
         }
-        let (reply, answer) = oneshot::channel();
+    }
+
+    fn leave(&self, request: Request, gone: Gone) -> Result<oneshot::Receiver<Answer>, Error> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::ShuttingDown);
+        }
+        let mailbox = Mailbox::own()?;
+        let (reply, answer) = Reply::new(mailbox.clone());
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.jobs.capacity()
             || self
                 .jobs
@@ -98,14 +136,13 @@ impl Bridge {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             let limit = self.jobs.capacity();
             let what = "requests before the database";
-            return (Err(Error::Overloaded { what, limit }), Held::default());
+            return Err(Error::Overloaded { what, limit });
         }
-        self.doorbell.ring();
+        mailbox.left_one(self);
         if self.has_ended() {
             self.refuse_waiting();
         }
-        let gone = |_| (Err(Error::Internal), Held::default());
-        answer.await.unwrap_or_else(gone)
+        Ok(answer)
     }
 
     /// Ends the wait on tx that has this id.
@@ -156,6 +193,7 @@ impl Bridge {
         while let Some(job) = self.jobs.pop() {
             self.answer(job.reply, Err(Error::ShuttingDown));
         }
+        self.ring_back();
     }
 
     /// Jobs that were taken in and not answered yet.
@@ -163,14 +201,13 @@ impl Bridge {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    fn answer(&self, reply: oneshot::Sender<Answer>, result: Result<Outcome, Error>) {
+    fn answer(&self, reply: Reply, result: Result<Outcome, Error>) {
         let answer = self.hold(result);
         self.send(reply, answer);
     }
 
-    fn send(&self, reply: oneshot::Sender<Answer>, answer: Answer) {
-        // A client that is gone does not take its answer.
-        let _ = reply.send(answer);
+    fn send(&self, reply: Reply, answer: Answer) {
+        reply.send(answer);
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 

@@ -1,6 +1,6 @@
 //! Answers that rest on what is not durable yet: Tarantool shows changes before their commit has ended. Runs on the tx thread.
 
-use super::{Answer, Bridge};
+use super::{Answer, Bridge, Reply};
 use crate::command::Outcome;
 use crate::error::Error;
 use crate::instance::Instance;
@@ -8,11 +8,10 @@ use crate::tx::fiber::{self, Cond};
 use crate::tx::{settle_since, Mark, Tx};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use tokio::sync::oneshot;
 
 /// An answer with what it holds, where it goes, and what it waits for.
 struct Parked {
-    reply: oneshot::Sender<Answer>,
+    reply: Reply,
     answer: Answer,
     mark: Mark,
 }
@@ -35,6 +34,7 @@ impl Drop for End<'_> {
         for one in self.0.waiting.take() {
             self.1.answer(one.reply, Err(Error::ShuttingDown));
         }
+        self.1.ring_back();
     }
 }
 
@@ -61,13 +61,7 @@ impl Parking {
     }
 
     /// Has an answer wait for what was being committed at a moment.
-    pub fn add(
-        &self,
-        bridge: &Bridge,
-        reply: oneshot::Sender<Answer>,
-        result: Result<Outcome, Error>,
-        mark: Mark,
-    ) {
+    pub fn add(&self, bridge: &Bridge, reply: Reply, result: Result<Outcome, Error>, mark: Mark) {
         if self.ended.get() {
             return bridge.answer(reply, Err(Error::ShuttingDown));
         }
@@ -97,6 +91,7 @@ impl Parking {
                 Err(error) => bridge.answer(reply, Err(error)),
             }
         }
+        bridge.ring_back();
     }
 
     /// Ends the fiber once nothing waits any more.

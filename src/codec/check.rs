@@ -1,6 +1,6 @@
 //! The check that msgpack from a client passes before anything else looks at it. Pure; runs on any thread.
 
-use super::msgpack::{Head, Reader};
+use super::msgpack::{is_utf8, Head, Reader};
 use super::types::Types;
 use crate::error::Error;
 
@@ -78,9 +78,9 @@ fn key<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
         return Err(Error::BadValue("the keys of a map should be strings"));
     };
     let key = reader.take(len as usize)?;
-    match std::str::from_utf8(key) {
-        Ok(_) => Ok(key),
-        Err(_) => Err(Error::BadValue("the keys of a map should be valid UTF-8")),
+    match is_utf8(key) {
+        true => Ok(key),
+        false => Err(Error::BadValue("the keys of a map should be valid UTF-8")),
     }
 }
 
@@ -91,7 +91,7 @@ fn value(reader: &mut Reader<'_>, allowed: Allowed) -> Result<Option<(u64, bool)
         (Head::Map(len), _) => return Ok(Some((2 * u64::from(len), true))),
         (Head::Str(len), _) => {
             let text = reader.take(len as usize)?;
-            if allowed == Allowed::Json && std::str::from_utf8(text).is_err() {
+            if allowed == Allowed::Json && !is_utf8(text) {
                 return Err(Error::BadValue("a string should be valid UTF-8"));
             }
         }

@@ -53,7 +53,10 @@ fn write_as(form: Form, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<()
             Some(container) => container.map && container.remaining % 2 == 0,
             None => false,
         };
-        let container = if is_key {
+        let container = if let Some(text) = short_plain(reader) {
+            write_plain(out, text);
+            None
+        } else if is_key {
             write_key(out, reader)?;
             None
         } else {
@@ -164,8 +167,12 @@ fn write_scalar(
         Head::F32(_) | Head::F64(_) => out.extend_from_slice(b"null"),
         Head::Str(len) => {
             let bytes = reader.take(len as usize)?;
+            if is_plain(bytes) {
+                write_plain(out, bytes);
+                return Ok(());
+            }
             match std::str::from_utf8(bytes) {
-                Ok(text) => to_writer(out, text)?,
+                Ok(text) => write_text(out, text),
                 Err(_) if form == Form::Plain => write_string(out, bytes),
                 Err(_) => write_tag(out, Tag::Binary, STANDARD.encode(bytes).as_bytes()),
             }
@@ -210,8 +217,40 @@ fn write_extension(out: &mut Vec<u8>, kind: i8, payload: &[u8]) {
 
 /// Appends `text` as a JSON string.
 pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
-    // Writing a string to a vector does not fail.
-    let _ = to_writer(out, &*String::from_utf8_lossy(text));
+    match std::str::from_utf8(text) {
+        Ok(text) => write_text(out, text),
+        Err(_) => write_text(out, &String::from_utf8_lossy(text)),
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    match is_plain(text.as_bytes()) {
+        true => write_plain(out, text.as_bytes()),
+        // Writing a string to a vector does not fail.
+        false => drop(to_writer(out, text)),
+    }
+}
+
+/// Whether it is ASCII that stands for itself in a JSON string.
+fn is_plain(text: &[u8]) -> bool {
+    // All bytes are looked at, which is faster than to stop: most texts are plain.
+    let is_other = |byte: &u8| !matches!(byte, b' '..=b'~') | matches!(byte, b'"' | b'\\');
+    !text.iter().fold(false, |any, byte| any | is_other(byte))
+}
+
+fn write_plain(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
+}
+
+/// Takes the next value where it is a short plain string, which both forms write alike wherever it stands.
+fn short_plain<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let mut ahead = reader.clone();
+    let text = ahead.short_text().filter(|text| is_plain(text))?;
+    *reader = ahead;
+    Some(text)
 }
 
 fn to_writer<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {

@@ -140,9 +140,35 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The next value, where it is a short string, as most strings are: its bytes, and its text.
+    #[inline]
+    fn short_string(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        let (header, length) = match *self.rest {
+            [mark @ 0xa0..=0xbf, ..] => (1, usize::from(mark & 0x1f)),
+            [0xd9, length, ..] => (2, usize::from(length)),
+            _ => return None,
+        };
+        let (value, rest) = self.rest.split_at_checked(header + length)?;
+        self.rest = rest;
+        Some((value, &value[header..]))
+    }
+
+    /// The text of the next value, where it is a short string.
+    #[inline]
+    pub fn short_text(&mut self) -> Option<&'a [u8]> {
+        self.short_string().map(|(_, text)| text)
+    }
+
     /// The bytes of the next value, whatever it is.
     #[inline]
     pub fn value(&mut self) -> Result<&'a [u8], Error> {
+        match self.short_string() {
+            Some((value, _)) => Ok(value),
+            None => self.any_value(),
+        }
+    }
+
+    fn any_value(&mut self) -> Result<&'a [u8], Error> {
         let start = self.rest;
         let mut pending = 1u64;
         while pending > 0 {
@@ -160,12 +186,23 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes of the next value, which has to be a string.
+    #[inline]
     pub fn string(&mut self) -> Result<&'a [u8], Error> {
+        if let Some(text) = self.short_text() {
+            return Ok(text);
+        }
         match self.head()? {
             Head::Str(len) => self.take(len as usize),
             _ => Err(Error::malformed("A string is expected")),
         }
     }
+}
+
+/// Whether a string is UTF-8, which strings of msgpack need not be.
+#[inline]
+pub fn is_utf8(text: &[u8]) -> bool {
+    // Most are ASCII, for which this is faster.
+    text.is_ascii() || std::str::from_utf8(text).is_ok()
 }
 
 /// Fails with `TooDeep` where the value has more than `limit` containers inside one another.

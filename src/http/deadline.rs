@@ -30,6 +30,13 @@ impl Deadline {
         }
     }
 
+    /// The same, unless that was done.
+    pub fn set_once(&mut self, done: &mut bool, time: Duration) {
+        if !std::mem::replace(done, true) {
+            self.set(time);
+        }
+    }
+
     /// Whether it has passed.
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.at

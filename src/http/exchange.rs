@@ -18,16 +18,15 @@ use super::site::{InFlight, Site};
 use super::stream::{self, Again};
 use super::{docs, pair};
 use crate::auth::token::bearer;
-use crate::bridge::Gone;
+use crate::bridge::{Call, Gone};
 use crate::codec::{self, Document};
-use crate::command::{Caller, Command, Operation, Outcome, Request};
+use crate::command::{Caller, Command, Operation, Request};
 use crate::error::Error;
+use crate::guard::guard;
 use crate::memory::Held;
 use crate::origin::{Front, Origin, Peer};
 use bytes::Bytes;
-use futures_util::FutureExt;
 use hyper::Method;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,7 +34,8 @@ use std::time::Instant;
 pub struct Exchange {
     site: Arc<Site>,
     peer: Peer,
-    head: Head,
+    /// In a box, because an exchange is moved a lot.
+    head: Box<Head>,
     target: Result<Target, Error>,
     id: String,
     started: Instant,
@@ -48,7 +48,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// Begins with a head. `gone` is set where the client goes away.
-    pub fn begin(site: &Arc<Site>, peer: &Peer, gone: &Gone, head: Head) -> Self {
+    pub fn begin(site: &Arc<Site>, peer: &Peer, gone: &Gone, head: Box<Head>) -> Self {
         let target = check(site, &head);
         let in_flight = site.begin_request();
         let given = head.request_id.text().filter(|id| request_id::is_valid(id));
@@ -75,7 +75,7 @@ impl Exchange {
 
     /// The answer to bytes that have no head.
     pub fn refuse_without_head(site: &Arc<Site>, peer: &Peer, error: Error) -> Response {
-        let head = Head::new(Method::default(), Bytes::new());
+        let head = Box::new(Head::new(Method::default(), Bytes::new()));
         Self::begin(site, peer, &Gone::default(), head).refuse(error)
     }
 
@@ -90,7 +90,7 @@ impl Exchange {
     }
 
     /// Answers. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
-    /// A panic while it is executed becomes an internal error of this request only.
+    /// A panic becomes an internal error of this request only.
     pub async fn answer(mut self, body: Bytes, held: Held) -> Response {
         match self.delivery() {
             // In boxes, because they are large and few requests are of these.
@@ -104,11 +104,15 @@ impl Exchange {
             self.operation(),
             Some(Operation::Get | Operation::BatchGet | Operation::KvList)
         );
-        let executed = AssertUnwindSafe(self.execute(body, held)).catch_unwind();
-        let (result, held) = executed
-            .await
-            .unwrap_or_else(|_| (Err(Error::Internal), Held::default()));
-        let mut response = self.finish(result, held);
+        let call = guard(|| self.call(&body));
+        drop(body);
+        let (result, found) = match call {
+            Ok(call) => call.await,
+            Err(error) => (Err(error), Held::default()),
+        };
+        // Until now a write has held what came with the body.
+        drop(held);
+        let mut response = self.finish(result, found);
         // Answers with a token in them, and texts of the client's, are not compressed (CVE-2013-3587).
         if compression && is_read && response.status == 200 && response.body.len() >= compress::MIN
         {
@@ -132,20 +136,13 @@ impl Exchange {
         self.target.as_ref().ok().and_then(Target::route)
     }
 
-    async fn execute(&mut self, body: Bytes, held: Held) -> (Result<Outcome, Error>, Held) {
-        let (command, token) = match self.decode(&body) {
-            Ok(decoded) => decoded,
-            Err(error) => return (Err(error), Held::default()),
-        };
-        let body_length = body.len();
-        drop(body);
+    /// Has the command executed. Errors: those of `decode`.
+    fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
+        let (command, token) = self.decode(body)?;
         let instance = self.site.instance;
         let caller = stream::caller(&instance.tokens, token.as_deref());
-        let request = self.request(caller, command, body_length);
-        let answer = instance.bridge.call(request, self.gone.clone()).await;
-        // Until now a write has held what came with the body.
-        drop(held);
-        answer
+        let request = self.request(caller, command, body.len());
+        Ok(instance.bridge.call(request, self.gone.clone()))
     }
 
     /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` where there

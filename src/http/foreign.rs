@@ -62,7 +62,8 @@ impl ForeignRequest {
             }
         }
         let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange = Exchange::begin(&instance.site(), &peer, &Gone::default(), head);
+        let mut exchange =
+            Exchange::begin(&instance.site(), &peer, &Gone::default(), Box::new(head));
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))

@@ -146,7 +146,7 @@ async fn answer(
     for (name, value) in &parts.headers {
         head.add(name.as_str(), || Bytes::copy_from_slice(value.as_bytes()));
     }
-    let exchange = Exchange::begin(&site, &peer, &Gone::default(), head);
+    let exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
     let response = match exchange.body_max() {
         // In a box, because it is large and few requests are of these.
         _ if exchange.delivery() == Delivery::Import => {

@@ -4,6 +4,7 @@ use super::head::{Field, Head};
 use super::routes::{Kind, Members};
 use crate::codec::Member;
 use crate::error::Error;
+use std::borrow::Cow;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 /// JSON texts, a line each.
@@ -15,9 +16,12 @@ pub fn is_form(head: &Head) -> bool {
 }
 
 /// A media type without its parameters, in lower case.
-fn essence(text: &str) -> String {
-    let essence = text.split(';').next().unwrap_or_default();
-    essence.trim().to_ascii_lowercase()
+fn essence(text: &str) -> Cow<'_, str> {
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    match essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => essence.to_ascii_lowercase().into(),
+        false => essence.into(),
+    }
 }
 
 /// Errors: `BadMediaType` for a body that is coded.

@@ -27,6 +27,34 @@ pub enum Accepted {
     Unix(UnixStream),
 }
 
+/// A connection on its way to the event loop of another thread.
+pub enum Passed {
+    Tcp(std::net::TcpStream, SocketAddr, bool),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    /// Takes it out of the event loop of this thread.
+    pub fn pass(self) -> io::Result<Passed> {
+        Ok(match self {
+            Accepted::Tcp(stream, address, tls) => Passed::Tcp(stream.into_std()?, address, tls),
+            Accepted::Unix(stream) => Passed::Unix(stream.into_std()?),
+        })
+    }
+}
+
+impl Passed {
+    /// Puts it into the event loop of this thread.
+    pub fn accept(self) -> io::Result<Accepted> {
+        Ok(match self {
+            Passed::Tcp(stream, address, tls) => {
+                Accepted::Tcp(TcpStream::from_std(stream)?, address, tls)
+            }
+            Passed::Unix(stream) => Accepted::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
 impl Listener {
     /// Listens. The port the system chooses for 0 becomes that of `listen`. A unix socket that nobody listens to is
     /// replaced.

@@ -20,6 +20,7 @@ mod receipt;
 mod request_id;
 mod response;
 mod routes;
+mod seats;
 pub mod site;
 mod stream;
 mod tls;
@@ -31,6 +32,7 @@ use crate::instance::Instance;
 use crate::threads::spawn;
 pub use listen::Listener;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use seats::Seats;
 use site::Site;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -72,7 +74,8 @@ impl Server {
             listeners,
             workers: Vec::new(),
         };
-        for number in 0..server.site.config.workers {
+        let (seats, incoming) = Seats::new(server.site.config.workers);
+        for (number, incoming) in incoming.into_iter().enumerate() {
             let shared = server.listeners.iter().map(|one| one.share(&one.listen));
             let worker = Worker {
                 site: server.site.clone(),
@@ -81,7 +84,9 @@ impl Server {
                     .collect::<Result<_, _>>()
                     .map_err(|e| format!("cannot share a socket: {e}"))?,
                 tls: tls.clone(),
-                tells_news: number == 0,
+                seats: seats.clone(),
+                number,
+                incoming,
             };
             let started = spawn(format!("authkv-http-{number}"), move || worker.run());
             let worker = started.map_err(|e| format!("cannot start threads: {e}"))?;

@@ -1,7 +1,6 @@
 //! The id of a request: the client's, or one of our own. Any thread.
 
 use ring::rand::{SecureRandom, SystemRandom};
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of the longest id that is taken from a client.
@@ -26,9 +25,12 @@ impl Ids {
         let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mut text = String::with_capacity(16);
-        let _ = write!(text, "{:016x}", mixed ^ (mixed >> 31));
-        text
+        mixed ^= mixed >> 31;
+        let digit = |place: u32| b"0123456789abcdef"[(mixed >> (4 * place)) as usize & 15];
+        (0..16)
+            .rev()
+            .map(|place| char::from(digit(place)))
+            .collect()
     }
 }
 

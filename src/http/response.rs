@@ -15,7 +15,7 @@ pub struct Response {
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     pub body: Bytes,
     /// What comes instead of the body, piece by piece, where the length is not known.
-    pub stream: Option<Stream>,
+    pub stream: Option<Box<Stream>>,
     /// The method was `HEAD`: the length is that of the body, which is not sent (RFC 9110 §9.3.2).
     pub head_only: bool,
     /// What the body holds of the memory for answers.
@@ -78,7 +78,7 @@ mod tests {
             response.head_only = true;
             assert_eq!(response.content_length(), length, "{status}");
             let pieces = Box::pin(futures_util::stream::empty());
-            response.stream = Some(Stream::new(pieces, None, false));
+            response.stream = Some(Box::new(Stream::new(pieces, None, false)));
             assert_eq!(response.content_length(), None, "{status}");
         }
     }

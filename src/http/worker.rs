@@ -1,7 +1,8 @@
 //! A worker: one thread, one event loop, its share of the connections.
 
 use super::exchange::Exchange;
-use super::listen::{Accepted, Listener};
+use super::listen::{Accepted, AsyncListener, Listener};
+use super::seats::{Incoming, Seat, Seats};
 use super::site::{Permit, Site};
 use super::{h1, h2};
 use crate::error::Error;
@@ -57,66 +58,122 @@ pub struct Worker {
     pub signals: Signals,
     pub listeners: Vec<Listener>,
     pub tls: Option<TlsAcceptor>,
-    /// It is the one that tells the watches of all workers what is new.
-    pub tells_news: bool,
+    /// The workers, among which this one has a number.
+    pub seats: Arc<Seats>,
+    pub number: usize,
+    /// Connections that others have accepted for it.
+    pub incoming: Incoming,
+}
+
+/// What takes connections in.
+struct Door {
+    site: Arc<Site>,
+    signals: Signals,
+    tls: Option<TlsAcceptor>,
+    seats: Arc<Seats>,
+    number: usize,
+    connections: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+impl Door {
+    /// Accepts connections until the server leaves, each for the worker that has the fewest.
+    async fn accept(&self, listener: AsyncListener) {
+        let mut failing = false;
+        loop {
+            let accepted = tokio::select! {
+                _ = self.signals.leave.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(accepted) => {
+                    failing = false;
+                    if let Some((accepted, seat)) = self.seats.place(self.number, accepted) {
+                        self.serve(accepted, seat).await;
+                    }
+                }
+                Err(e) => {
+                    // Out of descriptors, most likely: wait for connections to end.
+                    if !failing {
+                        let line = format!("cannot accept connections: {e}");
+                        self.site.instance.bridge.log(line);
+                    }
+                    failing = true;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// Takes the connections that others have accepted, until the server leaves.
+    async fn receive(&self, mut incoming: Incoming) {
+        loop {
+            let next = tokio::select! {
+                _ = self.signals.leave.cancelled() => break,
+                next = incoming.next() => next,
+            };
+            let Some((accepted, seat)) = next else { return };
+            self.serve(accepted, seat).await;
+        }
+        while let Some((accepted, seat)) = incoming.last() {
+            self.serve(accepted, seat).await;
+        }
+    }
+
+    async fn serve(&self, accepted: Accepted, seat: Seat) {
+        let mut connections = self.connections.lock().await;
+        while connections.try_join_next().is_some() {}
+        let stop = Stop::new(&self.signals);
+        let connection = connect(self.site.clone(), accepted, self.tls.clone(), stop);
+        connections.spawn(async move {
+            let _seat = seat;
+            connection.await;
+        });
+    }
 }
 
 impl Worker {
     /// The main function of the thread. Returns once it is told to stop and the connections have ended.
     pub fn run(self) {
         let bridge = &self.site.instance.bridge;
+        let open = bridge.open_mailbox();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let served = runtime.and_then(|runtime| runtime.block_on(self.serve()));
+        let mailbox = open.mailbox.clone();
+        let served = runtime.and_then(|runtime| {
+            runtime.spawn(async move { mailbox.serve(bridge).await });
+            runtime.block_on(self.serve())
+        });
         if let Err(e) = served {
             bridge.log(format!("an HTTP worker has ended: {e}"));
         }
     }
 
     async fn serve(self) -> io::Result<()> {
-        let connections = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
         let limit = self.site.instance.config.shutdown_timeout;
-        if self.tells_news {
+        if self.number == 0 {
+            // One of them tells the watches of all.
             let site = self.site.clone();
             tokio::spawn(async move { site.tell_news().await });
         }
-        let mut accepting = JoinSet::new();
+        let door = Arc::new(Door {
+            site: self.site,
+            signals: self.signals.clone(),
+            tls: self.tls,
+            seats: self.seats,
+            number: self.number,
+            connections: tokio::sync::Mutex::default(),
+        });
+        let mut taking = JoinSet::new();
         for listener in self.listeners {
-            let listener = listener.into_async()?;
-            let (site, signals, tls) = (self.site.clone(), self.signals.clone(), self.tls.clone());
-            let connections = connections.clone();
-            accepting.spawn(async move {
-                let mut failing = false;
-                loop {
-                    let accepted = tokio::select! {
-                        _ = signals.leave.cancelled() => return,
-                        accepted = listener.accept() => accepted,
-                    };
-                    match accepted {
-                        Ok(accepted) => {
-                            failing = false;
-                            let mut connections = connections.lock().await;
-                            while connections.try_join_next().is_some() {}
-                            let stop = Stop::new(&signals);
-                            connections.spawn(connect(site.clone(), accepted, tls.clone(), stop));
-                        }
-                        Err(e) => {
-                            // Out of descriptors, most likely: wait for connections to end.
-                            if !failing {
-                                let line = format!("cannot accept connections: {e}");
-                                site.instance.bridge.log(line);
-                            }
-                            failing = true;
-                            tokio::time::sleep(Duration::from_millis(100)).await;
-                        }
-                    }
-                }
-            });
+            let (door, listener) = (door.clone(), listener.into_async()?);
+            taking.spawn(async move { door.accept(listener).await });
         }
-        while accepting.join_next().await.is_some() {}
+        let receiving = door.clone();
+        taking.spawn(async move { receiving.receive(self.incoming).await });
+        while taking.join_next().await.is_some() {}
         self.signals.leave.cancelled().await;
-        let mut connections = connections.lock().await;
+        let mut connections = door.connections.lock().await;
         let mut ended = async || while connections.join_next().await.is_some() {};
         // Those that have not ended in time may finish what they are at, and are dropped then.
         if tokio::time::timeout(limit, ended()).await.is_err() && !self.signals.end.is_cancelled() {

@@ -1,6 +1,6 @@
 //! What the input of the key-value operations is made of. Pure; any thread.
 
-use crate::codec::msgpack::{Head, Reader};
+use crate::codec::msgpack::{is_utf8, Head, Reader};
 use crate::codec::{self, Document};
 use crate::domain::{Expiry, IfRevision, Mode};
 use crate::error::Error;
@@ -119,9 +119,9 @@ pub fn read_key<'a>(name: &str, field: Option<&'a [u8]>, form: &str) -> Result<&
 
 /// Keys are UTF-8, though values need not be.
 pub fn check_text(name: &str, key: &[u8], form: &str) -> Result<(), Error> {
-    match std::str::from_utf8(key) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(should_be(name, form)),
+    match is_utf8(key) {
+        true => Ok(()),
+        false => Err(should_be(name, form)),
     }
 }
 

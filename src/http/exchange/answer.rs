@@ -59,7 +59,7 @@ impl Exchange {
         let is_watch = self.delivery() == Delivery::Watch;
         let (mut response, receipt) = self.seal(response, None, Held::default(), true);
         response.in_flight = in_flight.filter(|_| !is_watch);
-        response.stream = Some(Stream::new(pieces, receipt, is_watch));
+        response.stream = Some(Box::new(Stream::new(pieces, receipt, is_watch)));
         response
     }
 
@@ -88,8 +88,12 @@ impl Exchange {
         if let Some(server) = &config.server {
             response.set("Server", server.clone());
         }
+        if !is_logged {
+            response.set("X-Request-Id", self.id);
+            return (response, None);
+        }
         response.set("X-Request-Id", self.id.clone());
-        let receipt = is_logged.then(|| Receipt {
+        let receipt = Receipt {
             path: receipt::path(&self.target, self.head.path()),
             request_id: self.id,
             remote: self.peer,
@@ -105,8 +109,8 @@ impl Exchange {
             bytes_out: response.body.len(),
             started: self.started,
             site: self.site,
-        });
-        (response, receipt)
+        };
+        (response, Some(receipt))
     }
 
     fn profile(&self) -> Profile {

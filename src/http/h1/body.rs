@@ -103,10 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 waiting = true;
                 self.io.deadline.set(self.site.config.body_timeout);
                 if expects_continue && length == 0 {
-                    self.io
-                        .write(b"HTTP/1.1 100 Continue\r\n\r\n", &[])
-                        .await
-                        .map_err(|_| End::Gone)?;
+                    self.send(b"HTTP/1.1 100 Continue\r\n\r\n", &[]).await?;
+                    self.io.deadline.set(self.site.config.body_timeout);
                 }
             }
             self.fill_body().await?;

@@ -5,6 +5,7 @@ use super::super::head::Head;
 use crate::error::Error;
 use bytes::Bytes;
 use hyper::Method;
+use std::mem::MaybeUninit;
 
 /// Lines of fields.
 const LINES_MAX: usize = 100;
@@ -21,7 +22,7 @@ pub enum Framing {
 /// A request up to its body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    pub head: Head,
+    pub head: Box<Head>,
     pub framing: Framing,
     /// The connection stays open after the answer.
     pub keep_alive: bool,
@@ -74,9 +75,9 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     if raw.starts_with(b"\r") {
         return Err(Error::BadRequest("there are too many empty lines"));
     }
-    let mut fields = [httparse::EMPTY_HEADER; LINES_MAX];
-    let mut request = httparse::Request::new(&mut fields);
-    match request.parse(raw) {
+    let mut fields = [const { MaybeUninit::uninit() }; LINES_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(raw, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == raw.len() => {}
         Ok(_) => return Err(Error::BadRequest("the header does not end where it should")),
         Err(error) => return Err(refusal(error)),
@@ -90,7 +91,7 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     };
     let old = request.version == Some(0);
     let mut parsed = Request {
-        head: Head::new(method, target),
+        head: Box::new(Head::new(method, target)),
         framing: Framing::Length(0),
         keep_alive: !old,
         old,

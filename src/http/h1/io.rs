@@ -116,8 +116,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
     }
 
-    /// Writes both, until the deadline.
-    pub async fn write(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
+    /// Writes both. Where the client does not take them at once, it has so much time from then on.
+    pub async fn write(&mut self, first: &[u8], second: &[u8], time: Duration) -> Result<(), End> {
+        let mut waits = false;
         for bytes in [first, second] {
             let mut written = 0;
             while written < bytes.len() {
@@ -127,6 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                         Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(End::Failed)),
                         Poll::Ready(Ok(length)) => Poll::Ready(Ok(length)),
                         Poll::Pending => {
+                            self.deadline.set_once(&mut waits, time);
                             ready!(self.deadline.poll(context));
                             Poll::Ready(Err(End::TimedOut))
                         }
@@ -139,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
             |context| match Pin::new(&mut self.stream).poll_flush(context) {
                 Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|_| End::Failed)),
                 Poll::Pending => {
+                    self.deadline.set_once(&mut waits, time);
                     ready!(self.deadline.poll(context));
                     Poll::Ready(Err(End::TimedOut))
                 }

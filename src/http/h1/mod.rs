@@ -24,7 +24,7 @@ use bytes::{Buf, Bytes};
 use head::{Finder, Request};
 use io::{Io, Watched};
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{pin, Pin};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::task::Poll;
@@ -118,18 +118,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     async fn head(&mut self) -> Result<Option<Request>, End> {
         let config = &self.site.config;
         let mut finder = Finder::default();
-        let mut idle = true;
         let mut skipped = 0;
-        self.io.deadline.set(config.idle_timeout);
+        // The deadlines of a client that has sent nothing, and of one that has begun.
+        let (mut is_idle, mut has_begun) = (false, false);
         loop {
             let empty = head::empty_lines(&self.io.input).min(4 - skipped);
             self.io.input.advance(empty);
             skipped += empty;
+            let idle = self.io.input.is_empty() && !has_begun;
             if !self.io.input.is_empty() {
-                if idle {
-                    self.io.deadline.set(config.header_timeout);
-                    idle = false;
-                }
                 let found = finder.find(&self.io.input)?;
                 let length = found.unwrap_or(self.io.input.len());
                 if length > config.header_max || (found.is_none() && length == config.header_max) {
@@ -144,6 +141,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     let raw = self.io.input.split_to(end).freeze();
                     return Ok(Some(head::parse(&raw)?));
                 }
+            }
+            match idle {
+                true => self.io.deadline.set_once(&mut is_idle, config.idle_timeout),
+                false => self
+                    .io
+                    .deadline
+                    .set_once(&mut has_begun, config.header_timeout),
             }
             let stop = idle.then_some(&mut self.stop);
             match self.io.fill(stop).await {
@@ -180,7 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         let response = match exchange.body_max() {
             Some(limit) => match self.body(framing, limit, expects_continue).await {
-                Ok((body, held)) => self.answer(&gone, exchange.answer(body, held)).await?,
+                Ok((body, held)) => {
+                    let answer = pin!(exchange.answer(body, held));
+                    self.answer(&gone, answer).await?
+                }
                 Err(End::Refused(error)) => {
                     keep_alive = false;
                     exchange.refuse(error)
@@ -189,8 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             },
             None => {
                 keep_alive &= self.skip(framing);
-                self.answer(&gone, exchange.answer(Bytes::new(), Held::default()))
-                    .await?
+                let answer = pin!(exchange.answer(Bytes::new(), Held::default()));
+                self.answer(&gone, answer).await?
             }
         };
         keep_alive &= self.stays();
@@ -205,8 +212,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long
     /// ago and its turn has not come.
-    async fn answer<T>(&mut self, gone: &Gone, answer: impl Future<Output = T>) -> Result<T, End> {
-        let mut answer = pin!(answer);
+    async fn answer<T>(
+        &mut self,
+        gone: &Gone,
+        mut answer: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, End> {
         let io = &mut self.io;
         let mut in_grace = false;
         std::future::poll_fn(|context| {
@@ -233,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Sends an answer. Returns whether the connection stays open.
     async fn write(
         &mut self,
-        response: Response,
+        mut response: Response,
         keep_alive: bool,
         old: bool,
     ) -> Result<bool, End> {
@@ -249,16 +259,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         let connection = connection(keep_alive, old);
         let mut out = io::head(&response, connection, body.len().min(COPIED), old);
-        let body = match body.len() {
-            0..=COPIED => {
-                out.extend_from_slice(body);
-                &[]
-            }
-            _ => body,
-        };
-        let time = self.site.config.write_time(body.len());
-        self.io.deadline.set(time);
-        self.io.write(&out, body).await.map_err(|_| End::Gone)?;
+        let mut rest: &[u8] = &[];
+        if body.len() <= COPIED {
+            out.extend_from_slice(body);
+            // A client that has its answer may ask again at once, of another worker.
+            response.in_flight = None;
+        } else {
+            rest = &response.body;
+        }
+        self.send(&out, rest).await?;
         Ok(keep_alive)
     }
 

@@ -12,6 +12,7 @@ use crate::bridge::Gone;
 use crate::error::Error;
 use bytes::BytesMut;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -63,8 +64,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     pub async fn send(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
         let time = self.site.config.write_time(first.len() + second.len());
-        self.io.deadline.set(time);
-        self.io.write(first, second).await.map_err(|_| End::Gone)
+        let written = self.io.write(first, second, time).await;
+        written.map_err(|_| End::Gone)
     }
 
     /// The next piece of an answer. It is given up where the connection fails, and where it has no end and the client has
@@ -93,7 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         keep_alive: bool,
         old: bool,
     ) -> Result<bool, End> {
-        let begun = self.answer(gone, Importing::begin(exchange)).await?;
+        let begun = pin!(Importing::begin(exchange));
+        let begun = self.answer(gone, begun).await?;
         let mut import = match begun {
             Ok(import) => import,
             Err(response) => {

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 pub struct Sent {
     /// The whole of it, or the piece that is being sent.
     body: Bytes,
-    stream: Option<Stream>,
+    stream: Option<Box<Stream>>,
     /// What the body holds of the memory for answers.
     held: Held,
     /// Dropped once hyper has taken all of it.

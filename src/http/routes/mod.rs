@@ -61,6 +61,8 @@ pub enum Kind {
 pub struct Route {
     /// Without its trailing slash, which is allowed. `{name}` stands for one segment.
     path: &'static str,
+    /// Bytes of it before the first name.
+    literal: usize,
     method: &'static str,
     /// All methods of the path, as `Allow` lists them.
     allow: &'static str,
@@ -198,7 +200,14 @@ fn matching(
     let path = path.strip_suffix('/').unwrap_or(path);
     let profile = profile(path);
     let routes = ROUTES.iter().filter(move |route| route.profile == profile);
-    routes.filter_map(move |route| Some((route, route.captures(path)?)))
+    routes.filter_map(move |route| {
+        let (literal, names) = route.path.split_at(route.literal);
+        match path.strip_prefix(literal)? {
+            "" if names.is_empty() => Some((route, Vec::new())),
+            _ if names.is_empty() => None,
+            _ => Some((route, route.captures(path)?)),
+        }
+    })
 }
 
 fn first(path: &str) -> Option<&'static Route> {

@@ -132,6 +132,15 @@ const WATCH: &[(&str, Kind)] = &[("prefix", Kind::Text), ("after", Kind::Number)
 const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
 const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
+/// Bytes of a path before its first name.
+const fn literal(path: &str) -> usize {
+    let mut at = 0;
+    while at < path.len() && path.as_bytes()[at] != b'{' {
+        at += 1;
+    }
+    at
+}
+
 const fn api(
     path: &'static str,
     method: &'static str,
@@ -140,6 +149,7 @@ const fn api(
 ) -> Route {
     Route {
         path,
+        literal: literal(path),
         method,
         allow: method,
         operation,
@@ -160,6 +170,7 @@ const fn v1(
     let has_body = matches!(method.as_bytes(), b"POST" | b"PUT");
     Route {
         path,
+        literal: literal(path),
         method,
         allow,
         operation,

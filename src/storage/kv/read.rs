@@ -7,6 +7,9 @@ use crate::error::Error;
 use crate::tx::{tuple_bytes, Tx};
 use rmp::encode::{write_array_len, write_map_len, write_str};
 
+/// Bytes by which an answer grows at once, at most; more where it doubles.
+const GROWTH: usize = 2 << 20;
+
 /// How what is asked for is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
@@ -37,7 +40,7 @@ impl KeyValues {
         };
         let begin = out.len();
         let mut missing = Vec::new();
-        for key in keys.iter() {
+        for (done, key) in keys.iter().enumerate() {
             let found = index.get(tx, key)?;
             let stored = found.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
             let stored = stored.transpose()?;
@@ -45,6 +48,11 @@ impl KeyValues {
             match stored.filter(|stored| !stored.is_expired(milliseconds)) {
                 Some(_) if strict && !missing.is_empty() => {}
                 Some(stored) => {
+                    let size = stored.key.len() + stored.value.len();
+                    if out.len() + size > out.capacity() {
+                        // As if those that are left were like this one, so that it is not copied again and again.
+                        out.reserve((size * (keys.len() - done)).min(GROWTH));
+                    }
                     match asked {
                         Asked::Values => {
                             out.extend_from_slice(stored.key);

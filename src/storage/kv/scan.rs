@@ -2,7 +2,7 @@
 
 use super::{KeyValues, Stored};
 use crate::clock::milliseconds;
-use crate::codec::msgpack::Reader;
+use crate::codec::msgpack::{is_utf8, Reader};
 use crate::domain::{key_text, KeyRange, ReadableRanges};
 use crate::error::Error;
 use crate::storage::array;
@@ -94,7 +94,7 @@ impl KeyValues {
                     return false;
                 }
                 // One that others wrote and no client can name is not there; a page could not go on after it.
-                if std::str::from_utf8(text).is_err() {
+                if !is_utf8(text) {
                     return true;
                 }
                 let expired = stored.is_expired(|| now);

@@ -1,0 +1,91 @@
+//! How the workers share connections: each goes to the one that has the fewest, whoever has accepted it.
+
+use super::listen::{Accepted, Passed};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver, UnboundedSender};
+
+/// The workers.
+pub struct Seats(Vec<Worker>);
+
+struct Worker {
+    connections: AtomicUsize,
+    // Bounded by the limit of descriptors.
+    passed: UnboundedSender<(Passed, Seat)>,
+}
+
+/// A connection that counts for a worker until it is dropped.
+pub struct Seat {
+    seats: Arc<Seats>,
+    worker: usize,
+}
+
+/// Connections that others have accepted for a worker.
+pub struct Incoming(UnboundedReceiver<(Passed, Seat)>);
+
+impl Seats {
+    pub fn new(workers: usize) -> (Arc<Self>, Vec<Incoming>) {
+        let worker = |_| {
+            let (passed, incoming) = unbounded_channel();
+            let worker = Worker {
+                connections: AtomicUsize::new(0),
+                passed,
+            };
+            (worker, Incoming(incoming))
+        };
+        let (workers, incoming) = (0..workers).map(worker).unzip();
+        (Arc::new(Self(workers)), incoming)
+    }
+
+    /// Passes a connection on that worker `own` has accepted, or gives it back to be served here.
+    pub fn place(self: &Arc<Self>, own: usize, accepted: Accepted) -> Option<(Accepted, Seat)> {
+        let count = |worker: &usize| self.0[*worker].connections.load(Ordering::Relaxed);
+        let fewest = (0..self.0.len()).min_by_key(count).unwrap_or(own);
+        if count(&fewest) == count(&own) {
+            return Some((accepted, self.seat(own)));
+        }
+        // It fails for a connection that is gone.
+        let passed = (accepted.pass().ok()?, self.seat(fewest));
+        let (passed, _) = self.0[fewest].passed.send(passed).err()?.0;
+        // That worker has ended.
+        Some((passed.accept().ok()?, self.seat(own)))
+    }
+
+    fn seat(self: &Arc<Self>, worker: usize) -> Seat {
+        self.0[worker].connections.fetch_add(1, Ordering::Relaxed);
+        Seat {
+            seats: self.clone(),
+            worker,
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let worker = &self.seats.0[self.worker];
+        worker.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Incoming {
+    /// The next connection. Waits for one.
+    pub async fn next(&mut self) -> Option<(Accepted, Seat)> {
+        loop {
+            let (passed, seat) = self.0.recv().await?;
+            if let Ok(accepted) = passed.accept() {
+                return Some((accepted, seat));
+            }
+        }
+    }
+
+    /// Those that have been passed already, one by one; no more are taken.
+    pub fn last(&mut self) -> Option<(Accepted, Seat)> {
+        self.0.close();
+        loop {
+            let (passed, seat) = self.0.try_recv().ok()?;
+            if let Ok(accepted) = passed.accept() {
+                return Some((accepted, seat));
+            }
+        }
+    }
+}
