@@ -105,7 +105,7 @@ integration: build $(VENV)/installed postman_tests/node_modules ## the tests aga
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,curl,curl)
 	@$(call installs,chromedriver,chromium chromium-driver)
-	$(VENV)/bin/python -m pytest test -q -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest test -q -n 3 --dist loadfile
 
 check-smoke: build ## the key-value store against its model, and linearizability, a little of each
 	@$(call installs,tarantool,tarantool)

@@ -16,12 +16,14 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Fibers that commit; more of them gain nothing.
+/// Fibers that commit: the more of them, the more commits a write of the log takes; beyond this it gains nothing.
 const COMMITTING: usize = 32;
 /// Fibers that look at many pairs.
 const SCANNING: usize = 2;
 /// Lines written to the log before jobs get their turn; each counts as a look-up.
 const LINES: usize = 256;
+/// Look-ups done before the workers are woken for the answers there are.
+const TURN: usize = 256;
 /// Look-ups done before other fibers and the event loop get their turn.
 const SLICE: usize = 1024;
 
@@ -106,7 +108,12 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
         }
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
-            done += cost(&job.request.command);
+            let cost = cost(&job.request.command);
+            // Those who have their answers already should not wait for long.
+            if done / TURN != (done + cost) / TURN {
+                bridge.ring_back();
+            }
+            done += cost;
             begin(tx, instance, lanes, job);
         }
         bridge.ring_back();

@@ -90,8 +90,8 @@ impl Parking {
                 Ok(()) => bridge.send(reply, answer),
                 Err(error) => bridge.answer(reply, Err(error)),
             }
+            bridge.ring_back();
         }
-        bridge.ring_back();
     }
 
     /// Ends the fiber once nothing waits any more.

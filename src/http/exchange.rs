@@ -90,7 +90,7 @@ impl Exchange {
     }
 
     /// Answers. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
-    /// A panic becomes an internal error of this request only.
+    /// A panic while it is decoded becomes an internal error of this request only.
     pub async fn answer(mut self, body: Bytes, held: Held) -> Response {
         match self.delivery() {
             // In boxes, because they are large and few requests are of these.

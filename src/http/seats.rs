@@ -68,7 +68,7 @@ impl Drop for Seat {
 }
 
 impl Incoming {
-    /// The next connection. Waits for one.
+    /// The next connection, or `None` at the end. Waits for one.
     pub async fn next(&mut self) -> Option<(Accepted, Seat)> {
         loop {
             let (passed, seat) = self.0.recv().await?;
@@ -78,14 +78,8 @@ impl Incoming {
         }
     }
 
-    /// Those that have been passed already, one by one; no more are taken.
-    pub fn last(&mut self) -> Option<(Accepted, Seat)> {
+    /// Takes no more; those that have been passed already are still to come.
+    pub fn close(&mut self) {
         self.0.close();
-        loop {
-            let (passed, seat) = self.0.try_recv().ok()?;
-            if let Ok(accepted) = passed.accept() {
-                return Some((accepted, seat));
-            }
-        }
     }
 }

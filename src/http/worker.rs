@@ -114,7 +114,8 @@ impl Door {
             let Some((accepted, seat)) = next else { return };
             self.serve(accepted, seat).await;
         }
-        while let Some((accepted, seat)) = incoming.last() {
+        incoming.close();
+        while let Some((accepted, seat)) = incoming.next().await {
             self.serve(accepted, seat).await;
         }
     }

@@ -262,8 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let mut rest: &[u8] = &[];
         if body.len() <= COPIED {
             out.extend_from_slice(body);
-            // A client that has its answer may ask again at once, of another worker.
-            response.in_flight = None;
+            response.body = Bytes::new();
         } else {
             rest = &response.body;
         }

@@ -51,7 +51,7 @@ impl KeyValues {
                     let size = stored.key.len() + stored.value.len();
                     if out.len() + size > out.capacity() {
                         // As if those that are left were like this one, so that it is not copied again and again.
-                        out.reserve((size * (keys.len() - done)).min(GROWTH));
+                        out.reserve((size * (keys.len() - done)).min(GROWTH).max(size));
                     }
                     match asked {
                         Asked::Values => {
@@ -79,6 +79,9 @@ impl KeyValues {
             for key in &missing {
                 let _ = write_str(&mut out, key);
             }
+        }
+        if out.capacity() > 2 * out.len() + GROWTH / 16 {
+            out.shrink_to_fit();
         }
         Ok(out)
     }

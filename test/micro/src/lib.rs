@@ -12,6 +12,37 @@ pub mod auth {
     pub mod strict;
     pub mod token;
 }
+#[path = "../../../src/bridge"]
+pub mod bridge {
+    pub mod doorbell;
+    pub mod mailbox;
+
+    use arc_swap::ArcSwap;
+    use crossbeam_queue::ArrayQueue;
+    use doorbell::Doorbell;
+    use mailbox::{Mailbox, Reply};
+    use std::sync::Arc;
+
+    /// Stands for the answer to a command.
+    pub type Answer = u64;
+
+    /// Stands for the bridge of the library, whose other side is a fiber of Tarantool.
+    pub struct Bridge {
+        pub jobs: ArrayQueue<(u64, Reply)>,
+        pub mailboxes: ArcSwap<Vec<Arc<Mailbox>>>,
+        pub doorbell: Doorbell,
+    }
+
+    impl Bridge {
+        pub fn new(doorbell: Doorbell) -> Self {
+            Self {
+                jobs: ArrayQueue::new(1024),
+                mailboxes: ArcSwap::default(),
+                doorbell,
+            }
+        }
+    }
+}
 #[path = "../../../src/clock.rs"]
 pub mod clock;
 #[path = "../../../src/codec/mod.rs"]

@@ -1,6 +1,7 @@
 //! What the parts of a request cost, each alone: `cargo bench` at the root, or `make micro`. A name, or a part of one,
 //! measures what has it: `cargo bench -- codec`.
 
+mod bridge;
 mod codec;
 mod head;
 mod token;
@@ -19,6 +20,6 @@ fn criterion() -> Criterion {
 criterion_group! {
     name = parts;
     config = criterion();
-    targets = codec::read_body, codec::write_body, codec::answer, token::verify, head::parse
+    targets = codec::read_body, codec::write_body, codec::answer, token::verify, head::parse, bridge::call
 }
 criterion_main!(parts);
