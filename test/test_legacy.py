@@ -149,7 +149,8 @@ def test_a_first_start_that_was_cut_short_is_finished_by_the_next(make):
 
 @pytest.mark.parametrize("name", ["session", "role", "subject", "token_key", "login_attempt"])
 def test_a_space_of_the_application_is_left_alone(make, name):
-    instance = make()
+    # The search for an RSA key may take long.
+    instance = make(AUTHKV_TOKEN_ALGORITHM="ES256")
     tuples = [[f"k{n}", 42, "x", 1, 2] for n in range(3)]
     lines = f"box.cfg{{memtx_dir = '{instance.data_dir}', wal_dir = '{instance.data_dir}', log = '/dev/null'}} "
     lines += f"local s = box.schema.create_space('{name}') s:create_index('pk', {{parts = {{1, 'string'}}}}) "
