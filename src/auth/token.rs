@@ -300,6 +300,11 @@ mod tests {
         for (text, token) in [
             ("Bearer abc", Some("abc")),
             ("bEaReR abc", Some("abc")),
+            (" Bearer\t abc\n", Some("abc")),
+            ("Bearer \u{a0}", Some("\u{a0}")),
+            ("Bearerabc", None),
+            ("Bearer abc\td", None),
+            ("ééé abc", None),
             ("Bearer", None),
             ("abc", None),
             ("Basic abc", None),

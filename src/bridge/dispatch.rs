@@ -30,8 +30,7 @@ const SLICE: usize = 1024;
 /// Starts the fibers. They end once the bridge is closed and all jobs are answered.
 pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
     let config = &instance.config;
-    let post = Post::start(tx, instance)?;
-    let start = |name, fibers, capacity| Lane::start(tx, instance, &post, name, fibers, capacity);
+    let start = |name, fibers, capacity| Lane::start(tx, instance, name, fibers, capacity);
     let lanes = Rc::new(Lanes {
         commits: start("commit", COMMITTING, usize::MAX)?,
         scans: start("scan", SCANNING, usize::MAX)?,
@@ -40,7 +39,6 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
         // away are never begun.
         logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
         parking: Parking::start(tx, instance)?,
-        post,
     });
     fiber::start(tx, "authkv-bridge", move |tx| {
         take_jobs(tx, instance, &lanes)
@@ -54,7 +52,6 @@ struct Lanes {
     counts: Rc<Lane>,
     logins: Rc<Lane>,
     parking: Rc<Parking>,
-    post: Rc<Post>,
 }
 
 /// However the fiber that takes jobs ends, nobody waits for it any more.
@@ -73,7 +70,6 @@ impl Drop for End<'_> {
         self.lanes.counts.close();
         self.lanes.parking.close();
         self.lanes.logins.close();
-        self.lanes.post.close();
     }
 }
 
@@ -197,43 +193,6 @@ fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
     instance.bridge.answer(reply, result);
 }
 
-/// Has the workers woken for the answers of lanes: one log write ends many commits, whose fibers run one after another.
-struct Post {
-    left: Cond,
-    closed: Cell<bool>,
-}
-
-impl Post {
-    fn start(tx: &Tx, instance: &'static Instance) -> Result<Rc<Self>, Error> {
-        let post = Rc::new(Self {
-            left: Cond::new(),
-            closed: Cell::new(false),
-        });
-        let started = post.clone();
-        fiber::start(tx, "authkv-post", move |tx| {
-            while !(started.closed.get() || fiber::is_cancelled(tx)) {
-                started.left.wait();
-                instance.bridge.ring_back();
-            }
-            started.closed.set(true);
-        })?;
-        Ok(post)
-    }
-
-    /// To be called after an answer. The workers are woken once the fibers that can run now have run.
-    fn left_one(&self, instance: &Instance) {
-        match self.closed.get() {
-            true => instance.bridge.ring_back(),
-            false => self.left.signal(),
-        }
-    }
-
-    fn close(&self) {
-        self.closed.set(true);
-        self.left.signal();
-    }
-}
-
 /// A queue of jobs with the fibers that execute them.
 struct Lane {
     waiting: RefCell<VecDeque<Job>>,
@@ -250,7 +209,6 @@ impl Lane {
     fn start(
         tx: &Tx,
         instance: &'static Instance,
-        post: &Rc<Post>,
         name: &str,
         fibers: usize,
         capacity: usize,
@@ -264,13 +222,13 @@ impl Lane {
             added: Cond::new(),
         });
         for _ in 0..fibers {
-            let (lane, post) = (lane.clone(), post.clone());
+            let lane = lane.clone();
             fiber::start(tx, &format!("authkv-{name}"), move |tx| {
                 lane.alive.set(lane.alive.get() + 1);
                 while let Some(job) = lane.next(tx) {
                     let before = commits_begun(tx);
                     finish(tx, instance, job);
-                    post.left_one(instance);
+                    instance.bridge.ring_back();
                     // One that has not yielded would not let others run before the next.
                     if commits_begun(tx) == before {
                         fiber::pass(tx);

@@ -131,3 +131,80 @@ impl Reply {
         self.mailbox.answers.push((self.sender, answer));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Job;
+    use super::*;
+    use crate::command::{Caller, Command, Request};
+    use crate::config::Config;
+    use crate::memory::Held;
+    use crate::origin::{Front, Origin, Peer};
+    use rustix::event::{poll, PollFd, PollFlags, Timespec};
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    fn check() -> Request {
+        Request {
+            origin: Origin {
+                front: Front::Http,
+                peer: Peer::Unix,
+            },
+            caller: Caller::Anonymous,
+            command: Command::Check,
+        }
+    }
+
+    /// Answers as tx does, so many jobs.
+    fn answer(bridge: &Bridge, mut jobs: usize) {
+        while jobs > 0 {
+            while let Some(Job { reply, .. }) = bridge.jobs.pop() {
+                bridge.send(reply, (Err(Error::NoKeys), Held::default()));
+                jobs -= 1;
+            }
+            bridge.ring_back();
+            let is_done = || jobs == 0 || !bridge.jobs.is_empty();
+            bridge.doorbell.sleep(is_done, |fd| {
+                let timeout = Timespec {
+                    tv_sec: DEADLINE.as_secs() as i64,
+                    tv_nsec: 0,
+                };
+                let ready = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout));
+                assert_eq!(ready, Ok(1), "nobody has rung for a job");
+            });
+        }
+    }
+
+    #[test]
+    fn every_job_is_rung_for_and_every_answer() {
+        const ROUNDS: usize = 2000;
+        /// Up to more than are left together.
+        const AT_A_TIME: usize = 2 * TOGETHER + 1;
+        let config = Config::new(BTreeMap::new()).unwrap();
+        let bridge: &Bridge = Box::leak(Box::new(Bridge::new(&config).unwrap()));
+        let jobs = (0..ROUNDS).map(|round| 1 + round % AT_A_TIME).sum();
+        let tx = std::thread::spawn(move || answer(bridge, jobs));
+        let open = bridge.open_mailbox();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let mailbox = open.mailbox.clone();
+        runtime.spawn(async move { mailbox.serve(bridge).await });
+        runtime.block_on(async {
+            for round in 0..ROUNDS {
+                let call = |_| tokio::spawn(bridge.call(check(), Arc::default()));
+                let calls: Vec<_> = (0..1 + round % AT_A_TIME).map(call).collect();
+                for call in calls {
+                    let answered = tokio::time::timeout(DEADLINE, call).await;
+                    let (result, _) = answered.expect("nobody has rung for an answer").unwrap();
+                    assert_eq!(result.err(), Some(Error::NoKeys));
+                }
+            }
+        });
+        tx.join().unwrap();
+        assert_eq!(bridge.in_flight(), 0);
+    }
+}

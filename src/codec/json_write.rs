@@ -1,6 +1,6 @@
 //! Msgpack to JSON text, for whatever a space may hold.
 
-use super::msgpack::{Head, Reader};
+use super::msgpack::{is_utf8, Head, Reader};
 use super::tagged::Tag;
 use super::types;
 use crate::error::Error;
@@ -167,14 +167,10 @@ fn write_scalar(
         Head::F32(_) | Head::F64(_) => out.extend_from_slice(b"null"),
         Head::Str(len) => {
             let bytes = reader.take(len as usize)?;
-            if is_plain(bytes) {
-                write_plain(out, bytes);
-                return Ok(());
-            }
-            match std::str::from_utf8(bytes) {
-                Ok(text) => write_text(out, text),
-                Err(_) if form == Form::Plain => write_string(out, bytes),
-                Err(_) => write_tag(out, Tag::Binary, STANDARD.encode(bytes).as_bytes()),
+            // The text of what is no UTF-8 is lossy.
+            match form == Form::Plain || is_utf8(bytes) {
+                true => write_string(out, bytes),
+                false => write_tag(out, Tag::Binary, STANDARD.encode(bytes).as_bytes()),
             }
         }
         Head::Bin(len) => {
@@ -217,17 +213,10 @@ fn write_extension(out: &mut Vec<u8>, kind: i8, payload: &[u8]) {
 
 /// Appends `text` as a JSON string.
 pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
-    match std::str::from_utf8(text) {
-        Ok(text) => write_text(out, text),
-        Err(_) => write_text(out, &String::from_utf8_lossy(text)),
-    }
-}
-
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    match is_plain(text.as_bytes()) {
-        true => write_plain(out, text.as_bytes()),
+    match is_plain(text) {
+        true => write_plain(out, text),
         // Writing a string to a vector does not fail.
-        false => drop(to_writer(out, text)),
+        false => drop(to_writer(out, &*String::from_utf8_lossy(text))),
     }
 }
 
@@ -276,6 +265,22 @@ mod tests {
             (b"\x92\x80\x90", "[{},[]]"),
         ] {
             assert_eq!(String::from_utf8(to_json(value).unwrap()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn strings_are_those_of_serde_json() {
+        for char in (0..=0x17f).filter_map(char::from_u32) {
+            for length in [1, 31, 32, 255, 256, 70_000] {
+                let text = format!("{}{char}", "x".repeat(length - 1));
+                let value = rmp_serde::to_vec(&(&text, [(&text, 1)])).unwrap();
+                let expected = serde_json::to_string(&(&text, [(&text, 1)])).unwrap();
+                assert_eq!(
+                    to_json(&value).unwrap(),
+                    expected.as_bytes(),
+                    "{char:?} {length}"
+                );
+            }
         }
     }
 

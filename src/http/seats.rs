@@ -83,3 +83,44 @@ impl Incoming {
         self.0.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UnixStream;
+
+    /// A connection; its other side is gone.
+    fn accepted() -> Accepted {
+        Accepted::Unix(UnixStream::pair().unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_connection_goes_to_the_worker_that_has_the_fewest() {
+        let (seats, mut incoming) = Seats::new(2);
+        let (_, first) = seats.place(0, accepted()).unwrap();
+        assert!(seats.place(0, accepted()).is_none(), "the other has none");
+        let (_, second) = incoming[1].next().await.unwrap();
+        let third = seats.place(1, accepted()).unwrap();
+        assert!(
+            seats.place(1, accepted()).is_none(),
+            "the first has one less"
+        );
+        let fourth = incoming[0].next().await.unwrap();
+        drop((first, second, third, fourth));
+        let open = |worker: &Worker| worker.connections.load(Ordering::Relaxed);
+        assert!(seats.0.iter().all(|worker| open(worker) == 0));
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_lost_where_a_worker_ends() {
+        let (seats, mut incoming) = Seats::new(2);
+        let _first = seats.place(0, accepted()).unwrap();
+        assert!(seats.place(0, accepted()).is_none());
+        incoming[1].close();
+        // The one that it was passed is still to come; those after it stay here.
+        let second = incoming[1].next().await.unwrap();
+        assert!(incoming[1].next().await.is_none());
+        drop(second);
+        assert!(seats.place(0, accepted()).is_some());
+    }
+}

@@ -2,6 +2,7 @@
 
 mod scalar;
 
+use super::msgpack::is_utf8;
 use crate::error::Error;
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::HashSet;
@@ -12,18 +13,12 @@ use std::collections::HashSet;
 /// an object has twice the last value counts, at the place of the first. Errors: `Malformed` with the byte offset, `TooDeep` beyond
 /// `depth_limit` containers inside one another.
 pub fn to_msgpack(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
-    // Most bodies are ASCII, for which this is faster.
-    let valid = if text.is_ascii() {
-        Ok("")
-    } else {
-        std::str::from_utf8(text)
-    };
-    valid.map_err(|e| {
-        Error::malformed(format!(
-            "The body is not valid UTF-8 at byte {}",
-            e.valid_up_to()
-        ))
-    })?;
+    if !is_utf8(text) {
+        let valid = std::str::from_utf8(text).map_or_else(|e| e.valid_up_to(), str::len);
+        return Err(Error::malformed(format!(
+            "The body is not valid UTF-8 at byte {valid}"
+        )));
+    }
     let mut parser = Parser {
         text,
         at: 0,

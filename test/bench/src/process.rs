@@ -1,10 +1,9 @@
 //! Processes that this program starts: with data of their own, and ended with it, however it ends.
 
 use crate::Result;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -80,18 +79,4 @@ pub fn needs(program: &str, package: &str) -> Result<()> {
 /// Whether something listens there.
 pub fn listens(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_ok()
-}
-
-/// A port on which nothing listens, below those that outgoing connections get, in a window of this process.
-pub fn free_port() -> Result<u16> {
-    const WINDOW: u32 = 100;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let first = 10_000 + std::process::id() % 220 * WINDOW;
-    for _ in 0..WINDOW {
-        let port = u16::try_from(first + GIVEN.fetch_add(1, Ordering::Relaxed) % WINDOW)?;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(format!("no free port in {first}..{}", first + WINDOW).into())
 }

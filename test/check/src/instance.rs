@@ -1,12 +1,11 @@
 //! An instance: `tarantool init.lua` with data and ports of its own, which can be restarted and is ended when dropped.
 
+use crate::port::free_port;
 use crate::Result;
 use rustix::process::{kill_process, Pid, Signal};
 use std::io::{BufRead, BufReader, PipeReader};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{channel, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -171,19 +170,4 @@ fn read_output(reader: PipeReader, output: &Mutex<Vec<String>>, ready: &Sender<(
             .unwrap_or_else(PoisonError::into_inner)
             .push(line);
     }
-}
-
-/// A port on which nothing listens, not given before until the window is used up. Below the ephemeral ports, so that no
-/// outgoing connection takes it while an instance restarts, in a window of this process.
-fn free_port() -> Result<u16> {
-    const WINDOW: u32 = 100;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let first = 10_000 + std::process::id() % 220 * WINDOW;
-    for _ in 0..WINDOW {
-        let port = u16::try_from(first + GIVEN.fetch_add(1, Ordering::Relaxed) % WINDOW)?;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(format!("no free port in {first}..{}", first + WINDOW).into())
 }

@@ -4,10 +4,10 @@ use crate::client::{Address, Failure};
 use crate::command::Command;
 use crate::instance::CLIENT_PASSWORD;
 use crate::outcome::{Outcome, Refusal, REFUSALS};
+use crate::scramble::scramble;
 use crate::value::map;
 use base64::engine::{general_purpose::STANDARD, Engine};
 use rmpv::Value;
-use sha1::{Digest, Sha1};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -182,19 +182,6 @@ fn at(map: &Value, number: u64) -> Option<&Value> {
         .iter()
         .find(|(key, _)| key.as_u64() == Some(number))?;
     Some(value)
-}
-
-/// The proof of a password that chap-sha1 sends.
-fn scramble(password: &[u8], salt: &[u8]) -> Vec<u8> {
-    let once = Sha1::digest(password);
-    let mask = Sha1::new()
-        .chain_update(salt)
-        .chain_update(Sha1::digest(once))
-        .finalize();
-    once.iter()
-        .zip(mask)
-        .map(|(one, other)| one ^ other)
-        .collect()
 }
 
 fn odd(error: impl std::fmt::Display) -> Failure {

@@ -10,6 +10,8 @@ pub mod iproto;
 pub mod linear;
 pub mod model;
 pub mod outcome;
+pub mod port;
+pub mod scramble;
 pub mod value;
 
 /// What is not a difference: a process, a socket or an argument that fails.

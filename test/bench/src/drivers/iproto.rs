@@ -1,10 +1,10 @@
 //! iproto, Tarantool's protocol: <https://www.tarantool.io/en/doc/latest/reference/internals/iproto/>.
 
 use crate::drivers::pipeline::Unit;
+use crate::scramble::scramble;
 use crate::Result;
 use base64::engine::{general_purpose::STANDARD, Engine};
 use rmpv::Value;
-use sha1::{Digest, Sha1};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -127,19 +127,6 @@ fn request<const N: usize>(kind: u64, body: [(u64, Value); N]) -> Result<Unit> {
     bytes.extend(u32::try_from(packet.len())?.to_be_bytes());
     bytes.extend(packet);
     Ok(Unit { bytes, answers: 1 })
-}
-
-/// The proof of a password that chap-sha1 sends.
-fn scramble(password: &[u8], salt: &[u8]) -> Vec<u8> {
-    let once = Sha1::digest(password);
-    let mask = Sha1::new()
-        .chain_update(salt)
-        .chain_update(Sha1::digest(once))
-        .finalize();
-    once.iter()
-        .zip(mask)
-        .map(|(one, other)| one ^ other)
-        .collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::drivers::http::Http;
 use crate::drivers::iproto::User;
-use crate::process::{command, free_port, needs, Process};
+use crate::port::free_port;
+use crate::process::{command, needs, Process};
 use crate::Result;
 use serde_json::{json, Value};
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! etcd, by its gateway of HTTP and JSON.
 
 use crate::drivers::http::Http;
-use crate::process::{command, free_port, needs, Process};
+use crate::port::free_port;
+use crate::process::{command, needs, Process};
 use crate::Result;
 use base64::engine::{general_purpose::STANDARD, Engine};
 use serde_json::{json, Value};

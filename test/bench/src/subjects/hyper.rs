@@ -1,6 +1,7 @@
 //! The floor: what hyper itself costs, set up as authkv sets it up.
 
-use crate::process::{command, free_port, listens, Process};
+use crate::port::free_port;
+use crate::process::{command, listens, Process};
 use crate::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

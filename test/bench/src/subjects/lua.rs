@@ -1,6 +1,7 @@
 //! The same logic in Lua: a handler on the `http` rock, and a stored procedure.
 
-use crate::process::{command, free_port, listens, needs, Process};
+use crate::port::free_port;
+use crate::process::{command, listens, needs, Process};
 use crate::Result;
 use std::path::Path;
 use std::process::Command;

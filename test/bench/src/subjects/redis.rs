@@ -1,6 +1,7 @@
 //! Redis.
 
-use crate::process::{command, free_port, listens, needs, Process};
+use crate::port::free_port;
+use crate::process::{command, listens, needs, Process};
 use crate::Result;
 use std::path::{Path, PathBuf};
 use std::process::Command;

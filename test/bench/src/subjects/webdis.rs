@@ -2,7 +2,8 @@
 
 use super::redis::Redis;
 use crate::drivers::http::Http;
-use crate::process::{command, free_port, listens, needs, Process};
+use crate::port::free_port;
+use crate::process::{command, listens, needs, Process};
 use crate::Result;
 use serde_json::json;
 use std::path::Path;
