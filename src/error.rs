@@ -249,6 +249,7 @@ impl Error {
     }
 
     /// A failure of the input's shape, in words that do not repeat the input.
+    #[cold]
     pub fn malformed(what: impl Into<String>) -> Self {
         Error::Malformed(what.into())
     }

@@ -9,6 +9,7 @@ pub mod key;
 pub mod keyring;
 pub mod login;
 pub mod password;
+pub mod recent;
 pub mod ring;
 pub mod roles;
 pub mod rotation;

@@ -2,6 +2,7 @@
 //! verification of a token not seen before are too slow for tx.
 
 use super::jwt;
+use super::recent::Recent;
 use super::ring::Ring;
 use super::strict;
 use crate::clock::now;
@@ -14,6 +15,8 @@ use jsonwebtoken::{Header, Validation};
 use quick_cache::sync::Cache;
 use ring::digest::{digest, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +27,14 @@ const TYPE: &str = "at+jwt";
 /// Seconds that no request takes from the check of its token to its end.
 const MARGIN: u64 = 60;
 
+thread_local! {
+    static RECENT: RefCell<Recent<Arc<Verified>>> = const { RefCell::new(Recent::new()) };
+}
+
 /// Issues and verifies tokens.
 pub struct Tokens {
+    /// No other has it.
+    number: u64,
     ring: ArcSwap<Ring>,
     issuer: String,
     audience: String,
@@ -39,6 +48,8 @@ pub struct Tokens {
 type Digest = [u8; 32];
 
 struct Verified {
+    /// Of [`Tokens`].
+    by: u64,
     claims: Arc<Claims>,
     kid: String,
 }
@@ -70,8 +81,10 @@ pub struct AccessToken {
 impl Tokens {
     /// Without keys, until a ring is set.
     pub fn new(config: &Config) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
         jwt::install();
         Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             ring: ArcSwap::default(),
             issuer: config.token_issuer.clone(),
             audience: config.token_audience.clone(),
@@ -156,12 +169,12 @@ impl Tokens {
         Ok(AccessToken { text, jti })
     }
 
-    /// Looks a token up among those verified before. Costs a SHA-256 of it.
+    /// Looks a token up among those verified before. Costs a SHA-256 of it, unless this thread has looked it up lately.
     pub fn known(&self, token: &str) -> Known {
         if token.len() > MAX_LENGTH {
             return Known::Invalid;
         }
-        let Some(verified) = self.verified.get(&digest_of(token)) else {
+        let Some(verified) = self.find(token) else {
             return Known::New;
         };
         let is_valid = self.is_in_time(&verified.claims)
@@ -170,6 +183,16 @@ impl Tokens {
             true => Known::Valid(verified.claims.clone()),
             false => Known::Invalid,
         }
+    }
+
+    fn find(&self, token: &str) -> Option<Arc<Verified>> {
+        let recent = RECENT.with_borrow(|recent| recent.get(token).cloned());
+        if recent.as_ref().is_some_and(|found| found.by == self.number) {
+            return recent;
+        }
+        let found = self.verified.get(&digest_of(token))?;
+        RECENT.with_borrow_mut(|recent| recent.put(token, found.clone()));
+        Some(found)
     }
 
     /// The claims of a valid token: its signature, key, type, times, issuer and audience hold (RFC 7519 §7.2, RFC 8725).
@@ -192,6 +215,7 @@ impl Tokens {
         let decoded = jsonwebtoken::decode::<Claims>(token, verifying, &validation).ok()?;
         let claims = Arc::new(decoded.claims);
         let verified = Verified {
+            by: self.number,
             claims: claims.clone(),
             kid,
         };
@@ -223,11 +247,9 @@ pub fn bearer(authorization: &str) -> Option<&str> {
     let word = token.trim_ascii_start();
     let is_apart = !word.is_empty() && word.len() < token.len();
     // All bytes are looked at, which is faster than to stop.
-    let has_space = |word: &str| {
-        word.bytes()
-            .fold(false, |any, byte| any | byte.is_ascii_whitespace())
-    };
-    (scheme.eq_ignore_ascii_case("Bearer") && is_apart && !has_space(word)).then_some(word)
+    let low = word.bytes().fold(false, |any, byte| any | (byte <= b' '));
+    let has_space = low && word.contains(|char: char| char.is_ascii_whitespace());
+    (scheme.eq_ignore_ascii_case("Bearer") && is_apart && !has_space).then_some(word)
 }
 
 #[cfg(test)]

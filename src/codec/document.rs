@@ -2,7 +2,7 @@
 
 use super::check::{check, Allowed};
 use super::fields::string;
-use super::msgpack::{check_depth, Head, Reader};
+use super::msgpack::{check_depth, write_str, Head, Reader};
 use super::{json_read, tagged};
 use crate::error::Error;
 use std::borrow::Cow;
@@ -151,7 +151,7 @@ impl<'a> Document<'a> {
         let _ = rmp::encode::write_map_len(&mut bytes, count + members.len() as u32);
         bytes.extend_from_slice(reader.rest());
         for (name, member) in members {
-            let _ = rmp::encode::write_str(&mut bytes, name);
+            write_str(&mut bytes, name.as_bytes());
             member.write(&mut bytes);
         }
         Ok(Document {
@@ -266,18 +266,17 @@ impl<'a> Document<'a> {
         Ok((fields, chosen))
     }
 
-    /// The members named in `names` of a map inside of the document, which is an item of `name`. Others are no failure in
-    /// a body. Errors: `Malformed`, saying that `name` should be of that form.
+    /// The members named in `names` of the reader's next value, a map inside of the document and an item of `name`. Others
+    /// are no failure in a body. Errors: `Malformed`, saying that `name` should be of that form.
     pub fn members<'b, const N: usize>(
         &self,
         name: &str,
-        item: &'b [u8],
+        reader: &mut Reader<'b>,
         form: &str,
         names: [&'static str; N],
     ) -> Result<Members<'b, N>, Error> {
         let malformed = || Error::malformed(format!("{name} should be {form}"));
         let mut found: Members<'b, N> = [None; N];
-        let mut reader = Reader::new(item);
         let Head::Map(count) = reader.head()? else {
             return Err(malformed());
         };

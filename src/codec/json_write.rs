@@ -47,42 +47,44 @@ struct Open {
 }
 
 fn write_as(form: Form, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
-    let mut open: Vec<Open> = Vec::new();
+    // Those around the innermost one, which at first is none of the value's.
+    let mut outer: Vec<Open> = Vec::new();
+    let mut inner = Open {
+        remaining: 1,
+        map: false,
+        end: "",
+    };
     loop {
-        let is_key = match open.last() {
-            Some(container) => container.map && container.remaining % 2 == 0,
-            None => false,
-        };
-        let container = if let Some(text) = short_plain(reader) {
+        let is_key = inner.map && inner.remaining % 2 == 0;
+        inner.remaining -= 1;
+        if let Some(text) = short_plain(reader) {
             write_plain(out, text);
-            None
         } else if is_key {
             write_key(out, reader)?;
-            None
         } else {
-            match reader.head()? {
+            let container = match reader.head()? {
                 Head::Array(len) => Some(begin_array(out, len)),
                 Head::Map(len) => Some(begin_map(form, out, reader, len)),
                 scalar => {
                     write_scalar(form, out, reader, scalar)?;
                     None
                 }
+            };
+            if let Some(container) = container {
+                outer.push(std::mem::replace(&mut inner, container));
+                if inner.remaining > 0 {
+                    continue;
+                }
             }
-        };
-        if let Some(parent) = open.last_mut() {
-            parent.remaining -= 1;
         }
-        match container {
-            Some(container) => open.push(container),
-            None => separate(out, open.last()),
+        while inner.remaining == 0 {
+            out.extend_from_slice(inner.end.as_bytes());
+            match outer.pop() {
+                Some(container) => inner = container,
+                None => return Ok(()),
+            }
         }
-        while let Some(container) = open.pop_if(|container| container.remaining == 0) {
-            out.extend_from_slice(container.end.as_bytes());
-            separate(out, open.last());
-        }
-        if open.is_empty() {
-            return Ok(());
-        }
+        out.push(if is_key { b':' } else { b',' });
     }
 }
 
@@ -119,15 +121,6 @@ fn looks_tagged(mut members: Reader<'_>, len: u32) -> bool {
         return false;
     };
     len == 1 || (members.value().is_ok() && members.string() == Ok(name))
-}
-
-/// What stands between a value that has just ended and the next one in the same container.
-fn separate(out: &mut Vec<u8>, parent: Option<&Open>) {
-    match parent {
-        None | Some(Open { remaining: 0, .. }) => {}
-        Some(parent) if parent.map && parent.remaining % 2 == 1 => out.push(b':'),
-        Some(_) => out.push(b','),
-    }
 }
 
 fn write_key(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! JSON ⇄ msgpack, without recursion and within limits. Pure; runs on any thread.
 
 pub mod check;
+mod distinct;
 mod document;
 mod equal;
 mod fields;
@@ -11,6 +12,7 @@ pub mod tagged;
 pub mod types;
 
 pub use check::Allowed;
-pub use document::{Document, Member, Rules};
+pub use distinct::are_distinct;
+pub use document::{Document, Member, Members, Rules};
 pub use equal::equal;
 pub use fields::{flag, integer, number, objects, seconds, shaped, string};

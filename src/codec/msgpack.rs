@@ -173,6 +173,9 @@ impl<'a> Reader<'a> {
         let mut pending = 1u64;
         while pending > 0 {
             pending -= 1;
+            if self.short_string().is_some() {
+                continue;
+            }
             match self.head()? {
                 Head::Str(len) | Head::Bin(len) | Head::Ext { len, .. } => {
                     self.take(len as usize)?;
@@ -196,6 +199,25 @@ impl<'a> Reader<'a> {
             _ => Err(Error::malformed("A string is expected")),
         }
     }
+}
+
+/// Appends the head of a string of so many bytes.
+#[inline]
+pub fn write_str_len(out: &mut Vec<u8>, len: usize) {
+    match len {
+        0..=31 => out.push(0xa0 | len as u8),
+        32..=255 => out.extend_from_slice(&[0xd9, len as u8]),
+        // Writing to a vector does not fail.
+        _ => drop(rmp::encode::write_str_len(out, len as u32)),
+    }
+}
+
+/// Appends a string.
+#[inline]
+pub fn write_str(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len() + 5);
+    write_str_len(out, text.len());
+    out.extend_from_slice(text);
 }
 
 /// Whether a string is UTF-8, which strings of msgpack need not be.

@@ -73,6 +73,9 @@ pub const fn json_depth(depth: usize) -> usize {
 /// What the msgpack of a JSON value stands for, with at most `depth_limit` containers inside one another; borrowed
 /// where it stands for itself. Errors: `BadValue`, `TooDeep`; `Malformed` where it is seen not to be msgpack.
 pub fn untag(value: &[u8], types: Types, depth_limit: usize) -> Result<Cow<'_, [u8]>, Error> {
+    if !is_container(value) {
+        return Ok(value.into());
+    }
     if memchr::memchr(b'$', value).is_none() {
         return check_depth(value, depth_limit).map(|()| value.into());
     }
@@ -133,6 +136,11 @@ pub fn untag(value: &[u8], types: Types, depth_limit: usize) -> Result<Cow<'_, [
     }
     out.extend_from_slice(&value[done..]);
     Ok(out.into())
+}
+
+/// Whether it holds other values.
+fn is_container(value: &[u8]) -> bool {
+    matches!(value, [0x80..=0x9f | 0xdc..=0xdf, ..])
 }
 
 /// The tag that is the next name.

@@ -1,7 +1,8 @@
 //! The keys of one batch read.
 
 use super::Limits;
-use crate::codec::msgpack::{is_utf8, Head, Reader};
+use crate::codec::are_distinct;
+use crate::codec::msgpack::{is_utf8, write_str, Head, Reader};
 use crate::error::Error;
 use std::collections::HashMap;
 
@@ -24,33 +25,28 @@ impl Keys {
         let Head::Array(count) = reader.head()? else {
             return Err(shape());
         };
-        // One key over the limit is enough to know that it is broken; the rest is only read.
-        let kept = (count as usize).min(limits.batch + 1);
-        let mut keys = Vec::with_capacity(kept);
-        for _ in 0..count {
+        // Those over the limit are only read.
+        let kept = (count as usize).min(limits.batch);
+        let mut keys = Self {
+            encoded: Vec::with_capacity(reader.rest().len() + kept),
+            bounds: Vec::with_capacity(kept + 1),
+        };
+        keys.bounds.push(0);
+        for i in 0..count as usize {
             let key = reader.string().map_err(|_| shape())?;
             // Keys are UTF-8, though strings in values need not be.
             if !is_utf8(key) {
                 return Err(shape());
             }
-            if keys.len() < kept {
-                keys.push(key);
+            if i < kept {
+                write_lookup(&mut keys.encoded, key);
+                keys.bounds.push(keys.encoded.len() as u32);
             }
         }
-        Ok(Self::new(&keys, limits))
-    }
-
-    fn new(keys: &[&[u8]], limits: &Limits) -> Result<Self, Error> {
-        limits.check_batch(keys.len())?;
-        check_different(keys)?;
-        let mut encoded = Vec::with_capacity(keys.iter().map(|key| key.len() + 6).sum());
-        let mut bounds = Vec::with_capacity(keys.len() + 1);
-        for key in keys {
-            bounds.push(encoded.len() as u32);
-            write_lookup(&mut encoded, key);
-        }
-        bounds.push(encoded.len() as u32);
-        Ok(Self { encoded, bounds })
+        let checked = limits.check_batch(count as usize);
+        Ok(checked
+            .and_then(|()| check_different(keys.iter().map(|key| text(&key[1..]))))
+            .map(|()| keys))
     }
 
     /// How many there are.
@@ -64,7 +60,7 @@ impl Keys {
     }
 
     /// Each key as a one-element msgpack array, in the order of the request.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         self.bounds
             .windows(2)
             .map(|bound| &self.encoded[bound[0] as usize..bound[1] as usize])
@@ -74,47 +70,35 @@ impl Keys {
 /// Appends a key as look-ups take it: a one-element msgpack array.
 pub fn write_lookup(out: &mut Vec<u8>, key: &[u8]) {
     out.push(0x91);
-    // Writing to a vector does not fail.
-    let _ = rmp::encode::write_str_len(out, key.len() as u32);
-    out.extend_from_slice(key);
+    write_str(out, key);
 }
 
 /// The text of a key in msgpack.
 pub fn key_text(key: &[u8]) -> String {
-    Reader::new(key)
-        .string()
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .unwrap_or_default()
+    String::from_utf8_lossy(text(key)).into_owned()
 }
 
-/// Errors: `RepeatedKeys`.
-pub fn check_different(keys: &[&[u8]]) -> Result<(), Error> {
-    let repeated = repeated(keys);
-    match repeated.is_empty() {
-        true => Ok(()),
-        false => Err(Error::RepeatedKeys(repeated)),
-    }
+fn text(key: &[u8]) -> &[u8] {
+    Reader::new(key).string().unwrap_or_default()
 }
 
-/// The keys that are named more than once, each once, in order of first appearance.
-fn repeated(keys: &[&[u8]]) -> Vec<String> {
-    // A few are compared faster than they are hashed.
-    if keys.len() <= 16 && (1..keys.len()).all(|i| !keys[..i].contains(&keys[i])) {
-        return Vec::new();
+/// Errors: `RepeatedKeys`, with those that are named more than once, each once, in order of first appearance.
+pub fn check_different<'a>(
+    keys: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+) -> Result<(), Error> {
+    if are_distinct(keys.clone()) {
+        return Ok(());
     }
-    let mut seen: HashMap<&[u8], u32> = HashMap::with_capacity(keys.len());
-    for key in keys {
+    let mut seen: HashMap<&[u8], u32> = HashMap::new();
+    for key in keys.clone() {
         *seen.entry(key).or_default() += 1;
     }
-    if seen.len() == keys.len() {
-        return Vec::new();
-    }
-    let first = keys
-        .iter()
-        .filter(|key| seen.remove(**key).is_some_and(|count| count > 1));
-    first
-        .map(|key| String::from_utf8_lossy(key).into_owned())
-        .collect()
+    let repeated = keys.filter(|key| seen.remove(key).is_some_and(|count| count > 1));
+    Err(Error::RepeatedKeys(
+        repeated
+            .map(|key| String::from_utf8_lossy(key).into_owned())
+            .collect(),
+    ))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Every write of the key-value store is a list of steps: a batch, a counter, a pair alone, a branch of a transaction.
 
 use super::{write_lookup, Expiry, Limits};
+use crate::codec::msgpack::write_str;
 use crate::error::Error;
 
 /// Steps in their order, with the bytes that they speak of.
@@ -226,8 +227,7 @@ impl Steps {
             expiry: content.expiry,
             content_type: self.keep(|bytes| {
                 if let Some(text) = content.content_type {
-                    // Writing to a vector does not fail.
-                    let _ = rmp::encode::write_str(bytes, text);
+                    write_str(bytes, text.as_bytes());
                 }
             }),
         }

@@ -27,6 +27,7 @@ use crate::memory::Held;
 use crate::origin::{Front, Origin, Peer};
 use bytes::Bytes;
 use hyper::Method;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -147,7 +148,7 @@ impl Exchange {
 
     /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` where there
     /// is no operation.
-    pub fn decode(&self, body: &[u8]) -> Result<(Command, Option<String>), Error> {
+    pub fn decode(&self, body: &[u8]) -> Result<(Command, Option<Cow<'_, str>>), Error> {
         let Ok(Target::Operation(route, members)) = &self.target else {
             return Err(Error::Internal);
         };
@@ -161,7 +162,8 @@ impl Exchange {
             let input = Document::from_json(body, rules)?;
             let [authorization] = input.fields(["authorization"], 0)?;
             let authorization = codec::string("authorization", authorization)?;
-            return Ok((Command::Check, bearer(&authorization).map(str::to_owned)));
+            let token = bearer(&authorization).map(|token| token.to_owned().into());
+            return Ok((Command::Check, token));
         }
         let input = match (route.profile, route.input) {
             (Profile::Api, Input::Json) => Document::from_json(body, rules)?,
@@ -188,7 +190,7 @@ impl Exchange {
             }
         };
         let command = Command::decode(route.operation, &input, 0, &config.limits)?;
-        Ok((command, self.bearer()))
+        Ok((command, self.bearer().map(Cow::Borrowed)))
     }
 
     /// For a request that is executed in several commands: what executes them, and the members of its query. Errors:
@@ -196,7 +198,7 @@ impl Exchange {
     pub fn again(&mut self) -> Result<(Again, Members), Error> {
         let route = self.route().ok_or(Error::Internal)?;
         let members = self.query(route)?;
-        let token = self.bearer();
+        let token = self.bearer().map(str::to_owned);
         let again = Again {
             site: self.site.clone(),
             peer: self.peer.clone(),
@@ -247,8 +249,8 @@ impl Exchange {
     }
 
     /// The token of the one `Authorization` header.
-    fn bearer(&self) -> Option<String> {
-        bearer(self.head.authorization.text()?).map(str::to_owned)
+    fn bearer(&self) -> Option<&str> {
+        bearer(self.head.authorization.text()?)
     }
 
     /// Notes how long the body was, for the log.

@@ -86,7 +86,7 @@ impl ForeignRequest {
             let _call = instance.begin_call()?;
             let (command, token) = exchange.decode(&body.0)?;
             let caller = match token {
-                Some(token) => caller(tx, instance, token)?,
+                Some(token) => caller(tx, instance, token.into_owned())?,
                 None => Caller::Anonymous,
             };
             let request = exchange.request(caller, command, body.0.len());

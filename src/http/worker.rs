@@ -139,6 +139,8 @@ impl Worker {
         let open = bridge.open_mailbox();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            // Others that can run do so first: most often they bring work, and to sleep and to be woken costs more.
+            .on_thread_park(std::thread::yield_now)
             .build();
         let mailbox = open.mailbox.clone();
         let served = runtime.and_then(|runtime| {

@@ -2,10 +2,10 @@
 
 mod scalar;
 
+use super::are_distinct;
 use super::msgpack::is_utf8;
 use crate::error::Error;
 use std::collections::hash_map::{Entry, HashMap};
-use std::collections::HashSet;
 
 /// Converts `text`, which has to be exactly one JSON value.
 ///
@@ -161,15 +161,7 @@ impl Parser<'_> {
     fn drop_repeated(&mut self, first: usize) -> usize {
         let members = &self.members[first..];
         let name = |member: &Member| &self.out[member.name..member.value];
-        // A few names are compared faster than they are hashed.
-        let distinct = match members.len() {
-            0..=8 => !(1..members.len()).any(|i| {
-                let same = |other| name(other) == name(&members[i]);
-                members[..i].iter().any(same)
-            }),
-            _ => members.iter().map(name).collect::<HashSet<_>>().len() == members.len(),
-        };
-        if distinct {
+        if are_distinct(members.iter().map(name)) {
             return members.len();
         }
         let mut places = HashMap::new();

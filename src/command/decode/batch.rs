@@ -65,28 +65,23 @@ pub fn batch_put(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<
     let atomic = option(atomic, |field| codec::flag("atomic", field))?.unwrap_or(true);
     let lifetime = Lifetime::read(ttl, expires_at)?;
     let now = milliseconds();
-    let items = Items::of(input, "pairs", pairs, FORM)?;
+    let mut items = Items::of(input, "pairs", pairs, FORM)?;
     let count = items.len();
     // One over the limit is enough to know that it is broken; the rest is only read.
     let kept = count.min(limits.batch + 1);
     let mut steps = Steps::with_capacity(atomic, kept, pairs.len());
     let mut keys = Vec::with_capacity(kept);
     let mut broken = None;
-    for item in items {
-        let item = item?;
-        let [key, value, if_revision, ttl, expires_at, content_type] = input.members(
-            "pairs",
-            item,
-            FORM,
-            [
-                "key",
-                "value",
-                "if_revision",
-                "ttl",
-                "expires_at",
-                "content_type",
-            ],
-        )?;
+    let names = [
+        "key",
+        "value",
+        "if_revision",
+        "ttl",
+        "expires_at",
+        "content_type",
+    ];
+    while let Some(found) = items.members(input, "pairs", FORM, names) {
+        let [key, value, if_revision, ttl, expires_at, content_type] = found?;
         let key = read_key("pairs", key, FORM)?;
         let value = input.value(value.ok_or_else(|| should_be("pairs", FORM))?)?;
         let if_revision = read_if_revision(if_revision)?;
@@ -109,7 +104,7 @@ pub fn batch_put(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<
     Ok(limits
         .check_batch(count)
         .and_then(|()| broken.map_or(Ok(()), Err))
-        .and_then(|()| check_different(&keys))
+        .and_then(|()| check_different(keys.iter().copied()))
         .map(|()| steps))
 }
 
@@ -128,7 +123,8 @@ pub fn batch_delete(input: &Document<'_>, skip: usize, limits: &Limits) -> Check
             Ok(key) => (key, IfRevision::Any),
             Err(_) => {
                 let names = ["key", "if_revision"];
-                let [key, if_revision] = input.members("keys", item, FORM, names)?;
+                let [key, if_revision] =
+                    input.members("keys", &mut Reader::new(item), FORM, names)?;
                 (read_key("keys", key, FORM)?, read_if_revision(if_revision)?)
             }
         };
@@ -140,6 +136,6 @@ pub fn batch_delete(input: &Document<'_>, skip: usize, limits: &Limits) -> Check
     }
     Ok(limits
         .check_batch(count)
-        .and_then(|()| check_different(&keys))
+        .and_then(|()| check_different(keys.iter().copied()))
         .map(|()| steps))
 }

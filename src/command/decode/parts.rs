@@ -1,7 +1,7 @@
 //! What the input of the key-value operations is made of. Pure; any thread.
 
 use crate::codec::msgpack::{is_utf8, Head, Reader};
-use crate::codec::{self, Document};
+use crate::codec::{self, Document, Members};
 use crate::domain::{Expiry, IfRevision, Mode};
 use crate::error::Error;
 
@@ -96,6 +96,18 @@ impl<'a> Items<'a> {
 
     pub fn len(&self) -> usize {
         self.left as usize
+    }
+
+    /// The members of the next item, as [`Document::members`] finds them.
+    pub fn members<const N: usize>(
+        &mut self,
+        input: &Document<'_>,
+        name: &str,
+        form: &str,
+        names: [&'static str; N],
+    ) -> Option<Result<Members<'a, N>, Error>> {
+        self.left = self.left.checked_sub(1)?;
+        Some(input.members(name, &mut self.reader, form, names))
     }
 }
 

@@ -39,7 +39,8 @@ fn comparisons(input: &Document<'_>, field: Option<&[u8]>) -> Checked<Vec<Compar
     let comparison = |item: Result<&[u8], Error>| {
         let item = item?;
         let names = ["key", "exists", "revision", "value"];
-        let [key, exists, revision, value] = input.members("compare", item, FORM, names)?;
+        let [key, exists, revision, value] =
+            input.members("compare", &mut Reader::new(item), FORM, names)?;
         let test = match (exists, revision, value) {
             (Some(exists), None, None) => Test::Exists(codec::flag("exists", exists)?),
             (None, Some(revision), None) => Test::Revision(codec::number("revision", revision)?),
@@ -82,7 +83,7 @@ fn operations(
             "content_type",
         ];
         let [op, key, value, by, ttl, expires_at, content_type] =
-            input.members(name, item, FORM, names)?;
+            input.members(name, &mut Reader::new(item), FORM, names)?;
         let op = op.ok_or_else(should_be)?;
         let key = read_key(name, key, FORM)?;
         let lifetime = Lifetime::read(given(ttl), given(expires_at))?;

@@ -104,6 +104,20 @@ pub fn whole(response: &Response) -> Vec<u8> {
     out
 }
 
+/// Lets the other connections of the worker that can go on do so. They are at the same step, most often, and the
+/// processor has what it takes at hand.
+async fn others_first() {
+    let mut done = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut done, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// The field of that name.
 fn connection(keep_alive: bool, old: bool) -> &'static str {
     match (keep_alive, old) {
@@ -151,6 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             let stop = idle.then_some(&mut self.stop);
             match self.io.fill(stop).await {
+                Ok(()) if idle => others_first().await,
                 Ok(()) => {}
                 Err(io::End::TimedOut) if !idle => {
                     let limit = config.header_timeout.as_secs();
@@ -201,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
         };
         keep_alive &= self.stays();
+        others_first().await;
         self.write(response, keep_alive, old).await
     }
 

@@ -61,8 +61,8 @@ pub enum Kind {
 pub struct Route {
     /// Without its trailing slash, which is allowed. `{name}` stands for one segment.
     path: &'static str,
-    /// Bytes of it before the first name.
-    literal: usize,
+    /// The part of it before the first name.
+    literal: &'static str,
     method: &'static str,
     /// All methods of the path, as `Allow` lists them.
     allow: &'static str,
@@ -172,14 +172,22 @@ pub fn find(
         return Ok(Target::Options("GET, HEAD, POST, PUT, DELETE"));
     }
     let method = method.as_str();
-    let allow = match (first(path), method) {
-        (Some(route), _) if !route.operation.offered_by(services) => return Err(Error::NotOffered),
-        (Some(route), "OPTIONS") => return Ok(Target::Options(route.allow)),
-        (Some(route), _) => {
-            if let Some((route, captures)) = matching(path).find(|(route, _)| route.takes(method)) {
+    let mut routes = matching(path);
+    let first = routes.next();
+    let allow = match (first, method) {
+        (Some((route, _)), _) if !route.operation.offered_by(services) => {
+            return Err(Error::NotOffered)
+        }
+        (Some((route, _)), "OPTIONS") => return Ok(Target::Options(route.allow)),
+        (Some(first), _) => {
+            let allow = first.0.allow;
+            let taking = std::iter::once(first)
+                .chain(routes)
+                .find(|(route, _)| route.takes(method));
+            if let Some((route, captures)) = taking {
                 return decode(captures).map(|members| Target::Operation(route, members));
             }
-            route.allow
+            allow
         }
         (None, _) => {
             let page = page(path).ok_or(Error::NoSuchRoute)?;
@@ -200,13 +208,10 @@ fn matching(
     let path = path.strip_suffix('/').unwrap_or(path);
     let profile = profile(path);
     let routes = ROUTES.iter().filter(move |route| route.profile == profile);
-    routes.filter_map(move |route| {
-        let (literal, names) = route.path.split_at(route.literal);
-        match path.strip_prefix(literal)? {
-            "" if names.is_empty() => Some((route, Vec::new())),
-            _ if names.is_empty() => None,
-            _ => Some((route, route.captures(path)?)),
-        }
+    routes.filter_map(move |route| match route.literal.len() == route.path.len() {
+        true => (path == route.path).then(|| (route, Vec::new())),
+        false if path.starts_with(route.literal) => Some((route, route.captures(path)?)),
+        false => None,
     })
 }
 

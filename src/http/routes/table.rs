@@ -133,12 +133,12 @@ const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
 const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
 /// Bytes of a path before its first name.
-const fn literal(path: &str) -> usize {
+const fn literal(path: &str) -> &str {
     let mut at = 0;
     while at < path.len() && path.as_bytes()[at] != b'{' {
         at += 1;
     }
-    at
+    path.split_at(at).0
 }
 
 const fn api(

@@ -8,6 +8,7 @@
 pub mod auth {
     pub mod jwt;
     pub mod key;
+    pub mod recent;
     pub mod ring;
     pub mod strict;
     pub mod token;
