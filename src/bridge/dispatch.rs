@@ -81,7 +81,6 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
         lanes,
     };
     let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && instance.waits.is_empty(tx);
-    let mut has_looked = true;
     while !is_done() && !fiber::is_cancelled(tx) {
         while let Some(id) = bridge.finished.pop() {
             instance.waits.finish(tx, id);
@@ -114,16 +113,9 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
             begin(tx, instance, lanes, job);
         }
         bridge.ring_back();
-        // Others may have left jobs meanwhile, or do so when they run: to look again costs less than to sleep.
         match done {
-            1.. => {
-                has_looked = false;
-                fiber::pass(tx);
-            }
-            0 if !has_looked => {
-                has_looked = true;
-                std::thread::yield_now();
-            }
+            // Others may have left jobs meanwhile: to look again costs less than to sleep.
+            1.. => fiber::pass(tx),
             0 => bridge.doorbell.sleep(
                 || {
                     !bridge.jobs.is_empty()
