@@ -168,6 +168,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// How many values the next one has, which has to be an array.
+    #[inline]
+    pub fn array_len(&mut self) -> Result<u32, Error> {
+        if let [mark @ 0x90..=0x9f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u32::from(mark & 0x0f));
+        }
+        match self.head()? {
+            Head::Array(len) => Ok(len),
+            _ => Err(Error::malformed("An array is expected")),
+        }
+    }
+
+    /// The next value, where it is a whole number that is not below 0; `None` for any other value.
+    #[inline]
+    pub fn uint(&mut self) -> Result<Option<u64>, Error> {
+        let (number, rest) = match self.rest {
+            [n @ 0..=0x7f, rest @ ..] => (u64::from(*n), rest),
+            [0xcc, n, rest @ ..] => (u64::from(*n), rest),
+            [0xcd, a, b, rest @ ..] => (u64::from(u16::from_be_bytes([*a, *b])), rest),
+            [0xce, a, b, c, d, rest @ ..] => {
+                (u64::from(u32::from_be_bytes([*a, *b, *c, *d])), rest)
+            }
+            _ => return self.any_uint(),
+        };
+        self.rest = rest;
+        Ok(Some(number))
+    }
+
+    fn any_uint(&mut self) -> Result<Option<u64>, Error> {
+        match Reader::new(self.value()?).head()? {
+            Head::Uint(number) => Ok(Some(number)),
+            _ => Ok(None),
+        }
+    }
+
     fn any_value(&mut self) -> Result<&'a [u8], Error> {
         let start = self.rest;
         let mut pending = 1u64;
@@ -194,6 +230,27 @@ impl<'a> Reader<'a> {
         match self.head()? {
             Head::Str(len) => self.take(len as usize),
             _ => Err(Error::malformed("A string is expected")),
+        }
+    }
+}
+
+/// Appends a whole number, in the shortest form.
+#[inline]
+pub fn write_uint(out: &mut Vec<u8>, number: u64) {
+    match number {
+        0..=0x7f => out.push(number as u8),
+        0x80..=0xff => out.extend_from_slice(&[0xcc, number as u8]),
+        0x100..=0xffff => {
+            let [a, b] = (number as u16).to_be_bytes();
+            out.extend_from_slice(&[0xcd, a, b]);
+        }
+        0x1_0000..=0xffff_ffff => {
+            let [a, b, c, d] = (number as u32).to_be_bytes();
+            out.extend_from_slice(&[0xce, a, b, c, d]);
+        }
+        _ => {
+            out.push(0xcf);
+            out.extend_from_slice(&number.to_be_bytes());
         }
     }
 }
@@ -251,6 +308,47 @@ mod tests {
         assert_eq!(reader.value().unwrap().len(), bytes.len() - 1);
         assert_eq!(reader.head().unwrap(), Head::Uint(7));
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_whole_number_is_read_as_it_was_written() {
+        for (number, size) in [
+            (0, 1),
+            (0x7f, 1),
+            (0x80, 2),
+            (0xff, 2),
+            (0x100, 3),
+            (0xffff, 3),
+            (0x1_0000, 5),
+            (0xffff_ffff, 5),
+            (0x1_0000_0000, 9),
+            (u64::MAX, 9),
+        ] {
+            let mut bytes = vec![0x91];
+            write_uint(&mut bytes, number);
+            assert_eq!(bytes.len(), 1 + size, "{number}");
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(reader.array_len(), Ok(1));
+            assert_eq!(reader.uint(), Ok(Some(number)));
+            assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_number_is_passed_over() {
+        for bytes in [
+            b"\xc0\x07" as &[u8],
+            b"\xff\x07",
+            b"\xa1a\x07",
+            b"\x91\xc0\x07",
+        ] {
+            let mut reader = Reader::new(bytes);
+            assert_eq!(reader.uint(), Ok(None), "{bytes:?}");
+            assert_eq!(reader.uint(), Ok(Some(7)), "{bytes:?}");
+        }
+        assert!(Reader::new(b"\xcd\x01").uint().is_err());
+        assert!(Reader::new(b"\x07").array_len().is_err());
+        assert_eq!(Reader::new(b"\xdc\x00\x01\x07").array_len(), Ok(1));
     }
 
     #[test]
