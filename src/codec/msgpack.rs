@@ -146,6 +146,7 @@ impl<'a> Reader<'a> {
         let (header, length) = match *self.rest {
             [mark @ 0xa0..=0xbf, ..] => (1, usize::from(mark & 0x1f)),
             [0xd9, length, ..] => (2, usize::from(length)),
+            [0xda, a, b, ..] => (3, usize::from(u16::from_be_bytes([a, b]))),
             _ => return None,
         };
         let (value, rest) = self.rest.split_at_checked(header + length)?;
@@ -184,17 +185,20 @@ impl<'a> Reader<'a> {
     /// The next value, where it is a whole number that is not below 0; `None` for any other value.
     #[inline]
     pub fn uint(&mut self) -> Result<Option<u64>, Error> {
-        let (number, rest) = match self.rest {
-            [n @ 0..=0x7f, rest @ ..] => (u64::from(*n), rest),
-            [0xcc, n, rest @ ..] => (u64::from(*n), rest),
-            [0xcd, a, b, rest @ ..] => (u64::from(u16::from_be_bytes([*a, *b])), rest),
-            [0xce, a, b, c, d, rest @ ..] => {
-                (u64::from(u32::from_be_bytes([*a, *b, *c, *d])), rest)
+        let Some((mark, rest)) = self.rest.split_first() else {
+            return self.any_uint();
+        };
+        let (number, rest) = match (mark, rest) {
+            (0..=0x7f, _) => (Some(u64::from(*mark)), rest),
+            (0xc0, _) => (None, rest),
+            (0xcd, [a, b, rest @ ..]) => (Some(u16::from_be_bytes([*a, *b]).into()), rest),
+            (0xce, [a, b, c, d, rest @ ..]) => {
+                (Some(u32::from_be_bytes([*a, *b, *c, *d]).into()), rest)
             }
             _ => return self.any_uint(),
         };
         self.rest = rest;
-        Ok(Some(number))
+        Ok(number)
     }
 
     fn any_uint(&mut self) -> Result<Option<u64>, Error> {
