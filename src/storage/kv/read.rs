@@ -38,34 +38,39 @@ impl KeyValues {
                 strict
             }
         };
+        let looks = self.looks(tx);
         let begin = out.len();
         let mut missing = Vec::new();
         for (done, key) in keys.iter().enumerate() {
-            let found = index.get(tx, key)?;
-            let stored = found.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
-            let stored = stored.transpose()?;
-            self.looked(tx, key, stored.as_ref());
-            match stored.filter(|stored| !stored.is_expired(milliseconds)) {
-                Some(_) if strict && !missing.is_empty() => {}
-                Some(stored) => {
-                    let size = stored.key.len() + stored.value.len();
-                    if out.len() + size > out.capacity() {
-                        // As if those that are left were like this one, so that it is not copied again and again.
-                        out.reserve((size * (keys.len() - done)).min(GROWTH).max(size));
-                    }
-                    match asked {
-                        Asked::Values => {
-                            out.extend_from_slice(stored.key);
-                            out.extend_from_slice(stored.value);
-                        }
-                        Asked::Pairs { .. } => stored.write(&mut out),
-                    }
-                    if out.len() > self.reply_max {
-                        let limit = self.reply_max;
-                        return Err(Error::ReplyTooLarge { limit });
-                    }
+            let tuple = index.get(tx, key)?;
+            let found = match &tuple {
+                Some(tuple) => Some(Stored::read(tuple_bytes(tuple))?),
+                None => None,
+            };
+            looks.looked(key, found.as_ref());
+            let live = |stored: &&Stored<'_>| !stored.is_expired(milliseconds);
+            let Some(stored) = found.as_ref().filter(live) else {
+                missing.push(key_text(&key[1..]));
+                continue;
+            };
+            if strict && !missing.is_empty() {
+                continue;
+            }
+            let size = stored.key.len() + stored.value.len();
+            if out.len() + size > out.capacity() {
+                // As if those that are left were like this one, so that it is not copied again and again.
+                out.reserve((size * (keys.len() - done)).min(GROWTH).max(size));
+            }
+            match asked {
+                Asked::Values => {
+                    out.extend_from_slice(stored.key);
+                    out.extend_from_slice(stored.value);
                 }
-                None => missing.push(key_text(&key[1..])),
+                Asked::Pairs { .. } => stored.write(&mut out),
+            }
+            if out.len() > self.reply_max {
+                let limit = self.reply_max;
+                return Err(Error::ReplyTooLarge { limit });
             }
         }
         if strict && !missing.is_empty() {
