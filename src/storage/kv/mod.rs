@@ -19,12 +19,13 @@ use crate::config::Config;
 use crate::domain::Access;
 use crate::error::{Deed, Error};
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{is_committing, note_unsettled, Space, Tx, TxCell};
+use crate::tx::{is_committing, note_unsettled, tuple_bytes, Space, Tx, TxCell};
 
 use feed::Feed;
 use revisions::Revisions;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
+use tarantool::tuple::Tuple;
 
 /// The pairs.
 pub struct KeyValues {
@@ -194,20 +195,23 @@ struct Looks<'a> {
 }
 
 impl Looks<'_> {
-    /// Notes where a pair that was read is not durable yet.
+    /// What was found under a key, a one-element array. Notes where that, or that there is nothing, is not durable yet.
     #[inline]
-    fn saw(&self, revision: u64) {
-        if self.open.is_some_and(|(known, _)| revision > known) {
-            note_unsettled(self.tx, None);
-        }
+    fn at<'t>(&self, key: &[u8], found: &'t Option<Tuple>) -> Result<Option<Stored<'t>>, Error> {
+        let Some(tuple) = found else {
+            self.missed(|feed| feed.is_removing(key));
+            return Ok(None);
+        };
+        let stored = Stored::read(tuple_bytes(tuple))?;
+        self.saw(&stored);
+        Ok(Some(stored))
     }
 
-    /// The same of a pair that was found under a key, or of there being none. The key is a one-element array.
+    /// Notes where a pair that was read is not durable yet.
     #[inline]
-    fn looked(&self, key: &[u8], found: Option<&Stored<'_>>) {
-        match found {
-            Some(found) => self.saw(found.revision),
-            None => self.missed(|feed| feed.is_removing(key)),
+    fn saw(&self, stored: &Stored<'_>) {
+        if self.open.is_some_and(|(known, _)| stored.revision > known) {
+            note_unsettled(self.tx, None);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{KeyValues, Stored};
 use crate::clock::milliseconds;
 use crate::domain::{key_text, Readable};
 use crate::error::Error;
-use crate::tx::{tuple_bytes, Tx};
+use crate::tx::Tx;
 use rmp::encode::{write_array_len, write_map_len, write_str};
 
 /// Bytes by which an answer grows at once, at most; more where it doubles.
@@ -43,11 +43,7 @@ impl KeyValues {
         let mut missing = Vec::new();
         for (done, key) in keys.iter().enumerate() {
             let tuple = index.get(tx, key)?;
-            let found = match &tuple {
-                Some(tuple) => Some(Stored::read(tuple_bytes(tuple))?),
-                None => None,
-            };
-            looks.looked(key, found.as_ref());
+            let found = looks.at(key, &tuple)?;
             let live = |stored: &&Stored<'_>| !stored.is_expired(milliseconds);
             let Some(stored) = found.as_ref().filter(live) else {
                 missing.push(key_text(&key[1..]));

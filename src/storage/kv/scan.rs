@@ -111,7 +111,7 @@ impl KeyValues {
                     last.clear();
                     last.extend_from_slice(stored.key);
                 }
-                looks.saw(stored.revision);
+                looks.saw(&stored);
                 if !expired {
                     page.count += 1;
                     take(&stored, &mut page.items);

@@ -24,7 +24,8 @@ pub struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     /// Errors: `Malformed`, which the format of the space does not let happen.
-    #[inline]
+    // A call, and the result by way of memory, cost as much as what it does.
+    #[inline(always)]
     pub fn read(tuple: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(tuple);
         let fields = reader.array_len()?;

@@ -135,12 +135,8 @@ impl Writing<'_> {
     fn take(&mut self, steps: &Steps, step: &Step) -> Result<Effect, Error> {
         let key = steps.key(step);
         let tuple = self.store.space.index(0).get(self.tx, key)?;
-        let found = match &tuple {
-            Some(tuple) => Some(Stored::read(tuple_bytes(tuple))?),
-            None => None,
-        };
+        let found = self.looks.at(key, &tuple)?;
         let found = found.as_ref();
-        self.looks.looked(key, found);
         let now = self.now;
         let live = found.filter(|found| !found.is_expired(|| now));
         let revision = live.map_or(0, |found| found.revision);
@@ -211,11 +207,9 @@ impl Writing<'_> {
             self.store.expiry.replace(tx, &time_of(key, new))?;
         }
         if let Some(revision) = gone {
-            self.tell(revision, Change::Expire, key);
+            self.tell(revision, Change::Expire, key.into());
         }
-        let tuple = std::mem::take(&mut self.tuple);
-        self.tell(revision, Change::Put, &tuple);
-        self.tuple = tuple;
+        self.tell(revision, Change::Put, self.tuple.as_slice().into());
         Ok(Effect::Written {
             revision,
             created: found.is_none() || expired,
@@ -229,7 +223,7 @@ impl Writing<'_> {
             self.store.expiry.delete(self.tx, &time_of(key, expiry))?;
         }
         let revision = self.numbers.next();
-        self.tell(revision, Change::Delete, key);
+        self.tell(revision, Change::Delete, key.into());
         Ok(Effect::Deleted { revision })
     }
 
@@ -274,21 +268,19 @@ impl Writing<'_> {
     }
 
     /// Notes a change.
-    pub fn tell(&mut self, revision: u64, change: Change, tuple: &[u8]) {
+    pub fn tell(&mut self, revision: u64, change: Change, tuple: Box<[u8]>) {
         self.changed = true;
         self.events.push(Event {
             revision,
             change,
-            tuple: tuple.into(),
+            tuple,
         });
     }
 
     /// Whether a comparison holds.
     fn holds(&self, key: &[u8], test: &Test) -> Result<bool, Error> {
         let tuple = self.store.space.index(0).get(self.tx, key)?;
-        let found = tuple.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
-        let found = found.transpose()?;
-        self.looks.looked(key, found.as_ref());
+        let found = self.looks.at(key, &tuple)?;
         let live = found.filter(|found| !found.is_expired(|| self.now));
         Ok(match test {
             Test::Exists(exists) => live.is_some() == *exists,
