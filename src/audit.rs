@@ -1,7 +1,7 @@
 //! The audit log: who did what to whom, from where, with what result. One JSON line per event in Tarantool's log; never
 //! a password or a token, for which the id of the token stands. Runs on the tx thread.
 
-use crate::command::{Caller, Needs, Operation, Outcome, Request};
+use crate::command::{Caller, Command, Needs, Operation, Outcome};
 use crate::domain::Login;
 use crate::error::Error;
 use crate::instance::Instance;
@@ -20,8 +20,6 @@ const NAME_MAX: usize = 64;
 /// An event that has begun.
 pub struct Event {
     operation: Operation,
-    origin: Origin,
-    caller: Caller,
     object: Option<String>,
     role: Option<String>,
 }
@@ -58,9 +56,9 @@ const REFUSED: &str = "refused";
 const OWNER: &str = "(owner)";
 
 impl Event {
-    /// Notes what is needed of a request before it is used up.
-    pub fn begin(request: &Request) -> Self {
-        let operation = request.command.operation();
+    /// Notes what is needed of a command before it is used up.
+    pub fn begin(command: &Command) -> Self {
+        let operation = command.operation();
         let row = operation.row();
         // Some type the password where the login belongs.
         let is_name =
@@ -69,18 +67,22 @@ impl Event {
         let audited = |name: Option<&str>| name.filter(|_| row.audited).filter(is_name).map(cut);
         Self {
             operation,
-            origin: request.origin.clone(),
-            caller: request.caller.clone(),
-            object: audited(request.command.object()),
-            role: audited(request.command.role()),
+            object: audited(command.object()),
+            role: audited(command.role()),
         }
     }
 
     /// Writes the line, where there is one.
-    pub fn end(self, tx: &Tx, instance: &Instance, result: &Result<Outcome, Error>) {
+    pub fn end(
+        self,
+        tx: &Tx,
+        instance: &Instance,
+        (origin, caller): (Origin, &Caller),
+        result: &Result<Outcome, Error>,
+    ) {
         let row = self.operation.row();
         let refused = match result {
-            Err(Error::Unauthenticated) => !matches!(self.caller, Caller::Anonymous),
+            Err(Error::Unauthenticated) => !matches!(caller, Caller::Anonymous),
             Err(Error::Forbidden { .. } | Error::RoleRequired(_)) => true,
             _ => false,
         };
@@ -91,7 +93,7 @@ impl Event {
         {
             return;
         }
-        let (who, jti) = match (result, &self.caller) {
+        let (who, jti) = match (result, caller) {
             // Who somebody has proved to be.
             (Ok(Outcome::Session(session)), _) => (Some(&*session.login), Some(&*session.jti)),
             (Ok(Outcome::LoggedIn { login, jti, .. }), _) => (Some(&**login), Some(&**jti)),
@@ -107,7 +109,7 @@ impl Event {
             Err(Error::InvalidRefreshToken { reused }) => reused.as_deref(),
             _ => None,
         };
-        let origin = session::resolve(tx, self.origin);
+        let origin = session::resolve(tx, origin);
         let line = Line {
             audit: kind,
             result: result

@@ -2,6 +2,10 @@
 //!
 //! The reader of the `tarantool` crate recurses without limit, on a fiber's stack; this one keeps count.
 
+mod write;
+
+pub use write::{write_str, write_uint};
+
 use crate::error::Error;
 use rmp::Marker;
 
@@ -146,6 +150,7 @@ impl<'a> Reader<'a> {
         let (header, length) = match *self.rest {
             [mark @ 0xa0..=0xbf, ..] => (1, usize::from(mark & 0x1f)),
             [0xd9, length, ..] => (2, usize::from(length)),
+            [0xda, a, b, ..] => (3, usize::from(u16::from_be_bytes([a, b]))),
             _ => return None,
         };
         let (value, rest) = self.rest.split_at_checked(header + length)?;
@@ -165,6 +170,45 @@ impl<'a> Reader<'a> {
         match self.short_string() {
             Some((value, _)) => Ok(value),
             None => self.any_value(),
+        }
+    }
+
+    /// How many values the next one has, which has to be an array.
+    #[inline]
+    pub fn array_len(&mut self) -> Result<u32, Error> {
+        if let [mark @ 0x90..=0x9f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u32::from(mark & 0x0f));
+        }
+        match self.head()? {
+            Head::Array(len) => Ok(len),
+            _ => Err(Error::malformed("An array is expected")),
+        }
+    }
+
+    /// The next value, where it is a whole number that is not below 0; `None` for any other value.
+    #[inline]
+    pub fn uint(&mut self) -> Result<Option<u64>, Error> {
+        let Some((mark, rest)) = self.rest.split_first() else {
+            return self.any_uint();
+        };
+        let (number, rest) = match (mark, rest) {
+            (0..=0x7f, _) => (Some(u64::from(*mark)), rest),
+            (0xc0, _) => (None, rest),
+            (0xcd, [a, b, rest @ ..]) => (Some(u16::from_be_bytes([*a, *b]).into()), rest),
+            (0xce, [a, b, c, d, rest @ ..]) => {
+                (Some(u32::from_be_bytes([*a, *b, *c, *d]).into()), rest)
+            }
+            _ => return self.any_uint(),
+        };
+        self.rest = rest;
+        Ok(number)
+    }
+
+    fn any_uint(&mut self) -> Result<Option<u64>, Error> {
+        match Reader::new(self.value()?).head()? {
+            Head::Uint(number) => Ok(Some(number)),
+            _ => Ok(None),
         }
     }
 
@@ -199,25 +243,6 @@ impl<'a> Reader<'a> {
             _ => Err(Error::malformed("A string is expected")),
         }
     }
-}
-
-/// Appends the head of a string of so many bytes.
-#[inline]
-pub fn write_str_len(out: &mut Vec<u8>, len: usize) {
-    match len {
-        0..=31 => out.push(0xa0 | len as u8),
-        32..=255 => out.extend_from_slice(&[0xd9, len as u8]),
-        // Writing to a vector does not fail.
-        _ => drop(rmp::encode::write_str_len(out, len as u32)),
-    }
-}
-
-/// Appends a string.
-#[inline]
-pub fn write_str(out: &mut Vec<u8>, text: &[u8]) {
-    out.reserve(text.len() + 5);
-    write_str_len(out, text.len());
-    out.extend_from_slice(text);
 }
 
 /// Whether a string is UTF-8, which strings of msgpack need not be.
@@ -273,6 +298,47 @@ mod tests {
         assert_eq!(reader.value().unwrap().len(), bytes.len() - 1);
         assert_eq!(reader.head().unwrap(), Head::Uint(7));
         assert!(reader.is_empty());
+    }
+
+    #[test]
+    fn a_whole_number_is_read_as_it_was_written() {
+        for (number, size) in [
+            (0, 1),
+            (0x7f, 1),
+            (0x80, 2),
+            (0xff, 2),
+            (0x100, 3),
+            (0xffff, 3),
+            (0x1_0000, 5),
+            (0xffff_ffff, 5),
+            (0x1_0000_0000, 9),
+            (u64::MAX, 9),
+        ] {
+            let mut bytes = vec![0x91];
+            write_uint(&mut bytes, number);
+            assert_eq!(bytes.len(), 1 + size, "{number}");
+            let mut reader = Reader::new(&bytes);
+            assert_eq!(reader.array_len(), Ok(1));
+            assert_eq!(reader.uint(), Ok(Some(number)));
+            assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_number_is_passed_over() {
+        for bytes in [
+            b"\xc0\x07" as &[u8],
+            b"\xff\x07",
+            b"\xa1a\x07",
+            b"\x91\xc0\x07",
+        ] {
+            let mut reader = Reader::new(bytes);
+            assert_eq!(reader.uint(), Ok(None), "{bytes:?}");
+            assert_eq!(reader.uint(), Ok(Some(7)), "{bytes:?}");
+        }
+        assert!(Reader::new(b"\xcd\x01").uint().is_err());
+        assert!(Reader::new(b"\x07").array_len().is_err());
+        assert_eq!(Reader::new(b"\xdc\x00\x01\x07").array_len(), Ok(1));
     }
 
     #[test]

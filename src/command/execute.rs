@@ -33,15 +33,15 @@ pub enum Caller {
 
 /// Who sent a command, for certain. Only [`authenticate`] makes one.
 #[derive(Debug)]
-pub struct Principal(Who);
+pub struct Principal<'a>(Who<'a>);
 
 #[derive(Debug)]
-enum Who {
-    User(Arc<Claims>, Subject),
+enum Who<'a> {
+    User(&'a Arc<Claims>, Subject),
     Owner,
 }
 
-impl Principal {
+impl Principal<'_> {
     /// The token that proved who this is. Errors: `Unauthenticated` for the owner, who has none.
     pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
         match &self.0 {
@@ -102,23 +102,28 @@ pub fn execute_unsettled(
     instance: &'static Instance,
     request: Request,
 ) -> (Result<Outcome, Error>, Option<Mark>) {
-    let mut request = request;
-    // Delays and the audit log want to know it.
-    if request.command.operation().row().audited {
-        request.origin = tx_session::resolve(tx, request.origin);
-    }
-    let event = Event::begin(&request);
-    let result = perform(tx, instance, request);
-    event.end(tx, instance, &result);
-    (result, take_unsettled(tx))
-}
-
-fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Outcome, Error> {
     let Request {
-        origin,
+        mut origin,
         caller,
         command,
     } = request;
+    // Delays and the audit log want to know it.
+    if command.operation().row().audited {
+        origin = tx_session::resolve(tx, origin);
+    }
+    let event = Event::begin(&command);
+    let result = perform(tx, instance, &origin, &caller, command);
+    event.end(tx, instance, (origin, &caller), &result);
+    (result, take_unsettled(tx))
+}
+
+fn perform(
+    tx: &Tx,
+    instance: &'static Instance,
+    origin: &Origin,
+    caller: &Caller,
+    command: Command,
+) -> Result<Outcome, Error> {
     let operation = command.operation();
     if !operation.offered_by(instance.config.services) {
         return Err(Error::NotOffered);
@@ -126,7 +131,7 @@ fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Out
     let needs = operation.needs(&instance.config);
     let who = match needs {
         Needs::Nothing => None,
-        _ => Some(authenticate(tx, instance, &caller)?),
+        _ => Some(authenticate(tx, instance, caller)?),
     };
     if let Some(who) = &who {
         who.check(needs)?;
@@ -135,22 +140,22 @@ fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Out
     match command {
         Command::Get(keys) => kv::get(tx, instance, who()?, &keys?),
         Command::Put(steps) => kv::put(tx, instance, who()?, &steps?),
-        Command::Check => match authenticate(tx, instance, &caller) {
+        Command::Check => match authenticate(tx, instance, caller) {
             Ok(principal) => Ok(Outcome::Checked(principal.claims().ok().cloned())),
             Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
             Err(other) => Err(other),
         },
         Command::Register(input) => users::register(tx, instance, input),
         Command::UserRegister(input) => users::register_uncommon(tx, instance, input),
-        Command::Login(input) => login::login(tx, instance, &origin, input),
+        Command::Login(input) => login::login(tx, instance, origin, input),
         Command::Logout => session::logout(tx, instance, who()?),
-        Command::SessionLogin(input) => session::login(tx, instance, &origin, input),
+        Command::SessionLogin(input) => session::login(tx, instance, origin, input),
         Command::SessionRefresh(token) => session::refresh(tx, instance, &token),
         Command::SessionLogoutAll => session::logout_all(tx, instance, who()?),
         Command::SessionIntrospect(token) => session::introspect(tx, instance, token),
         Command::UserMe => users::me(tx, instance, who()?),
         Command::UserPassword { old, new } => {
-            users::change_password(tx, instance, who()?, &origin, old, new)
+            users::change_password(tx, instance, who()?, origin, old, new)
         }
         Command::UserList(page) => users::list(tx, instance, page?),
         Command::UserGet(login) => users::get(tx, instance, &login),
@@ -185,13 +190,17 @@ fn perform(tx: &Tx, instance: &'static Instance, request: Request) -> Result<Out
 
 /// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
 /// `RevocationsUnknown`. Does not yield.
-fn authenticate(tx: &Tx, instance: &Instance, caller: &Caller) -> Result<Principal, Error> {
+fn authenticate<'a>(
+    tx: &Tx,
+    instance: &Instance,
+    caller: &'a Caller,
+) -> Result<Principal<'a>, Error> {
     match caller {
         Caller::Anonymous | Caller::Refused => Err(Error::Unauthenticated),
         Caller::Owner => Ok(Principal(Who::Owner)),
         Caller::Bearer(claims) => {
             let subject = session::subject_of(tx, instance, claims)?;
-            Ok(Principal(Who::User(claims.clone(), subject)))
+            Ok(Principal(Who::User(claims, subject)))
         }
     }
 }

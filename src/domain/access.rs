@@ -6,6 +6,7 @@ use super::{key_text, Limits};
 use crate::codec::msgpack::Reader;
 use crate::error::{Deed, Error};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What may be done with the keys that begin with `prefix`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct Permission {
 
 impl Permission {
     /// The permission for all keys.
-    pub fn everything() -> Self {
+    pub const fn everything() -> Self {
         Self {
             prefix: String::new(),
             read: true,
@@ -100,25 +101,26 @@ impl Permissions {
 /// What a caller may do with keys. Without a permission, nothing.
 #[derive(Debug, Default)]
 pub struct Access {
-    permissions: Vec<Permission>,
+    permissions: Cow<'static, [Permission]>,
 }
 
 impl Access {
     pub fn everything() -> Self {
-        let mut access = Self::default();
-        access.add(vec![Permission::everything()]);
-        access
+        const EVERYTHING: &[Permission] = &[Permission::everything()];
+        Self {
+            permissions: Cow::Borrowed(EVERYTHING),
+        }
     }
 
     pub fn add(&mut self, permissions: Vec<Permission>) {
         match self.permissions.is_empty() {
-            true => self.permissions = permissions,
-            false => self.permissions.extend(permissions),
+            true => self.permissions = permissions.into(),
+            false => self.permissions.to_mut().extend(permissions),
         }
     }
 
     pub fn into_permissions(self) -> Vec<Permission> {
-        self.permissions
+        self.permissions.into_owned()
     }
 
     /// The permissions for a deed.

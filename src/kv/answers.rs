@@ -1,9 +1,10 @@
 //! What the operations answer, in msgpack, and which effects are errors. Pure.
 
+use crate::codec::msgpack::write_uint;
 use crate::domain::{key_text, Step, Steps};
 use crate::error::{Deed, Error};
 use crate::storage::{Applied, Effect, KeyValues, Page};
-use rmp::encode::{write_array_len, write_map_len, write_sint, write_str, write_uint};
+use rmp::encode::{write_array_len, write_map_len, write_sint, write_str};
 
 // Writing to a vector does not fail.
 
@@ -53,7 +54,7 @@ pub fn of_page(page: &Page, keys_only: bool) -> Vec<u8> {
 /// `{count}`.
 pub fn of_count(count: usize) -> Vec<u8> {
     let mut out = b"\x81\xa5count".to_vec();
-    let _ = write_uint(&mut out, count as u64);
+    write_uint(&mut out, count as u64);
     out
 }
 
@@ -131,11 +132,13 @@ fn write_result(
         // Errors of their own.
         Effect::NotAnInteger | Effect::OutOfRange => return Err(Error::Internal),
     };
-    let members = 2 + u32::from(revision.is_some()) + u32::from(sum.is_some());
-    let _ = write_map_len(out, members);
+    let members = 2 + u8::from(revision.is_some()) + u8::from(sum.is_some());
+    // The short forms of a map and of a string.
+    out.push(0x80 | members);
     write_key(out, steps, step);
     out.extend_from_slice(b"\xa7outcome");
-    let _ = write_str(out, outcome);
+    out.push(0xa0 | outcome.len() as u8);
+    out.extend_from_slice(outcome.as_bytes());
     if let Some(sum) = sum {
         write_sum(out, sum);
     }
@@ -152,15 +155,15 @@ fn write_key(out: &mut Vec<u8>, steps: &Steps, step: &Step) {
 
 fn write_revision(out: &mut Vec<u8>, revision: u64) {
     out.extend_from_slice(b"\xa8revision");
-    let _ = write_uint(out, revision);
+    write_uint(out, revision);
 }
 
 fn write_sum(out: &mut Vec<u8>, sum: i128) {
     out.extend_from_slice(b"\xa5value");
-    let _ = match u64::try_from(sum) {
-        Ok(sum) => write_uint(out, sum).map(drop),
-        Err(_) => write_sint(out, sum as i64).map(drop),
-    };
+    match u64::try_from(sum) {
+        Ok(sum) => write_uint(out, sum),
+        Err(_) => drop(write_sint(out, sum as i64)),
+    }
 }
 
 fn write_flag(out: &mut Vec<u8>, name: &str, flag: bool) {

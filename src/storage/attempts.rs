@@ -1,7 +1,7 @@
 //! The space `authkv_login_attempt`: failed logins by what they are counted by. It is local to its instance, so it can be
 //! written on one that is read-only too.
 
-use super::{array, decode, expired};
+use super::{array, decode, expired, find};
 use crate::error::Error;
 use crate::tx::{transaction, tuple_bytes, Space, Tx};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ impl Attempts {
 
     /// Does not yield.
     pub fn get(&self, tx: &Tx, key: &str) -> Result<Option<Count>, Error> {
-        let tuple = self.space.index(0).get(tx, &array(&(key,)))?;
+        let tuple = find(tx, self.space, key)?;
         tuple
             .map(|tuple| decode("authkv_login_attempt", tuple_bytes(&tuple)))
             .transpose()

@@ -1,7 +1,7 @@
 //! The space `authkv_token_key`: public keys of the ring and when they count. Private keys are in files, never here.
 
 use super::mirror::Mirror;
-use super::{array, scan};
+use super::{array, find, scan};
 use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ impl TokenKeys {
 
     /// Does not yield.
     pub fn get(&self, tx: &Tx, kid: &str) -> Result<Option<TokenKey>, Error> {
-        let tuple = self.space.index(0).get(tx, &array(&(kid,)))?;
+        let tuple = find(tx, self.space, kid)?;
         tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
     }
 

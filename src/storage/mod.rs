@@ -25,6 +25,7 @@ use crate::codec::msgpack::Reader;
 use crate::config::Config;
 use crate::error::Error;
 use crate::tx::{transaction, Failure, Index, Range, Space, Tx};
+use tarantool::tuple::Tuple;
 
 /// The spaces of this instance, looked up once.
 pub struct Storage {
@@ -76,6 +77,21 @@ impl Storage {
             attempts: Attempts::new(find("authkv_login_attempt")?),
         })
     }
+}
+
+/// The tuple whose primary key is this text. Does not yield.
+fn find(tx: &Tx, space: Space, id: &str) -> Result<Option<Tuple>, Error> {
+    /// Most are shorter: they are encoded without an allocation.
+    const SHORT: usize = 64;
+    let index = space.index(0);
+    if id.len() > SHORT {
+        return Ok(index.get(tx, &array(&(id,)))?);
+    }
+    // An array of one string, whose length is a byte.
+    let mut key = [0; 3 + SHORT];
+    key[..3].copy_from_slice(&[0x91, 0xd9, id.len() as u8]);
+    key[3..3 + id.len()].copy_from_slice(id.as_bytes());
+    Ok(index.get(tx, &key[..3 + id.len()])?)
 }
 
 /// Encodes a key or a tuple as a msgpack array. Only for values that cannot fail to encode.

@@ -1,7 +1,7 @@
 //! The space `revoked_token`: the id of a token or a session, when its tokens have expired, and the number of the change.
 
-use super::array;
 use super::mirror::Mirror;
+use super::{array, find};
 use crate::error::Error;
 use crate::tx::{Space, Tx};
 
@@ -17,7 +17,7 @@ impl Revoked {
 
     /// Whether a token or its session was revoked. Does not yield.
     pub fn contains(&self, tx: &Tx, id: &str) -> Result<bool, Error> {
-        Ok(self.space.index(0).get(tx, &array(&(id,)))?.is_some())
+        Ok(find(tx, self.space, id)?.is_some())
     }
 
     /// Revokes a token or a session, in a transaction of the caller's; one that was revoked before stays so. Returns

@@ -2,7 +2,7 @@
 //! permissions, so that instances that follow learn of it.
 
 use super::mirror::Mirror;
-use super::{array, scan};
+use super::{array, find, scan};
 use crate::codec::msgpack::Reader;
 use crate::domain::{Permission, Role};
 use crate::error::Error;
@@ -29,7 +29,7 @@ impl Roles {
 
     /// A role, or `None` where there is no such role. Does not yield.
     pub fn get(&self, tx: &Tx, name: &str) -> Result<Option<RoleRow>, Error> {
-        let Some(tuple) = self.space.index(0).get(tx, &array(&(name,)))? else {
+        let Some(tuple) = find(tx, self.space, name)? else {
             return Ok(None);
         };
         let (_, _, _, permissions, since) = decode(tuple_bytes(&tuple))?;
@@ -40,7 +40,7 @@ impl Roles {
     /// not yield.
     pub fn since(&self, tx: &Tx, name: &str) -> Result<Option<u64>, Error> {
         const DELETED: &[u8] = &[0xc0];
-        let Some(tuple) = self.space.index(0).get(tx, &array(&(name,)))? else {
+        let Some(tuple) = find(tx, self.space, name)? else {
             return Ok(None);
         };
         let mut reader = Reader::new(tuple_bytes(&tuple));

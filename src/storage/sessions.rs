@@ -1,6 +1,6 @@
 //! The space `authkv_session`: what a refresh token has to match.
 
-use super::{array, expired, scan};
+use super::{array, expired, find, scan};
 use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ impl Sessions {
 
     /// Does not yield.
     pub fn get(&self, tx: &Tx, id: &str) -> Result<Option<SessionRow>, Error> {
-        let tuple = self.space.index(0).get(tx, &array(&(id,)))?;
+        let tuple = find(tx, self.space, id)?;
         tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
     }
 

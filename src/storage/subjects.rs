@@ -1,7 +1,8 @@
 //! The space `authkv_subject`: what tokens of a login have to match. A login without a tuple has the default.
 
-use super::array;
 use super::mirror::Mirror;
+use super::{array, broken, find};
+use crate::codec::msgpack::{Head, Reader};
 use crate::domain::{Granted, Subject};
 use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
@@ -10,9 +11,6 @@ pub struct Subjects {
     space: Space,
 }
 
-/// login, when it may be forgotten (of a user that was deleted), number, epoch, disabled, roles.
-type Row<'a> = (&'a str, Option<u64>, u64, u64, bool, Vec<Granted>);
-
 impl Subjects {
     pub fn new(space: Space) -> Self {
         Self { space }
@@ -20,7 +18,7 @@ impl Subjects {
 
     /// Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Subject, Error> {
-        match self.space.index(0).get(tx, &array(&(login,)))? {
+        match find(tx, self.space, login)? {
             Some(tuple) => decode(tuple_bytes(&tuple)),
             None => Ok(Subject::default()),
         }
@@ -100,13 +98,67 @@ impl Subjects {
     }
 }
 
+/// A tuple is login, when it may be forgotten (of a user that was deleted), number, epoch, disabled, roles.
 fn decode(tuple: &[u8]) -> Result<Subject, Error> {
-    let row: Row<'_> = super::decode("authkv_subject", tuple)?;
-    let (_, expires_at, _, epoch, disabled, roles) = row;
-    Ok(Subject {
+    read(tuple).ok_or_else(|| broken("authkv_subject"))
+}
+
+/// Every request does this.
+fn read(tuple: &[u8]) -> Option<Subject> {
+    let mut reader = Reader::new(tuple);
+    let 6.. = reader.array_len().ok()? else {
+        return None;
+    };
+    let _login = reader.string().ok()?;
+    let expires_at = reader.uint().ok()?;
+    let _number = reader.uint().ok()??;
+    let epoch = reader.uint().ok()??;
+    let Head::Bool(disabled) = reader.head().ok()? else {
+        return None;
+    };
+    let mut roles = Vec::new();
+    for _ in 0..reader.array_len().ok()? {
+        let 2 = reader.array_len().ok()? else {
+            return None;
+        };
+        roles.push(Granted {
+            name: str::from_utf8(reader.string().ok()?).ok()?.to_owned(),
+            since: reader.uint().ok()??,
+        });
+    }
+    Some(Subject {
         epoch,
         disabled,
         deleted: expires_at.is_some(),
         roles,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_is_read_as_it_was_written() {
+        let granted = |name: &str, since| Granted {
+            name: name.to_owned(),
+            since,
+        };
+        let roles = vec![granted("admin", 0), granted("роль", 300)];
+        for (expires_at, disabled, roles) in [
+            (None, false, vec![]),
+            (Some(1u64 << 40), false, vec![]),
+            (None, true, roles),
+        ] {
+            let tuple = array(&("ann", expires_at, 7u64, 8u64, disabled, &roles));
+            let subject = Subject {
+                epoch: 8,
+                disabled,
+                deleted: expires_at.is_some(),
+                roles,
+            };
+            assert_eq!(read(&tuple), Some(subject));
+            assert!(read(&tuple[..tuple.len() - 1]).is_none());
+        }
+    }
 }

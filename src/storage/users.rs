@@ -1,6 +1,6 @@
 //! The space `user`: login, password (a hash), name, surname, and when the user registered.
 
-use super::{array, broken, scan};
+use super::{array, broken, find, scan};
 use crate::auth::password::is_bcrypt;
 use crate::clock::now;
 use crate::codec::msgpack::{Head, Reader};
@@ -52,12 +52,12 @@ impl Users {
 
     /// Whether there is such a user. Does not yield.
     pub fn contains(&self, tx: &Tx, login: &str) -> Result<bool, Error> {
-        Ok(self.space.index(0).get(tx, &array(&(login,)))?.is_some())
+        Ok(find(tx, self.space, login)?.is_some())
     }
 
     /// A user, or `None` where there is no such user. Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Option<UserRow>, Error> {
-        let tuple = self.space.index(0).get(tx, &array(&(login,)))?;
+        let tuple = find(tx, self.space, login)?;
         tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
     }
 
@@ -75,7 +75,7 @@ impl Users {
 
     /// The stored hash of a user, or `None` where there is no such user. Does not yield.
     pub fn hash(&self, tx: &Tx, login: &str) -> Result<Option<String>, Error> {
-        let tuple = self.space.index(0).get(tx, &array(&(login,)))?;
+        let tuple = find(tx, self.space, login)?;
         tuple
             .map(|tuple| hash_of(tuple_bytes(&tuple)).map(str::to_owned))
             .transpose()

@@ -1,7 +1,7 @@
 //! Words, numbers and strings of JSON text to msgpack.
 
 use super::Parser;
-use crate::codec::msgpack::write_str;
+use crate::codec::msgpack::{write_str, write_uint};
 use crate::error::Error;
 
 impl Parser<'_> {
@@ -41,7 +41,8 @@ impl Parser<'_> {
         // "-0" is a double: as an integer it would lose its sign.
         if integer && literal != "-0" {
             if let Ok(n) = literal.parse::<u64>() {
-                return written(rmp::encode::write_uint(&mut self.out, n).map(|_| ()));
+                write_uint(&mut self.out, n);
+                return Ok(());
             }
             if let Ok(n) = literal.parse::<i64>() {
                 return written(rmp::encode::write_sint(&mut self.out, n).map(|_| ()));

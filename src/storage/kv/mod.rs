@@ -19,12 +19,13 @@ use crate::config::Config;
 use crate::domain::Access;
 use crate::error::{Deed, Error};
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{is_committing, note_unsettled, Space, Tx, TxCell};
+use crate::tx::{is_committing, note_unsettled, tuple_bytes, Space, Tx, TxCell};
 
 use feed::Feed;
 use revisions::Revisions;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
+use tarantool::tuple::Tuple;
 
 /// The pairs.
 pub struct KeyValues {
@@ -178,20 +179,46 @@ impl KeyValues {
         (self.tell)(changes.feed.borrow().known());
     }
 
+    /// Begins to look at pairs.
+    fn looks<'a>(&'a self, tx: &'a Tx) -> Looks<'a> {
+        let feed = &self.changes.get(tx).feed;
+        let open = is_committing(tx).then(|| (feed.borrow().known(), feed));
+        Looks { tx, open }
+    }
+}
+
+/// Looks at pairs, some of which may not be durable yet, until something yields.
+struct Looks<'a> {
+    tx: &'a Tx,
+    /// Where a commit has not ended: the last revision before all that are open, and what those change.
+    open: Option<(u64, &'a RefCell<Feed>)>,
+}
+
+impl Looks<'_> {
+    /// What was found under a key, a one-element array. Notes where that, or that there is nothing, is not durable yet.
+    #[inline]
+    fn at<'t>(&self, key: &[u8], found: &'t Option<Tuple>) -> Result<Option<Stored<'t>>, Error> {
+        let Some(tuple) = found else {
+            self.missed(|feed| feed.is_removing(key));
+            return Ok(None);
+        };
+        let stored = Stored::read(tuple_bytes(tuple))?;
+        self.saw(&stored);
+        Ok(Some(stored))
+    }
+
     /// Notes where a pair that was read is not durable yet.
-    fn saw(&self, tx: &Tx, revision: u64) {
-        if is_committing(tx) && revision > self.changes.get(tx).feed.borrow().known() {
-            note_unsettled(tx, None);
+    #[inline]
+    fn saw(&self, stored: &Stored<'_>) {
+        if self.open.is_some_and(|(known, _)| stored.revision > known) {
+            note_unsettled(self.tx, None);
         }
     }
 
-    /// The same of a pair that was found under a key, or of there being none. The key is a one-element array.
-    fn looked(&self, tx: &Tx, key: &[u8], found: Option<&Stored<'_>>) {
-        match found {
-            Some(found) => self.saw(tx, found.revision),
-            None if !is_committing(tx) => {}
-            None if self.changes.get(tx).feed.borrow().is_removing(key) => note_unsettled(tx, None),
-            None => {}
+    /// The same of pairs that are not there, of which a commit may be removing some.
+    fn missed(&self, removed: impl FnOnce(&Feed) -> bool) {
+        if self.open.is_some_and(|(_, feed)| removed(&feed.borrow())) {
+            note_unsettled(self.tx, None);
         }
     }
 }

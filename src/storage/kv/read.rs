@@ -4,7 +4,7 @@ use super::{KeyValues, Stored};
 use crate::clock::milliseconds;
 use crate::domain::{key_text, Readable};
 use crate::error::Error;
-use crate::tx::{tuple_bytes, Tx};
+use crate::tx::Tx;
 use rmp::encode::{write_array_len, write_map_len, write_str};
 
 /// Bytes by which an answer grows at once, at most; more where it doubles.
@@ -17,6 +17,16 @@ pub enum Asked {
     Values,
     /// `{pairs, missing}`, or all of them or none.
     Pairs { strict: bool },
+}
+
+impl Asked {
+    /// Bytes of an answer for each pair, beside the key and the value, most often.
+    fn overhead(self) -> usize {
+        match self {
+            Asked::Values => 0,
+            Asked::Pairs { .. } => 32,
+        }
+    }
 }
 
 impl KeyValues {
@@ -38,34 +48,36 @@ impl KeyValues {
                 strict
             }
         };
+        let looks = self.looks(tx);
         let begin = out.len();
         let mut missing = Vec::new();
         for (done, key) in keys.iter().enumerate() {
-            let found = index.get(tx, key)?;
-            let stored = found.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
-            let stored = stored.transpose()?;
-            self.looked(tx, key, stored.as_ref());
-            match stored.filter(|stored| !stored.is_expired(milliseconds)) {
-                Some(_) if strict && !missing.is_empty() => {}
-                Some(stored) => {
-                    let size = stored.key.len() + stored.value.len();
-                    if out.len() + size > out.capacity() {
-                        // As if those that are left were like this one, so that it is not copied again and again.
-                        out.reserve((size * (keys.len() - done)).min(GROWTH).max(size));
-                    }
-                    match asked {
-                        Asked::Values => {
-                            out.extend_from_slice(stored.key);
-                            out.extend_from_slice(stored.value);
-                        }
-                        Asked::Pairs { .. } => stored.write(&mut out),
-                    }
-                    if out.len() > self.reply_max {
-                        let limit = self.reply_max;
-                        return Err(Error::ReplyTooLarge { limit });
-                    }
+            let tuple = index.get(tx, key)?;
+            let found = looks.at(key, &tuple)?;
+            let live = |stored: &&Stored<'_>| !stored.is_expired(milliseconds);
+            let Some(stored) = found.as_ref().filter(live) else {
+                missing.push(key_text(&key[1..]));
+                continue;
+            };
+            if strict && !missing.is_empty() {
+                continue;
+            }
+            let size = stored.key.len() + stored.value.len();
+            if out.len() + size > out.capacity() {
+                // As if those that are left were like this one, or a little longer, so that it is not copied again.
+                let usual = size + size / 16 + asked.overhead();
+                out.reserve((usual * (keys.len() - done)).min(GROWTH).max(size));
+            }
+            match asked {
+                Asked::Values => {
+                    out.extend_from_slice(stored.key);
+                    out.extend_from_slice(stored.value);
                 }
-                None => missing.push(key_text(&key[1..])),
+                Asked::Pairs { .. } => stored.write(&mut out),
+            }
+            if out.len() > self.reply_max {
+                let limit = self.reply_max;
+                return Err(Error::ReplyTooLarge { limit });
             }
         }
         if strict && !missing.is_empty() {

@@ -1,7 +1,7 @@
 //! The one sequence that numbers every change of a pair, and which of its numbers are durable. Runs on the tx thread.
 
 use super::stored::OLD;
-use crate::codec::msgpack::{Head, Reader};
+use crate::codec::msgpack::{write_uint, Reader};
 use crate::error::Error;
 use crate::tx::{tuple_bytes, Space, Tx};
 use std::cell::Cell;
@@ -40,12 +40,10 @@ impl Revisions {
             return Ok(OLD);
         };
         let mut reader = Reader::new(tuple_bytes(&tuple));
-        reader.head()?;
+        reader.array_len()?;
         reader.value()?;
-        match reader.head()? {
-            Head::Uint(last) => Ok(last),
-            _ => Err(super::super::broken("authkv_sequence")),
-        }
+        let last = reader.uint()?;
+        last.ok_or_else(|| super::super::broken("authkv_sequence"))
     }
 
     /// The last number in the space, where it is another than is known here: others have given numbers. `is_open`: commits
@@ -74,9 +72,9 @@ impl Revisions {
 
     /// Writes down how far the numbers of a transaction went, inside of it. Does not yield there.
     pub fn keep(&self, tx: &Tx, numbers: &Numbers) -> Result<(), Error> {
-        let mut tuple = b"\x92\xa2kv".to_vec();
-        // Writing to a vector does not fail.
-        let _ = rmp::encode::write_uint(&mut tuple, numbers.last);
+        let mut tuple = Vec::with_capacity(13);
+        tuple.extend_from_slice(b"\x92\xa2kv");
+        write_uint(&mut tuple, numbers.last);
         self.space.replace(tx, &tuple)?;
         self.given.set(numbers.last);
         self.kept.set(numbers.last);

@@ -6,7 +6,7 @@ use crate::codec::msgpack::{is_utf8, Reader};
 use crate::domain::{key_text, KeyRange, ReadableRanges};
 use crate::error::Error;
 use crate::storage::array;
-use crate::tx::{is_committing, note_unsettled, Range, Tx};
+use crate::tx::{Range, Tx};
 
 /// Tuples that are looked at in one slice, those that have expired included.
 const LOOK: usize = 2000;
@@ -64,6 +64,7 @@ impl KeyValues {
         mut take: impl FnMut(&Stored<'_>, &mut Vec<u8>),
     ) -> Result<Page, Error> {
         let now = milliseconds();
+        let looks = self.looks(tx);
         let mut page = Page::default();
         let (mut looked, mut last, mut failed) = (0, Vec::new(), None);
         for range in ranges.iter() {
@@ -110,7 +111,7 @@ impl KeyValues {
                     last.clear();
                     last.extend_from_slice(stored.key);
                 }
-                self.saw(tx, stored.revision);
+                looks.saw(&stored);
                 if !expired {
                     page.count += 1;
                     take(&stored, &mut page.items);
@@ -125,17 +126,13 @@ impl KeyValues {
                 break;
             }
         }
-        if is_committing(tx) {
-            let removes = |key: &[u8]| {
+        looks.missed(|feed| {
+            feed.is_removing_any(|key| {
                 let text = Reader::new(&key[1..]).string().unwrap_or_default();
                 let is_in = |range: &KeyRange| *text >= *range.from && range.reaches(text);
                 ranges.iter().any(is_in)
-            };
-            let feed = self.changes.get(tx).feed.borrow();
-            if feed.is_removing_any(removes) {
-                note_unsettled(tx, None);
-            }
-        }
+            })
+        });
         Ok(page)
     }
 }

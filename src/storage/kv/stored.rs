@@ -3,10 +3,10 @@
 //! A tuple is key, value, revision, expiry in milliseconds, content type. What comes after the value may be missing or
 //! null: the old system had two fields.
 
-use crate::codec::msgpack::{Head, Reader};
+use crate::codec::msgpack::{write_uint, Reader};
 use crate::domain::Expiry;
 use crate::error::Error;
-use rmp::encode::{write_map_len, write_str, write_uint};
+use rmp::encode::write_str;
 
 /// The revision of pairs that have none of their own.
 pub const OLD: u64 = 1;
@@ -24,38 +24,38 @@ pub struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     /// Errors: `Malformed`, which the format of the space does not let happen.
+    // A call, and the result by way of memory, cost as much as what it does.
+    #[inline(always)]
     pub fn read(tuple: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(tuple);
-        let Head::Array(fields) = reader.head()? else {
-            return Err(Error::Internal);
+        let fields = reader.array_len()?;
+        let key = reader.value()?;
+        let value = match fields {
+            0..2 => &[0xc0],
+            _ => reader.value()?,
         };
-        let mut stored = Self {
-            key: reader.value()?,
-            value: &[0xc0],
-            revision: OLD,
-            expiry: None,
-            content_type: &[],
+        let revision = match fields {
+            0..3 => None,
+            _ => reader.uint()?,
         };
-        if fields > 1 {
-            stored.value = reader.value()?;
-        }
-        if fields > 2 {
-            if let Head::Uint(revision) = reader.head()? {
-                stored.revision = revision;
-            }
-        }
-        if fields > 3 {
-            if let Head::Uint(ms) = reader.head()? {
-                stored.expiry = Some(Expiry::from_ms(ms));
-            }
-        }
-        if fields > 4 {
-            stored.content_type = match reader.value()? {
+        let expiry = match fields {
+            0..4 => None,
+            _ => reader.uint()?,
+        };
+        let content_type = match fields {
+            0..5 => &[],
+            _ => match reader.value()? {
                 [0xc0] => &[],
                 text => text,
-            };
-        }
-        Ok(stored)
+            },
+        };
+        Ok(Self {
+            key,
+            value,
+            revision: revision.unwrap_or(OLD),
+            expiry: expiry.map(Expiry::from_ms),
+            content_type,
+        })
     }
 
     /// Whether it is gone. `now` is in milliseconds.
@@ -78,8 +78,7 @@ impl<'a> Stored<'a> {
 
     /// Appends it as a change.
     pub fn write_change(&self, out: &mut Vec<u8>, change: &str) {
-        // Writing to a vector does not fail.
-        let _ = write_map_len(out, 4 + self.options());
+        write_members(out, 4 + self.options());
         self.write_type(out, change);
         self.write_revision(out);
         self.write_value(out);
@@ -88,27 +87,28 @@ impl<'a> Stored<'a> {
 
     /// Appends it as a change that has removed it.
     pub fn write_removal(&self, out: &mut Vec<u8>, change: &str) {
-        let _ = write_map_len(out, 3);
+        write_members(out, 3);
         self.write_type(out, change);
         self.write_revision(out);
     }
 
     fn write_type(&self, out: &mut Vec<u8>, change: &str) {
         out.extend_from_slice(b"\xa4type");
+        // Writing to a vector does not fail.
         let _ = write_str(out, change);
         out.extend_from_slice(b"\xa3key");
         out.extend_from_slice(self.key);
     }
 
     /// Begins a map of so many members and those that a pair may have.
-    fn begin(&self, out: &mut Vec<u8>, members: u32) {
-        let _ = write_map_len(out, members + self.options());
+    fn begin(&self, out: &mut Vec<u8>, members: u8) {
+        write_members(out, members + self.options());
         out.extend_from_slice(b"\xa3key");
         out.extend_from_slice(self.key);
     }
 
-    fn options(&self) -> u32 {
-        u32::from(self.expiry.is_some()) + u32::from(!self.content_type.is_empty())
+    fn options(&self) -> u8 {
+        u8::from(self.expiry.is_some()) + u8::from(!self.content_type.is_empty())
     }
 
     fn write_content(&self, out: &mut Vec<u8>) {
@@ -135,7 +135,7 @@ impl<'a> Stored<'a> {
 
     fn write_revision(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\xa8revision");
-        let _ = write_uint(out, self.revision);
+        write_uint(out, self.revision);
     }
 
     /// Writes a tuple over `out`. `key` is a one-element array.
@@ -146,7 +146,10 @@ impl<'a> Stored<'a> {
         revision: u64,
         (expiry, content_type): (Option<Expiry>, &[u8]),
     ) {
+        /// Bytes of a header, a revision and a time.
+        const REST: usize = 19;
         out.clear();
+        out.reserve(key.len() + value.len() + content_type.len() + REST);
         let fields = match (expiry, content_type) {
             (None, []) => 3,
             (Some(_), []) => 4,
@@ -155,11 +158,10 @@ impl<'a> Stored<'a> {
         out.push(0x90 | fields);
         out.extend_from_slice(&key[1..]);
         out.extend_from_slice(value);
-        // Writing to a vector does not fail.
-        let _ = write_uint(out, revision);
+        write_uint(out, revision);
         if fields > 3 {
             match expiry {
-                Some(expiry) => drop(write_uint(out, expiry.ms())),
+                Some(expiry) => write_uint(out, expiry.ms()),
                 None => out.push(0xc0),
             }
         }
@@ -167,6 +169,11 @@ impl<'a> Stored<'a> {
             out.extend_from_slice(content_type);
         }
     }
+}
+
+/// Appends the head of a map of so many members, fewer than 16.
+fn write_members(out: &mut Vec<u8>, members: u8) {
+    out.push(0x80 | members);
 }
 
 #[cfg(test)]

@@ -3,14 +3,14 @@
 use super::effect::{Applied, Effect, Found};
 use super::feed::{Change, Event};
 use super::revisions::Numbers;
-use super::{KeyValues, Stored};
+use super::{KeyValues, Looks, Stored};
 use crate::clock::milliseconds;
 use crate::codec::equal;
-use crate::codec::msgpack::{Head, Reader};
+use crate::codec::msgpack::{write_uint, Head, Reader};
 use crate::domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
 use crate::error::Error;
 use crate::tx::{transaction_if, tuple_bytes, Failure, Tx};
-use rmp::encode::{write_sint, write_uint};
+use rmp::encode::write_sint;
 use tarantool::tuple::Tuple;
 
 impl KeyValues {
@@ -85,6 +85,7 @@ impl KeyValues {
         Writing {
             tx,
             store: self,
+            looks: self.looks(tx),
             now: milliseconds(),
             numbers: self.changes.get(tx).revisions.begin(),
             events: Vec::new(),
@@ -99,6 +100,7 @@ impl KeyValues {
 pub(super) struct Writing<'a> {
     pub tx: &'a Tx,
     pub store: &'a KeyValues,
+    looks: Looks<'a>,
     /// Milliseconds.
     pub now: u64,
     pub numbers: Numbers,
@@ -116,6 +118,9 @@ impl Writing<'_> {
         let steps = permitted.steps();
         let mut committed = true;
         let mut effects = Vec::with_capacity(steps.len());
+        if !steps.only_read() {
+            self.events.reserve(steps.len());
+        }
         for (step, allowed) in permitted.iter() {
             let effect = match allowed {
                 true => self.take(steps, step)?,
@@ -130,9 +135,8 @@ impl Writing<'_> {
     fn take(&mut self, steps: &Steps, step: &Step) -> Result<Effect, Error> {
         let key = steps.key(step);
         let tuple = self.store.space.index(0).get(self.tx, key)?;
-        let found = tuple.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
-        let found = found.transpose()?;
-        self.store.looked(self.tx, key, found.as_ref());
+        let found = self.looks.at(key, &tuple)?;
+        let found = found.as_ref();
         let now = self.now;
         let live = found.filter(|found| !found.is_expired(|| now));
         let revision = live.map_or(0, |found| found.revision);
@@ -142,7 +146,7 @@ impl Writing<'_> {
         match (&step.action, live) {
             (Action::Get, None) | (Action::Delete, None) => Ok(Effect::Missing),
             (Action::Get, Some(_)) => self.found(tuple),
-            (Action::Delete, Some(live)) => self.delete(key, &live),
+            (Action::Delete, Some(live)) => self.delete(key, live),
             (
                 Action::Put {
                     mode: Mode::Insert | Mode::Fill,
@@ -153,10 +157,10 @@ impl Writing<'_> {
             (Action::Put { mode, .. }, None) if *mode == Mode::Replace => Ok(Effect::Missing),
             (Action::Put { content, .. }, _) => {
                 let rest = (content.expiry, steps.content_type(content));
-                self.put(key, found.as_ref(), steps.value(content), rest)
+                self.put(key, found, steps.value(content), rest)
             }
             (Action::Increment { by, content }, _) => {
-                self.increment(key, found.as_ref(), live.as_ref(), *by, content)
+                self.increment(key, found, live, *by, content)
             }
         }
     }
@@ -203,11 +207,9 @@ impl Writing<'_> {
             self.store.expiry.replace(tx, &time_of(key, new))?;
         }
         if let Some(revision) = gone {
-            self.tell(revision, Change::Expire, key);
+            self.tell(revision, Change::Expire, key.into());
         }
-        let tuple = std::mem::take(&mut self.tuple);
-        self.tell(revision, Change::Put, &tuple);
-        self.tuple = tuple;
+        self.tell(revision, Change::Put, self.tuple.as_slice().into());
         Ok(Effect::Written {
             revision,
             created: found.is_none() || expired,
@@ -221,7 +223,7 @@ impl Writing<'_> {
             self.store.expiry.delete(self.tx, &time_of(key, expiry))?;
         }
         let revision = self.numbers.next();
-        self.tell(revision, Change::Delete, key);
+        self.tell(revision, Change::Delete, key.into());
         Ok(Effect::Deleted { revision })
     }
 
@@ -244,12 +246,12 @@ impl Writing<'_> {
         };
         let sum = old + by;
         let mut value = Vec::with_capacity(9);
-        // Writing to a vector does not fail.
-        let _ = match (u64::try_from(sum), i64::try_from(sum)) {
-            (Ok(sum), _) => write_uint(&mut value, sum).map(drop),
-            (_, Ok(sum)) => write_sint(&mut value, sum).map(drop),
+        match (u64::try_from(sum), i64::try_from(sum)) {
+            (Ok(sum), _) => write_uint(&mut value, sum),
+            // Writing to a vector does not fail.
+            (_, Ok(sum)) => drop(write_sint(&mut value, sum)),
             _ => return Ok(Effect::OutOfRange),
-        };
+        }
         let rest = live.map_or((content.expiry, &[] as _), |live| {
             (live.expiry, live.content_type)
         });
@@ -266,21 +268,19 @@ impl Writing<'_> {
     }
 
     /// Notes a change.
-    pub fn tell(&mut self, revision: u64, change: Change, tuple: &[u8]) {
+    pub fn tell(&mut self, revision: u64, change: Change, tuple: Box<[u8]>) {
         self.changed = true;
         self.events.push(Event {
             revision,
             change,
-            tuple: tuple.into(),
+            tuple,
         });
     }
 
     /// Whether a comparison holds.
     fn holds(&self, key: &[u8], test: &Test) -> Result<bool, Error> {
         let tuple = self.store.space.index(0).get(self.tx, key)?;
-        let found = tuple.as_ref().map(|tuple| Stored::read(tuple_bytes(tuple)));
-        let found = found.transpose()?;
-        self.store.looked(self.tx, key, found.as_ref());
+        let found = self.looks.at(key, &tuple)?;
         let live = found.filter(|found| !found.is_expired(|| self.now));
         Ok(match test {
             Test::Exists(exists) => live.is_some() == *exists,
@@ -294,8 +294,7 @@ impl Writing<'_> {
 fn time_of(key: &[u8], expiry: Expiry) -> Vec<u8> {
     let mut entry = Vec::with_capacity(key.len() + 10);
     entry.push(0x92);
-    // Writing to a vector does not fail.
-    let _ = write_uint(&mut entry, expiry.ms());
+    write_uint(&mut entry, expiry.ms());
     entry.extend_from_slice(&key[1..]);
     entry
 }
