@@ -2,10 +2,11 @@
 //!
 //! Every thread reads it. What changes in it is in atomics, locks and cells that only the tx thread reaches.
 
+use crate::allocator;
 use crate::audit::Audit;
 use crate::auth::first_admin;
 use crate::auth::keyring::{self, Files, Keyring};
-use crate::auth::password::Hasher;
+use crate::auth::password::{self, Hasher};
 use crate::auth::token::Tokens;
 use crate::bridge::crypto::Crypto;
 use crate::bridge::dispatch::{self, Waits};
@@ -98,6 +99,12 @@ struct Http {
     site: Option<Arc<Site>>,
 }
 
+/// Gives back what hashes of passwords have used.
+fn forget_memory() {
+    password::forget_memory();
+    allocator::give_back();
+}
+
 impl Instance {
     /// The running instance, if any. Any thread.
     pub fn get() -> Option<&'static Self> {
@@ -142,9 +149,14 @@ impl Instance {
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
             bridge,
-            crypto: Crypto::start("crypto", crypto_threads, crypto_queue, give_way)
-                .map_err(threads)?,
-            verifier: Crypto::start("verify", 1, VERIFY_QUEUE, || ()).map_err(threads)?,
+            crypto: Crypto::start(
+                "crypto",
+                crypto_threads,
+                crypto_queue,
+                [give_way, forget_memory],
+            )
+            .map_err(threads)?,
+            verifier: Crypto::start("verify", 1, VERIFY_QUEUE, [|| (); 2]).map_err(threads)?,
             waits: Waits::new(tx),
             storage: Storage::open(tx, &config, Box::new(tell))?,
             audit: Audit::new(tx),

@@ -5,6 +5,8 @@
 
 #![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
+mod allocator;
 mod audit;
 mod auth;
 mod bridge;
@@ -30,7 +32,3 @@ mod threads;
 #[allow(unsafe_code)]
 mod tx;
 mod upkeep;
-
-/// Requests are freed by another thread than the one that made them, which glibc does under a lock.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -5,7 +5,6 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from people import PASSWORD, fresh, permission
 from sse import Stream
 from v1 import OWNER, assert_members, problem
 from watching import ANY, CALLERS, delete, put, put_elsewhere
-from wire import Wire, descriptors
+from wire import Wire, descriptors, rss
 
 # Of what authkv keeps of changes, in a test of what it no longer keeps.
 SMALL = 65_536
@@ -360,12 +359,6 @@ def test_what_is_no_longer_kept_cannot_be_gone_on_from(make, visit, watch):
     # What is named as the oldest is kept, and nothing is missing from there on.
     with Stream(people.instance, token, after=oldest) as stream:
         assert len(stream.changes(last - int(oldest))) == last - int(oldest) and stream.last == last
-
-
-def rss(instance: Instance) -> int:
-    """Bytes of memory that the process has."""
-    status = Path(f"/proc/{instance.process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
 
 
 def test_a_slow_reader_is_dropped_and_nothing_is_kept_for_it(make, visit):

@@ -6,9 +6,10 @@ import pytest
 
 from cases import GOOD, without_class
 from fronts import ADMIN_FRONTS, FRONTS
-from harness import CHEAP_HASHES, Instance
+from harness import CHEAP_HASHES, Instance, wait_until
 from outcome import Ok, Refused
 from people import INVALID_CREDENTIALS, PASSWORD, People, fresh, session_answer, user_answer
+from wire import rss
 
 COMMON = Refused("bad_password", "Incorrect password: it is one of the most common ones")
 # Common, and good enough for the rules of the contract; any case of the letters is the same.
@@ -120,6 +121,16 @@ def test_a_hash_of_other_parameters_is_renewed_at_the_login(make, visit, front):
     people.restart(AUTHKV_ARGON2_MEMORY="64", AUTHKV_ARGON2_ITERATIONS="1")
     assert isinstance(people.do(front, "session_login", persons["session_login"].login, PASSWORD), Ok)
     assert parameters(people, persons["session_login"].login) == "m=64,t=1,p=1"
+
+
+def test_the_memory_of_hashes_is_given_back(make, visit):
+    mebibytes = 256
+    instance = make(AUTHKV_ARGON2_MEMORY=str(mebibytes << 10), AUTHKV_ARGON2_ITERATIONS="1").start()
+    person = visit(instance).new()
+    for _ in range(2):
+        person.log_in()
+        assert rss(instance) > mebibytes << 20, "it is kept for the next hash"
+        wait_until(lambda: rss(instance) < (mebibytes << 20) / 2, "an idle thread has given it back")
 
 
 def test_a_renewed_hash_ends_no_session(make, visit):

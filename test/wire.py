@@ -217,5 +217,11 @@ def in_lockstep(instance: Instance, wires: list[Wire], pieces: list[list[bytes]]
             assert time.monotonic() < end, "the instance does not read what was sent"
 
 
+def rss(instance: Instance) -> int:
+    """Bytes of memory that the process has."""
+    status = Path(f"/proc/{instance.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
 def descriptors(instance: Instance) -> int:
     return len(os.listdir(f"/proc/{instance.process.pid}/fd"))

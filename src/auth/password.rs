@@ -25,6 +25,11 @@ thread_local! {
     static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Frees the memory that the present thread has kept.
+pub fn forget_memory() {
+    MEMORY.take();
+}
+
 /// What became of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
@@ -63,6 +68,8 @@ impl Hasher {
         hasher.dummy = hasher
             .hash_bytes(&secret)
             .ok_or("Argon2id: there is not enough memory")?;
+        // The hashes to come are made by other threads.
+        forget_memory();
         Ok(hasher)
     }
 

@@ -5,12 +5,16 @@ use crate::guard::guard;
 use crate::instance::Instance;
 use crate::threads::spawn;
 use crate::tx::Tx;
-use crossbeam_channel::{bounded, Sender, TrySendError};
+use crossbeam_channel::{bounded, Receiver, Sender, TrySendError};
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 type Work = Box<dyn FnOnce() + Send>;
+
+/// Without work for so long, a thread is idle.
+const IDLE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 3000 });
 
 /// The threads.
 pub struct Crypto {
@@ -30,14 +34,21 @@ pub enum Refused {
 
 impl Crypto {
     /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait. `begin` is what each
-    /// does first.
-    pub fn start(name: &str, threads: usize, queue: usize, begin: fn()) -> io::Result<Self> {
+    /// does first, and `idle` what it does once there has been no work for a while.
+    pub fn start(
+        name: &str,
+        threads: usize,
+        queue: usize,
+        [begin, idle]: [fn(); 2],
+    ) -> io::Result<Self> {
         let (sender, receiver) = bounded::<Work>(queue);
         let start = |number| {
             let receiver = receiver.clone();
             let body = move || {
                 begin();
-                receiver.iter().for_each(|work| work());
+                while let Some(work) = next(&receiver, idle) {
+                    work();
+                }
             };
             spawn(format!("authkv-{name}-{number}"), body)
         };
@@ -86,6 +97,17 @@ impl Crypto {
     }
 }
 
+/// Waits for work. None once the pool has been stopped.
+fn next(receiver: &Receiver<Work>, idle: fn()) -> Option<Work> {
+    let got = receiver.recv_timeout(IDLE).or_else(|error| {
+        if error.is_timeout() {
+            idle();
+        }
+        receiver.recv()
+    });
+    got.ok()
+}
+
 /// Runs `work` on the threads of `crypto`. Errors: `Overloaded` where the queue is full, `ShuttingDown`, and
 /// those of the work; a panic in it is `Internal`. Yields.
 pub fn run<T: Send + 'static>(
@@ -120,11 +142,30 @@ pub fn run<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::mpsc;
+    use std::sync::{mpsc, Barrier};
+
+    #[test]
+    fn an_idle_thread_is_there_for_what_comes() {
+        static IDLES: Barrier = Barrier::new(2);
+        let idle = || {
+            IDLES.wait();
+        };
+        let crypto = Crypto::start("test", 1, 1, [|| (), idle]).unwrap();
+        let (done, finished) = mpsc::channel();
+        for _ in 0..2 {
+            IDLES.wait();
+            let done = done.clone();
+            let work = move || done.send(()).unwrap();
+            crypto.submit(Box::new(work)).unwrap();
+            finished.recv().unwrap();
+        }
+        IDLES.wait();
+        crypto.stop(true);
+    }
 
     #[test]
     fn work_beyond_the_queue_is_refused() {
-        let crypto = Crypto::start("test", 1, 1, || ()).unwrap();
+        let crypto = Crypto::start("test", 1, 1, [|| (); 2]).unwrap();
         let (release, held) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
         let (done, finished) = mpsc::channel();

@@ -1,26 +1,9 @@
 //! The last changes of pairs, for those who watch: kept up to a number of bytes, in the order of their commits. Pure.
 
-use super::stored::Stored;
+use super::event::{Change, Events};
 use crate::error::Error;
 use rmp::encode::{write_array_len, write_map_len, write_str, write_uint};
 use std::collections::{HashSet, VecDeque};
-
-/// What happened to a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Put,
-    Delete,
-    Expire,
-}
-
-/// One change.
-#[derive(Debug)]
-pub struct Event {
-    pub revision: u64,
-    pub change: Change,
-    /// The tuple that was put, or the key as a one-element array.
-    pub tuple: Box<[u8]>,
-}
 
 /// An answer to those who ask for changes.
 #[derive(Debug)]
@@ -36,45 +19,51 @@ pub struct Told {
 /// The changes of a transaction that commits.
 struct Committing {
     /// None once it has failed.
-    events: Option<Vec<Event>>,
+    events: Option<Events>,
     last: u64,
     /// Keys of pairs that it removes, as one-element arrays.
     removed: HashSet<Box<[u8]>>,
     ended: bool,
 }
 
+/// Changes of some transactions, each of them whole.
+struct Block {
+    events: Events,
+    /// The last revision of the last one.
+    last: u64,
+}
+
 pub struct Feed {
-    events: VecDeque<Event>,
+    blocks: VecDeque<Block>,
+    /// What the blocks have reserved.
     bytes: usize,
     max: usize,
     /// Of the changes after this one all that others may see are kept.
     floor: u64,
     /// The last one that is durable, where nothing before it is open.
     known: u64,
-    /// How many changes the last transaction had. They stay whatever their size is, for those who have seen all before.
-    stay: usize,
     committing: VecDeque<Committing>,
     /// The number of the first of those.
     first: u64,
 }
 
-/// Bytes that an event takes beside its tuple, about.
-const OVERHEAD: usize = 64;
+/// Bytes of a block, but for one of a single transaction that needs more.
+const BLOCK: usize = 1 << 14;
 /// Changes that are looked at, and bytes that are told, in one answer.
 const LOOK: usize = 5000;
 const PAGE: usize = 1000;
 const BYTES: usize = 1 << 16;
 
 impl Feed {
-    /// Keeps at most `max` bytes of changes, but all of the last transaction, beginning after the revision `last`.
+    /// Keeps at most `max` bytes of changes, but all of the last transaction whatever its size is, for those who have seen all
+    /// before; beginning after the revision `last`.
     pub fn new(max: usize, last: u64) -> Self {
         Self {
-            events: VecDeque::new(),
+            blocks: VecDeque::new(),
             bytes: 0,
             max,
             floor: last,
             known: last,
-            stay: 0,
             committing: VecDeque::new(),
             first: 0,
         }
@@ -103,9 +92,8 @@ impl Feed {
 
     /// Forgets all: others have made changes up to this revision, which are not known here.
     pub fn begin_after(&mut self, last: u64) {
-        self.events.clear();
+        self.blocks.clear();
         self.bytes = 0;
-        self.stay = 0;
         self.floor = last;
         if self.committing.is_empty() {
             self.known = last;
@@ -114,9 +102,9 @@ impl Feed {
 
     /// Takes the changes of a transaction that is about to commit; `last` is its last revision. Returns what to end it
     /// with.
-    pub fn commit(&mut self, events: Vec<Event>, last: u64) -> u64 {
+    pub fn commit(&mut self, events: Events, last: u64) -> u64 {
         let removals = events.iter().filter(|event| event.change != Change::Put);
-        let removed = removals.map(|event| event.tuple.clone()).collect();
+        let removed = removals.map(|event| event.tuple.into()).collect();
         self.committing.push_back(Committing {
             events: Some(events),
             last,
@@ -143,23 +131,39 @@ impl Feed {
             // The numbers of one that has failed were never told.
             let Some(events) = one.events else { continue };
             self.known = self.known.max(one.last);
-            self.stay = events.len();
-            for event in events {
-                if event.revision > self.floor {
-                    self.bytes += event.tuple.len() + OVERHEAD;
-                    self.events.push_back(event);
-                }
+            if one.last > self.floor {
+                self.keep(&events, one.last);
             }
         }
         if self.committing.is_empty() {
             self.known = self.known.max(self.floor);
         }
-        while self.bytes > self.max && self.events.len() > self.stay {
-            let Some(oldest) = self.events.pop_front() else {
+    }
+
+    /// Keeps the changes of a transaction, and forgets the oldest where there are too many.
+    fn keep(&mut self, events: &Events, last: u64) {
+        let size = events.size();
+        match self.blocks.back_mut() {
+            Some(block) if block.events.size() + size <= block.events.capacity() => {
+                block.events.append(events);
+                block.last = last;
+            }
+            _ => {
+                let mut block = Events::with_capacity(size.max(BLOCK));
+                block.append(events);
+                self.bytes += block.capacity();
+                self.blocks.push_back(Block {
+                    events: block,
+                    last,
+                });
+            }
+        }
+        while self.bytes > self.max && self.blocks.len() > 1 {
+            let Some(oldest) = self.blocks.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.tuple.len() + OVERHEAD;
-            self.floor = oldest.revision;
+            self.bytes -= oldest.events.capacity();
+            self.floor = oldest.last;
         }
     }
 
@@ -178,14 +182,17 @@ impl Feed {
                 allowed: "a revision that was given",
             });
         }
-        let start = self.events.partition_point(|event| event.revision <= after);
-        let (mut count, mut told, mut next) = (0, Vec::new(), self.known);
-        for (looked, event) in self.events.range(start..).enumerate() {
+        let start = self.blocks.partition_point(|block| block.last <= after);
+        let events = self.blocks.range(start..);
+        let events = events.flat_map(|block| block.events.iter());
+        let events = events.skip_while(|event| event.revision <= after);
+        let (mut count, mut told, mut next, mut seen) = (0, Vec::new(), self.known, after);
+        for (looked, event) in events.enumerate() {
             if looked == LOOK || count == PAGE || told.len() > BYTES {
-                // All before this one has been looked at.
-                next = self.events[start + looked - 1].revision;
+                next = seen;
                 break;
             }
+            seen = event.revision;
             if event.is_of(&wanted)? {
                 event.write(&mut told)?;
                 count += 1;
@@ -207,50 +214,29 @@ impl Feed {
     }
 }
 
-impl Event {
-    fn is_of(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<bool, Error> {
-        let mut reader = crate::codec::msgpack::Reader::new(&self.tuple);
-        reader.head()?;
-        Ok(wanted(reader.string()?))
-    }
-
-    /// Appends the change as a map.
-    fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        let mut stored = Stored::read(&self.tuple)?;
-        let name = match self.change {
-            Change::Put => {
-                stored.write_change(out, "put");
-                return Ok(());
-            }
-            Change::Delete => "delete",
-            Change::Expire => "expire",
-        };
-        stored.revision = self.revision;
-        stored.write_removal(out, name);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::event::Event;
+    use super::super::Stored;
     use super::*;
 
-    fn put(revision: u64) -> Event {
-        let mut tuple = Vec::new();
-        Stored::encode(&mut tuple, b"\x91\xa1k", b"\x07", revision, (None, b""));
-        Event {
-            revision,
-            change: Change::Put,
-            tuple: tuple.into(),
+    /// Puts of one key with these revisions.
+    fn puts(revisions: impl IntoIterator<Item = u64>) -> Events {
+        let mut events = Events::default();
+        for revision in revisions {
+            let mut tuple = Vec::new();
+            Stored::encode(&mut tuple, b"\x91\xa1k", b"\x07", revision, (None, b""));
+            push(&mut events, revision, Change::Put, &tuple);
         }
+        events
     }
 
-    fn delete(revision: u64) -> Event {
-        Event {
+    fn push(events: &mut Events, revision: u64, change: Change, tuple: &[u8]) {
+        events.push(&Event {
             revision,
-            change: Change::Delete,
-            tuple: (*b"\x91\xa1k").into(),
-        }
+            change,
+            tuple,
+        });
     }
 
     /// The revisions told, and the one to go on after.
@@ -273,9 +259,11 @@ mod tests {
     #[test]
     fn changes_are_told_in_the_order_of_their_commits() {
         let mut feed = Feed::new(10_000, 1);
-        let first = feed.commit(vec![put(2), delete(3)], 3);
-        let second = feed.commit(vec![put(4)], 4);
-        let third = feed.commit(vec![put(5)], 5);
+        let mut events = puts([2]);
+        push(&mut events, 3, Change::Delete, b"\x91\xa1k");
+        let first = feed.commit(events, 3);
+        let second = feed.commit(puts([4]), 4);
+        let third = feed.commit(puts([5]), 5);
         assert!(feed.is_removing(b"\x91\xa1k") && !feed.is_removing(b"\x91\xa1j"));
         assert!(feed.is_removing_any(|_| true));
         feed.end(second, true);
@@ -292,32 +280,44 @@ mod tests {
 
     #[test]
     fn only_so_many_bytes_are_kept() {
-        let mut feed = Feed::new(3 * (OVERHEAD + 5), 1);
-        for revision in 2..7 {
-            let ticket = feed.commit(vec![put(revision)], revision);
+        let first = 1000;
+        let mut feed = Feed::new(3 * BLOCK, first - 1);
+        let block = (BLOCK / puts([first]).size()) as u64;
+        let last = first + 5 * block - 1;
+        for revision in first..=last {
+            let ticket = feed.commit(puts([revision]), revision);
             feed.end(ticket, true);
         }
-        assert_eq!(told(&feed, 3), Ok((vec![4, 5, 6], 6)));
-        let too_old = Error::TooOld {
-            after: 2,
-            oldest: 3,
-        };
-        assert_eq!(told(&feed, 2), Err(too_old));
-        let ticket = feed.commit((7..17).map(put).collect(), 16);
+        let oldest = last - 3 * block;
+        assert_eq!(told(&feed, oldest).unwrap().0[0], oldest + 1);
+        let after = oldest - 1;
+        assert_eq!(told(&feed, after), Err(Error::TooOld { after, oldest }));
+        assert_eq!(told(&feed, last - 2), Ok((vec![last - 1, last], last)));
+
+        // A transaction is kept whole, whatever its size, until another has ended.
+        let many = last + 1..last + 1 + 4 * block;
+        let next = many.end;
+        let ticket = feed.commit(puts(many.clone()), next - 1);
         feed.end(ticket, true);
-        assert_eq!(told(&feed, 6), Ok(((7..17).collect(), 16)));
-        let ticket = feed.commit(vec![put(17)], 17);
+        assert!(told(&feed, last - 1).is_err());
+        assert_eq!(told(&feed, last).unwrap().0[0], many.start);
+        let ticket = feed.commit(puts([next]), next);
         feed.end(ticket, false);
-        assert_eq!(told(&feed, 6), Ok(((7..17).collect(), 16)));
-        feed.begin_after(20);
-        assert!(told(&feed, 6).is_err());
-        assert_eq!(told(&feed, 20), Ok((vec![], 20)));
+        assert_eq!(told(&feed, next - 2), Ok((vec![next - 1], next - 1)));
+        let ticket = feed.commit(puts([next]), next);
+        feed.end(ticket, true);
+        assert!(told(&feed, next - 2).is_err());
+        assert_eq!(told(&feed, next - 1), Ok((vec![next], next)));
+
+        feed.begin_after(next + 9);
+        assert!(told(&feed, next).is_err());
+        assert_eq!(told(&feed, next + 9), Ok((vec![], next + 9)));
     }
 
     #[test]
     fn what_others_did_while_this_was_committed_is_not_told() {
         let mut feed = Feed::new(10_000, 1);
-        let ticket = feed.commit(vec![put(2)], 2);
+        let ticket = feed.commit(puts([2]), 2);
         feed.begin_after(20);
         feed.end(ticket, true);
         assert_eq!(feed.known(), 20);
@@ -327,7 +327,7 @@ mod tests {
     #[test]
     fn an_answer_goes_on_where_the_last_one_ended() {
         let mut feed = Feed::new(1 << 20, 1);
-        let ticket = feed.commit((2..2502).map(put).collect(), 2501);
+        let ticket = feed.commit(puts(2..2502), 2501);
         feed.end(ticket, true);
         let (mut after, mut seen) = (1, Vec::new());
         for _ in 0..3 {

@@ -1,6 +1,7 @@
 //! The pairs: the space `key_value_store`, the times at which they expire, and the sequence of their revisions.
 
 mod effect;
+mod event;
 mod feed;
 mod read;
 mod revisions;

@@ -1,6 +1,6 @@
 //! Removing pairs that have expired.
 
-use super::feed::Change;
+use super::event::Change;
 use super::write::Writing;
 use super::{KeyValues, Stored};
 use crate::codec::msgpack::{Head, Reader};

@@ -1,7 +1,7 @@
 //! Changing pairs: steps in one transaction.
 
 use super::effect::{Applied, Effect, Found};
-use super::feed::{Change, Event};
+use super::event::{Change, Event, Events};
 use super::revisions::Numbers;
 use super::{KeyValues, Looks, Stored};
 use crate::clock::milliseconds;
@@ -88,7 +88,7 @@ impl KeyValues {
             looks: self.looks(tx),
             now: milliseconds(),
             numbers: self.changes.get(tx).revisions.begin(),
-            events: Vec::new(),
+            events: Events::default(),
             changed: false,
             found: 0,
             tuple: Vec::new(),
@@ -104,7 +104,7 @@ pub(super) struct Writing<'a> {
     /// Milliseconds.
     pub now: u64,
     pub numbers: Numbers,
-    events: Vec<Event>,
+    events: Events,
     /// Whether there is anything to commit.
     pub changed: bool,
     /// Bytes of the pairs that are told.
@@ -270,7 +270,7 @@ impl Writing<'_> {
     /// Notes a change.
     pub fn tell(&mut self, revision: u64, change: Change, tuple: Box<[u8]>) {
         self.changed = true;
-        self.events.push(Event {
+        self.events.push(&Event {
             revision,
             change,
             tuple,
