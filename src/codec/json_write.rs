@@ -55,7 +55,7 @@ fn write_as(form: Form, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<()
         end: "",
     };
     loop {
-        let is_key = inner.map && inner.remaining % 2 == 0;
+        let is_key = inner.map && inner.remaining.is_multiple_of(2);
         inner.remaining -= 1;
         if let Some(text) = short_plain(reader) {
             write_plain(out, text);

@@ -29,6 +29,7 @@ impl Response {
         Self {
             status,
             body: body.into(),
+            headers: Vec::with_capacity(8),
             ..Self::default()
         }
     }

@@ -77,7 +77,7 @@ impl Writing<'_> {
             Some(found) if found.expiry == Some(Expiry::from_ms(*ms)) => {
                 self.store.space.delete(self.tx, key)?;
                 let revision = self.numbers.next();
-                self.tell(revision, Change::Expire, key.as_slice().into());
+                self.tell(revision, Change::Expire, key.as_slice());
             }
             // Others have written to the space without telling us.
             _ => {}

@@ -118,9 +118,6 @@ impl Writing<'_> {
         let steps = permitted.steps();
         let mut committed = true;
         let mut effects = Vec::with_capacity(steps.len());
-        if !steps.only_read() {
-            self.events.reserve(steps.len());
-        }
         for (step, allowed) in permitted.iter() {
             let effect = match allowed {
                 true => self.take(steps, step)?,
@@ -207,9 +204,11 @@ impl Writing<'_> {
             self.store.expiry.replace(tx, &time_of(key, new))?;
         }
         if let Some(revision) = gone {
-            self.tell(revision, Change::Expire, key.into());
+            self.tell(revision, Change::Expire, key);
         }
-        self.tell(revision, Change::Put, self.tuple.as_slice().into());
+        let tuple = std::mem::take(&mut self.tuple);
+        self.tell(revision, Change::Put, &tuple);
+        self.tuple = tuple;
         Ok(Effect::Written {
             revision,
             created: found.is_none() || expired,
@@ -223,7 +222,7 @@ impl Writing<'_> {
             self.store.expiry.delete(self.tx, &time_of(key, expiry))?;
         }
         let revision = self.numbers.next();
-        self.tell(revision, Change::Delete, key.into());
+        self.tell(revision, Change::Delete, key);
         Ok(Effect::Deleted { revision })
     }
 
@@ -268,7 +267,7 @@ impl Writing<'_> {
     }
 
     /// Notes a change.
-    pub fn tell(&mut self, revision: u64, change: Change, tuple: Box<[u8]>) {
+    pub fn tell(&mut self, revision: u64, change: Change, tuple: &[u8]) {
         self.changed = true;
         self.events.push(&Event {
             revision,
