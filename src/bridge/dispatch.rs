@@ -81,6 +81,7 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
         lanes,
     };
     let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && instance.waits.is_empty(tx);
+    let mut has_waited = true;
     while !is_done() && !fiber::is_cancelled(tx) {
         while let Some(id) = bridge.finished.pop() {
             instance.waits.finish(tx, id);
@@ -115,7 +116,15 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
         bridge.ring_back();
         match done {
             // Others may have left jobs meanwhile: to look again costs less than to sleep.
-            1.. => fiber::pass(tx),
+            1.. => {
+                has_waited = false;
+                fiber::pass(tx);
+            }
+            // So does to let them run first, unless this thread is about to be woken by the log.
+            0 if !has_waited && lanes.commits.is_idle() => {
+                has_waited = true;
+                std::thread::yield_now();
+            }
             0 => bridge.doorbell.sleep(
                 || {
                     !bridge.jobs.is_empty()
@@ -249,6 +258,11 @@ impl Lane {
         waiting.push_back(job);
         self.added.signal();
         Ok(())
+    }
+
+    /// Whether no fiber of it has work.
+    fn is_idle(&self) -> bool {
+        self.idle.get() == self.alive.get() && self.waiting.borrow().is_empty()
     }
 
     /// The next job, or `None` at the end. Yields until there is one.
