@@ -1,6 +1,7 @@
 //! Msgpack to JSON text, for whatever a space may hold.
 
 use super::msgpack::{is_utf8, Head, Reader};
+use super::plain::is_plain;
 use super::tagged::Tag;
 use super::types;
 use crate::error::Error;
@@ -211,13 +212,6 @@ pub fn write_string(out: &mut Vec<u8>, text: &[u8]) {
         // Writing a string to a vector does not fail.
         false => drop(to_writer(out, &*String::from_utf8_lossy(text))),
     }
-}
-
-/// Whether it is ASCII that stands for itself in a JSON string.
-fn is_plain(text: &[u8]) -> bool {
-    // All bytes are looked at, which is faster than to stop: most texts are plain.
-    let is_other = |byte: &u8| !matches!(byte, b' '..=b'~') | matches!(byte, b'"' | b'\\');
-    !text.iter().fold(false, |any, byte| any | is_other(byte))
 }
 
 fn write_plain(out: &mut Vec<u8>, text: &[u8]) {

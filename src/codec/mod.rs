@@ -8,6 +8,7 @@ mod fields;
 pub mod json_read;
 pub mod json_write;
 pub mod msgpack;
+mod plain;
 pub mod tagged;
 pub mod types;
 

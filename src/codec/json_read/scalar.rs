@@ -2,6 +2,7 @@
 
 use super::Parser;
 use crate::codec::msgpack::{write_str, write_uint};
+use crate::codec::plain;
 use crate::error::Error;
 
 impl Parser<'_> {
@@ -69,7 +70,7 @@ impl Parser<'_> {
     pub(super) fn string(&mut self) -> Result<(), Error> {
         let text = self.text;
         let start = self.at;
-        self.at += plain_run(&text[start..]);
+        self.at += plain::run(&text[start..]);
         if text.get(self.at) != Some(&b'"') {
             return self.string_with_escapes(start);
         }
@@ -92,7 +93,7 @@ impl Parser<'_> {
                     self.at += 1;
                     self.escape()?;
                     plain = self.at;
-                    self.at += plain_run(text.get(plain..).unwrap_or_default());
+                    self.at += plain::run(text.get(plain..).unwrap_or_default());
                 }
                 Some(_) => {
                     return Err(self.error("a control character in a string should be escaped"))
@@ -155,32 +156,6 @@ impl Parser<'_> {
         self.at += 4;
         unit.ok_or_else(|| self.error("four hexadecimal digits are expected after \\u"))
     }
-}
-
-/// Bytes before the first that is not plain in a string: a quote, a backslash, a control character.
-#[inline]
-fn plain_run(text: &[u8]) -> usize {
-    let (words, rest) = text.as_chunks();
-    for (i, word) in words.iter().enumerate() {
-        let ends = ends_in(u64::from_le_bytes(*word));
-        if ends != 0 {
-            return 8 * i + ends.trailing_zeros() as usize / 8;
-        }
-    }
-    let ends = |byte: &u8| matches!(byte, 0..0x20 | b'"' | b'\\');
-    let plain = rest.iter().position(ends).unwrap_or(rest.len());
-    text.len() - rest.len() + plain
-}
-
-/// The high bits of those bytes that are not plain, and perhaps of others above the lowest of them. See "Determine if a
-/// word has a byte less than n" in Anderson's Bit Twiddling Hacks.
-#[inline]
-fn ends_in(word: u64) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | is(b'"') | is(b'\\')
 }
 
 /// Writing to a vector does not fail, but rmp's signature says it may.
