@@ -8,7 +8,7 @@ use crate::auth::first_admin;
 use crate::auth::keyring::{self, Files, Keyring};
 use crate::auth::password::{self, Hasher};
 use crate::auth::token::Tokens;
-use crate::bridge::crypto::Crypto;
+use crate::bridge::crypto::{Crypto, Habits};
 use crate::bridge::dispatch::{self, Waits};
 use crate::bridge::doorbell::Doorbell;
 use crate::bridge::Bridge;
@@ -99,6 +99,9 @@ struct Http {
     site: Option<Arc<Site>>,
 }
 
+/// Without a hash for so long, a thread gives their memory back.
+const IDLE: Duration = Duration::from_secs(3);
+
 /// Gives back what hashes of passwords have used.
 fn forget_memory() {
     password::forget_memory();
@@ -153,10 +156,14 @@ impl Instance {
                 "crypto",
                 crypto_threads,
                 crypto_queue,
-                [give_way, forget_memory],
+                Habits {
+                    begin: give_way,
+                    idle: forget_memory,
+                    idle_after: IDLE,
+                },
             )
             .map_err(threads)?,
-            verifier: Crypto::start("verify", 1, VERIFY_QUEUE, [|| (); 2]).map_err(threads)?,
+            verifier: Crypto::start("verify", 1, VERIFY_QUEUE, Habits::NONE).map_err(threads)?,
             waits: Waits::new(tx),
             storage: Storage::open(tx, &config, Box::new(tell))?,
             audit: Audit::new(tx),

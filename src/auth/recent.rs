@@ -1,5 +1,7 @@
 //! What was found lately by tokens, found again without a digest of them. Pure.
 
+use zeroize::Zeroizing;
+
 /// Tokens that are kept, at most.
 const SLOTS: usize = 1 << SLOTS_LOG2;
 const SLOTS_LOG2: u32 = 6;
@@ -11,11 +13,12 @@ pub struct Recent<T> {
 
 struct Slot<T> {
     end: u128,
-    token: Box<str>,
+    token: Zeroizing<String>,
     value: T,
 }
 
 impl<T> Recent<T> {
+    /// None yet.
     pub const fn new() -> Self {
         Self { slots: Vec::new() }
     }
@@ -25,15 +28,16 @@ impl<T> Recent<T> {
     pub fn get(&self, token: &str) -> Option<&T> {
         let end = end(token)?;
         let slot = self.slots.get(place(end))?.as_ref()?;
-        (slot.end == end && *slot.token == *token).then_some(&slot.value)
+        (slot.end == end && slot.token.as_str() == token).then_some(&slot.value)
     }
 
+    /// Keeps a value, unless the token is too short to be one.
     pub fn put(&mut self, token: &str, value: T) {
         let Some(end) = end(token) else { return };
         self.slots.resize_with(SLOTS, || None);
         self.slots[place(end)] = Some(Slot {
             end,
-            token: token.into(),
+            token: token.to_owned().into(),
             value,
         });
     }

@@ -306,6 +306,22 @@ mod tests {
     }
 
     #[test]
+    fn what_another_has_verified_is_not_known() {
+        let key = PrivateKey::make(Algorithm::Es256).unwrap();
+        let [ours, others] = ["ours", "others"].map(|issuer| {
+            let tokens = tokens(&[("TOKEN_ISSUER", issuer)]);
+            let key = RingKey::for_good(key.public().clone(), Some(key.encoding_key()));
+            tokens.set_ring(Ring::new(vec![key]));
+            tokens
+        });
+        let token = issue(&ours);
+        assert!(ours.verify(&token).is_some());
+        assert!(matches!(ours.known(&token), Known::Valid(_)));
+        assert!(matches!(others.known(&token), Known::New));
+        assert!(others.verify(&token).is_none());
+    }
+
+    #[test]
     fn a_remembered_token_expires_too() {
         let tokens = tokens(&[("TOKEN_TTL", "1"), ("TOKEN_LEEWAY", "0")]);
         let token = issue(&tokens);

@@ -13,8 +13,24 @@ use std::time::Duration;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Without work for so long, a thread is idle.
-const IDLE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 3000 });
+/// What a thread does beside its work.
+#[derive(Clone, Copy)]
+pub struct Habits {
+    /// Before its first work.
+    pub begin: fn(),
+    /// Once there has been no work for a while.
+    pub idle: fn(),
+    pub idle_after: Duration,
+}
+
+impl Habits {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        begin: || (),
+        idle: || (),
+        idle_after: Duration::MAX,
+    };
+}
 
 /// The threads.
 pub struct Crypto {
@@ -33,20 +49,14 @@ pub enum Refused {
 }
 
 impl Crypto {
-    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait. `begin` is what each
-    /// does first, and `idle` what it does once there has been no work for a while.
-    pub fn start(
-        name: &str,
-        threads: usize,
-        queue: usize,
-        [begin, idle]: [fn(); 2],
-    ) -> io::Result<Self> {
+    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait.
+    pub fn start(name: &str, threads: usize, queue: usize, habits: Habits) -> io::Result<Self> {
         let (sender, receiver) = bounded::<Work>(queue);
         let start = |number| {
             let receiver = receiver.clone();
             let body = move || {
-                begin();
-                while let Some(work) = next(&receiver, idle) {
+                (habits.begin)();
+                while let Some(work) = next(&receiver, habits) {
                     work();
                 }
             };
@@ -98,10 +108,10 @@ impl Crypto {
 }
 
 /// Waits for work. None once the pool has been stopped.
-fn next(receiver: &Receiver<Work>, idle: fn()) -> Option<Work> {
-    let got = receiver.recv_timeout(IDLE).or_else(|error| {
+fn next(receiver: &Receiver<Work>, habits: Habits) -> Option<Work> {
+    let got = receiver.recv_timeout(habits.idle_after).or_else(|error| {
         if error.is_timeout() {
-            idle();
+            (habits.idle)();
         }
         receiver.recv()
     });
@@ -150,7 +160,12 @@ mod tests {
         let idle = || {
             IDLES.wait();
         };
-        let crypto = Crypto::start("test", 1, 1, [|| (), idle]).unwrap();
+        let habits = Habits {
+            idle,
+            idle_after: Duration::from_millis(1),
+            ..Habits::NONE
+        };
+        let crypto = Crypto::start("test", 1, 1, habits).unwrap();
         let (done, finished) = mpsc::channel();
         for _ in 0..2 {
             IDLES.wait();
@@ -165,7 +180,7 @@ mod tests {
 
     #[test]
     fn work_beyond_the_queue_is_refused() {
-        let crypto = Crypto::start("test", 1, 1, [|| (); 2]).unwrap();
+        let crypto = Crypto::start("test", 1, 1, Habits::NONE).unwrap();
         let (release, held) = mpsc::channel::<()>();
         let (started, has_started) = mpsc::channel();
         let (done, finished) = mpsc::channel();

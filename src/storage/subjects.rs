@@ -110,7 +110,11 @@ fn read(tuple: &[u8]) -> Option<Subject> {
         return None;
     };
     let _login = reader.string().ok()?;
-    let expires_at = reader.uint().ok()?;
+    let expires_at = match reader.head().ok()? {
+        Head::Nil => None,
+        Head::Uint(time) => Some(time),
+        _ => return None,
+    };
     let _number = reader.uint().ok()??;
     let epoch = reader.uint().ok()??;
     let Head::Bool(disabled) = reader.head().ok()? else {

@@ -105,7 +105,7 @@ pub fn whole(response: &Response) -> Vec<u8> {
 }
 
 /// Lets the other connections of the worker that can go on do so. They are at the same step, most often, and the
-/// processor has what it takes at hand.
+/// processor has what it takes at hand. Not by `tokio::task::yield_now`, which looks after the sockets first.
 async fn others_first() {
     let mut done = false;
     std::future::poll_fn(|context| {

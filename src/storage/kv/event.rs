@@ -37,6 +37,7 @@ impl Events {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// Appends one.
     pub fn push(&mut self, event: &Event<'_>) {
         if self.0.is_empty() {
             self.0.reserve(USUAL);
@@ -50,14 +51,9 @@ impl Events {
         self.0.extend_from_slice(event.tuple);
     }
 
-    /// Appends all of `other`.
-    pub fn append(&mut self, other: &Self) {
-        self.0.extend_from_slice(&other.0);
-    }
-
-    /// Bytes that they take.
-    pub fn size(&self) -> usize {
-        self.0.len()
+    /// Whether another one fits into what is reserved.
+    pub fn has_room(&self, event: &Event<'_>) -> bool {
+        self.0.len() + event.size() <= self.0.capacity()
     }
 
     /// Bytes that are reserved for them.
@@ -65,6 +61,7 @@ impl Events {
         self.0.capacity()
     }
 
+    /// All of them in their order.
     pub fn iter(&self) -> impl Iterator<Item = Event<'_>> {
         let mut bytes = &*self.0;
         std::iter::from_fn(move || {
@@ -84,6 +81,12 @@ impl Events {
 }
 
 impl Event<'_> {
+    /// Bytes that it takes among others.
+    pub fn size(&self) -> usize {
+        HEAD + self.tuple.len()
+    }
+
+    /// Whether its key is wanted. Errors: `Malformed`, which a tuple of the space is not.
     pub fn is_of(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<bool, Error> {
         let mut reader = Reader::new(self.tuple);
         reader.head()?;

@@ -26,10 +26,10 @@ struct Committing {
     ended: bool,
 }
 
-/// Changes of some transactions, each of them whole.
+/// Some changes, one after another; a transaction may go on in the next block.
 struct Block {
     events: Events,
-    /// The last revision of the last one.
+    /// The revision of the last one.
     last: u64,
 }
 
@@ -47,7 +47,7 @@ pub struct Feed {
     first: u64,
 }
 
-/// Bytes of a block, but for one of a single transaction that needs more.
+/// Bytes of a block, but for one of a single change that needs more.
 const BLOCK: usize = 1 << 14;
 /// Changes that are looked at, and bytes that are told, in one answer.
 const LOOK: usize = 5000;
@@ -131,34 +131,37 @@ impl Feed {
             // The numbers of one that has failed were never told.
             let Some(events) = one.events else { continue };
             self.known = self.known.max(one.last);
-            if one.last > self.floor {
-                self.keep(&events, one.last);
-            }
+            self.keep(&events);
         }
         if self.committing.is_empty() {
             self.known = self.known.max(self.floor);
         }
     }
 
-    /// Keeps the changes of a transaction, and forgets the oldest where there are too many.
-    fn keep(&mut self, events: &Events, last: u64) {
-        let size = events.size();
-        match self.blocks.back_mut() {
-            Some(block) if block.events.size() + size <= block.events.capacity() => {
-                block.events.append(events);
-                block.last = last;
+    /// Keeps the changes of a transaction, and forgets the oldest blocks where there are too many.
+    fn keep(&mut self, events: &Events) {
+        let floor = self.floor;
+        let mut begun_in = None;
+        for event in events.iter().filter(|event| event.revision > floor) {
+            match self.blocks.back_mut() {
+                Some(block) if block.events.has_room(&event) => {
+                    block.events.push(&event);
+                    block.last = event.revision;
+                }
+                _ => {
+                    let mut block = Events::with_capacity(event.size().max(BLOCK));
+                    block.push(&event);
+                    self.bytes += block.capacity();
+                    self.blocks.push_back(Block {
+                        events: block,
+                        last: event.revision,
+                    });
+                }
             }
-            _ => {
-                let mut block = Events::with_capacity(size.max(BLOCK));
-                block.append(events);
-                self.bytes += block.capacity();
-                self.blocks.push_back(Block {
-                    events: block,
-                    last,
-                });
-            }
+            begun_in.get_or_insert(self.blocks.len());
         }
-        while self.bytes > self.max && self.blocks.len() > 1 {
+        let stay = begun_in.map_or(1, |begun_in| self.blocks.len() - begun_in + 1);
+        while self.bytes > self.max && self.blocks.len() > stay {
             let Some(oldest) = self.blocks.pop_front() else {
                 break;
             };
@@ -231,6 +234,13 @@ mod tests {
         events
     }
 
+    /// How many such changes fit into so many bytes.
+    fn events_in(bytes: usize, revision: u64) -> u64 {
+        let events = puts([revision]);
+        let size = events.iter().map(|event| event.size()).sum::<usize>();
+        (bytes / size) as u64
+    }
+
     fn push(events: &mut Events, revision: u64, change: Change, tuple: &[u8]) {
         events.push(&Event {
             revision,
@@ -282,7 +292,7 @@ mod tests {
     fn only_so_many_bytes_are_kept() {
         let first = 1000;
         let mut feed = Feed::new(3 * BLOCK, first - 1);
-        let block = (BLOCK / puts([first]).size()) as u64;
+        let block = events_in(BLOCK, first);
         let last = first + 5 * block - 1;
         for revision in first..=last {
             let ticket = feed.commit(puts([revision]), revision);
@@ -306,12 +316,30 @@ mod tests {
         assert_eq!(told(&feed, next - 2), Ok((vec![next - 1], next - 1)));
         let ticket = feed.commit(puts([next]), next);
         feed.end(ticket, true);
-        assert!(told(&feed, next - 2).is_err());
-        assert_eq!(told(&feed, next - 1), Ok((vec![next], next)));
+        assert!(told(&feed, many.start - 1).is_err());
+        let oldest = next - 1 - 2 * block;
+        assert_eq!(told(&feed, oldest).unwrap().0[0], oldest + 1);
 
         feed.begin_after(next + 9);
         assert!(told(&feed, next).is_err());
         assert_eq!(told(&feed, next + 9), Ok((vec![], next + 9)));
+    }
+
+    #[test]
+    fn transactions_of_any_size_fill_the_blocks() {
+        for size in [1, 10, 120, 700] {
+            let first = 1000;
+            let mut feed = Feed::new(8 * BLOCK, first - 1);
+            let block = events_in(BLOCK, first);
+            let mut next = first;
+            while next < first + 20 * block {
+                let ticket = feed.commit(puts(next..next + size), next + size - 1);
+                feed.end(ticket, true);
+                next += size;
+            }
+            assert!(told(&feed, next - 1 - 7 * block).is_ok(), "{size}");
+            assert!(told(&feed, next - 1 - 9 * block).is_err(), "{size}");
+        }
     }
 
     #[test]
