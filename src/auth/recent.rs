@@ -19,9 +19,7 @@ struct Slot<T> {
 
 impl<T> Recent<T> {
     /// None yet.
-    pub const fn new() -> Self {
-        Self { slots: Vec::new() }
-    }
+    pub const EMPTY: Self = Self { slots: Vec::new() };
 
     /// The value of a token. How long it takes tells nothing of the tokens of others: what is compared first is the end of a
     /// signature, in one piece.
@@ -63,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_by_all_of_its_bytes() {
-        let mut recent = Recent::new();
+        let mut recent = Recent::EMPTY;
         let end = "0123456789abcdef";
         assert_eq!(recent.get(end), None);
         recent.put(&format!("a{end}"), 1);
@@ -84,7 +82,7 @@ mod tests {
 
     #[test]
     fn there_are_not_more_than_have_a_place() {
-        let mut recent = Recent::new();
+        let mut recent = Recent::EMPTY;
         let tokens: Vec<String> = (0..1000).map(|i| format!("{i:040}")).collect();
         for token in &tokens {
             recent.put(token, ());

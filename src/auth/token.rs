@@ -28,7 +28,7 @@ const TYPE: &str = "at+jwt";
 const MARGIN: u64 = 60;
 
 thread_local! {
-    static RECENT: RefCell<Recent<Arc<Verified>>> = const { RefCell::new(Recent::new()) };
+    static RECENT: RefCell<Recent<Arc<Verified>>> = const { RefCell::new(Recent::EMPTY) };
 }
 
 /// Issues and verifies tokens.
