@@ -6,13 +6,8 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
-extern "C" {
-    /// Part of mimalloc, which the crate of that name does not name.
-    fn mi_collect(force: bool);
-}
-
 /// Gives memory that has been freed back to the kernel, which would else be kept for what comes next.
 pub fn give_back() {
     // SAFETY: any thread may call it at any time, and it touches nothing that is in use.
-    unsafe { mi_collect(true) }
+    unsafe { libmimalloc_sys::mi_collect(true) }
 }

@@ -132,7 +132,7 @@ const WATCH: &[(&str, Kind)] = &[("prefix", Kind::Text), ("after", Kind::Number)
 const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
 const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
-/// Bytes of a path before its first name.
+/// The part of a path before its first name.
 const fn literal(path: &str) -> &str {
     let mut at = 0;
     while at < path.len() && path.as_bytes()[at] != b'{' {

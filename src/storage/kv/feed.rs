@@ -141,8 +141,14 @@ impl Feed {
     /// Keeps the changes of a transaction, and forgets the oldest blocks where there are too many.
     fn keep(&mut self, events: &Events) {
         let floor = self.floor;
-        let mut begun_in = None;
-        for event in events.iter().filter(|event| event.revision > floor) {
+        let mut events = events
+            .iter()
+            .filter(|event| event.revision > floor)
+            .peekable();
+        let Some(first) = events.peek().map(|event| event.revision) else {
+            return;
+        };
+        for event in events {
             match self.blocks.back_mut() {
                 Some(block) if block.events.has_room(&event) => {
                     block.events.push(&event);
@@ -158,10 +164,9 @@ impl Feed {
                     });
                 }
             }
-            begun_in.get_or_insert(self.blocks.len());
         }
-        let stay = begun_in.map_or(1, |begun_in| self.blocks.len() - begun_in + 1);
-        while self.bytes > self.max && self.blocks.len() > stay {
+        let is_older = |block: &Block| block.last < first;
+        while self.bytes > self.max && self.blocks.front().is_some_and(is_older) {
             let Some(oldest) = self.blocks.pop_front() else {
                 break;
             };

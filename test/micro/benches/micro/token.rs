@@ -45,6 +45,12 @@ pub fn verify(criterion: &mut Criterion) {
     group.bench_function("cached", |bencher| {
         bencher.iter(|| cached.verify(black_box(&token)))
     });
+    let many: Vec<String> = (0..1000).map(|_| issue()).collect();
+    assert!(many.iter().all(|token| cached.verify(token).is_some()));
+    let mut turn = many.iter().cycle();
+    group.bench_function("cached, one of 1000 in turn", |bencher| {
+        bencher.iter(|| cached.verify(black_box(turn.next().unwrap())))
+    });
     assert!(tokens(&SMALL).verify(&token).is_some());
     group.bench_function("not cached", |bencher| {
         bencher.iter_batched_ref(
