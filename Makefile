@@ -3,6 +3,11 @@
 SHELL := /bin/sh
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 VENV := .venv
+# The Tarantool to use: a path. Without it, the one on PATH.
+TARANTOOL ?=
+ifneq ($(TARANTOOL),)
+export PATH := $(shell mkdir -p target/path && ln -sfn '$(abspath $(TARANTOOL))' target/path/tarantool && cd target/path && pwd):$(PATH)
+endif
 # Packages of their own: what they need is not the library's.
 BENCH := --manifest-path test/bench/Cargo.toml --target-dir target/bench
 CHECK := --manifest-path test/check/Cargo.toml --target-dir target/check
