@@ -110,6 +110,7 @@ integration: build $(VENV)/installed postman_tests/node_modules ## the tests aga
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,curl,curl)
 	@$(call installs,chromedriver,chromium chromium-driver)
+	@$(call installs,faketime,faketime)
 	$(VENV)/bin/python -m pytest test -q -n 3 --dist loadfile
 
 check-smoke: build ## the key-value store against its model, and linearizability, a little of each

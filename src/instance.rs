@@ -56,6 +56,8 @@ pub struct Instance {
     started_at: Instant,
     /// When revocations were last heard of, in milliseconds since `started_at`; `NEVER` before that.
     followed_at: AtomicU64,
+    /// All changes of the instance followed are known here up to this number.
+    heard: AtomicU64,
 }
 
 /// A call of a procedure that runs.
@@ -146,6 +148,8 @@ impl Instance {
         };
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
         let (major, minor) = lua::version(tx);
+        let storage = Storage::open(tx, &config, Box::new(tell))?;
+        let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
         let instance = Self {
             types: Types::of_version(major, minor),
             tokens: Tokens::new(&config),
@@ -165,7 +169,7 @@ impl Instance {
             .map_err(threads)?,
             verifier: Crypto::start("verify", 1, VERIFY_QUEUE, Habits::NONE).map_err(threads)?,
             waits: Waits::new(tx),
-            storage: Storage::open(tx, &config, Box::new(tell))?,
+            storage,
             audit: Audit::new(tx),
             login_salt: files
                 .main
@@ -179,6 +183,7 @@ impl Instance {
                 .and_then(|ago| now.checked_sub(ago))
                 .unwrap_or(now),
             followed_at: AtomicU64::new(heard_ago.map_or(NEVER, |_| 0)),
+            heard: AtomicU64::new(heard),
             config,
         };
         let instance = RUNNING.get_or_init(|| instance);
@@ -332,9 +337,15 @@ impl Instance {
         Ok(Call(&self.calls))
     }
 
-    /// Notes that revocations were heard of just now.
-    pub fn followed(&self) {
+    /// Notes that just now all changes up to this number were heard of.
+    pub fn followed(&self, number: u64) {
+        self.heard.store(number, Ordering::Relaxed);
         self.followed_at.store(self.uptime(), Ordering::Relaxed);
+    }
+
+    /// The number up to which all changes of the instance followed are known here.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Milliseconds since the start, by a clock that is not set back.

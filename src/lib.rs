@@ -27,6 +27,7 @@ mod origin;
 // The attribute of the procedures exports symbols, which counts as unsafe.
 #[allow(unsafe_code)]
 mod procs;
+mod steady;
 mod storage;
 mod threads;
 #[allow(unsafe_code)]

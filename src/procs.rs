@@ -231,7 +231,7 @@ fn changes_apply(args: &RawBytes) -> Reply {
         keyring::refresh(tx, instance)?;
         let caught_up = news.entries.last().map_or(news.last, |entry| entry.number);
         if caught_up == news.last {
-            instance.followed();
+            instance.followed(news.last);
         }
         encode(&caught_up)
     })

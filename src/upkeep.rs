@@ -1,9 +1,11 @@
 //! The fiber that forgets what nobody needs any more, and takes over keys that others have changed. Runs on the tx thread.
 
+use crate::auth::token::Tokens;
 use crate::auth::{keyring, rotation};
 use crate::clock::now;
 use crate::error::Error;
 use crate::instance::Instance;
+use crate::steady::{boot, Steady};
 use crate::tx::{fiber, log, Tx};
 use std::time::Duration;
 
@@ -38,13 +40,18 @@ pub fn sweep(tx: &Tx, instance: &'static Instance) {
 
 /// The body of the fiber. Returns once the instance ends.
 pub fn run(tx: &Tx, instance: &'static Instance) {
+    let mut steady = Steady::default();
     while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
         instance.audit.flush(tx, instance);
+        match cover(tx, instance) {
+            Ok(()) | Err(Error::ReadOnly) => {}
+            Err(error) => warn("how long tokens hold was not written down", &error),
+        }
         if let Err(error) = keyring::refresh(tx, instance) {
             warn("keys were not read anew", &error);
         }
         rotation::write_public(tx, instance);
-        match forget(tx, instance) {
+        match forget(tx, instance, steady.time(now(), boot())) {
             Ok(true) => fiber::pass(tx),
             Ok(false) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE),
             Err(error) => {
@@ -55,13 +62,24 @@ pub fn run(tx: &Tx, instance: &'static Instance) {
     }
 }
 
-/// Forgets one slice of each space. Returns whether there may be more. Yields.
-fn forget(tx: &Tx, instance: &Instance) -> Result<bool, Error> {
+/// Writes down ahead when the tokens expire that are issued next, so that a login seldom waits for it, and a replica can
+/// issue some too. Yields if there is something to write.
+fn cover(tx: &Tx, instance: &Instance) -> Result<(), Error> {
+    if !instance.config.services.auth {
+        return Ok(());
+    }
+    let exp = now() + instance.tokens.ttl().as_secs() + PAUSE.as_secs();
+    instance.storage.issued.cover(tx, exp)
+}
+
+/// Forgets one slice of each space: what had expired at `time`, if nobody who sets the clock could want it back. Returns
+/// whether there may be more. Yields.
+fn forget(tx: &Tx, instance: &Instance, time: u64) -> Result<bool, Error> {
     let storage = &instance.storage;
     // First, because it can be written on a read-only instance too.
     let attempts = storage.attempts.forget(tx, now(), SLICE)?;
-    let sessions = storage.sessions.forget(tx, now(), SLICE)?;
-    let before = instance.tokens.expired_before();
+    let sessions = storage.sessions.forget(tx, time, SLICE)?;
+    let before = Tokens::forgotten_before(time);
     let mirrored = storage.mirror.forget(tx, before, SLICE)?;
     Ok(attempts || sessions || mirrored)
 }

@@ -1,6 +1,11 @@
 -- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
 
-local VERSION = 3
+local fiber = require('fiber')
+
+local VERSION = 4
+
+-- Seconds that an access token lives at the most: the upper limit of the setting TOKEN_TTL.
+local TOKEN_TTL_MAX = 31536000
 
 local CLIENT = {
     'auth_register', 'auth_login', 'auth_logout', 'auth_check', 'kv_get', 'kv_put',
@@ -67,10 +72,6 @@ local function kv_spaces()
         {name = 'key', type = 'string'},
     }})
     expiry:create_index('primary', {parts = {'expires_at', 'key'}, if_not_exists = true})
-    space('authkv_sequence', {
-        {name = 'name', type = 'string'},
-        {name = 'last', type = 'unsigned'},
-    })
 end
 
 -- The library knows indexes by their ids, which follow the order in which they are made.
@@ -89,6 +90,11 @@ local function mirrored(name, id, expires_at, format)
 end
 
 local function own_spaces()
+    -- Numbers that only grow: `kv`, the last revision; `tokens_until`, when the last token that was issued expires.
+    space('authkv_sequence', {
+        {name = 'name', type = 'string'},
+        {name = 'last', type = 'unsigned'},
+    })
     local revoked = space('revoked_token', {
         {name = 'jti', type = 'string'},
         {name = 'expires_at', type = 'unsigned'},
@@ -129,6 +135,16 @@ local function own_spaces()
         {name = 'delayed_until', type = 'unsigned'},
     }, {is_local = true})
     index(attempt, 'expires_at', {'expires_at'})
+end
+
+-- Until version 4 nobody wrote down how long tokens live that were issued already, so it is as long as they may. What
+-- ended the tokens of deleted users is kept until then.
+local function keep_endings()
+    local deadline = math.floor(fiber.time()) + TOKEN_TTL_MAX
+    box.space.authkv_sequence:replace({'tokens_until', deadline})
+    for _, subject in ipairs(box.space.authkv_subject.index.expires_at:select({0}, {iterator = 'GT'})) do
+        box.space.authkv_subject:update({subject.login}, {{'=', 'expires_at', deadline}})
+    end
 end
 
 local function procedures(names, role)
@@ -190,6 +206,9 @@ local function upgrade(settings)
         kv_spaces()
     end
     own_spaces()
+    if found > 0 and found < 4 then
+        keep_endings()
+    end
     for _, name in ipairs(GONE) do
         box.schema.func.drop('authkv.' .. name, {if_exists = true})
     end

@@ -64,7 +64,7 @@ class Person:
     password: str = PASSWORD
 
     def log_in(self) -> dict:
-        return self.people.expect("http", Ok(session_answer()), "session_login", self.login, self.password)
+        return self.people.expect("http", Ok(self.people.session_answer()), "session_login", self.login, self.password)
 
     @cached_property
     def session(self) -> dict:
@@ -90,6 +90,12 @@ class People:
     def __init__(self, instance: Instance):
         self.instance = instance
         self._fronts: dict[str, Front] = {}
+
+    def session_answer(self) -> dict:
+        """What a login gives at this instance."""
+        given = self.instance.settings
+        lives = {"ttl": "AUTHKV_TOKEN_TTL", "refresh_ttl": "AUTHKV_REFRESH_TTL"}
+        return session_answer(**{name: int(given[setting]) for name, setting in lives.items() if setting in given})
 
     def front(self, name: str) -> Front:
         if name not in self._fronts:

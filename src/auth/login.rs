@@ -2,6 +2,7 @@
 //! pool's work.
 
 use super::password::Stored;
+use super::session::{active, record};
 use super::throttle::Attempt;
 use super::token::Bearer;
 use crate::bridge::crypto::run;
@@ -23,13 +24,17 @@ pub fn login(
 ) -> Result<Outcome, Error> {
     let login = input.login.clone();
     let issue = move |subject: &Subject| {
-        instance.tokens.issue(&Bearer {
+        let draft = instance.tokens.issue(&Bearer {
             login: &login,
             epoch: subject.epoch,
             session: None,
-        })
+        })?;
+        Ok((draft, subject.epoch))
     };
-    let token = prove(tx, instance, origin, &input, issue)?;
+    let (draft, epoch) = prove(tx, instance, origin, &input, issue)?;
+    let token = record(tx, instance, draft)?;
+    // The user may have been changed since the password was proved.
+    active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
     Ok(Outcome::LoggedIn {
         token: token.text,
         token_type: "Bearer",

@@ -10,6 +10,9 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::tx::{is_read_only, log, transaction, Tx};
 
+/// Until when a key verifies that was retired: never, even if the clock is set back.
+const RETIRED: u64 = 0;
+
 /// Makes a key, publishes it at once, and has it sign after some seconds: those of the settings where none are given.
 /// The keys that this instance has signed with verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`.
 /// Yields.
@@ -33,8 +36,11 @@ pub fn rotate(
     let before = keyring.held(tx);
     // First, because others may read the space while this is committed.
     keyring.hold(tx, &key);
-    let until = instance.tokens.last_expiry(signs_from);
+    let last = signs_from + instance.tokens.ttl().as_secs();
     let written = transaction(tx, || {
+        // Tokens of an earlier start may live longer.
+        let last = last.max(storage.issued.until(tx)?);
+        let until = instance.tokens.holds_until(last);
         for mut row in storage.token_keys.all(tx)? {
             if row.verifies_until.is_none() && before.contains(&row.kid) {
                 row.verifies_until = Some(until);
@@ -70,8 +76,11 @@ pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome
     if signs || will_sign {
         return Err(Error::KeySigns);
     }
-    let until = row.verifies_until.map_or(now(), |until| until.min(now()));
-    row.verifies_until = Some(until);
+    let until = match row.verifies_until {
+        None | Some(RETIRED) => now(),
+        Some(until) => until.min(now()),
+    };
+    row.verifies_until = Some(RETIRED);
     transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row))?;
     instance.keyring.release(tx, kid);
     refresh(tx, instance)?;

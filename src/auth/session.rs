@@ -2,7 +2,7 @@
 //! signatures are the crypto pool's work.
 
 use super::login::prove;
-use super::token::{random, AccessToken, Bearer, Known};
+use super::token::{random, AccessToken, Bearer, Draft, Known};
 use crate::bridge::crypto::run;
 use crate::clock::{microseconds, now};
 use crate::command::{Caller, Credentials, Done, Outcome, Principal, Session};
@@ -63,8 +63,9 @@ pub fn active(
     let is_present = subject.is_active() && subject.epoch == epoch;
     let holds = match &instance.storage.users {
         Some(users) => is_present && users.contains(tx, login)?,
-        // Epochs only grow: this one was begun after what is known here, and will be heard of.
-        None => is_present || epoch > subject.epoch,
+        // Epochs and changes are numbered by one sequence. An epoch above the last change heard of is on its way here; one
+        // below it that is not known has ended, and what ended it was forgotten.
+        None => is_present || epoch > subject.epoch.max(instance.heard()),
     };
     Ok(holds.then_some(subject))
 }
@@ -82,7 +83,8 @@ pub fn login(
         let access = issue(instance, &login, subject.epoch, &id)?;
         Ok((access, subject.epoch))
     };
-    let (access, epoch) = prove(tx, instance, origin, &input, issue)?;
+    let (draft, epoch) = prove(tx, instance, origin, &input, issue)?;
+    let access = record(tx, instance, draft)?;
     let storage = &instance.storage;
     transaction(tx, || {
         // The user may have been changed since the password was proved.
@@ -92,7 +94,7 @@ pub fn login(
             let until = ended.tokens_until;
             storage.revoked.put(tx, &storage.mirror, &ended.id, until)?;
         }
-        let row = token.row(instance, &input.login, epoch, microseconds());
+        let row = token.row(instance, &input.login, epoch, microseconds(), access.exp);
         storage.sessions.put(tx, &row)
     })?;
     Ok(begun(instance, input.login, access, token))
@@ -117,13 +119,14 @@ pub fn refresh(
     }
     let (login, epoch, id) = (session.login.clone(), session.epoch, session.id.clone());
     // Not behind the hashes: who is logged in stays so while others cannot log in.
-    let access = run(tx, instance, &instance.verifier, move || {
+    let draft = run(tx, instance, &instance.verifier, move || {
         issue(instance, &login, epoch, &id)
     })?;
+    let access = record(tx, instance, draft)?;
     let token = RefreshToken::of(&given.handle)?;
-    let mut row = token.row(instance, &session.login, epoch, session.created_at);
     // The time that tokens live may have become shorter.
-    row.tokens_until = row.tokens_until.max(session.tokens_until);
+    let until = access.exp.max(session.tokens_until);
+    let row = token.row(instance, &session.login, epoch, session.created_at, until);
     let is_first = transaction(tx, || {
         let present = storage.sessions.get(tx, &session.id)?.ok_or(UNKNOWN)?;
         if present == session {
@@ -139,7 +142,7 @@ pub fn refresh(
 
 /// Ends a session whose refresh token was presented twice.
 fn end_reused(tx: &Tx, instance: &Instance, session: &SessionRow) -> Result<Outcome, Error> {
-    end(tx, instance, &session.id, 0)?;
+    end(tx, instance, &session.id, None)?;
     Err(Error::InvalidRefreshToken {
         reused: Some(session.login.clone()),
     })
@@ -148,16 +151,22 @@ fn end_reused(tx: &Tx, instance: &Instance, session: &SessionRow) -> Result<Outc
 /// Revokes the token the caller came with, and its session. Errors: `Unauthenticated` for a caller without one. Yields.
 pub fn logout(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, Error> {
     let claims = who.claims()?;
-    end(tx, instance, claims.revocation_id(), claims.exp)?;
+    let exp = claims.sid.is_none().then_some(claims.exp);
+    end(tx, instance, claims.revocation_id(), exp)?;
     Ok(Outcome::Done(Done::Revoked))
 }
 
-/// Ends the session, or the token, with that id, of which a token expires at `exp`. Yields.
-fn end(tx: &Tx, instance: &Instance, id: &str, exp: u64) -> Result<(), Error> {
+/// Ends the token with that id, which expires at `exp`, or the session. Yields.
+fn end(tx: &Tx, instance: &Instance, id: &str, exp: Option<u64>) -> Result<(), Error> {
     let storage = &instance.storage;
     let is_new = transaction(tx, || {
         let session = storage.sessions.get(tx, id)?;
-        let until = session.map_or(exp, |session| session.tokens_until.max(exp));
+        let until = match (exp, session) {
+            (Some(exp), _) => exp,
+            (None, Some(session)) => session.tokens_until,
+            // It has ended or was forgotten, but its tokens may hold still.
+            (None, None) => storage.issued.until(tx)?,
+        };
         storage.sessions.delete(tx, id)?;
         storage.revoked.put(tx, &storage.mirror, id, until)
     })?;
@@ -204,7 +213,13 @@ pub fn introspect(
     }
 }
 
-fn issue(instance: &Instance, login: &str, epoch: u64, id: &str) -> Result<AccessToken, Error> {
+/// Writes down when a new token expires: only then anybody may have it. Yields if there is something to write.
+pub fn record(tx: &Tx, instance: &Instance, draft: Draft) -> Result<AccessToken, Error> {
+    instance.storage.issued.cover(tx, draft.exp())?;
+    Ok(draft.recorded())
+}
+
+fn issue(instance: &Instance, login: &str, epoch: u64, id: &str) -> Result<Draft, Error> {
     instance.tokens.issue(&Bearer {
         login,
         epoch,
@@ -259,14 +274,21 @@ impl RefreshToken {
         }
     }
 
-    fn row(&self, instance: &Instance, login: &str, epoch: u64, created_at: u64) -> SessionRow {
+    fn row(
+        &self,
+        instance: &Instance,
+        login: &str,
+        epoch: u64,
+        created_at: u64,
+        tokens_until: u64,
+    ) -> SessionRow {
         SessionRow {
             id: self.id.clone(),
             expires_at: now() + instance.config.refresh_ttl.as_secs(),
             login: login.to_owned(),
             created_at,
             epoch,
-            tokens_until: now() + instance.tokens.ttl().as_secs(),
+            tokens_until,
             digest: self.digest.clone(),
         }
     }

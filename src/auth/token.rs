@@ -6,7 +6,7 @@ use super::recent::Recent;
 use super::ring::Ring;
 use super::strict;
 use crate::clock::now;
-use crate::config::Config;
+use crate::config::{Config, TOKEN_LEEWAY_MAX};
 use crate::domain::Claims;
 use crate::error::Error;
 use arc_swap::ArcSwap;
@@ -76,6 +76,23 @@ pub struct AccessToken {
     pub text: String,
     /// What stands for it in a log.
     pub jti: String,
+    /// When it expires, in seconds since 1970-01-01 UTC.
+    pub exp: u64,
+}
+
+/// A new token that nobody may have yet: when it expires was not written down.
+pub struct Draft(AccessToken);
+
+impl Draft {
+    /// When the token expires, in seconds since 1970-01-01 UTC.
+    pub fn exp(&self) -> u64 {
+        self.0.exp
+    }
+
+    /// The token, for whoever has written that down.
+    pub fn recorded(self) -> AccessToken {
+        self.0
+    }
 }
 
 impl Tokens {
@@ -115,7 +132,7 @@ impl Tokens {
             "this key cannot sign: it should have 2048 to 4096 bits and the exponent 65537"
                 .to_owned()
         })?;
-        match self.verify(&token.text) {
+        match self.verify(&token.recorded().text) {
             Some(_) => Ok(()),
             None => Err("a token signed with this key does not hold".to_owned()),
         }
@@ -126,14 +143,15 @@ impl Tokens {
         self.ttl
     }
 
-    /// When no token that is issued no later than `time` holds any more. Times are seconds since 1970-01-01 UTC.
-    pub fn last_expiry(&self, time: u64) -> u64 {
-        time + self.ttl.as_secs() + self.leeway.as_secs() + 1
+    /// When no token that expires at `exp` or earlier holds any more. Times are seconds since 1970-01-01 UTC.
+    pub fn holds_until(&self, exp: u64) -> u64 {
+        exp + self.leeway.as_secs() + 1
     }
 
-    /// What concerns tokens that expired before can be forgotten now.
-    pub fn expired_before(&self) -> u64 {
-        now().saturating_sub(self.leeway.as_secs() + MARGIN)
+    /// At `time`, what concerns tokens that expired before the result can be forgotten: they hold nowhere, whatever leeway
+    /// other instances have, or this one after its next start.
+    pub fn forgotten_before(time: u64) -> u64 {
+        time.saturating_sub(TOKEN_LEEWAY_MAX + MARGIN)
     }
 
     /// Whether a token has not expired.
@@ -142,7 +160,7 @@ impl Tokens {
     }
 
     /// A new token. Costs a signature; that of RSA some milliseconds. Errors: `NoSigningKey`.
-    pub fn issue(&self, bearer: &Bearer<'_>) -> Result<AccessToken, Error> {
+    pub fn issue(&self, bearer: &Bearer<'_>) -> Result<Draft, Error> {
         let now = now();
         let ring = self.ring.load();
         let (key, signing) = ring.signer(now).ok_or(Error::NoSigningKey)?;
@@ -166,7 +184,8 @@ impl Tokens {
             ..Header::new(key.algorithm().into())
         };
         let text = jsonwebtoken::encode(&header, &claims, signing).map_err(|_| Error::Internal)?;
-        Ok(AccessToken { text, jti })
+        let exp = claims.exp;
+        Ok(Draft(AccessToken { text, jti, exp }))
     }
 
     /// Looks a token up among those verified before. Costs a SHA-256 of it, unless this thread has looked it up lately.
@@ -276,7 +295,7 @@ mod tests {
             epoch: 0,
             session: None,
         };
-        tokens.issue(&bearer).unwrap().text
+        tokens.issue(&bearer).unwrap().recorded().text
     }
 
     #[test]

@@ -192,10 +192,9 @@ pub fn delete(tx: &Tx, instance: &Instance, login: &str) -> Result<Outcome, Erro
     transaction(tx, || {
         users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
-        let forgotten_at = now() + instance.tokens.ttl().as_secs();
-        storage
-            .subjects
-            .bury(tx, &storage.mirror, login, forgotten_at)
+        // Not before now, where no token was issued at all.
+        let until = storage.issued.until(tx)?.max(now());
+        storage.subjects.bury(tx, &storage.mirror, login, until)
     })?;
     Ok(Outcome::Done(Done::Deleted))
 }

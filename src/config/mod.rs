@@ -18,6 +18,9 @@ use std::time::Duration;
 
 /// Bytes of the path of a unix socket: the size of `sun_path` (unix(7)), less its final zero.
 const SOCKET_PATH_MAX: usize = 107;
+/// Seconds: the longest that a setting allows. `schema.lua` knows the first, too.
+const TOKEN_TTL_MAX: u64 = 31_536_000;
+pub const TOKEN_LEEWAY_MAX: u64 = 300;
 
 /// Which of the two services an instance offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,8 +184,8 @@ impl Config {
             token_issuer: read.text("TOKEN_ISSUER").to_owned(),
             token_audience: read.text("TOKEN_AUDIENCE").to_owned(),
             key_publish: read.seconds("KEY_PUBLISH", 0, 86_400)?,
-            token_ttl: read.seconds("TOKEN_TTL", 1, 31_536_000)?,
-            token_leeway: read.seconds("TOKEN_LEEWAY", 0, 300)?,
+            token_ttl: read.seconds("TOKEN_TTL", 1, TOKEN_TTL_MAX)?,
+            token_leeway: read.seconds("TOKEN_LEEWAY", 0, TOKEN_LEEWAY_MAX)?,
             token_cache: read.size("TOKEN_CACHE", 1, 10_000_000)?,
             refresh_ttl: read.seconds("REFRESH_TTL", 1, 315_360_000)?,
             sessions_max: read.size("SESSIONS_MAX", 1, 10_000)?,

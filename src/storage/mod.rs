@@ -2,6 +2,7 @@
 //! `tarantool_infra/schema.lua`.
 
 mod attempts;
+mod issued;
 mod keys;
 mod kv;
 mod mirror;
@@ -12,6 +13,7 @@ mod subjects;
 mod users;
 
 pub use attempts::{Attempts, Count};
+pub use issued::Issued;
 pub use keys::{TokenKey, TokenKeys};
 pub use kv::{Applied, Asked, Effect, KeyValues, Page, Tell};
 pub use mirror::{Entry, Mirror};
@@ -34,6 +36,7 @@ pub struct Storage {
     /// Where the service is offered.
     pub key_values: Option<KeyValues>,
     pub mirror: Mirror,
+    pub issued: Issued,
     pub revoked: Revoked,
     pub subjects: Subjects,
     pub roles: Roles,
@@ -69,6 +72,7 @@ impl Storage {
             users: users.map(|space| Users::new(tx, space)),
             key_values,
             mirror: Mirror::new(tx, mirrored),
+            issued: Issued::new(tx, find("authkv_sequence")?),
             revoked: Revoked::new(revoked),
             subjects: Subjects::new(subject),
             roles: Roles::new(role),

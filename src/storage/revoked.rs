@@ -3,7 +3,7 @@
 use super::mirror::Mirror;
 use super::{array, find};
 use crate::error::Error;
-use crate::tx::{Space, Tx};
+use crate::tx::{tuple_bytes, Space, Tx};
 
 /// The revoked tokens.
 pub struct Revoked {
@@ -20,14 +20,20 @@ impl Revoked {
         Ok(find(tx, self.space, id)?.is_some())
     }
 
-    /// Revokes a token or a session, in a transaction of the caller's; one that was revoked before stays so. Returns
-    /// whether it was new.
+    /// Revokes a token or a session until `expires_at`, in a transaction of the caller's. If it was revoked before, the later
+    /// time counts. Returns whether it was new.
     pub fn put(&self, tx: &Tx, mirror: &Mirror, id: &str, expires_at: u64) -> Result<bool, Error> {
-        if self.contains(tx, id)? {
-            return Ok(false);
+        let before = find(tx, self.space, id)?;
+        let is_new = before.is_none();
+        if let Some(tuple) = before {
+            let (_, until, _): (&str, u64, u64) =
+                super::decode("revoked_token", tuple_bytes(&tuple))?;
+            if expires_at <= until {
+                return Ok(false);
+            }
         }
         let number = mirror.next(tx)?;
-        self.space.insert(tx, &array(&(id, expires_at, number)))?;
-        Ok(true)
+        self.space.replace(tx, &array(&(id, expires_at, number)))?;
+        Ok(is_new)
     }
 }

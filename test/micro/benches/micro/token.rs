@@ -33,7 +33,7 @@ pub fn issue() -> String {
         epoch: 0,
         session: Some("Vb2Vd8Vl1bVq8b0l5VfFvQ"),
     };
-    tokens(&CONFIG).issue(&bearer).unwrap().text
+    tokens(&CONFIG).issue(&bearer).unwrap().recorded().text
 }
 
 pub fn verify(criterion: &mut Criterion) {

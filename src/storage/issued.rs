@@ -1,0 +1,60 @@
+//! When the last token that was ever issued expires, in the space `authkv_sequence`. What ends tokens is kept until then,
+//! whatever the settings and the clock were when they were issued.
+
+use super::{array, broken, find};
+use crate::codec::msgpack::Reader;
+use crate::error::Error;
+use crate::tx::{transaction, tuple_bytes, Space, Tx, TxCell};
+use std::cell::Cell;
+
+/// The name of the tuple.
+const NAME: &str = "tokens_until";
+/// Seconds by which a time is written down too late, so that not every token costs a write.
+const AHEAD: u64 = 300;
+
+pub struct Issued {
+    space: Space,
+    /// What the space says for certain: it was committed from here.
+    durable: TxCell<Cell<u64>>,
+}
+
+impl Issued {
+    pub fn new(tx: &Tx, space: Space) -> Self {
+        Self {
+            space,
+            durable: TxCell::new(tx, Cell::new(0)),
+        }
+    }
+
+    /// A time, in seconds since 1970-01-01 UTC, after which no token expires that was handed out so far; 0 if there was
+    /// none. Does not yield.
+    pub fn until(&self, tx: &Tx) -> Result<u64, Error> {
+        let Some(tuple) = find(tx, self.space, NAME)? else {
+            return Ok(0);
+        };
+        let mut reader = Reader::new(tuple_bytes(&tuple));
+        reader.array_len()?;
+        reader.value()?;
+        reader.uint()?.ok_or_else(|| broken("authkv_sequence"))
+    }
+
+    /// Writes down that a token expires at `exp`, before it is handed out. Errors: `ReadOnly` on a read-only instance, unless
+    /// the leader has written as late a time. Yields if there is something to write, which is once in five minutes.
+    pub fn cover(&self, tx: &Tx, exp: u64) -> Result<(), Error> {
+        let durable = self.durable.get(tx);
+        if exp <= durable.get() {
+            return Ok(());
+        }
+        let written = transaction(tx, || {
+            let until = self.until(tx)?.max(exp + AHEAD);
+            self.space.replace(tx, &array(&(NAME, until)))?;
+            Ok(until)
+        });
+        match written {
+            Ok(until) => durable.set(durable.get().max(until)),
+            Err(Error::ReadOnly) if exp <= self.until(tx)? => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
