@@ -9,18 +9,23 @@ use std::cell::Cell;
 
 /// The name of the tuple.
 const NAME: &str = "tokens_until";
-/// Seconds by which a time is written down too late, so that not every token costs a write.
-const AHEAD: u64 = 300;
+/// By how much later a time is written down than it is, so that not every token costs a write: a part of the time that a token
+/// lives, at most so many seconds.
+const AHEAD_PART: u64 = 4;
+const AHEAD_MAX: u64 = 300;
 
 pub struct Issued {
     space: Space,
     /// What the space says for certain: it was committed from here.
     durable: TxCell<Cell<u64>>,
+    ahead: u64,
 }
 
 impl Issued {
-    pub fn new(tx: &Tx, space: Space) -> Self {
+    /// `ttl`: seconds that a token lives.
+    pub fn new(tx: &Tx, space: Space, ttl: u64) -> Self {
         Self {
+            ahead: (ttl / AHEAD_PART).clamp(1, AHEAD_MAX),
             space,
             durable: TxCell::new(tx, Cell::new(0)),
         }
@@ -39,14 +44,14 @@ impl Issued {
     }
 
     /// Writes down that a token expires at `exp`, before it is handed out. Errors: `ReadOnly` on a read-only instance, unless
-    /// the leader has written as late a time. Yields if there is something to write, which is once in five minutes.
+    /// the leader has written as late a time. Yields if there is something to write, which is seldom.
     pub fn cover(&self, tx: &Tx, exp: u64) -> Result<(), Error> {
         let durable = self.durable.get(tx);
         if exp <= durable.get() {
             return Ok(());
         }
         let written = transaction(tx, || {
-            let until = self.until(tx)?.max(exp + AHEAD);
+            let until = self.until(tx)?.max(exp + self.ahead);
             self.space.replace(tx, &array(&(NAME, until)))?;
             Ok(until)
         });

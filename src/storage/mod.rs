@@ -72,7 +72,7 @@ impl Storage {
             users: users.map(|space| Users::new(tx, space)),
             key_values,
             mirror: Mirror::new(tx, mirrored),
-            issued: Issued::new(tx, find("authkv_sequence")?),
+            issued: Issued::new(tx, find("authkv_sequence")?, config.token_ttl.as_secs()),
             revoked: Revoked::new(revoked),
             subjects: Subjects::new(subject),
             roles: Roles::new(role),
