@@ -1,5 +1,7 @@
 -- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
 
+local pool = require('authkv.pool')
+
 local VERSION = 3
 
 local CLIENT = {
@@ -199,6 +201,7 @@ local function upgrade(settings)
     procedures(CLIENT, 'authkv_client')
     procedures(FOLLOWER, 'authkv_revocations')
     procedures(ADMIN, 'authkv_admin')
+    pool.open('authkv_client')
     user('authkv', settings.client_password, 'authkv_client')
     if settings.auth == 'true' then
         user('authkv_follower', settings.follower_password, 'authkv_revocations')
