@@ -351,8 +351,8 @@ fn procedure(
     guard(run).map_err(ProcError)
 }
 
-/// The same for what is called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: where that does not put an
-/// array around the result, it is put here. What calls such a procedure from Lua takes it off again: see the facade.
+/// The same for what is called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: if Tarantool does not put an
+/// array around the result, this does. The facade, which calls such procedures from Lua, takes it off again.
 fn over_iproto(
     args: &RawBytes,
     body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,

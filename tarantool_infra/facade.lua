@@ -53,8 +53,8 @@ local function failure(err)
     return setmetatable(err, ERROR)
 end
 
--- What procedures of clients return is in one more array where Tarantool puts none around it: see src/procs.rs. It is a map
--- of names in itself.
+-- What procedures of clients return is in one more array if Tarantool puts none around it: see src/procs.rs. In itself
+-- it is a map of names.
 local function unwrapped(result)
     return type(result) == 'table' and result[1] or result
 end

@@ -1,10 +1,10 @@
 -- What pools of connections ask an instance before they use it: they call `box.info`, which a client may not.
 
 local NAME = 'box.info'
-local COMMENT = 'authkv: ro and status for pools of connections'
+local COMMENT = 'authkv: what pools of connections ask'
 
--- A function of that name is called in place of the table. Who has the role for clients is shown what pools need; others who
--- may execute it get what they got before.
+-- A function of that name is called in place of the table. Users with the role for clients are shown what pools need;
+-- others that may execute it get what they got before.
 local BODY = [[function()
     local role = box.space._user.index.name:get('%s')
     local function has(grantee)
@@ -22,8 +22,8 @@ local BODY = [[function()
     return box.info()
 end]]
 
--- Whether the application has given somebody `box.info` by itself, as a right to call Lua (Tarantool 3). A function of ours
--- would take that right away.
+-- Whether the application has given somebody `box.info` by itself, as a right to call Lua (Tarantool 3). A function of
+-- that name would take that right away.
 local function is_given()
     for _, privilege in box.space._priv:pairs() do
         if privilege.object_type == 'lua_call' and privilege.object_id == NAME then

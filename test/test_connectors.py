@@ -13,6 +13,7 @@ import pytest
 import tarantool
 
 from cases import GOOD
+from compat import COMPAT, has_compat, set_compat
 from connectors import CONNECTORS, Failed, PyPi, PyPiPool
 from fronts import ConsoleFront, IprotoFront
 from harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
@@ -25,7 +26,6 @@ JSON_VALUES = {
     "big": GREATEST, "small": LEAST, "none": None, "nested": {"list": [1, "two", [None, {"three": 3.5}]], "empty": {}},
 }  # fmt: skip
 VALUES = JSON_VALUES | {"bytes": b"\x00\xff\x80"}
-COMPAT = [None, "old", "new"]
 
 
 class World:
@@ -34,17 +34,10 @@ class World:
     def __init__(self, instance: Instance):
         self.instance = instance
         self.console = ConsoleFront(instance)
-        (version,) = self.console.evaluate("return _TARANTOOL")
-        self.version = tuple(map(int, version.split("-")[0].split(".")))
         self.numbers = itertools.count()
 
     def set(self, compat: str | None) -> bool:
-        """Returns whether C functions return their results bare now. What Tarantool has not is skipped."""
-        if compat is not None and self.version < (2, 11):
-            pytest.skip("Tarantool before 2.11 has no compat")
-        if self.version >= (2, 11):
-            self.console.evaluate(f"require('compat').c_func_iproto_multireturn = '{compat or 'default'}' return true")
-        return compat == "new" or compat is None and self.version >= (3,)
+        return set_compat(self.console, compat)
 
     def prefix(self) -> str:
         """For keys that no other test has."""
@@ -61,8 +54,7 @@ def instance():
 def world(instance):
     world = World(instance)
     yield world
-    if world.version >= (2, 11):
-        world.set(None)
+    world.set(None)
     world.console.close()
 
 
@@ -185,7 +177,7 @@ def test_connections_differ_in_nothing_but_the_array(world, tester):
     large = {f"{prefix}{n}": "x" * 200_000 for n in range(10)}
     assert front.put(token, large) == Ok([])
     front.close()
-    for compat in COMPAT if world.version >= (2, 11) else [None]:
+    for compat in COMPAT if has_compat(world.console) else [None]:
         world.set(compat)
         with RawIproto(world.instance) as connection:
             seen = connection.call("authkv.kv_get", pack([token, list(large)]))
