@@ -1,3 +1,4 @@
 std = 'luajit'
 globals = {'box'}
+exclude_files = {'test/npm/node_modules'}
 include_files = {'init.lua', 'tarantool_infra/**/*.lua', 'test/**/*.lua'}

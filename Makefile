@@ -106,7 +106,7 @@ fuzz: ## fuzz each target for FUZZ_SECONDS, 600 unless told otherwise
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 || exit; \
 	done
 
-integration: build $(VENV)/installed postman_tests/node_modules ## the tests against real Tarantool processes
+integration: build $(VENV)/installed postman_tests/node_modules test/npm/node_modules ## the tests against real Tarantool processes
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,curl,curl)
 	@$(call installs,chromedriver,chromium chromium-driver)
@@ -132,9 +132,9 @@ $(VENV)/installed: test/requirements.txt
 	$(VENV)/bin/pip install -q -r test/requirements.txt
 	touch $@
 
-postman_tests/node_modules: postman_tests/package-lock.json
+postman_tests/node_modules test/npm/node_modules: %/node_modules: %/package-lock.json
 	@$(call installs,npm,npm)
-	cd postman_tests && npm ci --no-audit --no-fund
+	cd $* && npm ci --no-audit --no-fund
 	touch $@
 
 # The licenses that are allowed are those of the library; the other packages have some of them.
@@ -155,4 +155,4 @@ audit: ## check dependencies: advisories, licenses, sources
 
 clean: ## remove what was built, not the data
 	cargo clean
-	rm -rf $(VENV) postman_tests/node_modules
+	rm -rf $(VENV) postman_tests/node_modules test/npm/node_modules

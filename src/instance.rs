@@ -20,7 +20,8 @@ use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
 use crate::threads::give_way;
-use crate::tx::{fiber, log, lua, Tx};
+use crate::tx::returned::Returned;
+use crate::tx::{fiber, log, lua, Tx, TxCell};
 use crate::upkeep;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -32,6 +33,8 @@ pub struct Instance {
     pub config: Config,
     /// The extension types that this Tarantool has.
     pub types: Types,
+    /// What this Tarantool makes of the results of procedures.
+    pub returned: TxCell<Returned>,
     pub tokens: Tokens,
     pub keyring: Keyring,
     pub hasher: Hasher,
@@ -152,6 +155,7 @@ impl Instance {
         let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
         let instance = Self {
             types: Types::of_version(major, minor),
+            returned: TxCell::new(tx, Returned::new(tx)),
             tokens: Tokens::new(&config),
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,

@@ -27,7 +27,7 @@ use tarantool::tuple::{RawByteBuf, RawBytes};
 type Reply = Result<RawByteBuf, ProcError>;
 
 /// The procedures of clients: each is an operation, whose input is in the arguments by position. Their results are the
-/// members of [`Outcome`].
+/// members of [`Outcome`], as [`over_iproto`] has them.
 macro_rules! clients {
     ($($(#[$about:meta])* $name:ident => $operation:ident;)*) => {
         $(
@@ -208,10 +208,10 @@ fn stop(args: &RawBytes) -> Reply {
 }
 
 /// `(after)` → `{entries, last}`: what has changed with numbers above `after` (revocations, users, roles, keys), at most a
-/// thousand, and the highest number there is. Yields.
+/// thousand, and the highest number there is. Called over iproto, as those of clients are. Yields.
 #[proc(packed_args)]
 fn changes(args: &RawBytes) -> Reply {
-    procedure(args, |tx, instance, args| {
+    over_iproto(args, |tx, instance, args| {
         let (after,): (u64,) = decode(args)?;
         let mirror = &instance.storage.mirror;
         let last = mirror.last(tx)?;
@@ -246,7 +246,7 @@ struct Changes {
 
 /// A procedure of a client: the first argument is the token, where the operation takes one.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
-    procedure(args, |tx, instance, args| {
+    over_iproto(args, |tx, instance, args| {
         let _call = instance.begin_call()?;
         let input = read(instance, operation, args)?;
         let takes_token = operation == Operation::Check || operation.row().needs != Needs::Nothing;
@@ -349,6 +349,24 @@ fn procedure(
         body(&tx, instance(&tx)?, RawBytes::new(&args))
     };
     guard(run).map_err(ProcError)
+}
+
+/// The same for what is called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: if Tarantool does not put an
+/// array around the result, this does. The facade, which calls such procedures from Lua, takes it off again.
+fn over_iproto(
+    args: &RawBytes,
+    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
+) -> Reply {
+    const ARRAY_OF_ONE: u8 = 0x91;
+    procedure(args, |tx, instance, args| {
+        let mut result = body(tx, instance, args)?;
+        // Asked last: it can change while the procedure yields.
+        if instance.returned.get(tx).is_bare(tx) {
+            result.0.reserve_exact(1);
+            result.0.insert(0, ARRAY_OF_ONE);
+        }
+        Ok(result)
+    })
 }
 
 fn decode<T: serde::de::DeserializeOwned>(args: &RawBytes) -> Result<T, Error> {

@@ -53,6 +53,12 @@ local function failure(err)
     return setmetatable(err, ERROR)
 end
 
+-- What procedures of clients return is in one more array if Tarantool puts none around it: see src/procs.rs. In itself
+-- it is a map of names.
+local function unwrapped(result)
+    return type(result) == 'table' and result[1] or result
+end
+
 -- Calls a procedure. What authkv refuses comes back as nil and the error; anything else is raised.
 local function call(procedure, ...)
     local func = box.func['authkv.' .. procedure]
@@ -61,7 +67,7 @@ local function call(procedure, ...)
     end
     local ok, result = pcall(func.call, func, {...})
     if ok then
-        return result
+        return unwrapped(result)
     end
     local code = type(result) == 'cdata' and result.code or 0
     if code < FIRST or code > LAST then

@@ -18,8 +18,9 @@ end
 
 -- Asks once and applies the answer. Returns whether there may be more at once.
 local function ask(connection, after)
-    -- What a C function returns comes as one array of all it returned.
-    local news = connection:call('authkv.changes', {after}, {timeout = TIMEOUT})[1]
+    local news = connection:call('authkv.changes', {after}, {timeout = TIMEOUT})
+    -- It comes inside one array, but for an older authkv on Tarantool 3.
+    news = news[1] or news
     local number = box.func['authkv.changes_apply']:call({news})
     if number == news.last then
         heard_at = fiber.clock()

@@ -2,6 +2,8 @@
 
 local fiber = require('fiber')
 
+local pool = require('authkv.pool')
+
 local VERSION = 4
 
 -- Seconds that an access token lives at the most: the upper limit of the setting TOKEN_TTL.
@@ -218,6 +220,7 @@ local function upgrade(settings)
     procedures(CLIENT, 'authkv_client')
     procedures(FOLLOWER, 'authkv_revocations')
     procedures(ADMIN, 'authkv_admin')
+    pool.open('authkv_client')
     user('authkv', settings.client_password, 'authkv_client')
     if settings.auth == 'true' then
         user('authkv_follower', settings.follower_password, 'authkv_revocations')

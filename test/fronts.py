@@ -249,7 +249,7 @@ class IprotoFront(Front):
             raise
         except tarantool.DatabaseError as error:
             return refusal(*error.args[:2])
-        # What a C function returns comes as one array of all it returned.
+        # Whatever Tarantool's version: see documentation/connectors.md.
         (returned,) = answer
         (value,) = returned
         return Ok(_value(operation, args, value))
@@ -281,14 +281,19 @@ class NetBoxFront(Front):
         assert line, "the process of net.box has ended"
         return unpack(bytes.fromhex(line.decode()))
 
-    def do(self, operation, *args):
-        request = pack([procedure(operation), args]).hex()
-        self.process.stdin.write(request.encode() + b"\n")
+    def call(self, procedure: str, args) -> Ok | Refusal:
+        """All that the call returned, as a list."""
+        self.process.stdin.write(pack([procedure, args]).hex().encode() + b"\n")
         self.process.stdin.flush()
         ok, *answer = self._answer()
-        if not ok:
-            return refusal(*answer)
-        value = _value(operation, args, answer[0])
+        return Ok(answer) if ok else refusal(*answer)
+
+    def do(self, operation, *args):
+        seen = self.call(procedure(operation), args)
+        if not isinstance(seen, Ok):
+            return seen
+        ((answer,),) = seen.value
+        value = _value(operation, args, answer)
         return Ok(sorted(value) if operation == "put" else value)
 
     def close(self):

@@ -1,5 +1,5 @@
 -- The client side of NetBoxFront: calls procedures with net.box from a process of its own.
--- Takes lines of msgpack in hex, {procedure, arguments}, and answers each with {true, result} or
+-- Takes lines of msgpack in hex, {procedure, arguments}, and answers each with {true, all that it returned} or
 -- {false, code, message}. Hex, because a line of JSON would not keep every 64-bit number.
 
 local msgpack = require('msgpack')
@@ -18,12 +18,11 @@ answer(connection:is_connected(), 0, tostring(connection.error))
 
 for line in io.stdin:lines() do
     local request = msgpack.decode(line:fromhex())
-    local ok, result = pcall(connection.call, connection, request[1], request[2])
-    if ok then
-        -- What a C function returns comes as one array of all it returned.
-        answer(true, result[1])
+    local returned = {pcall(connection.call, connection, request[1], request[2])}
+    if returned[1] then
+        answer(unpack(returned))
     else
-        answer(false, result.code, result.message)
+        answer(false, returned[2].code, returned[2].message)
     end
 end
 os.exit(0)

@@ -5,6 +5,7 @@ import pytest
 
 import v1
 from cases import GOOD
+from compat import version
 from fronts import PROCEDURES, ConsoleFront, HttpFront, IprotoFront, NetBoxFront
 from harness import ADMIN_PASSWORD, CHEAP_HASHES, CLIENT_PASSWORD, Instance
 from iproto import ACCESS_DENIED, RawIproto
@@ -109,6 +110,49 @@ def test_no_user_reaches_a_space_by_sql(user, spaces):
     for table in ("user", "key_value_store", "_user", *(name for name in spaces if not name.startswith("_"))):
         seen = user.execute(f'SELECT * FROM "{table}"')
         assert isinstance(seen, Refusal), table
+
+
+def test_a_client_is_shown_of_box_info_what_a_pool_of_connections_asks_and_no_other_is(user):
+    seen = user.call("box.info", b"\x90")
+    if user.name in CLIENTS:
+        assert seen == Ok([{"ro": False, "status": "running"}])
+    else:
+        assert is_denied(seen)
+
+
+def test_a_role_that_has_that_of_clients_is_shown_no_more_and_who_may_call_anything_all(instance, console):
+    console.evaluate(
+        "for _, name in ipairs{'nested', 'monitor'} do box.schema.user.create(name, {password = 'n3sted-Secret'}) end "
+        "box.schema.role.create('outer') box.schema.role.grant('outer', 'authkv_client') "
+        "box.schema.user.grant('nested', 'outer') box.schema.user.grant('monitor', 'execute', 'universe')"
+    )
+    with RawIproto(instance, "nested", "n3sted-Secret") as nested, RawIproto(instance, "monitor", "n3sted-Secret") as monitor:
+        assert nested.call("box.info", b"\x90") == Ok([{"ro": False, "status": "running"}])
+        assert {"ro", "status", "version", "uuid", "replication"} < monitor.call("box.info", b"\x90").value[0].keys()
+    console.evaluate("box.schema.role.drop('outer') for _, name in ipairs{'nested', 'monitor'} do box.schema.user.drop(name) end")
+
+
+@pytest.mark.parametrize("given", ["function", "lua_call"])
+def test_what_an_application_has_made_of_box_info_stays(make, given):
+    instance = make(**CHEAP_HASHES).start()
+    console = ConsoleFront(instance)
+    if given == "lua_call" and version(console) < (3,):
+        pytest.skip("Tarantool 2 has no such privilege")
+    console.evaluate(
+        f"box.schema.user.create('{PLAIN[0]}', {{password = '{PLAIN[1]}'}}) "
+        + {
+            "function": "box.schema.func.drop('box.info') box.schema.func.create('box.info') "
+            f"box.schema.user.grant('{PLAIN[0]}', 'execute', 'function', 'box.info')",
+            "lua_call": f"box.schema.user.grant('{PLAIN[0]}', 'execute', 'lua_call', 'box.info')",
+        }[given]
+    )
+    console.close()
+    for _ in range(2):
+        instance.stop()
+        instance.start()
+        with RawIproto(instance, *PLAIN) as plain, RawIproto(instance, *CLIENT) as client:
+            assert {"version", "uuid"} < plain.call("box.info", b"\x90").value[0].keys()
+            assert is_denied(client.call("box.info", b"\x90"))
 
 
 def test_each_user_executes_its_own_procedures_and_no_other(user, procedures):

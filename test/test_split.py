@@ -6,6 +6,7 @@ The second holds only the public key and follows the revocations of the first.
 import pytest
 
 from cases import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
+from compat import COMPAT, set_compat
 from fronts import FRONTS, ConsoleFront, HttpFront, IprotoFront, bearer
 from harness import Instance, wait_until
 from iproto import RawIproto
@@ -209,6 +210,42 @@ def test_an_authorization_instance_that_counts_anew_is_followed(make):
         for file in [*auth.data_dir.glob("*.snap"), *auth.data_dir.glob("*.xlog")]:
             file.unlink()
         auth.start()
+
+
+@pytest.mark.parametrize("followers", COMPAT)
+@pytest.mark.parametrize("leaders", COMPAT)
+def test_changes_are_followed_whatever_tarantool_puts_around_results(split, https, leaders, followers):
+    consoles = [ConsoleFront(one) for one in split]
+    for console, setting in zip(consoles, (leaders, followers)):
+        set_compat(console, setting)
+    auth, kv = https
+    token = log_in(auth)
+    key = f"whatever-{leaders}-{followers}"
+    assert kv.put(token, {key: 1}) == Ok([])
+    assert auth.logout(token) == Ok()
+    wait_until(lambda: refused(kv.get(token, [key]), kv, UNAUTHENTICATED), "the token is refused", WITHIN_A_SECOND)
+    for one, console in zip(split, consoles):
+        set_compat(console, None)
+        console.close()
+        assert "cannot follow" not in one.log()
+
+
+def test_an_older_authkv_on_tarantool_3_is_followed(make):
+    """Its answers have no array around them. What answers here in its place gives what it was asked for, once."""
+    auth = make(**auth_settings()).start()
+    console, http = ConsoleFront(auth), HttpFront(auth)
+    token = log_in(http)
+    console.evaluate(
+        "local answer = box.func['authkv.changes']:call({0}) rawset(_G, 'recorded', answer[1] or answer) "
+        "box.schema.func.drop('authkv.changes') "
+        "box.schema.func.create('authkv.changes', {body = 'function() return recorded end', setuid = true}) "
+        "box.schema.role.grant('authkv_revocations', 'execute', 'function', 'authkv.changes')"
+    )
+    kv = HttpFront(make(**kv_settings(auth)).start())
+    when_following(kv, token)
+    assert kv.put(token, {"k": 1}) == Ok([])
+    for one in (console, http, kv):
+        one.close()
 
 
 def test_a_reload_of_the_follower_loses_no_request(split, https):

@@ -61,7 +61,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The modules in Lua, by the names they `require` one another by.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 7] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
@@ -77,6 +77,10 @@ const MODULES: [(&str, &str); 6] = [
     (
         "authkv.mount",
         include_str!("../../tarantool_infra/mount.lua"),
+    ),
+    (
+        "authkv.pool",
+        include_str!("../../tarantool_infra/pool.lua"),
     ),
     (
         "authkv.rock",

@@ -5,6 +5,7 @@ pub mod fd;
 pub mod fiber;
 pub mod log;
 pub mod lua;
+pub mod returned;
 pub mod session;
 mod space;
 mod transaction;
