@@ -111,9 +111,8 @@ def test_an_end_is_seen_once_without_anybody_asking(people, token, prefix, watch
 def test_an_end_is_seen_before_what_is_written_over_it(people, token, prefix, watch):
     stream = watch()
     a = f"{prefix}a"
-    ends = moment(0.2)
-    put(people, token, a, 1, expires_at=ends)
-    pass_by(ends)
+    put(people, token, a, 1, ttl=0.2)
+    pass_by(moment(0.2))
     put(people, token, a, 2)
     assert stream.changes(3) == [("put", a, 1), ("expire", a), ("put", a, 2)]
 
