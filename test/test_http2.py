@@ -19,8 +19,8 @@ from fronts import HttpFront
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
 SETTINGS = {
-    "AUTHKV_HTTP_WRITE_TIMEOUT": "1",
-    "AUTHKV_HTTP_BODY_TIMEOUT": "1",
+    "AUTHKV_HTTP_WRITE_TIMEOUT": "2",
+    "AUTHKV_HTTP_BODY_TIMEOUT": "3",
     "AUTHKV_HTTP_REQUESTS_MAX": "4",
 }
 
@@ -97,12 +97,12 @@ class Client:
 class Secured:
     """An instance with TLS and little room, and a value of 2 MB in it."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, **settings):
         self.authority = Authority(directory)
         cert, key = self.authority.issue("server")
         self.port = harness.free_port()
         self.instance = harness.Instance(
-            AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(key), **SETTINGS
+            AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(key), **SETTINGS | settings
         )
         plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
         self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port}"
@@ -128,7 +128,7 @@ def secured(tmp_path_factory):
 
 def beside_four_that_are_not_taken(secured) -> int | None:
     """What a request is answered on a connection of four whose answers have begun and are not taken. None if there were no
-    four, or if it comes too late: the instance waits one second for this client."""
+    four, or if it comes too late: the instance waits two seconds for this client."""
     client = Client(secured, window=0)
     try:
         waiting = {client.ask("/api/read", {"keys": ["a", "b"]}, secured.token) for _ in range(4)}

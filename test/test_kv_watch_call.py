@@ -162,7 +162,7 @@ def test_a_procedure_shows_only_what_may_be_read(people, prefix, front):
 
 
 def test_a_wait_ends_when_the_instance_stops(make, visit):
-    instance = make(AUTHKV_SHUTDOWN_TIMEOUT="30", **CHEAP_HASHES).start()
+    instance = make(AUTHKV_SHUTDOWN_TIMEOUT="120", **CHEAP_HASHES).start()
     people = visit(instance)
     token = people.new().access
     with ThreadPoolExecutor(1) as pool:
@@ -179,6 +179,6 @@ def test_a_wait_ends_when_the_instance_stops(make, visit):
         people.close()
         begun = time.monotonic()
         instance.stop()
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 50
         seen = waiting.result()
         assert not isinstance(seen, Refusal) or seen.name == "shutting_down", seen

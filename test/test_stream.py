@@ -440,7 +440,9 @@ def test_a_token_that_expires_ends_its_watch(make):
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
-    secured = Secured(tmp_path_factory.mktemp("http2"))
+    # Time enough for clients that do take what comes.
+    times = {"AUTHKV_HTTP_WRITE_TIMEOUT": "5", "AUTHKV_HTTP_BODY_TIMEOUT": "30"}
+    secured = Secured(tmp_path_factory.mktemp("http2"), **times)
     yield secured
     secured.instance.dispose()
 
