@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-DEADLINE = 60
+# Bounds a hang only: no instance and no answer takes as long, on whatever machine.
+DEADLINE = 180
 CLIENT_PASSWORD = "client-secret-2b7e"
 ADMIN_PASSWORD = "Admin-Secret-91!"
 # For an instance whose hashes are to take no time.
@@ -33,13 +35,30 @@ _running: list[Instance] = []
 # Below the ephemeral ports, so that no outgoing connection takes one between the choice and the start, and
 # a window per process, so that suites running at once do not choose the same.
 _WINDOW = 100
-_first = 10_000 + os.getpid() % 220 * _WINDOW
-_ports = itertools.cycle(range(_first, _first + _WINDOW))
+_WINDOWS = 220
+_FIRST = 10_000
+
+
+@cache
+def _window() -> tuple[Iterator[int], object]:
+    """The ports of a window that no other process of a suite has, in turn, and what keeps it so until this process ends."""
+    for n in range(os.getpid(), os.getpid() + _WINDOWS):
+        first = _FIRST + n % _WINDOWS * _WINDOW
+        # An abstract socket: it is gone with the process, whatever ends it.
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0authkv-test-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        return itertools.cycle(range(first, first + _WINDOW)), claim
+    raise RuntimeError("every window of ports is taken")
 
 
 def free_port() -> int:
     """A port on which nothing listens, not given before until the window is used up."""
-    for port in itertools.islice(_ports, _WINDOW):
+    ports, _ = _window()
+    for port in itertools.islice(ports, _WINDOW):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -47,17 +66,26 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
-    raise RuntimeError(f"no free port in {_first}..{_first + _WINDOW - 1}")
+    raise RuntimeError("no free port in the window of this process")
+
+
+# Looks at a condition each second, at least, on a machine that has nothing else to do.
+_LOOKS = 30
 
 
 def wait_until(condition, what: str, deadline: float = DEADLINE):
-    """The first truthy result of `condition`; fails, naming `what`, when there is none in time."""
+    """The first truthy result of `condition`; fails, naming `what`, when there is none in time.
+
+    A deadline counts in looks as well: if the machine is so busy that few of them fit into it, then the instance had few turns
+    too, and gets as many as it has on an idle machine.
+    """
     end = time.monotonic() + deadline
-    while True:
+    for look in itertools.count(1):
         result = condition()
         if result:
             return result
-        assert time.monotonic() < end, f"not within {deadline} s: {what}"
+        is_late = time.monotonic() >= end and (look >= deadline * _LOOKS or time.monotonic() >= end + DEADLINE)
+        assert not is_late, f"not within {deadline} s, in {look} looks: {what}"
         time.sleep(0.01)
 
 

@@ -40,6 +40,13 @@ def when_following(kv, token: str) -> None:
     wait_until(lambda: not refused(kv.get(token, ["k"]), kv, UNKNOWN), "the instance follows revocations")
 
 
+def once_known(kv, operation: str, *args):
+    """The outcome, if that of all before it is that revocations are unknown: a busy machine may keep a follower from its turn."""
+    seen = []
+    wait_until(lambda: seen.append(kv.do(operation, *args)) or not refused(seen[-1], kv, UNKNOWN), "revocations are known")
+    return seen[-1]
+
+
 def refused(seen, front, expected: Refused) -> bool:
     try:
         assert_outcome(front, seen, expected)

@@ -105,7 +105,7 @@ def test_reads_keep_answering_while_clients_log_in(instance):
 @pytest.mark.parametrize("front", ["http", "iproto"])
 def test_a_signal_stops_the_process_after_the_logins_in_flight_are_answered(make, front, number):
     # One thread and slow hashes: when the first of three logins is answered, the others are in flight.
-    instance = make(AUTHKV_CRYPTO_THREADS="1", AUTHKV_ARGON2_ITERATIONS="12").start()
+    instance = make(AUTHKV_CRYPTO_THREADS="1", AUTHKV_ARGON2_ITERATIONS="12", AUTHKV_SHUTDOWN_TIMEOUT="120").start()
     clients = [FRONTS[front](instance) for _ in range(3)]
     clients[0].register("tester", GOOD, "Test", "Tester")
     with ThreadPoolExecutor(3) as pool:

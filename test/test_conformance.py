@@ -5,7 +5,7 @@ import pytest
 import tokens
 from cases import GOOD, ROWS, VALUES, Call, Row, check, logout
 from fronts import FRONTS, ConsoleFront
-from harness import NO_ROCK, Instance, has_rock
+from harness import CHEAP_HASHES, NO_ROCK, Instance, has_rock
 from outcome import Ok, Refusal, Refused, assert_outcome
 
 TESTER = "tester"
@@ -44,7 +44,7 @@ class World:
 @pytest.fixture(scope="module")
 def instance():
     """Rows fail to log in under one login more often than is free of delay."""
-    with Instance(AUTHKV_LOGIN_DELAY_MAX="0") as running:
+    with Instance(AUTHKV_LOGIN_DELAY_MAX="0", **CHEAP_HASHES) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 free again once it is not used.
 """
 
+import itertools
 import json
 import select
 import socket
@@ -114,8 +115,10 @@ SLOW = {
 
 
 def test_what_is_not_sent_in_time_is_refused_however_it_drips(hasty):
-    wires = {(name, first): Wire(hasty) for name in SLOW for first in (b"", CHECK)}
-    for (name, first), wire in wires.items():
+    wires = {}
+    for name, first in itertools.product(SLOW, (b"", CHECK)):
+        # Not all connections before all requests: they may be idle for two seconds only.
+        wires[name, first] = wire = Wire(hasty)
         wire.send(first)
         assert not first or wire.answer().seen() == (200, NO)
         wire.send(SLOW[name][0])
@@ -133,8 +136,9 @@ def test_what_is_not_sent_in_time_is_refused_however_it_drips(hasty):
 
 
 def test_a_connection_that_is_idle_is_closed_without_a_word(hasty):
-    wires = {first: Wire(hasty) for first in range(4)}
-    for first, wire in wires.items():
+    wires = {}
+    for first in range(4):
+        wires[first] = wire = Wire(hasty)
         wire.send(CHECK * first)
         assert [wire.answer().seen() for _ in range(first)] == [(200, NO)] * first
     for wire in wires.values():
@@ -191,30 +195,56 @@ def test_connections_above_the_limit_are_refused_at_once_and_room_is_made_by_tho
         wire.close()
 
 
+def once(instance) -> Answer:
+    """The answer to a request, on a connection of its own."""
+    with Wire(instance) as wire:
+        wire.send(CHECK)
+        return wire.answer()
+
+
 def test_requests_above_the_limit_are_refused_those_still_sent_included(make):
     instance = make(AUTHKV_HTTP_REQUESTS_MAX="2").start()
-
-    def answer() -> Answer:
-        with Wire(instance) as wire:
-            wire.send(CHECK)
-            return wire.answer()
-
     for end in (lambda one: one.send(CHECK[-1:]), Wire.reset, Wire.finish):
-        wires = [None, None]
-
-        def both_count() -> bool:
-            wires[:] = [held(instance, one) for one in wires]
-            return answer().status == 503
-
-        wait_until(both_count, "both requests count")
-        assert refused(answer(), 503, 2, "AUTHKV_HTTP_REQUESTS_MAX")
+        wires = [held(instance) for _ in range(2)]
+        for _ in range(3):
+            assert refused(once(instance), 503, 2, "AUTHKV_HTTP_REQUESTS_MAX")
         for one in wires:
             end(one)
-        wait_until(lambda: answer().seen() == (200, NO), "room for a request")
-        if end not in (Wire.reset, Wire.finish):
+        if end in (Wire.reset, Wire.finish):
+            wait_until(lambda: once(instance).seen() == (200, NO), "room for a request")
+        else:
             assert [one.answer().seen() for one in wires] == [(200, NO)] * 2
+            assert once(instance).seen() == (200, NO)
         for one in wires:
             one.close()
+
+
+# What is answered in one piece, in several, and in chunks.
+ANSWERED = {"small": ("check", "x"), "large": ("read", "x" * 300_000), "exported": ("export", "x" * 40_000)}
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_who_has_an_answer_whole_finds_the_place_of_its_request_free(make, name):
+    """Clients in turn, on connections of their own: as many as there are places never meet one that has its answer."""
+    instance = make(AUTHKV_HTTP_REQUESTS_MAX="1").start()
+    what, value = ANSWERED[name]
+    http = HttpFront(instance)
+    http.register("tester", GOOD, "Test", "Tester")
+    token = http.login("tester", GOOD).value
+    assert http.put(token, {"k": value}) == Ok([])
+    http.close()
+    export = f"GET /v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    raw = {"check": CHECK, "read": request(token, "read", {"keys": ["k"]}), "export": export}[what]
+    # One on each worker, because connections go to the one that has the fewest.
+    wires = [kept(instance) for _ in range(2)]
+    seen = []
+    for _ in range(1000):
+        for wire in wires:
+            wire.send(raw)
+            seen.append(wire.answer().status)
+    assert set(seen) == {200}, f"{seen.count(503)} of {len(seen)} were refused"
+    for wire in wires:
+        wire.close()
 
 
 @pytest.fixture(scope="module")

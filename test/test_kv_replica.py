@@ -58,8 +58,8 @@ def switch(old: People, new: People) -> None:
 
 def test_a_replica_reads_what_the_master_has_written(pair, token):
     master, replica = pair
+    before = {key: put(master, token, key, {"n": key}, **more) for key, more in (("a", {}), ("b", {"ttl": 3600}), ("soon", {"ttl": 1.5}))}
     ends = moment(1.5)
-    before = {key: put(master, token, key, {"n": key}, **more) for key, more in (("a", {}), ("b", {"ttl": 3600}), ("soon", {"expires_at": ends}))}
     put(master, token, "gone")
     delete(master, token, "gone")
     level(pair)

@@ -16,10 +16,10 @@ ANY = Ok(Like("anything", lambda seen: True))
 
 def ended(people, token: str, key: str, front: str = "iproto", value=1, **more) -> int:
     """Writes a pair, waits until it has ended, and gives the revision it had."""
-    pairs = [{"key": key, "value": value, "expires_at": moment(SOON), **more}]
+    pairs = [{"key": key, "value": value, "ttl": SOON, **more}]
     (result,) = people.expect(front, ANY, "batch_put", token, pairs)["results"]
     assert result["outcome"] == "written", result
-    pass_by(pairs[0]["expires_at"])
+    pass_by(moment(SOON))
     return result["revision"]
 
 
@@ -27,10 +27,9 @@ def ended(people, token: str, key: str, front: str = "iproto", value=1, **more) 
 def test_a_pair_is_gone_at_every_front_as_soon_as_it_ends(people, token, key, writer):
     prefix = key + "/"
     keys = [f"{prefix}{n}" for n in range(3)]
-    ends = moment(SOON)
-    pairs = [{"key": one, "value": 1, "expires_at": ends} for one in keys] + [{"key": f"{prefix}stays", "value": 1, "ttl": 60}]
+    pairs = [{"key": one, "value": 1, "ttl": SOON} for one in keys] + [{"key": f"{prefix}stays", "value": 1, "ttl": 600}]
     assert people.expect(writer, ANY, "batch_put", token, pairs)["committed"]
-    pass_by(ends)
+    pass_by(moment(SOON))
     # At once: what sweeps the space has not been there yet, or it has; no reader can tell.
     for reader in ADMIN_FRONTS:
         seen = people.expect(reader, ANY, "batch_get", token, [*keys, f"{prefix}stays"])
@@ -122,27 +121,26 @@ def test_a_counter_that_has_ended_begins_anew(people, token, key, front):
 
 @pytest.mark.parametrize("front", ADMIN_FRONTS)
 def test_a_put_without_a_ttl_makes_a_pair_stay(people, token, key, front):
-    ends = moment(1)
-    people.expect(front, ANY, "pair_put", token, key, 1, {"expires_at": ends})
+    people.expect(front, ANY, "pair_put", token, key, 1, {"ttl": 1})
     people.expect(front, ANY, "pair_put", token, key, 2)
-    pass_by(ends)
+    pass_by(moment(1))
     assert people.expect(front, ANY, "pair_get", token, key)["value"] == 2
 
 
 def test_a_put_with_another_ttl_replaces_it(people, token, key):
-    ends = moment(1)
-    people.expect("http", ANY, "pair_put", token, key, 1, {"expires_at": ends})
+    people.expect("http", ANY, "pair_put", token, key, 1, {"ttl": 1})
     people.expect("http", ANY, "pair_put", token, key, 2, {"ttl": 600})
-    pass_by(ends)
+    pass_by(moment(1))
     people.everywhere(Ok({key: 2}), "get", token, [key])
 
 
 def test_an_end_holds_after_a_restart(make, visit):
     people = visit(make(**CHEAP_HASHES).start())
     token = people.new().access
-    soon, late = moment(SOON), moment(3600.25)
-    for key, ends in (("soon", soon), ("late", late)):
-        people.expect("http", ANY, "pair_put", token, key, 1, {"expires_at": ends})
+    late = moment(3600.25)
+    for key, ends in (("soon", {"ttl": SOON}), ("late", {"expires_at": late})):
+        people.expect("http", ANY, "pair_put", token, key, 1, ends)
+    soon = moment(SOON)
     people.restart()
     pass_by(soon)
     for front in FRONTS:
@@ -210,9 +208,10 @@ def test_what_has_ended_is_swept_from_the_space(make, visit):
     people = visit(make(**CHEAP_HASHES).start())
     token = people.new().access
     batch = [{"key": f"k{n}", "value": n} for n in range(5_000)]
-    people.expect("http", ANY, "batch_put", token, batch, {"ttl": 1})
+    people.expect("http", ANY, "batch_put", token, batch)
     people.expect("http", ANY, "batch_put", token, [{"key": "stays", "value": 1}, {"key": "late", "value": 1, "ttl": 3600}])
     assert count(people) == 5_002
+    people.expect("http", ANY, "batch_put", token, batch, {"ttl": 1})
     wait_until(lambda: count(people) == 2, "what has ended is swept")
     assert strays(people) == [0, 1], "the one that ends late"
     seen = people.expect("http", ANY, "kv_list", token, {"keys_only": True})
@@ -236,8 +235,8 @@ def test_what_had_ended_before_a_start_is_swept(make, visit):
 def test_a_read_only_instance_hides_what_has_ended(make, visit):
     people = visit(make(**CHEAP_HASHES).start())
     token = people.new().access
+    people.expect("http", ANY, "pair_put", token, "k", 1, {"ttl": 1})
     ends = moment(1)
-    people.expect("http", ANY, "pair_put", token, "k", 1, {"expires_at": ends})
     people.restart(AUTHKV_READ_ONLY="true")
     pass_by(ends)
     people.everywhere(Refused("no_such_key"), "pair_get", token, "k")

@@ -111,9 +111,8 @@ def test_an_end_is_seen_once_without_anybody_asking(people, token, prefix, watch
 def test_an_end_is_seen_before_what_is_written_over_it(people, token, prefix, watch):
     stream = watch()
     a = f"{prefix}a"
-    ends = moment(0.2)
-    put(people, token, a, 1, expires_at=ends)
-    pass_by(ends)
+    put(people, token, a, 1, ttl=0.2)
+    pass_by(moment(0.2))
     put(people, token, a, 2)
     assert stream.changes(3) == [("put", a, 1), ("expire", a), ("put", a, 2)]
 
@@ -266,7 +265,7 @@ def test_a_token_that_is_revoked_sees_no_change_any_more(people, prefix, watch, 
 
 
 def test_a_token_that_expires_sees_no_change_any_more(make, visit, watch):
-    people = visit(make(AUTHKV_TOKEN_TTL="3", AUTHKV_TOKEN_LEEWAY="0", **CHEAP_HASHES).start())
+    people = visit(make(AUTHKV_TOKEN_TTL="5", AUTHKV_TOKEN_LEEWAY="0", **CHEAP_HASHES).start())
     login = fresh("user")
     people.expect("console", ANY, "user_create", OWNER, login, PASSWORD, "Bob", "Stone")
 
@@ -301,7 +300,7 @@ def test_a_stream_that_is_quiet_is_alive_as_long_as_its_token(people, watch):
 
 
 def test_a_stop_ends_streams_in_words_and_does_not_wait_for_them(make, visit, watch):
-    instance = make(AUTHKV_SHUTDOWN_TIMEOUT="30", **CHEAP_HASHES).start()
+    instance = make(AUTHKV_SHUTDOWN_TIMEOUT="120", **CHEAP_HASHES).start()
     people = visit(instance)
     streams = [watch(instance=instance, token=people.new().access) for _ in range(3)]
     people.close()
@@ -309,7 +308,7 @@ def test_a_stop_ends_streams_in_words_and_does_not_wait_for_them(make, visit, wa
         endings = [pool.submit(stream.problem, "error") for stream in streams]
         begun = time.monotonic()
         instance.stop()
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < 100
         assert [one.result()["code"] for one in endings] == ["shutting_down"] * 3
 
 

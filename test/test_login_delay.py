@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -93,12 +94,14 @@ def test_the_delay_doubles_and_has_an_end(make, visit):
     people = visit(make(AUTHKV_LOGIN_DELAY_MAX="3", **CHEAP_HASHES).start())
     person = people.new()
 
-    def next_delay() -> int:
-        wait_until(lambda: not fail(people.http, person.login), "an attempt is looked at")
-        return fail(people.http, person.login)
+    def is_next(expected: int) -> bool:
+        begun = wait_until(lambda: (now := time.monotonic()) * (not fail(people.http, person.login)), "an attempt is looked at")
+        # What is left of it.
+        left = fail(people.http, person.login)
+        return expected - (time.monotonic() - begun) <= left <= expected
 
     free_failures(people.http, person.login)
-    assert [next_delay() for _ in range(3)] == [2, 3, 3]
+    assert [is_next(expected) for expected in (2, 3, 3)] == [True] * 3
     wait_until(lambda: people.sees("http", SESSION, "session_login", person.login, PASSWORD), "the delay is over")
 
 

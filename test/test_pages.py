@@ -143,7 +143,7 @@ def by_curl(blocks: list[str], instance: harness.Instance, directory: Path) -> l
     """All blocks in one shell; their output in files, so that nothing is mixed up."""
     script = "".join(f"{{\n{block}}} >{n}.out 2>{n}.err </dev/null\necho $? >{n}.status\n" for n, block in enumerate(blocks))
     subprocess.run(
-        ["bash", "-o", "pipefail"], input=script, text=True, cwd=directory, env=os.environ | SECRETS, timeout=120, check=True
+        ["bash", "-o", "pipefail"], input=script, text=True, cwd=directory, env=os.environ | SECRETS, timeout=harness.DEADLINE, check=True
     )
     read = [[(directory / f"{n}.{what}").read_text() for what in ("status", "out", "err")] for n in range(len(blocks))]
     return [Output(int(status), out, err) for status, out, err in read]
@@ -157,7 +157,7 @@ def by_net_box(blocks: list[str], instance: harness.Instance, directory: Path) -
         capture_output=True,
         cwd=directory,
         env=os.environ | SECRETS,
-        timeout=120,
+        timeout=harness.DEADLINE,
         check=False,
     )
     assert done.returncode == 0, done

@@ -30,7 +30,7 @@ def test_the_commands_of_the_readme_work(instance):
             "AUTHKV_ADMIN_PASSWORD": harness.ADMIN_PASSWORD,
             "AUTHKV_CLIENT_PASSWORD": harness.CLIENT_PASSWORD,
         },
-        timeout=60,
+        timeout=harness.DEADLINE,
         check=False,
     )
     assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"

@@ -172,20 +172,20 @@ def test_a_logout_with_a_token_of_api_ends_that_token_only(people, front):
 
 
 def test_a_session_expires_so_long_after_its_last_use(make, visit):
-    people = visit(make(AUTHKV_REFRESH_TTL="2", **CHEAP_HASHES).start())
+    people = visit(make(AUTHKV_REFRESH_TTL="4", **CHEAP_HASHES).start())
     person = people.new()
-    answer = session_answer(refresh_ttl=2)
+    answer = session_answer(refresh_ttl=4)
     begun = time.monotonic()
     session = people.expect("http", Ok(answer), "session_login", person.login, PASSWORD)
 
     def refreshed() -> bool:
         nonlocal session
         session = people.expect("http", Ok(answer), "session_refresh", session["refresh_token"])
-        return time.monotonic() > begun + 3
+        return time.monotonic() > begun + 5
 
     wait_until(refreshed, "the session is older than it would be without its use")
     unused = time.monotonic()
-    wait_until(lambda: time.monotonic() > unused + 4, "the session has not been used for long enough")
+    wait_until(lambda: time.monotonic() > unused + 5, "the session has not been used for long enough")
     people.everywhere(INVALID_REFRESH_TOKEN, "session_refresh", session["refresh_token"])
 
 

@@ -12,7 +12,7 @@ from harness import Instance, wait_until
 from iproto import RawIproto
 from load import Load
 from outcome import Ok, Refusal, Refused, assert_outcome
-from split import FOLLOWER_PASSWORD, UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, log_in, refused, when_following
+from split import FOLLOWER_PASSWORD, UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, log_in, once_known, refused, when_following
 
 NOT_OFFERED = Refused("not_offered")
 
@@ -115,9 +115,8 @@ def test_tokens_are_refused_while_revocations_are_unknown_and_accepted_again_aft
     http = HttpFront(auth)
     token = log_in(http)
     http.close()
-    when_following(fronts[0], token)
     when_following(trusting, token)
-    assert fronts[0].put(token, {"k": 1}) == Ok([])
+    assert once_known(fronts[0], "put", token, {"k": 1}) == Ok([])
     assert trusting.put(token, {"k": 2}) == Ok([])
 
     auth.stop()
@@ -143,8 +142,7 @@ def test_a_revocation_is_not_missed_while_the_follower_is_down(pair):
     auth, kv = pair
     http, iproto = HttpFront(auth), IprotoFront(kv)
     token = log_in(http)
-    when_following(iproto, token)
-    assert iproto.put(token, {"k": 1}) == Ok([])
+    assert once_known(iproto, "put", token, {"k": 1}) == Ok([])
     iproto.close()
     kv.stop()
     assert http.logout(token) == Ok()

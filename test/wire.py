@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import HOST, Instance
+from harness import HOST, Instance, wait_until
 
 # Bounds a hang only; below the default idle timeout, so that a connection left open is seen as such.
 DEADLINE = 20
@@ -181,15 +181,20 @@ class Wire:
         self.socket.close()
 
 
-def held(instance: Instance, wire: Wire | None = None) -> Wire:
-    """A request that lacks its last byte; `wire` where that is one already. One that was refused is sent anew, since
-    it may have met one before it that had its answer but still counted."""
-    if wire is None or wire.is_readable():
-        if wire is not None:
-            wire.close()
+def held(instance: Instance) -> Wire:
+    """A request that certainly counts and lacks its last byte, which is that of CHECK: a body is asked for once its request
+    counts. Waits while one that has ended without an answer has its place still."""
+
+    def begun() -> Wire | None:
         wire = Wire(instance)
-        wire.send(CHECK[:-1])
-    return wire
+        wire.send(CHECK[: -len(BODY)].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        if wire.answer().status == 100:
+            wire.send(BODY[:-1])
+            return wire
+        wire.close()
+        return None
+
+    return wait_until(begun, "a place for a request")
 
 
 def write_request(token: str, key: str) -> bytes:

@@ -20,7 +20,7 @@ pub struct Response {
     pub head_only: bool,
     /// What the body holds of the memory for answers.
     pub held: Held,
-    /// The request counts until its answer is sent.
+    /// The request counts until its answer is sent, but for the last bytes of it.
     pub in_flight: Option<InFlight>,
 }
 

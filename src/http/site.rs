@@ -45,7 +45,7 @@ const NEWS: Duration = Duration::from_millis(20);
 /// What each watch adds to that: a look takes tx some time, the more the more permissions its user has.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// A request between its head and its answer.
+/// A request between its head and the end of its answer: a client that has its answer whole finds this place free.
 pub struct InFlight(Arc<Site>);
 
 /// A watch that streams.
@@ -83,19 +83,15 @@ impl Site {
 
     /// Counts a request until the result is dropped, or `None` where there are too many.
     pub fn begin_request(self: &Arc<Self>) -> Option<InFlight> {
-        let before = self.requests.fetch_add(1, Ordering::Relaxed);
-        let counted = InFlight(self.clone());
-        (before < self.config.requests_max).then_some(counted)
+        take(&self.requests, self.config.requests_max).then(|| InFlight(self.clone()))
     }
 
     /// Counts a watch until the result is dropped. Errors: `Overloaded`.
     pub fn begin_watch(self: &Arc<Self>) -> Result<Watching, Error> {
-        let before = self.watches.fetch_add(1, Ordering::Relaxed);
-        let counted = Watching(self.clone());
         let limit = self.instance.config.watch_max;
         let what = "watches at a time";
-        match before < limit {
-            true => Ok(counted),
+        match take(&self.watches, limit) {
+            true => Ok(Watching(self.clone())),
             false => Err(Error::Overloaded { what, limit }),
         }
     }
@@ -114,17 +110,16 @@ impl Site {
 
     /// Counts a connection until the result is dropped. Errors: `Overloaded`, `TooManyConnections`.
     pub fn admit(self: &Arc<Self>, peer: &Peer) -> Result<Permit, Error> {
-        let before = self.connections.fetch_add(1, Ordering::Relaxed);
-        let mut permit = Permit {
-            site: self.clone(),
-            network: None,
-        };
-        if before >= self.connections_max {
+        if !take(&self.connections, self.connections_max) {
             return Err(Error::Overloaded {
                 what: "connections",
                 limit: self.connections_max,
             });
         }
+        let mut permit = Permit {
+            site: self.clone(),
+            network: None,
+        };
         if let Some(network) = peer.network() {
             let mut by_address = self.by_address();
             let limit = self.config.connections_per_address;
@@ -148,6 +143,14 @@ impl Site {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Takes one of `limit` places, if one is free. Who is refused counts at no moment, and so takes no place that becomes free.
+fn take(taken: &AtomicUsize, limit: usize) -> bool {
+    let more = |taken| (taken < limit).then_some(taken + 1);
+    taken
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+        .is_ok()
 }
 
 impl Drop for InFlight {

@@ -255,8 +255,8 @@ where
     let Some(_counted) = site.turn_away() else {
         return;
     };
-    let response = Exchange::refuse_without_head(site, &peer, error);
-    let bytes = h1::whole(&response);
+    // No request counts for it while it lingers.
+    let bytes = h1::whole(&Exchange::refuse_without_head(site, &peer, error));
     let told = async {
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;

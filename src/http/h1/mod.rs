@@ -36,6 +36,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 const LINGER: Duration = Duration::from_secs(5);
 /// How long a client that has closed its side is believed to wait for its answer.
 const GRACE: Duration = Duration::from_secs(1);
+/// Bytes of an answer, at its end, that are sent once the request counts no more: so a client that has its answer finds
+/// the place of its request free. They are in the memory for answers still.
+const LAST: usize = 16 * 1024;
 /// Bytes that are read ahead while a request is answered.
 const AHEAD_MAX: usize = 16 * 1024;
 
@@ -267,22 +270,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             // In a box, because it is large and few answers are of these.
             return Box::pin(self.stream(response, keep_alive, old)).await;
         }
-        /// Bodies up to this are copied behind the head, to be sent in one piece.
-        const COPIED: usize = 16 * 1024;
         let body: &[u8] = match response.head_only {
             true => &[],
             false => &response.body,
         };
         let connection = connection(keep_alive, old);
-        let mut out = io::head(&response, connection, body.len().min(COPIED), old);
-        let mut rest: &[u8] = &[];
-        if body.len() <= COPIED {
-            out.extend_from_slice(body);
-            response.body = Bytes::new();
+        let mut out = io::head(&response, connection, body.len().min(LAST), old);
+        // All but the end of a body that is too large to be copied behind the head.
+        let (large, last) = match body.len() {
+            ..=LAST => (&[][..], body),
+            length => body.split_at(length - LAST),
+        };
+        if large.is_empty() {
+            out.extend_from_slice(last);
+            (response.body, response.in_flight) = (Bytes::new(), None);
+            self.send(&out, &[]).await?;
         } else {
-            rest = &response.body;
+            self.send(&out, large).await?;
+            let last = response.body.split_off(large.len());
+            response.in_flight = None;
+            self.send(&last, &[]).await?;
         }
-        self.send(&out, rest).await?;
         Ok(keep_alive)
     }
 

@@ -58,6 +58,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             out.clear();
         }
         last_chunk(&mut out, old);
+        // Who sees the end finds the place of the request free.
+        response.in_flight = None;
         self.send(&out, &[]).await?;
         Ok(keep_alive && self.stays())
     }
@@ -145,6 +147,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         chunk(&mut out, &mut opened, &line, ending.error(), old);
         let mut out = Vec::from(out);
         last_chunk(&mut out, old);
+        // As in `stream`.
+        opened.iter_mut().for_each(|head| head.in_flight = None);
         self.send(&out, &[]).await?;
         Ok(keep_alive && !old)
     }
