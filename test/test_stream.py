@@ -14,7 +14,8 @@ import requests
 import harness
 from cases import GOOD
 from fronts import ConsoleFront, HttpFront
-from test_http2 import Client, Secured
+from http2 import Client, Secured
+from test_http2 import SETTINGS
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
 
@@ -401,7 +402,7 @@ def test_a_token_that_expires_ends_its_watch(make):
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
-    secured = Secured(tmp_path_factory.mktemp("http2"))
+    secured = Secured(tmp_path_factory.mktemp("http2"), **SETTINGS)
     yield secured
     secured.instance.dispose()
 
