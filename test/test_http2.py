@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import ssl
-
-import h2.config
-import h2.connection
 import h2.events
 import pytest
-import requests
 
 import harness
-from cases import GOOD
-from certificates import Authority
-from fronts import HttpFront
+from http2 import Client, Secured
 
-HOST, DEADLINE = harness.HOST, harness.DEADLINE
 SETTINGS = {
     "AUTHKV_HTTP_WRITE_TIMEOUT": "2",
     "AUTHKV_HTTP_BODY_TIMEOUT": "3",
@@ -25,103 +15,9 @@ SETTINGS = {
 }
 
 
-class Client:
-    """One connection, with windows as large as `window` bytes."""
-
-    def __init__(self, secured, window: int = 65535):
-        context = ssl.create_default_context(cafile=secured.authority.file)
-        context.set_alpn_protocols(["h2"])
-        plain = socket.create_connection((HOST, secured.port), timeout=DEADLINE)
-        self.socket = context.wrap_socket(plain, server_hostname="localhost")
-        assert self.socket.selected_alpn_protocol() == "h2"
-        # What is sent is not checked: it is wrong on purpose.
-        config = h2.config.H2Configuration(
-            header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
-        )
-        self.h2 = h2.connection.H2Connection(config)
-        # What has come and was not looked at.
-        self.events = []
-        self.h2.initiate_connection()
-        self.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: window})
-        self.flush()
-
-    def flush(self):
-        self.socket.sendall(self.h2.data_to_send())
-
-    def begin(self, path: str, token: str | None = None, end: bool = False, extra=(), method: str = "POST") -> int:
-        """Sends a head and returns its stream."""
-        stream = self.h2.get_next_available_stream_id()
-        head = [(":method", method), (":scheme", "https"), (":authority", "localhost"), (":path", path)]
-        head += [("authorization", f"Bearer {token}")] if token else []
-        self.h2.send_headers(stream, [*head, *extra], end_stream=end)
-        self.flush()
-        return stream
-
-    def ask(self, path: str, body, token: str | None = None) -> int:
-        stream = self.begin(path, token)
-        self.h2.send_data(stream, json.dumps(body).encode(), end_stream=True)
-        self.flush()
-        return stream
-
-    def until(self, wanted, stream: int | None = None):
-        """The next event of this kind, on this stream; None where the stream or the connection ends before."""
-        while True:
-            while self.events:
-                event = self.events.pop(0)
-                if isinstance(event, wanted) and stream in (None, event.stream_id):
-                    return event
-                if isinstance(event, h2.events.ConnectionTerminated):
-                    return None
-                if isinstance(event, h2.events.StreamReset) and event.stream_id == stream:
-                    return None
-            try:
-                data = self.socket.recv(65536)
-            except OSError:
-                return None
-            if not data:
-                return None
-            self.events += self.h2.receive_data(data)
-            try:
-                self.flush()
-            except OSError:
-                pass  # what has come is to be seen still
-
-    def status(self, stream: int) -> int | None:
-        event = self.until(h2.events.ResponseReceived, stream)
-        return event and int(dict(event.headers)[":status"])
-
-    def close(self):
-        self.socket.close()
-
-
-class Secured:
-    """An instance with TLS and little room, and a value of 2 MB in it."""
-
-    def __init__(self, directory, **settings):
-        self.authority = Authority(directory)
-        cert, key = self.authority.issue("server")
-        self.port = harness.free_port()
-        self.instance = harness.Instance(
-            AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(key), **SETTINGS | settings
-        )
-        plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
-        self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port}"
-        self.instance.start()
-        http = HttpFront(self.instance)
-        http.register("tester", GOOD, "Test", "Tester")
-        self.token = http.login("tester", GOOD).value
-        for key in "ab":
-            http.put(self.token, {key: "x" * 1_000_000})
-        http.close()
-
-    def check(self) -> int:
-        url = f"https://{HOST}:{self.port}/api/check"
-        return requests.post(url, json={"authorization": "x"}, verify=self.authority.file, timeout=DEADLINE).status_code
-
-
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
-    secured = Secured(tmp_path_factory.mktemp("http2"))
+    secured = Secured(tmp_path_factory.mktemp("http2"), **SETTINGS)
     yield secured
     secured.instance.dispose()
 

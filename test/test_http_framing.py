@@ -138,6 +138,15 @@ CHUNK_FORMS = {
     "size_two_numbers": b"1 6\r\n", "size_bare_lf": b"16\n", "size_bare_cr": b"16\r", "size_cr_cr_lf": b"16\r\r\n",
     "size_nul": b"16\0\r\n", "extension_bare_lf": b"16;a\n", "extension_lf_inside": b"16;a\nb\r\n", "extension_bare_cr": b"16;a\rb\r\n",
     "extension_nul": b"16;a\0\r\n", "extension_after_a_space_and_lf": b"16 \n",
+} | {
+    # RFC 9112 §7.1.1.
+    f"extension_{text!r}": b"16" + text + b"\r\n"
+    for text in (
+        b";", b"; ", b";;", b";a;", b";a;;b", b";a ", b";a=b ", b";a=b\t", b" ;", b"\t;", b";\x01", b";a\x01", b";a=\x01", b";\x7f",
+        b";\x80", b";a=\xe9", b";\x0ba", b"\x0b;a", b";=b", b";=", b";a=", b";a= ", b";a==b", b";a=b=c", b";(a)", b";a(", b";a=(b)",
+        b';"a"', b';"a"=b', b';a="x', b';a="', b';a="x\\"', b';a="x\\', b';a="x"y', b';a=x"y"', b';a="x" "y"', b';a="\x01"', b';a="\\\x01"',
+        b';a="\x7f"', b';a="\\\x7f"', b";a b", b";a,b", b";a=b,c", b";a:b", b";a/b", b";a=b c", b";a='b c'", b" a", b" ;a \t", b";{a}", b";a@b",
+    )
 }  # fmt: skip
 CHUNK_BODIES = {name: size + BODY + b"\r\n0\r\n\r\n" for name, size in CHUNK_FORMS.items()} | {
     "data_ends_in_lf": b"16\r\n" + BODY + b"\n0\r\n\r\n", "data_ends_in_cr": b"16\r\n" + BODY + b"\r0\r\n\r\n",

@@ -57,6 +57,16 @@ REQUESTS = {
     "chunk_sizes_with_zeros": (chunked("/api/check", b"0000000000000016\r\n" + BODY + b"\r\n00000\r\n\r\n"),
                                "POST", 200, NO),
     "chunk_extensions": (chunked("/api/check", b'16;a;b=c;d="e; f"\r\n' + BODY + b"\r\n0;last=1\r\n\r\n"), "POST", 200, NO),
+    **{
+        f"chunk_extension_{text!r}": (
+            chunked("/api/check", b"16" + text + b"\r\n" + BODY + b"\r\n0" + text + b"\r\n\r\n"), "POST", 200, NO
+        )
+        for text in (
+            b" ;a", b"\t;a", b" \t ;\t a", b";a =b", b";a= b", b";a\t=\tb", b";a ; b", b';a="b" ;c', b';a=""', b';a=" "', b';a="\t"',
+            b';a="; = (b)"', b';a="\\""', b';a="\\\\"', b';a="\\b\\ \\\t"', b';a="\xff\x80"', b';a="\\\xff"', b";!#$%&'*+-.^_`|~=!", b";1=2",
+            b";a;a;a", b";a=b;a=b",
+        )
+    },
     "trailers": (chunked("/api/check", b"16\r\n" + BODY + b"\r\n0\r\nX: y\r\nContent-Length: 9\r\n\r\n"), "POST", 200, NO),
     "head": (b"HEAD /api/logout HTTP/1.1\r\nHost: x\r\n\r\n", "HEAD", 405, None),
     "options": (b"OPTIONS /api/check HTTP/1.1\r\nHost: x\r\n\r\n", "OPTIONS", 204, None),

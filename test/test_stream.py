@@ -14,7 +14,8 @@ import requests
 import harness
 from cases import GOOD
 from fronts import ConsoleFront, HttpFront
-from test_http2 import Client, Secured
+from http2 import Client, Secured
+from test_http2 import SETTINGS
 from wire import Wire, all_is_read
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
@@ -442,7 +443,7 @@ def test_a_token_that_expires_ends_its_watch(make):
 def secured(tmp_path_factory):
     # Time enough for clients that do take what comes.
     times = {"AUTHKV_HTTP_WRITE_TIMEOUT": "5", "AUTHKV_HTTP_BODY_TIMEOUT": "30"}
-    secured = Secured(tmp_path_factory.mktemp("http2"), **times)
+    secured = Secured(tmp_path_factory.mktemp("http2"), **SETTINGS | times)
     yield secured
     secured.instance.dispose()
 

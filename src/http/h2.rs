@@ -1,7 +1,12 @@
 //! HTTP/2 (RFC 9113) on one connection, by hyper; only over TLS. HTTP workers only.
 
+mod gate;
+mod guarded;
+mod heading;
+mod hpack;
 mod import;
 mod sent;
+mod upload;
 
 use super::exchange::Exchange;
 use super::head::Head;
@@ -9,12 +14,12 @@ use super::routes::Delivery;
 use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
-use crate::error::Error;
 use crate::memory::Held;
 use crate::origin::Peer;
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use bytes::Bytes;
+use guarded::{Guarded, Interim};
+use heading::{Mark, MARK, MARK_SIZE};
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::Request;
@@ -27,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, Notify};
+use upload::Upload;
 
 /// Bytes a client may send ahead, on a stream and on the connection.
 const WINDOW: u32 = 256 * 1024;
@@ -103,12 +109,23 @@ where
 {
     let config = &site.config;
     let activity = Arc::new(Activity::default());
-    let service =
-        service_fn(|request| answer(site.clone(), peer.clone(), activity.clone(), request));
+    let interim = Arc::new(Interim::default());
+    let stream = Guarded::new(stream, config.header_max, interim.clone());
+    let service = service_fn(|request| {
+        let interim = interim.clone();
+        answer(
+            site.clone(),
+            peer.clone(),
+            activity.clone(),
+            interim,
+            request,
+        )
+    });
     let mut connection = pin!(http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams_max)
-        .max_header_list_size(config.header_max as u32)
+        // Heads that are larger do not come here.
+        .max_header_list_size((config.header_max + MARK_SIZE) as u32)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_send_buf_size(PIECE)
@@ -137,6 +154,7 @@ async fn answer(
     site: Arc<Site>,
     peer: Peer,
     activity: Arc<Activity>,
+    interim: Arc<Interim>,
     request: Request<Incoming>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
     let open = Open::begin(&activity);
@@ -146,70 +164,27 @@ async fn answer(
     for (name, value) in &parts.headers {
         head.add(name.as_str(), || Bytes::copy_from_slice(value.as_bytes()));
     }
+    let mark = parts.headers.get(MARK).and_then(|mark| mark.to_str().ok());
+    let mark = mark.map(Mark::read).unwrap_or_default();
     let exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
-    let response = match exchange.body_max() {
+    let upload = Upload::new(body, interim, mark.waiting);
+    let response = match (mark.fault, exchange.body_max()) {
+        (Some(fault), _) => {
+            upload.discard();
+            exchange.refuse(fault.error(site.config.header_max))
+        }
         // In a box, because it is large and few requests are of these.
         _ if exchange.delivery() == Delivery::Import => {
-            Box::pin(import::answer(exchange, body, site.config.body_timeout)).await
+            Box::pin(import::answer(exchange, upload, site.config.body_timeout)).await
         }
-        Some(limit) => match read(&site, body, limit).await {
+        (None, Some(limit)) => match upload.read(&site, limit).await {
             Ok((body, held)) => exchange.answer(body, held).await,
             Err(error) => exchange.refuse(error),
         },
-        None => {
-            discard(body);
+        (None, None) => {
+            upload.discard();
             exchange.answer(Bytes::new(), Held::default()).await
         }
     };
     Ok(translate(response, open, site))
-}
-
-/// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
-/// for bodies is used up, `Malformed` where the client stops midway.
-async fn read(site: &Site, mut body: Incoming, limit: usize) -> Result<(Bytes, Held), Error> {
-    let time = site.config.body_timeout;
-    let late = Error::BodyTimeout {
-        limit: time.as_secs(),
-    };
-    let read = tokio::time::timeout(time, read_all(site, &mut body, limit)).await;
-    let read = read.unwrap_or(Err(late));
-    if read.is_err() {
-        discard(body);
-    }
-    read
-}
-
-/// Reads a body and throws it away, for a while: a stream whose body is not read to its end is reset, and the answer
-/// may be lost with it.
-fn discard(mut body: Incoming) {
-    const LINGER: Duration = Duration::from_secs(5);
-    if !body.is_end_stream() {
-        tokio::spawn(async move {
-            let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-            let _ = tokio::time::timeout(LINGER, rest).await;
-        });
-    }
-}
-
-async fn read_all(site: &Site, body: &mut Incoming, limit: usize) -> Result<(Bytes, Held), Error> {
-    let too_large = Error::InputTooLarge { limit };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_large);
-    }
-    let bridge = &site.instance.bridge;
-    let (mut whole, mut held) = (BytesMut::new(), Held::default());
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::malformed("The body is cut short"))?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        if whole.len() + data.len() > limit {
-            return Err(too_large);
-        }
-        whole.extend_from_slice(&data);
-        if !held.grow_to(&bridge.memory, whole.len()) {
-            return Err(bridge.memory_error());
-        }
-    }
-    Ok((whole.freeze(), held))
 }

@@ -1,5 +1,7 @@
 //! What is read from the header of a request, whatever carried it. Pure.
 
+pub mod check;
+
 use bytes::Bytes;
 use hyper::Method;
 

@@ -1,5 +1,6 @@
 //! Bodies in chunks (RFC 9112 §7.1), read strictly, and written. Pure.
 
+use super::super::head::check::is_name;
 use crate::error::Error;
 use bytes::{Buf, BytesMut};
 
@@ -112,7 +113,7 @@ fn is_field(line: &[u8]) -> bool {
     )
 }
 
-/// The size of a chunk: hexadecimal digits, then perhaps extensions after a semicolon.
+/// The size of a chunk: hexadecimal digits, then perhaps extensions (RFC 9112 §7.1).
 fn size(line: &[u8]) -> Result<usize, Error> {
     const WRONG: Error = Error::BadRequest("the size of a chunk should be a hexadecimal number");
     let digits = line
@@ -120,12 +121,68 @@ fn size(line: &[u8]) -> Result<usize, Error> {
         .position(|byte| !byte.is_ascii_hexdigit())
         .unwrap_or(line.len());
     let (digits, extension) = line.split_at(digits);
-    // White space before the semicolon is "bad" (RFC 9112 §7.1.1), and refused.
-    if !(1..=16).contains(&digits.len()) || !matches!(extension.first(), None | Some(b';')) {
+    if !(1..=16).contains(&digits.len()) {
         return Err(WRONG);
+    }
+    if !are_extensions(extension) {
+        return Err(match without_blanks(extension).first() {
+            Some(b';') => Error::BadRequest("the extensions of a chunk are wrong"),
+            _ => WRONG,
+        });
     }
     let text = std::str::from_utf8(digits).map_err(|_| WRONG)?;
     usize::from_str_radix(text, 16).map_err(|_| WRONG)
+}
+
+/// Whether that is any number of extensions: `;name` or `;name=value`, with blanks before and after `;` and `=` (RFC 9112
+/// §7.1.1, RFC 9110 §5.6.3).
+fn are_extensions(mut rest: &[u8]) -> bool {
+    while !rest.is_empty() {
+        let Some(extension) = without_blanks(rest).strip_prefix(b";") else {
+            return false;
+        };
+        let Some(after) = word(without_blanks(extension)) else {
+            return false;
+        };
+        rest = match without_blanks(after).strip_prefix(b"=") {
+            None => after,
+            Some(value) => {
+                let value = without_blanks(value);
+                match quoted(value).or_else(|| word(value)) {
+                    Some(after) => after,
+                    None => return false,
+                }
+            }
+        };
+    }
+    true
+}
+
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text
+        .iter()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'));
+    &text[blanks.count()..]
+}
+
+/// What follows a token (RFC 9110 §5.6.2), or `None` if the text begins with none.
+fn word(text: &[u8]) -> Option<&[u8]> {
+    let length = text.iter().take_while(|byte| is_name(&[**byte])).count();
+    (length > 0).then(|| &text[length..])
+}
+
+/// What follows a string in quotes (RFC 9110 §5.6.4), or `None` if the text begins with none.
+fn quoted(text: &[u8]) -> Option<&[u8]> {
+    let mut rest = text.strip_prefix(b"\"")?;
+    loop {
+        rest = match rest {
+            [b'"', rest @ ..] => return Some(rest),
+            [b'\\', b'\t' | b' '..=b'~' | 0x80.., rest @ ..] => rest,
+            [b'\\', ..] => return None,
+            [b'\t' | b' '..=b'~' | 0x80.., rest @ ..] => rest,
+            _ => return None,
+        };
+    }
 }
 
 /// Begins a chunk of `length` bytes, which is not 0. `old`: the client knows no chunks, here and below.
@@ -184,7 +241,6 @@ mod tests {
             b"+1\r\n",
             b" 5\r\n",
             b"5 \r\n",
-            b"5 ;a\r\n",
             b"\r\n",
             b";a\r\n",
             b"g\r\n",
@@ -211,6 +267,35 @@ mod tests {
             read(&[b"ffffffffffffffff\r\n"], 9),
             Err(Error::InputTooLarge { limit: 9 })
         );
+    }
+
+    #[test]
+    fn extensions_are_those_of_the_standard() {
+        for right in [
+            "",
+            ";a",
+            " ;a",
+            "\t;a",
+            " \t ; \ta",
+            ";a;b;c",
+            ";a=b",
+            ";a = b ; c=\t\"d\"",
+            ";a=\"\"",
+            ";a=\"; = ( \\\" \\\\ \\a\t\"",
+            ";a=\"\u{e9}\\\u{e9}\"",
+            ";!#$%&'*+-.^_`|~09Az=1",
+            ";a=\"b\";c",
+        ] {
+            assert!(are_extensions(right.as_bytes()), "{right:?}");
+        }
+        for wrong in [
+            " ", "\t", ";", "; ", ";;", ";a;", ";a ", ";a=b ", ";a=\"b\" ", ";a=", ";a= ", ";=b", ";a==b", ";a=b=c",
+            ";(a)", ";a=(b)", ";\"a\"", ";a=\"b", ";a=\"b\\\"", ";a=\"b\"c", ";a=b\"c\"", ";a=\"\u{1}\"", ";a=\"\\\u{1}\"",
+            ";a=\"\u{7f}\"", ";a\u{1}", ";\u{1}", ";\u{e9}", ";a=\u{e9}", ";a b", ";a,b", ",a", "a", "=b", ";a=b,c", ";a/b",
+            ";a=\u{b}b", "\u{c};a",
+        ] {
+            assert!(!are_extensions(wrong.as_bytes()), "{wrong:?}");
+        }
     }
 
     #[test]

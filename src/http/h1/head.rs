@@ -1,14 +1,13 @@
 //! The head of an HTTP/1.1 request (RFC 9112), read strictly: what two readers could take in two ways is refused.
 //! Pure.
 
+use super::super::head::check::{self, Fault, Fields, Known, FIELDS_MAX};
 use super::super::head::Head;
 use crate::error::Error;
 use bytes::Bytes;
 use hyper::Method;
 use std::mem::MaybeUninit;
 
-/// Lines of fields.
-const LINES_MAX: usize = 100;
 /// Empty lines before a request that are skipped (RFC 9112 §2.2).
 const EMPTY_LINES_MAX: usize = 2;
 
@@ -75,17 +74,15 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     if raw.starts_with(b"\r") {
         return Err(Error::BadRequest("there are too many empty lines"));
     }
-    let mut fields = [const { MaybeUninit::uninit() }; LINES_MAX];
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(raw, &mut fields) {
         Ok(httparse::Status::Complete(length)) if length == raw.len() => {}
         Ok(_) => return Err(Error::BadRequest("the header does not end where it should")),
         Err(error) => return Err(refusal(error)),
     }
-    let method = request.method.unwrap_or_default();
-    let method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| Error::BadRequest("there is no such method"))?;
-    let target = match target(&method, request.path.unwrap_or_default())? {
+    let method = check::method(request.method.unwrap_or_default().as_bytes()).map_err(refuse)?;
+    let target = match target(&method, request.path.unwrap_or_default()).map_err(refuse)? {
         "" => Bytes::from_static(b"/"),
         target => raw.slice_ref(target.as_bytes()),
     };
@@ -97,164 +94,78 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
         old,
         expects_continue: false,
     };
-    let mut seen = Seen::default();
+    let (mut fields, mut has_coding, mut closes) = (Fields::default(), false, false);
     for field in request.headers.iter() {
-        let value = field.value;
-        match seen.field(field.name) {
-            Some(Framer::Length) => {
-                seen.once("Content-Length", |seen| &mut seen.length)?;
-                parsed.framing = Framing::Length(length(value)?);
-            }
-            Some(Framer::Coding) => {
-                seen.once("Transfer-Encoding", |seen| &mut seen.coding)?;
-                if !value.eq_ignore_ascii_case(b"chunked") || old {
-                    return Err(Error::BadRequest(
-                        "Transfer-Encoding should be chunked, in HTTP/1.1",
-                    ));
+        let (name, value) = (field.name.as_bytes(), field.value);
+        match fields.add(name, value) {
+            Ok(Some(Known::Length(length))) => parsed.framing = Framing::Length(length),
+            Ok(Some(Known::Host)) => {}
+            // A client of HTTP/1.0 cannot mean it (RFC 9110 §10.1.1).
+            Ok(Some(Known::Expect)) => parsed.expects_continue = !old,
+            Err(Fault::Expectation) if old => {}
+            Err(fault) => return Err(refuse(fault)),
+            Ok(None) => match name.len() {
+                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                    if std::mem::replace(&mut has_coding, true) {
+                        return Err(Error::BadRequest("Transfer-Encoding should stand once"));
+                    }
+                    if !value.eq_ignore_ascii_case(b"chunked") || old {
+                        return Err(Error::BadRequest(
+                            "Transfer-Encoding should be chunked, in HTTP/1.1",
+                        ));
+                    }
+                    parsed.framing = Framing::Chunked;
                 }
-                parsed.framing = Framing::Chunked;
-            }
-            Some(Framer::Host) => {
-                seen.once("Host", |seen| &mut seen.host)?;
-                if !value.iter().all(|byte| is_of_host(*byte)) {
-                    return Err(Error::BadRequest(
-                        "Host should be a name or an address, with or without a port",
-                    ));
-                }
-            }
-            Some(Framer::Connection) => {
-                for option in value.split(|byte| *byte == b',') {
-                    match option.trim_ascii() {
-                        close if close.eq_ignore_ascii_case(b"close") => seen.close = true,
-                        keep if keep.eq_ignore_ascii_case(b"keep-alive") => {
-                            parsed.keep_alive = true;
-                        }
-                        _ => {}
+                10 if name.eq_ignore_ascii_case(b"connection") => {
+                    for option in value.split(|byte| *byte == b',') {
+                        let option = option.trim_ascii();
+                        closes |= option.eq_ignore_ascii_case(b"close");
+                        parsed.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                     }
                 }
-            }
-            // A client of HTTP/1.0 cannot mean it (RFC 9110 §10.1.1).
-            Some(Framer::Expect) if old => {}
-            Some(Framer::Expect) if value.eq_ignore_ascii_case(b"100-continue") => {
-                parsed.expects_continue = true;
-            }
-            Some(Framer::Expect) => return Err(Error::BadExpectation),
-            None => parsed.head.add(field.name, || raw.slice_ref(value)),
+                _ => parsed.head.add(field.name, || raw.slice_ref(value)),
+            },
         }
     }
-    if seen.length && seen.coding {
+    if fields.has_length() && has_coding {
         return Err(Error::BadRequest(
             "Content-Length and Transfer-Encoding exclude each other",
         ));
     }
-    if !seen.host && !old {
-        return Err(Error::BadRequest("Host is missing"));
+    if !fields.has_host() && !old {
+        return Err(refuse(Fault::NoHost));
     }
-    parsed.keep_alive &= !seen.close;
+    parsed.keep_alive &= !closes;
     Ok(parsed)
 }
 
-/// The fields that say where a request ends and what becomes of the connection.
-enum Framer {
-    Length,
-    Coding,
-    Host,
-    Connection,
-    Expect,
-}
-
-/// Which of them were there.
-#[derive(Default)]
-struct Seen {
-    length: bool,
-    coding: bool,
-    host: bool,
-    close: bool,
-}
-
-impl Seen {
-    fn field(&self, name: &str) -> Option<Framer> {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => Some(Framer::Host),
-            6 if name.eq_ignore_ascii_case("expect") => Some(Framer::Expect),
-            10 if name.eq_ignore_ascii_case("connection") => Some(Framer::Connection),
-            14 if name.eq_ignore_ascii_case("content-length") => Some(Framer::Length),
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => Some(Framer::Coding),
-            _ => None,
-        }
-    }
-
-    /// Errors: `BadRequest` for the second time.
-    fn once(
-        &mut self,
-        name: &'static str,
-        flag: impl Fn(&mut Self) -> &mut bool,
-    ) -> Result<(), Error> {
-        match std::mem::replace(flag(self), true) {
-            false => Ok(()),
-            true => Err(Error::BadRequest(match name {
-                "Host" => "Host should stand once",
-                "Content-Length" => "Content-Length should stand once",
-                _ => "Transfer-Encoding should stand once",
-            })),
-        }
+/// The path with its query, out of what may be a whole URI (RFC 9112 §3.2); empty if that has no path.
+fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Fault> {
+    check::uri(text.as_bytes())?;
+    let Some((scheme, rest)) = text.split_once("://").filter(|_| !text.starts_with('/')) else {
+        return check::path(method, text.as_bytes()).map(|()| text);
+    };
+    check::scheme(scheme.as_bytes()).map_err(|_| Fault::RelativePath)?;
+    // A query ends the authority too (RFC 3986 §3.2): a slash in it begins no path.
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    check::authority(&rest.as_bytes()[..end])?;
+    match rest[end..].starts_with('/') {
+        true => Ok(&rest[end..]),
+        false => Ok(""),
     }
 }
 
-/// The number of a `Content-Length`: digits and nothing else (RFC 9110 §8.6).
-fn length(value: &[u8]) -> Result<usize, Error> {
-    let digits = std::str::from_utf8(value)
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits
-        .and_then(|text| text.parse().ok())
-        .ok_or(Error::BadRequest("Content-Length should be a number"))
-}
-
-/// Whether a byte may stand in the host or the port of a URI (RFC 3986 §3.2.2).
-fn is_of_host(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(&byte)
-}
-
-/// The path with its query, out of what may be a whole URI (RFC 9112 §3.2); empty where that has no path.
-fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Error> {
-    if !text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b'#')
-    {
-        return Err(Error::BadRequest(
-            "the path should be ASCII, without a fragment",
-        ));
-    }
-    let scheme = ["http://", "https://"]
-        .into_iter()
-        .find(|scheme| matches!(text.get(..scheme.len()), Some(start) if start.eq_ignore_ascii_case(scheme)));
-    match scheme {
-        _ if text.starts_with('/') => Ok(text),
-        None if text == "*" && method == Method::OPTIONS => Ok(text),
-        Some(scheme) => {
-            let rest = &text[scheme.len()..];
-            // A query ends the authority too (RFC 3986 §3.2): a slash in it begins no path.
-            match rest.find(['/', '?']) {
-                Some(0) => Err(Error::BadRequest("the URI has no host")),
-                Some(end) if rest[end..].starts_with('/') => Ok(&rest[end..]),
-                _ if rest.is_empty() => Err(Error::BadRequest("the URI has no host")),
-                _ => Ok(""),
-            }
-        }
-        None => Err(Error::BadRequest("the path should begin with a slash")),
-    }
+/// What is wrong with a head that is not too long, which is known before.
+fn refuse(fault: Fault) -> Error {
+    fault.error(0)
 }
 
 fn refusal(error: httparse::Error) -> Error {
     match error {
         httparse::Error::Version => Error::BadVersion,
-        httparse::Error::TooManyHeaders => Error::HeaderTooLarge {
-            limit: LINES_MAX,
-            unit: "lines",
-        },
-        httparse::Error::HeaderName => Error::BadRequest("the name of a header field is wrong"),
-        httparse::Error::HeaderValue => Error::BadRequest("the value of a header field is wrong"),
+        httparse::Error::TooManyHeaders => refuse(Fault::Fields),
+        httparse::Error::HeaderName => refuse(Fault::Name),
+        httparse::Error::HeaderValue => refuse(Fault::Value),
         _ => Error::BadRequest("the request line is wrong"),
     }
 }
@@ -340,6 +251,10 @@ mod tests {
             "GET http:// HTTP/1.1",
             "GET http://?b HTTP/1.1",
             "GET http://a#b/c HTTP/1.1",
+            "GET http://user@a/b HTTP/1.1",
+            "GET https://u:p@a HTTP/1.1",
+            "GET ftp://a/b HTTP/1.1",
+            "GET ://a/b HTTP/1.1",
             "GET /a#b HTTP/1.1",
             "CONNECT a:1 HTTP/1.1",
             "* * HTTP/1.1",

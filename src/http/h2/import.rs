@@ -4,12 +4,10 @@ use super::super::exchange::Exchange;
 use super::super::response::Response;
 use super::super::stream::import::{Ending, Importing, Step};
 use super::super::stream::{Cut, Piece};
-use super::discard;
+use super::upload::Upload;
 use crate::error::Error;
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
 use std::time::Duration;
 use tokio::sync::mpsc::{channel, Sender};
 use tokio::time::timeout;
@@ -17,26 +15,30 @@ use tokio::time::timeout;
 /// An import with the body it reads.
 struct Job {
     import: Importing,
-    body: Incoming,
+    upload: Upload,
     /// For each piece of the body.
     time: Duration,
 }
 
 /// Answers a request for an import: at its end, or with a stream where that takes long.
-pub async fn answer(exchange: Exchange, body: Incoming, time: Duration) -> Response {
+pub async fn answer(exchange: Exchange, upload: Upload, time: Duration) -> Response {
     let import = match Importing::begin(exchange).await {
         Ok(import) => import,
         Err(response) => {
-            discard(body);
+            upload.discard();
             return *response;
         }
     };
-    let mut job = Job { import, body, time };
+    let mut job = Job {
+        import,
+        upload,
+        time,
+    };
     loop {
         match job.step().await {
             Step::More => {}
             Step::Over(ending) => {
-                discard(job.body);
+                job.upload.discard();
                 return job.import.close(&ending).unwrap_or_default();
             }
             Step::Progress(line) => {
@@ -68,19 +70,11 @@ impl Job {
 
     /// The next piece of the body, or `None` at its end. Errors: `BodyTimeout`, `Malformed` where the client stops midway.
     async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
-        loop {
-            let Ok(frame) = timeout(self.time, self.body.frame()).await else {
-                let limit = self.time.as_secs();
-                return Err(Error::BodyTimeout { limit });
-            };
-            let Some(frame) = frame else {
-                return Ok(None);
-            };
-            let frame = frame.map_err(|_| Error::malformed("The body is cut short"))?;
-            if let Ok(data) = frame.into_data() {
-                return Ok(Some(data));
-            }
-        }
+        let Ok(piece) = timeout(self.time, self.upload.piece()).await else {
+            let limit = self.time.as_secs();
+            return Err(Error::BodyTimeout { limit });
+        };
+        piece
     }
 
     /// Goes on while the client is told of progress, as far as it listens: it may send all before it reads.
@@ -95,8 +89,6 @@ impl Job {
         let line = self.import.last_line(&ending);
         let last = Piece::new(line, ending.error().cloned());
         let _ = sender.send(last).await;
-        if !self.body.is_end_stream() {
-            discard(self.body);
-        }
+        self.upload.discard();
     }
 }

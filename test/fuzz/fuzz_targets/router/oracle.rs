@@ -61,7 +61,9 @@ pub fn joined(mut raw: &[u8]) -> Vec<u8> {
     let mut joined = Vec::new();
     loop {
         let line = line(&mut raw);
-        let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
+        let is_digit = |byte: &u8| char::from(*byte).is_digit(16);
+        let (digits, extensions) = line.split_at(line.iter().take_while(|byte| is_digit(byte)).count());
+        assert!(are_extensions(extensions), "{extensions:?}");
         let digits = std::str::from_utf8(digits).expect("it is a number");
         match usize::from_str_radix(digits, 16).expect("it is a number") {
             0 => break,
@@ -75,6 +77,47 @@ pub fn joined(mut raw: &[u8]) -> Vec<u8> {
     while !line_is_empty(&mut raw) {}
     assert!(raw.is_empty(), "the end is not where it should be");
     joined
+}
+
+/// Where in the extensions of a chunk a reader is that takes one byte after another (RFC 9112 §7.1.1).
+#[derive(Clone, Copy, PartialEq)]
+enum At {
+    /// After the size or a value, and the same after a blank.
+    End,
+    EndBlank,
+    /// After `;`.
+    Semicolon,
+    Name,
+    NameBlank,
+    /// After `=`.
+    Equals,
+    Value,
+    Quoted,
+    Escaped,
+}
+
+fn are_extensions(text: &[u8]) -> bool {
+    let last = text.iter().try_fold(At::End, |at, &byte| {
+        let is_token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_text = byte == b'\t' || byte >= b' ' && byte != 127;
+        Some(match (at, byte) {
+            (At::Escaped, _) if is_text => At::Quoted,
+            (At::Quoted, b'"') => At::End,
+            (At::Quoted, b'\\') => At::Escaped,
+            (At::Quoted, _) if is_text => At::Quoted,
+            (At::Quoted | At::Escaped, _) => return None,
+            (At::End | At::Value | At::EndBlank, b' ' | b'\t') => At::EndBlank,
+            (At::Name | At::NameBlank, b' ' | b'\t') => At::NameBlank,
+            (At::Semicolon | At::Equals, b' ' | b'\t') => at,
+            (At::End | At::Value | At::EndBlank | At::Name | At::NameBlank, b';') => At::Semicolon,
+            (At::Name | At::NameBlank, b'=') => At::Equals,
+            (At::Equals, b'"') => At::Quoted,
+            (At::Equals | At::Value, _) if is_token => At::Value,
+            (At::Semicolon | At::Name, _) if is_token => At::Name,
+            _ => return None,
+        })
+    });
+    matches!(last, Some(At::End | At::Name | At::Value))
 }
 
 fn line_is_empty(raw: &mut &[u8]) -> bool {

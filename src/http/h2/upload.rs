@@ -1,0 +1,99 @@
+//! The body of a request over HTTP/2. HTTP workers only.
+
+use super::super::site::Site;
+use super::guarded::Interim;
+use crate::error::Error;
+use crate::memory::Held;
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body, Incoming};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A body that comes.
+pub struct Upload {
+    body: Incoming,
+    interim: Arc<Interim>,
+    /// The stream on which the client waits to be told to send it.
+    waiting: Option<u32>,
+}
+
+impl Upload {
+    pub fn new(body: Incoming, interim: Arc<Interim>, waiting: Option<u32>) -> Self {
+        Self {
+            body,
+            interim,
+            waiting,
+        }
+    }
+
+    /// The next piece, or `None` at the end. A client that waits is told to send where nothing is there. Errors: `Malformed`
+    /// where the client stops midway.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let frame = poll_fn(|context| {
+                let frame = Pin::new(&mut self.body).poll_frame(context);
+                // What comes unasked needs no answer (RFC 9110 §10.1.1).
+                if let Some(stream) = self.waiting.take().filter(|_| frame.is_pending()) {
+                    self.interim.send(stream);
+                }
+                frame
+            });
+            let Some(frame) = frame.await else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|_| Error::malformed("The body is cut short"))?;
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
+    /// for bodies is used up, `Malformed` where the client stops midway.
+    pub async fn read(mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
+        let time = site.config.body_timeout;
+        let late = Error::BodyTimeout {
+            limit: time.as_secs(),
+        };
+        let read = tokio::time::timeout(time, self.read_all(site, limit)).await;
+        let read = read.unwrap_or(Err(late));
+        if read.is_err() {
+            self.discard();
+        }
+        read
+    }
+
+    async fn read_all(&mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
+        let too_large = Error::InputTooLarge { limit };
+        if self.body.size_hint().lower() > limit as u64 {
+            return Err(too_large);
+        }
+        let bridge = &site.instance.bridge;
+        let (mut whole, mut held) = (BytesMut::new(), Held::default());
+        while let Some(data) = self.piece().await? {
+            if whole.len() + data.len() > limit {
+                return Err(too_large);
+            }
+            whole.extend_from_slice(&data);
+            if !held.grow_to(&bridge.memory, whole.len()) {
+                return Err(bridge.memory_error());
+            }
+        }
+        Ok((whole.freeze(), held))
+    }
+
+    /// Reads a body and throws it away, for a while: a stream whose body is not read to its end is reset, and the answer
+    /// may be lost with it.
+    pub fn discard(mut self) {
+        const LINGER: Duration = Duration::from_secs(5);
+        self.waiting = None;
+        if !self.body.is_end_stream() {
+            tokio::spawn(async move {
+                let rest = async { while let Ok(Some(_)) = self.piece().await {} };
+                let _ = tokio::time::timeout(LINGER, rest).await;
+            });
+        }
+    }
+}
