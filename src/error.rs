@@ -31,10 +31,8 @@ pub enum Error {
     RepeatedKeys(Vec<String>),
     /// Keys that do not exist, in the order of the request.
     MissingKeys(Vec<String>),
-    /// A key outside the limits of length.
-    BadKey {
-        limit: usize,
-    },
+    /// A key that cannot be written.
+    BadKey(KeyRule),
     TooManyKeys {
         limit: usize,
     },
@@ -65,8 +63,12 @@ pub enum Error {
     /// What was sent is not HTTP/1.1 (RFC 9112), and why.
     BadRequest(&'static str),
     BadVersion,
-    /// The body is of another type or coding than those named.
-    BadMediaType(&'static str),
+    /// The body is of another type or coding than those that are `expected`.
+    BadMediaType {
+        expected: &'static str,
+        /// The codings that are taken, where it is the coding.
+        codings: Option<&'static str>,
+    },
     /// `Expect` names something else than `100-continue`.
     BadExpectation,
     /// The client closed its side of the connection before its turn came.
@@ -147,6 +149,15 @@ pub enum Error {
     Internal,
 }
 
+/// What a key that is written breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRule {
+    /// It has from 1 to `limit` bytes.
+    Length { limit: usize },
+    /// It is neither `.` nor `..`.
+    Dots,
+}
+
 /// What is done with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
@@ -184,7 +195,7 @@ impl Error {
             NoKeys => ("no_keys", 20010, 400, 422),
             RepeatedKeys(_) => ("repeated_keys", 20011, 400, 422),
             MissingKeys(_) => ("missing_keys", 20012, 400, 404),
-            BadKey { .. } => ("bad_key", 20013, 400, 422),
+            BadKey(_) => ("bad_key", 20013, 400, 422),
             TooManyKeys { .. } => ("too_many_keys", 20014, 400, 422),
             ValueTooLarge { .. } => ("value_too_large", 20015, 413, 413),
             ReadOnly => ("read_only", 20016, 503, 503),
@@ -206,7 +217,7 @@ impl Error {
             HeaderTooLarge { .. } => ("header_too_large", 20032, 431, 431),
             BadRequest(_) => ("bad_request", 20033, 400, 400),
             BadVersion => ("bad_version", 20034, 505, 505),
-            BadMediaType(_) => ("bad_media_type", 20035, 415, 415),
+            BadMediaType { .. } => ("bad_media_type", 20035, 415, 415),
             BadExpectation => ("bad_expectation", 20036, 417, 417),
             TooManyConnections { .. } => ("too_many_connections", 20037, 429, 429),
             Cancelled => ("cancelled", 20038, 503, 503),
@@ -248,6 +259,14 @@ impl Error {
         }
     }
 
+    /// The failure of a body that is of another type than the expected one.
+    pub const fn bad_type(expected: &'static str) -> Self {
+        Error::BadMediaType {
+            expected,
+            codings: None,
+        }
+    }
+
     /// A failure of the input's shape, in words that do not repeat the input.
     #[cold]
     pub fn malformed(what: impl Into<String>) -> Self {
@@ -274,7 +293,10 @@ impl fmt::Display for Error {
             NoKeys => f.write_str("Incorrect keys: you have not passed any keys"),
             RepeatedKeys(keys) => write!(f, "Incorrect keys: you cannot pass identical keys: {}", keys.join(" ")),
             MissingKeys(keys) => write!(f, "These keys don't exist: {}", keys.join(" ")),
-            BadKey { limit } => write!(f, "Incorrect keys: the length of a key should be from 1 to {limit} bytes"),
+            BadKey(KeyRule::Length { limit }) => {
+                write!(f, "Incorrect keys: the length of a key should be from 1 to {limit} bytes")
+            }
+            BadKey(KeyRule::Dots) => f.write_str("Incorrect keys: . and .. cannot be written"),
             TooManyKeys { limit } => write!(f, "Incorrect keys: you cannot pass more than {limit} keys"),
             BadValue(why) => write!(f, "Incorrect value: {why}"),
             ValueTooLarge { key, limit } => {
@@ -300,7 +322,7 @@ impl fmt::Display for Error {
             }
             BadRequest(why) => write!(f, "The request is not valid HTTP: {why}"),
             BadVersion => f.write_str("The version of HTTP should be 1.1 or 1.0, or 2 over TLS"),
-            BadMediaType(allowed) => write!(f, "The body should be {allowed}"),
+            BadMediaType { expected, .. } => write!(f, "The body should be {expected}"),
             Cancelled => f.write_str("The connection was closed before the turn of this request came"),
             BadExpectation => f.write_str("The only expectation that can be met is 100-continue"),
             TooManyConnections { limit } => {
@@ -369,7 +391,7 @@ mod tests {
             NoKeys,
             RepeatedKeys(vec![]),
             MissingKeys(vec![]),
-            BadKey { limit: 1 },
+            BadKey(KeyRule::Length { limit: 1 }),
             TooManyKeys { limit: 1 },
             BadValue(""),
             ValueTooLarge {
@@ -386,7 +408,7 @@ mod tests {
             HeaderTooLarge { limit: 1, unit: "" },
             BadRequest(""),
             BadVersion,
-            BadMediaType(""),
+            Error::bad_type(""),
             BadExpectation,
             Cancelled,
             TooManyConnections { limit: 1 },

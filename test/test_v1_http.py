@@ -33,11 +33,10 @@ def methods(path: str) -> set[str]:
     return {operation.method for operation in OPERATIONS.values() if operation.path == path}
 
 
-@pytest.mark.parametrize("slash", ["", "/"], ids=["without_slash", "with_slash"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_wrong_method_is_answered_with_the_right_ones(v1, path, slash):
+def test_a_wrong_method_is_answered_with_the_right_ones(v1, path):
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
-        response = v1.request(method, path.format(**FILLED) + slash, {} if method in BODY else None, bearer(GARBAGE))
+        response = v1.request(method, path.format(**FILLED), {} if method in BODY else None, bearer(GARBAGE))
         if method in methods(path):
             assert response.status == 200 or problem(response, GARBAGE).name not in ("no_such_route", "wrong_method")
         else:
@@ -64,20 +63,21 @@ def test_a_body_that_is_not_what_it_should_be_is_malformed(v1, people, path, raw
 
 
 def test_a_body_is_never_echoed(v1):
-    for raw in (b'{"login": "bob1", "password": "S3cret"', b'{"login": "bob1", "S3cret": 1}', b'"S3cret"'):
+    for raw in (b'{"login": "bob1", "password": "S3cret"', b'{"login": "bob1", "pass": "S3cret"}', b'"S3cret"', b'{"login": "S3cret", "login": "S3cret"}'):
         assert b"S3cret" not in v1.request("POST", "/v1/login", raw).body
 
 
-def test_members_that_are_not_known_are_ignored(v1, people):
+def test_members_that_are_not_known_are_refused(v1, people):
     body = {"login": people.new().login, "password": PASSWORD, "more": {"a": [1]}}
-    assert v1.request("POST", "/v1/login", body).status == 200
+    seen = problem(v1.request("POST", "/v1/login", body))
+    assert seen.name == "malformed" and " more: " in seen.message
 
 
 @pytest.mark.parametrize(
     "body,headers", [(None, {}), (b"", {}), (b"{", {}), (b"\xff" * 100, {"Content-Type": "image/png"})],
     ids=["none", "empty", "broken", "of_another_type"],
 )  # fmt: skip
-@pytest.mark.parametrize("path", ["/v1/logout", "/v1/logout/all/"])
+@pytest.mark.parametrize("path", ["/v1/logout", "/v1/logout/all"])
 def test_the_body_of_a_logout_is_ignored(v1, people, path, body, headers):
     response = v1.request("POST", path, body, headers | bearer(people.new().access))
     assert (response.status, response.json) == (200, {"revoked": True})
@@ -88,8 +88,9 @@ def test_the_body_of_a_logout_is_ignored(v1, people, path, body, headers):
 def test_without_a_token_the_challenge_names_no_error(v1, name, headers):
     operation = OPERATIONS[name]
     args = {"publish": 1, "token": "x", "password": PASSWORD, "old_password": PASSWORD, "new_password": PASSWORD}
-    args |= {"keys": ["k"], "pairs": [{"key": "k", "value": 1}]}
-    body = args | {"login": "bob1", "name": "Bob", "surname": "Stone", "permissions": []}
+    args |= {"keys": ["k"], "pairs": [{"key": "k", "value": 1}], "value": 1}
+    args |= {"login": "bob1", "name": "Bob", "surname": "Stone", "permissions": []}
+    body = {name: args[name] for name in operation.args if f"{{{name}}}" not in operation.path}
     response = v1.request(operation.method, operation.path.format(**FILLED), body if operation.method in BODY else None, headers)
     assert problem(response, None if headers != {"Authorization": "Bearer"} else "").name == "unauthenticated"
 
@@ -101,7 +102,8 @@ def test_the_scheme_is_compared_without_case(v1, people, scheme):
 
 def test_a_token_in_the_query_or_the_body_is_none(v1, people):
     """RFC 6750 §2.2 and §2.3 allow them; both end up in logs."""
-    assert problem(v1.request("GET", f"/v1/me?access_token={people.admin}")).name == "unauthenticated"
+    response = v1.request("GET", f"/v1/me?access_token={people.admin}")
+    assert problem(response).name == "malformed" and people.admin.encode() not in response.body
     form = f"access_token={people.admin}".encode()
     response = v1.request("POST", "/v1/logout", form, {"Content-Type": "application/x-www-form-urlencoded"})
     assert problem(response).name == "unauthenticated"
@@ -118,7 +120,7 @@ def test_introspection_takes_the_form_of_rfc_7662(v1, people, content_type):
         response = v1.request("POST", "/v1/introspect", f"token={person.access}{hint}".encode(), headers)
         assert (response.status, response.json) == (200, expected.value)
     for body in (b"token=x", b"token=%ff", b"token="):
-        response = v1.request("POST", "/v1/introspect/", body, headers)
+        response = v1.request("POST", "/v1/introspect", body, headers)
         assert response.status == 400 or (response.status, response.json) == (200, {"active": False}), body
     assert problem(v1.request("POST", "/v1/introspect", b"tokens=x", headers), people.admin).name == "malformed"
 
@@ -135,14 +137,14 @@ def test_a_limit_that_is_no_number_is_refused(v1, people, query):
     assert seen.name in ("bad_option", "malformed") and "limit" in seen.message
 
 
-def test_a_query_that_is_not_known_is_ignored(v1, people):
-    assert v1.request("GET", "/v1/admin/users/?more=1&limit=1", headers=bearer(people.admin)).status == 200
+def test_a_query_that_is_not_known_is_refused(v1, people):
+    seen = problem(v1.request("GET", "/v1/admin/users?more=1&limit=1", headers=bearer(people.admin)), people.admin)
+    assert seen.name == "malformed" and " more: " in seen.message
 
 
 def test_the_keys_may_be_kept_for_a_minute_and_nothing_else_at_all(v1, people):
-    for slash in ("", "/"):
-        response = v1.request("GET", JWKS + slash)
-        assert response.status == 200 and response.headers["Cache-Control"] == "public, max-age=60"
+    response = v1.request("GET", JWKS)
+    assert response.status == 200 and response.headers["Cache-Control"] == "public, max-age=60"
     for path in ("/v1/me", "/v1/admin/users", "/v1/admin/keys"):
         assert v1.request("GET", path, headers=bearer(people.admin)).headers["Cache-Control"] == "no-store"
 
@@ -172,7 +174,7 @@ def test_api_names_the_key_that_is_refused_in_its_message(v1, people):
 def test_a_login_is_taken_once_for_both_ways_of_registering(v1):
     login = fresh("user")
     person = {"login": login, "password": PASSWORD, "name": "Bob", "surname": "Stone"}
-    assert v1.request("POST", "/v1/users/", person).status == 201
+    assert v1.request("POST", "/v1/users", person).status == 201
     response = v1.request("POST", "/api/register/", person)
     assert (response.status, response.json) == (400, {"message": "A user with this login is already exists"})
     assert isinstance(v1.login(login, PASSWORD), Ok)

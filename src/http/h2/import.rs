@@ -8,6 +8,7 @@ use super::upload::Upload;
 use crate::error::Error;
 use bytes::Bytes;
 use futures_util::stream::unfold;
+use std::future::ready;
 use std::time::Duration;
 use tokio::sync::mpsc::{channel, Sender};
 use tokio::time::timeout;
@@ -60,9 +61,11 @@ pub async fn answer(exchange: Exchange, upload: Upload, time: Duration) -> Respo
 impl Job {
     async fn step(&mut self) -> Step {
         let stops = self.import.stops();
+        let is_behind = self.import.is_behind();
         let piece = tokio::select! {
             biased;
             error = stops => Err(error),
+            _ = ready(()), if is_behind => Ok(Some(Bytes::new())),
             piece = self.piece() => piece,
         };
         self.import.take(piece).await

@@ -4,7 +4,7 @@ use super::streams;
 use crate::codec::json_read::to_msgpack;
 use crate::command::Operation;
 use crate::config::Config;
-use crate::error::{Deed, Error};
+use crate::error::{Deed, Error, KeyRule};
 use crate::http::routes::{Delivery, Input, Route};
 
 /// What may be wrong with one of them only.
@@ -22,8 +22,9 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         key: planet(),
         revision: 5,
     };
-    let bad_key = || Error::BadKey {
-        limit: config.limits.key,
+    let bad_key = || {
+        let limit = config.limits.key;
+        Error::BadKey(KeyRule::Length { limit })
     };
     let too_large = || Error::ValueTooLarge {
         key: planet(),
@@ -61,6 +62,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
                 bad_key(),
                 BAD_VALUE,
                 too_large(),
+                conflict(),
             ];
             errors.extend(sum());
             errors
@@ -102,15 +104,18 @@ pub fn of_a_body(route: &Route) -> [Error; 2] {
         (Input::Value, _) => [
             // What its reader says of no value at all.
             to_msgpack(b"", 1).err().unwrap_or(Error::Internal),
-            Error::BadMediaType("sent without Content-Encoding"),
+            Error::BadMediaType {
+                expected: "sent without Content-Encoding",
+                codings: Some("identity"),
+            },
         ],
         (_, Delivery::Import) => [
             Error::malformed("The line should be an object with key and value"),
-            Error::BadMediaType("application/x-ndjson"),
+            Error::bad_type("application/x-ndjson or application/json"),
         ],
         _ => [
             Error::malformed("The body should be an object"),
-            Error::BadMediaType("application/json"),
+            Error::bad_type("application/json"),
         ],
     }
 }
