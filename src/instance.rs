@@ -20,7 +20,7 @@ use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
 use crate::threads::give_way;
-use crate::tx::{fiber, log, lua, Tx};
+use crate::tx::{fiber, learn_mode, log, lua, Tx};
 use crate::upkeep;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -146,6 +146,7 @@ impl Instance {
         };
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
         let (major, minor) = lua::version(tx);
+        learn_mode(tx);
         let instance = Self {
             types: Types::of_version(major, minor),
             tokens: Tokens::new(&config),

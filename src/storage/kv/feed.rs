@@ -79,6 +79,12 @@ impl Feed {
         !self.committing.is_empty()
     }
 
+    /// The last revision of the transactions that have not ended, nor failed.
+    pub fn last_open(&self) -> Option<u64> {
+        let mut open = self.committing.iter().rev();
+        open.find(|one| one.events.is_some()).map(|one| one.last)
+    }
+
     /// Whether a transaction that commits removes this key, a one-element array.
     pub fn is_removing(&self, key: &[u8]) -> bool {
         self.committing.iter().any(|one| one.removed.contains(key))
