@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bulk import counts, line, send
 from fallible import Fallible
 from fronts import bearer
 from harness import CHEAP_HASHES, Instance, wait_until
@@ -227,7 +228,7 @@ def test_what_is_aborted_at_every_try_is_given_up(people, token, key, front, tri
         # Meanwhile others go on: it does not keep the thread.
         count = 0
         while not contended.done():
-            put(people, token, others, count, "iproto" if front == "http" else "http")
+            put(people, token, others, count, "console" if front == "http" else "http")
             count += 1
         seen = contended.result()
         assert isinstance(seen, Refusal) and (seen.name, seen.code) in [(ABORTED.name, 503), (ABORTED.name, 20056)], seen
@@ -243,6 +244,20 @@ def test_over_http_it_says_when_to_try_again(people, token, key, trigger):
         response = people.http.request(method, path, body, bearer(token))
         assert (response.status, response.headers["Retry-After"]) == (503, "1"), response
     people.expect("http", Refused("no_such_key"), "pair_get", token, key)
+
+
+def test_an_import_that_is_aborted_goes_on_once_it_can(people, token, prefix, trigger):
+    """It would end as a single write does, after ten tries."""
+    meddle = f"space:replace{{'{prefix}a', 0}} space:delete('{prefix}a')"
+    trigger(
+        f"if not busy and new and new[1] == '{prefix}a' and tries < 15 then busy = true tries = tries + 1 "
+        f"local f = fiber.new(function() {meddle} end) f:set_joinable(true) f:join() busy = false end"
+    )
+    imported = send(people, token, line(f"{prefix}a", 1) + line(f"{prefix}b", 2))
+    assert imported.done == counts(lines=2, written=2), imported
+    assert people.console.evaluate("return tries") == [15]
+    there = people.expect("http", ANY, "kv_list", token, {"prefix": prefix})["pairs"]
+    assert [(one["key"], one["value"]) for one in there] == [(f"{prefix}a", 1), (f"{prefix}b", 2)]
 
 
 def test_a_transaction_of_the_application_does_not_stand_in_the_way(people, token, key):
