@@ -19,7 +19,7 @@ MICRO := CARGO_TARGET_DIR=$(CURDIR)/target/micro cargo bench --locked --manifest
 MICRO_ARGUMENTS :=
 # Of `make profile`: --seconds N --connections N.
 PROFILE_ARGUMENTS :=
-# Of `make model`: --cases N --seed S; of `make linearize`: --histories N --kills K --seed S.
+# Of `make model`: --cases N --seed S --mvcc 1; of `make linearize`: --histories N --kills K --seed S --mvcc 1.
 CHECK_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
 BENCH_ARGUMENTS :=

@@ -82,6 +82,8 @@ pub enum Error {
     StorageFull,
     /// The log of writes could not be written, so nothing was.
     NotDurable,
+    /// Other transactions got in the way of this one at every try, so nothing was written.
+    TransactionAborted,
     /// There are `limit` of `what` already; try again later.
     Overloaded {
         what: &'static str,
@@ -238,6 +240,7 @@ impl Error {
             OutOfRange(_) => ("out_of_range", 20053, 409, 409),
             TooOld { .. } => ("too_old", 20054, 410, 410),
             NotStreamed => ("not_streamed", 20055, 501, 501),
+            TransactionAborted => ("transaction_aborted", 20056, 503, 503),
         };
         Row {
             name,
@@ -254,6 +257,7 @@ impl Error {
             Error::Overloaded { .. }
             | Error::ShuttingDown
             | Error::RevocationsUnknown
+            | Error::TransactionAborted
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,
         }
@@ -313,6 +317,9 @@ impl fmt::Display for Error {
             ReadOnly => f.write_str("This instance is read-only: write to the leader"),
             StorageFull => f.write_str("The storage is full: nothing has been written"),
             NotDurable => f.write_str("The log of writes failed: nothing has been written"),
+            TransactionAborted => {
+                f.write_str("Other transactions changed the same data: nothing has been written, try again later")
+            }
             Overloaded { what, limit } => {
                 write!(f, "The server is overloaded: there may be {limit} {what}, try again later")
             }
@@ -403,6 +410,7 @@ mod tests {
             ReadOnly,
             StorageFull,
             NotDurable,
+            TransactionAborted,
             Overloaded { what: "", limit: 1 },
             HeaderTimeout { limit: 1 },
             HeaderTooLarge { limit: 1, unit: "" },

@@ -21,7 +21,7 @@ use crate::http::{Listener, Server};
 use crate::storage::Storage;
 use crate::threads::give_way;
 use crate::tx::returned::Returned;
-use crate::tx::{fiber, log, lua, Tx, TxCell};
+use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
 use crate::upkeep;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -151,6 +151,7 @@ impl Instance {
         };
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
         let (major, minor) = lua::version(tx);
+        learn_mode(tx);
         let storage = Storage::open(tx, &config, Box::new(tell))?;
         let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
         let instance = Self {

@@ -62,6 +62,7 @@ ERRORS = {
     "out_of_range": (20053, 409, 409),
     "too_old": (20054, 410, 410),
     "not_streamed": (20055, 501, 501),
+    "transaction_aborted": (20056, 503, 503),
 }
 
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::storage::TokenKey;
-use crate::tx::{log, transaction, Tx, TxCell};
+use crate::tx::{log, transaction_if, Tx, TxCell};
 use jsonwebtoken::EncodingKey;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -198,7 +198,15 @@ fn publish_own(tx: &Tx, instance: &Instance) -> Result<(), Error> {
             continue;
         }
         let row = row(&key, now());
-        match transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row)) {
+        let written = transaction_if(tx, || {
+            // It may be just being committed.
+            let is_new = storage.token_keys.get(tx, key.id())?.is_none();
+            if is_new {
+                storage.token_keys.put(tx, &storage.mirror, &row)?;
+            }
+            Ok(((), is_new))
+        });
+        match written {
             Ok(()) | Err(Error::ReadOnly) => {}
             Err(other) => return Err(other),
         }

@@ -92,7 +92,7 @@ fn change(
     tx: &Tx,
     instance: &Instance,
     grant: &Grant,
-    change: impl FnOnce(&mut Vec<Granted>) -> Result<(), Error>,
+    change: impl Fn(&mut Vec<Granted>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let storage = &instance.storage;
     transaction(tx, || {

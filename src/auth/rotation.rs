@@ -68,27 +68,31 @@ pub fn rotate(
 /// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for the one that signs here, or will. Yields.
 pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome, Error> {
     let storage = &instance.storage;
-    let row = storage.token_keys.get(tx, kid)?;
-    let mut row = row.ok_or(Error::NoSuchSigningKey)?;
     let ring = instance.tokens.ring();
-    let signs = ring.signer(now()).is_some_and(|(key, _)| key.id() == kid);
-    let will_sign = row.verifies_until.is_none() && instance.keyring.held(tx).contains(&row.kid);
-    if signs || will_sign {
-        return Err(Error::KeySigns);
-    }
-    let until = match row.verifies_until {
-        None | Some(RETIRED) => now(),
-        Some(until) => until.min(now()),
-    };
-    row.verifies_until = Some(RETIRED);
-    transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row))?;
+    let until = transaction(tx, || {
+        let row = storage.token_keys.get(tx, kid)?;
+        let mut row = row.ok_or(Error::NoSuchSigningKey)?;
+        let signs = ring.signer(now()).is_some_and(|(key, _)| key.id() == kid);
+        let will_sign =
+            row.verifies_until.is_none() && instance.keyring.held(tx).contains(&row.kid);
+        if signs || will_sign {
+            return Err(Error::KeySigns);
+        }
+        let until = match row.verifies_until {
+            None | Some(RETIRED) => now(),
+            Some(until) => until.min(now()),
+        };
+        row.verifies_until = Some(RETIRED);
+        storage.token_keys.put(tx, &storage.mirror, &row)?;
+        Ok(until)
+    })?;
     instance.keyring.release(tx, kid);
     refresh(tx, instance)?;
     remove(tx, instance, kid);
     instance.keyring.outdate_file(tx);
     write_public(tx, instance);
     Ok(Outcome::Retired {
-        kid: row.kid,
+        kid: kid.to_owned(),
         verifies_until: until,
     })
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::origin::Origin;
 use crate::storage::Count;
-use crate::tx::{log, Tx};
+use crate::tx::{latest, log, Tx};
 use ring::digest::{digest, SHA256};
 use std::net::IpAddr;
 
@@ -62,11 +62,15 @@ impl Attempt {
     /// Whether it may be made, or its result be told. Errors: `TooManyAttempts`. Does not yield.
     pub fn check(&self, tx: &Tx, instance: &Instance) -> Result<(), Error> {
         let mut wait = 0;
-        for key in &self.keys {
-            if let Some(count) = count(tx, instance, key)? {
-                wait = wait.max(count.delayed_until.saturating_sub(now()));
+        // Failures count from the moment they are being committed.
+        latest(tx, || {
+            for key in &self.keys {
+                if let Some(count) = count(tx, instance, key)? {
+                    wait = wait.max(count.delayed_until.saturating_sub(now()));
+                }
             }
-        }
+            Ok(())
+        })?;
         // The clock may have been set back, and the limit be a lower one.
         match wait.min(instance.config.login_delay.max) {
             0 => Ok(()),
@@ -80,21 +84,21 @@ impl Attempt {
         if delay.max == 0 {
             return;
         }
-        let counts = self.keys.into_iter().map(|key| {
-            let failures = count(tx, instance, &key)?.map_or(0, |count| count.failures) + 1;
+        let counted = |key: &str, before: Option<Count>| {
+            let before = before.filter(is_counting);
+            let failures = before.map_or(0, |count| count.failures) + 1;
             let delayed_until = match failures.checked_sub(delay.failures) {
                 Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),
                 None => 0,
             };
-            Ok(Count {
-                key,
+            Count {
+                key: key.to_owned(),
                 expires_at: delayed_until.max(now()) + FORGOTTEN_AFTER,
                 failures,
                 delayed_until,
-            })
-        });
-        let counts: Result<Vec<Count>, Error> = counts.collect();
-        tell(counts.and_then(|counts| instance.storage.attempts.put(tx, &counts)));
+            }
+        };
+        tell(instance.storage.attempts.change(tx, &self.keys, counted));
     }
 
     /// Forgets the failures of this login, and notes that it is known at this address. Yields where there is something
@@ -121,20 +125,23 @@ impl Attempt {
         if known.is_some_and(|known| known.expires_at + KNOWN_AGAIN_AFTER > expires_at) {
             return Ok(());
         }
-        let marker = Count {
-            key,
+        attempts.change(tx, &[key], |key, _| Count {
+            key: key.to_owned(),
             expires_at,
             failures: 0,
             delayed_until: 0,
-        };
-        attempts.put(tx, &[marker])
+        })
     }
 }
 
 /// A count that is not to be forgotten yet.
 fn count(tx: &Tx, instance: &Instance, key: &str) -> Result<Option<Count>, Error> {
     let count = instance.storage.attempts.get(tx, key)?;
-    Ok(count.filter(|count| count.expires_at > now()))
+    Ok(count.filter(is_counting))
+}
+
+fn is_counting(count: &Count) -> bool {
+    count.expires_at > now()
 }
 
 /// What stands for a login: any text may be sent as one, a password too.

@@ -82,7 +82,7 @@ pub fn add(
         // Tokens, sessions and roles of a user that had this login are not those of this one.
         end_all(tx, instance, login, |subject| {
             subject.disabled = false;
-            subject.roles = roles;
+            subject.roles = roles.clone();
         })
     })?;
     Ok(login.as_str().to_owned())
@@ -114,12 +114,13 @@ pub fn change_password(
         Ok((instance.hasher.hash(new.secret())?, subject.epoch))
     })?;
     let users = users(instance)?;
-    transaction(tx, || {
+    let gone = transaction(tx, || {
         // Somebody else may have set another since the old one was proved.
         active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
-        users.set_hash(tx, &input.login, &hash)?;
-        end_all(tx, instance, &input.login, |_| ())
+        let old = users.set_hash(tx, &input.login, &hash)?;
+        end_all(tx, instance, &input.login, |_| ()).map(|_| old)
     })?;
+    users.count_gone(tx, &gone);
     Ok(Outcome::Done(Done::Changed))
 }
 
@@ -135,10 +136,11 @@ pub fn set_password(
         instance.hasher.hash(password.secret())
     })?;
     let users = users(instance)?;
-    transaction(tx, || {
-        users.set_hash(tx, &input.login, &hash)?;
-        end_all(tx, instance, &input.login, |_| ())
+    let gone = transaction(tx, || {
+        let old = users.set_hash(tx, &input.login, &hash)?;
+        end_all(tx, instance, &input.login, |_| ()).map(|_| old)
     })?;
+    users.count_gone(tx, &gone);
     Ok(Outcome::Done(Done::Changed))
 }
 
@@ -189,13 +191,15 @@ pub fn check_is_there(tx: &Tx, instance: &Instance, login: &str) -> Result<(), E
 pub fn delete(tx: &Tx, instance: &Instance, login: &str) -> Result<Outcome, Error> {
     let users = users(instance)?;
     let storage = &instance.storage;
-    transaction(tx, || {
-        users.delete(tx, login)?;
+    let gone = transaction(tx, || {
+        let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
         // Not before now, where no token was issued at all.
         let until = storage.issued.until(tx)?.max(now());
-        storage.subjects.bury(tx, &storage.mirror, login, until)
+        storage.subjects.bury(tx, &storage.mirror, login, until)?;
+        Ok(hash)
     })?;
+    users.count_gone(tx, &gone);
     Ok(Outcome::Done(Done::Deleted))
 }
 

@@ -1,7 +1,7 @@
 //! The space `authkv_login_attempt`: failed logins by what they are counted by. It is local to its instance, so it can be
 //! written on one that is read-only too.
 
-use super::{array, decode, expired, find};
+use super::{array, decode, find};
 use crate::error::Error;
 use crate::tx::{transaction, tuple_bytes, Space, Tx};
 use serde::{Deserialize, Serialize};
@@ -35,11 +35,17 @@ impl Attempts {
             .transpose()
     }
 
-    /// Stores counts. Yields while it commits.
-    pub fn put(&self, tx: &Tx, counts: &[Count]) -> Result<(), Error> {
+    /// Stores what `change` makes of the counts under these keys, in one transaction. Yields while it commits.
+    pub fn change(
+        &self,
+        tx: &Tx,
+        keys: &[String],
+        change: impl Fn(&str, Option<Count>) -> Count,
+    ) -> Result<(), Error> {
         transaction(tx, || {
-            for count in counts {
-                self.space.replace(tx, &array(count))?;
+            for key in keys {
+                let count = change(key, self.get(tx, key)?);
+                self.space.replace(tx, &array(&count))?;
             }
             Ok(())
         })
@@ -47,14 +53,12 @@ impl Attempts {
 
     /// Forgets a count. Yields while it commits.
     pub fn delete(&self, tx: &Tx, key: &str) -> Result<(), Error> {
-        super::delete(tx, self.space, &[array(&(key,))])
+        transaction(tx, || Ok(self.space.delete(tx, &array(&(key,)))?))
     }
 
     /// Forgets at most `limit` counts that expired before `time`. Returns whether there may be more. Yields while it
     /// commits.
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
-        let ids = expired(tx, self.space.index(BY_EXPIRY), time, limit)?;
-        super::delete(tx, self.space, &ids)?;
-        Ok(ids.len() == limit)
+        super::forget(tx, self.space, BY_EXPIRY, time, limit)
     }
 }

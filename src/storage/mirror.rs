@@ -8,7 +8,7 @@
 use super::{array, scan};
 use crate::codec::msgpack::Reader;
 use crate::error::Error;
-use crate::tx::{transaction, tuple_bytes, Failure, Range, Space, Tx, TxCell};
+use crate::tx::{transaction, transaction_if, tuple_bytes, Failure, Range, Space, Tx, TxCell};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::cell::Cell;
@@ -126,30 +126,32 @@ impl Mirror {
     /// Forgets at most `limit` tuples of each space whose time came before `time`. Returns whether there may be
     /// more. Yields while it commits.
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
-        let last = self.last(tx)?;
         let mut more = false;
         for (space, forgotten) in self.spaces.into_iter().zip(FORGOTTEN) {
-            if !forgotten {
-                continue;
+            if forgotten {
+                more |= self.forget_of(tx, space, time, limit)?;
             }
-            let mut ids = Vec::new();
-            let (mut seen, from) = (0, array(&(0,)));
-            scan(
-                tx,
-                space.index(BY_EXPIRY),
-                Range::After(&from),
-                start,
-                |start| {
-                    let expired = start.expires_at.is_some_and(|expires_at| expires_at < time);
-                    ids.extend((expired && start.number != last).then_some(start.id));
-                    seen += 1;
-                    expired && seen < limit
-                },
-            )?;
-            more |= seen == limit;
-            super::delete(tx, space, &ids)?;
         }
         Ok(more)
+    }
+
+    fn forget_of(&self, tx: &Tx, space: Space, time: u64, limit: usize) -> Result<bool, Error> {
+        transaction_if(tx, || {
+            let last = self.last(tx)?;
+            let mut ids = Vec::new();
+            let (mut seen, from) = (0, array(&(0,)));
+            let index = space.index(BY_EXPIRY);
+            scan(tx, index, Range::After(&from), start, |start| {
+                let expired = start.expires_at.is_some_and(|expires_at| expires_at < time);
+                ids.extend((expired && start.number != last).then_some(start.id));
+                seen += 1;
+                expired && seen < limit
+            })?;
+            for id in &ids {
+                space.delete(tx, id)?;
+            }
+            Ok((seen == limit, !ids.is_empty()))
+        })
     }
 }
 

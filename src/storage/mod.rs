@@ -26,7 +26,7 @@ pub use users::{NewUser, UserRow, Users};
 use crate::codec::msgpack::Reader;
 use crate::config::Config;
 use crate::error::Error;
-use crate::tx::{transaction, Failure, Index, Range, Space, Tx};
+use crate::tx::{transaction_if, Failure, Index, Range, Space, Tx};
 use tarantool::tuple::Tuple;
 
 /// The spaces of this instance, looked up once.
@@ -131,16 +131,22 @@ fn scan<T>(
     failed.map_or(Ok(()), Err)
 }
 
-/// The primary keys of at most `limit` tuples whose second field is below `time`, by the index of that field. Does not
-/// yield.
-fn expired(tx: &Tx, index: Index, time: u64, limit: usize) -> Result<Vec<Vec<u8>>, Error> {
-    let mut ids = Vec::new();
-    scan(tx, index, Range::All, id_and_time, |(id, expires_at)| {
-        let expired = expires_at < time;
-        ids.extend(expired.then_some(id));
-        expired && ids.len() < limit
-    })?;
-    Ok(ids)
+/// Deletes at most `limit` tuples whose second field is below `time`, by the index of that field. Returns whether there may
+/// be more. Yields while it commits.
+fn forget(tx: &Tx, space: Space, index: u32, time: u64, limit: usize) -> Result<bool, Error> {
+    transaction_if(tx, || {
+        let mut ids = Vec::new();
+        let index = space.index(index);
+        scan(tx, index, Range::All, id_and_time, |(id, expires_at)| {
+            let expired = expires_at < time;
+            ids.extend(expired.then_some(id));
+            expired && ids.len() < limit
+        })?;
+        for id in &ids {
+            space.delete(tx, id)?;
+        }
+        Ok((ids.len() == limit, !ids.is_empty()))
+    })
 }
 
 /// The first field as a key, and the second one.
@@ -150,17 +156,4 @@ fn id_and_time(tuple: &[u8]) -> Result<(Vec<u8>, u64), Error> {
     let (id, time) = (reader.value()?, reader.value()?);
     let time = rmp_serde::from_slice(time).map_err(|_| Error::Internal)?;
     Ok(([b"\x91", id].concat(), time))
-}
-
-/// Deletes the tuples with these primary keys. Yields while it commits.
-fn delete(tx: &Tx, space: Space, ids: &[Vec<u8>]) -> Result<(), Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    transaction(tx, || {
-        for id in ids {
-            space.delete(tx, id)?;
-        }
-        Ok(())
-    })
 }

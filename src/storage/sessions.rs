@@ -1,6 +1,6 @@
 //! The space `authkv_session`: what a refresh token has to match.
 
-use super::{array, expired, find, scan};
+use super::{array, find, scan};
 use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
 use serde::{Deserialize, Serialize};
@@ -68,9 +68,7 @@ impl Sessions {
     /// Forgets at most `limit` sessions that expired before `time`. Returns whether there may be more. Yields while
     /// it commits.
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
-        let ids = expired(tx, self.space.index(BY_EXPIRY), time, limit)?;
-        super::delete(tx, self.space, &ids)?;
-        Ok(ids.len() == limit)
+        super::forget(tx, self.space, BY_EXPIRY, time, limit)
     }
 }
 

@@ -100,35 +100,39 @@ impl Users {
         Ok(self.space.insert(tx, &tuple)?)
     }
 
-    /// Deletes a user in a transaction of the caller's. Errors: `NoSuchUser`.
-    pub fn delete(&self, tx: &Tx, login: &str) -> Result<(), Error> {
+    /// Deletes a user in a transaction of the caller's. Returns the hash, which is [`Self::count_gone`] after the commit.
+    /// Errors: `NoSuchUser`.
+    pub fn delete(&self, tx: &Tx, login: &str) -> Result<String, Error> {
         let hash = self.hash(tx, login)?.ok_or(Error::NoSuchUser)?;
         self.space.delete(tx, &array(&(login,)))?;
-        self.forget_bcrypt(tx, &hash);
-        Ok(())
+        Ok(hash)
     }
 
-    /// Sets the hash of a user, in a transaction of the caller's. Errors: `NoSuchUser`.
-    pub fn set_hash(&self, tx: &Tx, login: &str, new: &str) -> Result<(), Error> {
+    /// Sets the hash of a user, in a transaction of the caller's. Returns the old one, which is [`Self::count_gone`] after the
+    /// commit. Errors: `NoSuchUser`.
+    pub fn set_hash(&self, tx: &Tx, login: &str, new: &str) -> Result<String, Error> {
         let old = self.hash(tx, login)?.ok_or(Error::NoSuchUser)?;
         self.space
             .update(tx, &array(&(login,)), &array(&(("=", 1, new),)))?;
-        self.forget_bcrypt(tx, &old);
-        Ok(())
+        Ok(old)
     }
 
     /// Replaces the hash of a user where it is `old` still. Returns whether it was. Yields while it commits.
     pub fn replace_hash(&self, tx: &Tx, login: &str, old: &str, new: &str) -> Result<bool, Error> {
-        transaction(tx, || {
+        let replaced = transaction(tx, || {
             if self.hash(tx, login)?.as_deref() != Some(old) {
                 return Ok(false);
             }
-            self.set_hash(tx, login, new).map(|()| true)
-        })
+            self.set_hash(tx, login, new).map(|_| true)
+        })?;
+        if replaced {
+            self.count_gone(tx, old);
+        }
+        Ok(replaced)
     }
 
-    /// Counts a hash that is gone. Where the commit fails, the share is a little wrong until the next start.
-    fn forget_bcrypt(&self, tx: &Tx, hash: &str) {
+    /// Counts a hash that is gone for good: its removal is committed.
+    pub fn count_gone(&self, tx: &Tx, hash: &str) {
         if is_bcrypt(hash) {
             let count = self.bcrypt.get(tx);
             count.set(count.get().saturating_sub(1));

@@ -12,6 +12,8 @@ pub enum Failure {
     ReadOnly,
     /// A tuple is larger than `memtx_max_tuple_size`.
     TupleTooLarge,
+    /// The transaction was aborted by what others did meanwhile: nothing of it was written, and another try may succeed.
+    Aborted,
     /// Anything else, for the log.
     Other(Box<BoxError>),
 }
@@ -24,13 +26,23 @@ impl Failure {
 
     /// The failure of the call just made.
     pub(super) fn last() -> Self {
-        let Err(error) = BoxError::maybe_last() else {
-            return Self::other("no error was set");
-        };
+        match BoxError::maybe_last() {
+            Err(error) => error.into(),
+            Ok(()) => Self::other("no error was set"),
+        }
+    }
+}
+
+impl From<BoxError> for Failure {
+    fn from(error: BoxError) -> Self {
+        use TarantoolErrorCode as Code;
+        // A transaction that a yield has aborted is not among them: it would be aborted at each try.
+        const ABORTED: [Code; 2] = [Code::TransactionConflict, Code::TransactionTimeout];
         match error.error_code() {
-            code if code == TarantoolErrorCode::MemoryIssue as u32 => Self::Memory,
-            code if code == TarantoolErrorCode::Readonly as u32 => Self::ReadOnly,
-            code if code == TarantoolErrorCode::MemtxMaxTupleSize as u32 => Self::TupleTooLarge,
+            code if code == Code::MemoryIssue as u32 => Self::Memory,
+            code if code == Code::Readonly as u32 => Self::ReadOnly,
+            code if code == Code::MemtxMaxTupleSize as u32 => Self::TupleTooLarge,
+            code if ABORTED.iter().any(|one| *one as u32 == code) => Self::Aborted,
             _ => Self::Other(Box::new(error)),
         }
     }
@@ -41,6 +53,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Memory => Error::StorageFull,
             Failure::ReadOnly => Error::ReadOnly,
+            Failure::Aborted => Error::TransactionAborted,
             Failure::TupleTooLarge => {
                 log::error("a tuple of authkv's own is larger than memtx_max_tuple_size");
                 Error::Internal

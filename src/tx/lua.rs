@@ -40,6 +40,13 @@ pub fn is_read_only(_tx: &Tx) -> bool {
         .unwrap_or_default()
 }
 
+/// Whether transactions of memtx are those of its manager of versions (`memtx_use_mvcc_engine`). Evaluates Lua.
+pub fn uses_mvcc(_tx: &Tx) -> bool {
+    tarantool::lua_state()
+        .eval("return box.cfg.memtx_use_mvcc_engine == true")
+        .unwrap_or_default()
+}
+
 /// The first two numbers of Tarantool's version. Evaluates Lua.
 pub fn version(_tx: &Tx) -> (u32, u32) {
     let text: String = tarantool::lua_state()

@@ -3,19 +3,23 @@
 mod failure;
 pub mod fd;
 pub mod fiber;
+mod isolation;
 pub mod log;
 pub mod lua;
+mod retry;
 pub mod returned;
 pub mod session;
 mod space;
 mod transaction;
 
 pub use failure::Failure;
+pub use isolation::{in_transaction, latest, learn_mode};
 pub use lua::is_read_only;
+pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
-    commits_begun, in_transaction, is_committing, note_unsettled, settle, settle_since,
-    take_unsettled, transaction, transaction_if, Mark,
+    attempt, commits_begun, note_unsettled, sees_unsettled, settle, settle_since, take_unsettled,
+    transaction, transaction_if, Mark,
 };
 
 use std::marker::PhantomData;

@@ -1,15 +1,10 @@
 //! Transactions that cannot be left open.
 
 use super::fiber::{self, Cond};
-use super::{log, Failure, Tx};
+use super::isolation::{sees_committing, Open};
+use super::{log, retry, Failure, Tx};
 use crate::error::Error;
 use std::cell::Cell;
-use tarantool::transaction::{begin, commit, is_in_transaction, rollback};
-
-/// Whether the caller of a procedure has a transaction open.
-pub fn in_transaction(_tx: &Tx) -> bool {
-    is_in_transaction()
-}
 
 /// Commits of this library, in the order in which the log of writes takes them.
 struct Commits {
@@ -48,41 +43,62 @@ thread_local! {
     };
 }
 
-/// Runs `body` in a transaction: committed where it succeeds, rolled back where it fails or panics. The
-/// commit waits for the log of writes, so it yields; `body` must not.
-pub fn transaction<T>(tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+/// Runs `body` in a transaction: committed where it succeeds, rolled back where it fails or panics. The commit waits for the
+/// log of writes, so it yields; `body` must not. If others abort the transaction, `body` runs again, so it changes nothing
+/// but spaces, and reads there what it rests on. Errors: also `TransactionAborted`, `NotDurable`.
+pub fn transaction<T>(tx: &Tx, mut body: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     transaction_if(tx, || body().map(|result| (result, true)))
 }
 
 /// The same, but rolled back also where `body` says so with its result.
 pub fn transaction_if<T>(
-    _tx: &Tx,
-    body: impl FnOnce() -> Result<(T, bool), Error>,
+    tx: &Tx,
+    mut body: impl FnMut() -> Result<(T, bool), Error>,
 ) -> Result<T, Error> {
-    begin().map_err(|e| Error::from(Failure::Other(Box::new(e))))?;
-    let open = Open;
+    retry(tx, || attempt(tx, &mut body))
+}
+
+/// The same, tried once.
+pub fn attempt<T>(tx: &Tx, body: impl FnOnce() -> Result<(T, bool), Error>) -> Result<T, Error> {
+    let open = Open::begin(tx)?;
     let (result, wanted) = body()?;
-    if !wanted {
-        return Ok(result);
+    if wanted {
+        std::mem::forget(open);
+        commit()?;
     }
-    std::mem::forget(open);
+    Ok(result)
+}
+
+/// Commits the open transaction. Errors: `TransactionAborted`, `NotDurable`; it is rolled back then. Yields.
+fn commit() -> Result<(), Error> {
     COMMITS.with(|commits| {
-        commits.begun.set(commits.begun.get() + 1);
+        let number = commits.begun.get() + 1;
+        commits.begun.set(number);
         // This commit comes after those that were seen, and does not succeed without them.
         commits.unsettled.set(None);
-        let committed = commit().map_err(|e| {
-            // Whatever the reason, newer versions have several, nothing was written.
-            log::error(&format!("a commit failed: {}", e.message()));
-            Error::NotDurable
+        let committed = tarantool::transaction::commit().map_err(|e| {
+            let text = e.message().to_owned();
+            match Failure::from(e) {
+                Failure::Aborted => Error::TransactionAborted,
+                // Whatever the reason, newer versions have several, nothing was written.
+                _ => {
+                    log::error(&format!("a commit failed: {text}"));
+                    Error::NotDurable
+                }
+            }
         });
+        // One that was aborted has not reached the log, and nobody has seen what it changed.
+        if committed == Err(Error::TransactionAborted) && commits.begun.get() == number {
+            commits.begun.set(number - 1);
+            return committed;
+        }
         commits.ended.set(commits.ended.get() + 1);
         if committed.is_err() {
             commits.failed.set(commits.failed.get() + 1);
         }
         commits.end.broadcast();
         committed
-    })?;
-    Ok(result)
+    })
 }
 
 /// Waits until what others were committing is durable: Tarantool shows changes before they are, and an answer
@@ -110,9 +126,9 @@ pub fn commits_begun(_tx: &Tx) -> u64 {
     COMMITS.with(|commits| commits.begun.get())
 }
 
-/// Whether a commit has not ended yet.
-pub fn is_committing(_tx: &Tx) -> bool {
-    COMMITS.with(|commits| commits.ended.get() < commits.begun.get())
+/// Whether a read that is made now may see what is not durable: a commit has not ended yet, and the read sees it.
+pub fn sees_unsettled(tx: &Tx) -> bool {
+    COMMITS.with(|commits| commits.ended.get() < commits.begun.get()) && sees_committing(tx)
 }
 
 /// Notes that what was just read rests on a commit that has not ended; `since`: that something has done so since then.
@@ -129,14 +145,4 @@ pub fn note_unsettled(_tx: &Tx, since: Option<Mark>) {
 /// Since when that was noted, which is to be asked before anything yields.
 pub fn take_unsettled(_tx: &Tx) -> Option<Mark> {
     COMMITS.with(|commits| commits.unsettled.take())
-}
-
-/// Rolls back when dropped.
-struct Open;
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        // It fails for a transaction that is gone already, which is what is wanted.
-        let _ = rollback();
-    }
 }

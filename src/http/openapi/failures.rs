@@ -13,7 +13,12 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
     let mut errors = of_the_caller(operation.needs(config));
     errors.extend(of_operation(route, config));
     if writes(operation) {
-        errors.extend([Error::ReadOnly, Error::StorageFull, Error::NotDurable]);
+        errors.extend([
+            Error::ReadOnly,
+            Error::StorageFull,
+            Error::NotDurable,
+            Error::TransactionAborted,
+        ]);
     }
     if route.has_body() {
         errors.extend(of_a_body(route, config));

@@ -187,10 +187,16 @@ impl Importing {
         Ok(())
     }
 
-    /// Whether the server was too busy for a command. That there is no memory for the answer shows after it was executed.
+    /// Whether a command had no effect because the server was too busy, or others changed the same pairs. That there is no
+    /// memory for the answer shows after it was executed.
     fn is_refused(&self, outcome: &Result<Outcome, Error>) -> bool {
-        let no_memory = self.again.site.instance.bridge.memory_error();
-        matches!(outcome, Err(error @ Error::Overloaded { .. }) if *error != no_memory)
+        match outcome {
+            Err(Error::TransactionAborted) => true,
+            Err(error @ Error::Overloaded { .. }) => {
+                *error != self.again.site.instance.bridge.memory_error()
+            }
+            _ => false,
+        }
     }
 
     /// The head of the answer, where there are lines to be sent before the end. It is there once.

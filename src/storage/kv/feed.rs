@@ -79,6 +79,12 @@ impl Feed {
         !self.committing.is_empty()
     }
 
+    /// The last revision of the transactions that have not ended, nor failed.
+    pub fn last_open(&self) -> Option<u64> {
+        let mut open = self.committing.iter().rev();
+        open.find(|one| one.events.is_some()).map(|one| one.last)
+    }
+
     /// Whether a transaction that commits removes this key, a one-element array.
     pub fn is_removing(&self, key: &[u8]) -> bool {
         self.committing.iter().any(|one| one.removed.contains(key))
@@ -281,12 +287,19 @@ mod tests {
         let third = feed.commit(puts([5]), 5);
         assert!(feed.is_removing(b"\x91\xa1k") && !feed.is_removing(b"\x91\xa1j"));
         assert!(feed.is_removing_any(|_| true));
+        assert_eq!(feed.last_open(), Some(5));
         feed.end(second, true);
         assert_eq!((told(&feed, 1), feed.known()), (Ok((vec![], 1)), 1));
         feed.end(first, true);
         assert_eq!(told(&feed, 1), Ok((vec![2, 3, 4], 4)));
         assert_eq!(told(&feed, 3), Ok((vec![4], 4)));
+        let fourth = feed.commit(puts([6]), 6);
+        assert_eq!(feed.last_open(), Some(6));
+        // One may be aborted while those before it go on.
+        feed.end(fourth, false);
+        assert_eq!(feed.last_open(), Some(5));
         feed.end(third, false);
+        assert_eq!(feed.last_open(), None);
         // What was undone is not told.
         assert_eq!(told(&feed, 4), Ok((vec![], 4)));
         assert!(!feed.is_removing_any(|_| true));

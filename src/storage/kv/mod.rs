@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::domain::Access;
 use crate::error::{Deed, Error};
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{is_committing, note_unsettled, tuple_bytes, Space, Tx, TxCell};
+use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
 
 use feed::Feed;
 use revisions::Revisions;
@@ -183,7 +183,7 @@ impl KeyValues {
     /// Begins to look at pairs.
     fn looks<'a>(&'a self, tx: &'a Tx) -> Looks<'a> {
         let feed = &self.changes.get(tx).feed;
-        let open = is_committing(tx).then(|| (feed.borrow().known(), feed));
+        let open = sees_unsettled(tx).then(|| (feed.borrow().known(), feed));
         Looks { tx, open }
     }
 }

@@ -13,7 +13,8 @@ pub struct Revisions {
     space: Space,
     /// The last number given, also to a change whose commit failed: others may have seen it.
     given: Cell<u64>,
-    /// What the space says, if nobody else has written to it.
+    /// What the space says once all commits from here have ended, if nobody else has written to it. A transaction sees that
+    /// before, a read outside of one only without MVCC.
     kept: Cell<u64>,
 }
 
@@ -47,20 +48,22 @@ impl Revisions {
     }
 
     /// The last number in the space, where it is another than is known here: others have given numbers. `is_open`: commits
-    /// from here have not ended, and may have been undone already. Does not yield.
+    /// from here have not ended, and may have been undone already, or not be seen yet. Does not yield.
     pub fn learn(&self, tx: &Tx, is_open: bool) -> Result<Option<u64>, Error> {
         let last = self.last(tx)?;
-        let kept = self.kept.replace(last);
+        let kept = self.kept.get();
         if last == kept || is_open && last < kept {
             return Ok(None);
         }
+        self.kept.set(last);
         self.given.set(self.given.get().max(last));
         Ok(Some(last))
     }
 
-    /// Learns what the space says after a commit that has failed. Does not yield.
-    pub fn undone(&self, tx: &Tx) -> Result<(), Error> {
-        self.kept.set(self.last(tx)?);
+    /// Notes that a commit has failed; `open` is the last number of those that have not ended. Does not yield.
+    pub fn undone(&self, tx: &Tx, open: Option<u64>) -> Result<(), Error> {
+        let kept = open.map_or_else(|| self.last(tx), Ok)?;
+        self.kept.set(kept);
         Ok(())
     }
 
@@ -76,7 +79,7 @@ impl Revisions {
         tuple.extend_from_slice(b"\x92\xa2kv");
         write_uint(&mut tuple, numbers.last);
         self.space.replace(tx, &tuple)?;
-        self.given.set(numbers.last);
+        self.given.set(self.given.get().max(numbers.last));
         self.kept.set(numbers.last);
         Ok(())
     }

@@ -9,13 +9,13 @@ use crate::codec::equal;
 use crate::codec::msgpack::{write_uint, Head, Reader};
 use crate::domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
 use crate::error::Error;
-use crate::tx::{transaction_if, tuple_bytes, Failure, Tx};
+use crate::tx::{attempt, retry, tuple_bytes, Failure, Tx};
 use rmp::encode::write_sint;
 use tarantool::tuple::Tuple;
 
 impl KeyValues {
-    /// Takes steps in one transaction. Errors: `StorageFull`, `ReadOnly`, `NotDurable`; nothing has changed then. Yields
-    /// while it commits.
+    /// Takes steps in one transaction. Errors: `StorageFull`, `ReadOnly`, `NotDurable`, `TransactionAborted`; nothing has
+    /// changed then. Yields while it commits.
     pub fn apply(&self, tx: &Tx, steps: &Permitted<'_>) -> Result<Applied, Error> {
         if steps.steps().only_read() {
             return self.writing(tx).take_all(steps);
@@ -68,17 +68,27 @@ impl KeyValues {
         Ok(live.map_or(0, |found| found.revision))
     }
 
-    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes.
+    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes. If others
+    /// abort the transaction, the body runs again.
     pub(super) fn write<T>(
+        &self,
+        tx: &Tx,
+        mut body: impl FnMut(&mut Writing<'_>) -> Result<(T, bool), Error>,
+    ) -> Result<T, Error> {
+        retry(tx, || self.write_once(tx, &mut body))
+    }
+
+    fn write_once<T>(
         &self,
         tx: &Tx,
         body: impl FnOnce(&mut Writing<'_>) -> Result<(T, bool), Error>,
     ) -> Result<T, Error> {
-        self.catch_up(tx)?;
         let changes = self.changes.get(tx);
-        let mut writing = self.writing(tx);
         let mut ticket = None;
-        let done = transaction_if(tx, || {
+        let done = attempt(tx, || {
+            // In the transaction, which sees all numbers that were given, and is aborted if others give some meanwhile.
+            self.catch_up(tx)?;
+            let mut writing = self.writing(tx);
             let (result, wanted) = body(&mut writing)?;
             let wanted = wanted && writing.changed;
             if wanted && writing.numbers.any() {
@@ -93,7 +103,10 @@ impl KeyValues {
             changes.feed.borrow_mut().end(ticket, done.is_ok());
             match done {
                 Ok(_) => self.tell(tx),
-                Err(_) => changes.revisions.undone(tx)?,
+                Err(_) => {
+                    let open = changes.feed.borrow().last_open();
+                    changes.revisions.undone(tx, open)?;
+                }
             }
         }
         done

@@ -23,6 +23,8 @@ pub struct Instance {
     pub iproto_port: u16,
     data: TempDir,
     running: Option<Running>,
+    /// With `memtx_use_mvcc_engine`.
+    mvcc: bool,
     /// What the process has said over all its starts.
     output: Arc<Mutex<Vec<String>>>,
 }
@@ -42,17 +44,22 @@ pub enum End {
 }
 
 impl Instance {
-    /// A new one with no data, which serves.
-    pub fn start() -> Result<Self> {
+    /// A new one with no data, which serves; with `memtx_use_mvcc_engine` if `mvcc` says so. Errors: also a Tarantool that
+    /// does not have that.
+    pub fn start(mvcc: bool) -> Result<Self> {
         let mut instance = Self {
             http_port: free_port()?,
             iproto_port: free_port()?,
             data: TempDir::with_prefix("authkv-check-")?,
             running: None,
+            mvcc,
             output: Arc::default(),
         };
         instance.launch()?;
-        Ok(instance)
+        match !mvcc || instance.has_said("memtx_use_mvcc_engine is on") {
+            true => Ok(instance),
+            false => Err("this Tarantool has not taken memtx_use_mvcc_engine".into()),
+        }
     }
 
     /// Ends the process and starts it again with the same data and ports. Errors: one that does not end by itself with
@@ -102,6 +109,11 @@ impl Instance {
             .is_some_and(|running| matches!(running.process.try_wait(), Ok(None)))
     }
 
+    fn has_said(&self, text: &str) -> bool {
+        let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().any(|line| line.contains(text))
+    }
+
     /// The last lines the process has said, for a report.
     pub fn tail(&self) -> String {
         let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +144,7 @@ impl Instance {
             .env("AUTHKV_TOKEN_ALGORITHM", "EdDSA")
             .env("AUTHKV_ARGON2_MEMORY", "64")
             .env("AUTHKV_ARGON2_ITERATIONS", "1")
+            .env("TT_MEMTX_USE_MVCC_ENGINE", self.mvcc.to_string())
             .stdin(std::process::Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);

@@ -1,7 +1,8 @@
 //! `make linearize`: concurrent clients of a real instance, over HTTP and iproto, whose histories have to be linearizable.
 //!
 //! `--histories N` (1000), `--kills K` to kill and restart the instance in the middle of every K-th (20; 0 for none),
-//! `--seed S` of what the clients choose; what happens first is left to the machine.
+//! `--seed S` of what the clients choose; what happens first is left to the machine. `--mvcc 1` to run with
+//! `memtx_use_mvcc_engine`.
 
 use authkv_check::args::numbers;
 use authkv_check::client::{Address, Connection, Front};
@@ -34,11 +35,12 @@ struct Lab {
 }
 
 fn main() -> Result<ExitCode> {
-    let [histories, kills, seed] = numbers(["histories", "kills", "seed"])?;
+    let [histories, kills, seed, mvcc] = numbers(["histories", "kills", "seed", "mvcc"])?;
+    let mvcc = mvcc.is_some_and(|mvcc| mvcc > 0);
     let (histories, kills) = (histories.unwrap_or(HISTORIES), kills.unwrap_or(KILLS));
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let began = Instant::now();
-    let mut lab = Lab::new(seed)?;
+    let mut lab = Lab::new(seed, mvcc)?;
     let (mut operations, mut unknown, mut killed) = (0, 0, 0);
     for number in 1..=histories {
         let kill = kills > 0 && number % kills == 0;
@@ -57,15 +59,15 @@ fn main() -> Result<ExitCode> {
     }
     println!(
         "linearize: {histories} histories are linearizable: {operations} operations, {killed} kills, \
-         {unknown} unknown outcomes, seed {seed}, {:.0} s",
+         {unknown} unknown outcomes, mvcc {mvcc}, seed {seed}, {:.0} s",
         began.elapsed().as_secs_f64()
     );
     Ok(ExitCode::SUCCESS)
 }
 
 impl Lab {
-    fn new(seed: u64) -> Result<Self> {
-        let instance = Instance::start()?;
+    fn new(seed: u64, mvcc: bool) -> Result<Self> {
+        let instance = Instance::start(mvcc)?;
         let address = Address::of(&instance)?;
         let mut random = Rng::with_seed(seed);
         let clients = FRONTS

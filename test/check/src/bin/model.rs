@@ -1,6 +1,7 @@
 //! `make model`: random sequences of commands on real instances, over HTTP and iproto, against a store in memory.
 //!
-//! `--cases N` sequences (10,000), `--seed S` to have the same ones again. Two workers, each with an instance of its own.
+//! `--cases N` sequences (10,000), `--seed S` to have the same ones again, `--mvcc 1` to run them with
+//! `memtx_use_mvcc_engine`. Two workers, each with an instance of its own.
 
 use authkv_check::args::numbers;
 use authkv_check::model::plan::sequences;
@@ -18,16 +19,17 @@ const CASES: u64 = 10_000;
 const SHRINK_MILLISECONDS: u32 = 120_000;
 
 fn main() -> Result<ExitCode> {
-    let [cases, seed] = numbers(["cases", "seed"])?;
-    let (cases, seed) = (
+    let [cases, seed, mvcc] = numbers(["cases", "seed", "mvcc"])?;
+    let (cases, seed, mvcc) = (
         cases.unwrap_or(CASES),
         seed.unwrap_or_else(|| fastrand::u64(..)),
+        mvcc.is_some_and(|mvcc| mvcc > 0),
     );
     let began = Instant::now();
     let failed = AtomicBool::new(false);
     let workers = |worker: u64| {
         let share = cases / WORKERS + u64::from(worker < cases % WORKERS);
-        work(share, seed, worker, &failed)
+        work(share, (seed, mvcc), worker, &failed)
     };
     let results: Vec<Result<Counts>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..WORKERS)
@@ -57,7 +59,7 @@ fn main() -> Result<ExitCode> {
         "NOT as the model"
     };
     println!(
-        "model: {verdict}: {} sequences, {} commands, {} restarts, seed {seed}, {:.0} s",
+        "model: {verdict}: {} sequences, {} commands, {} restarts, mvcc {mvcc}, seed {seed}, {:.0} s",
         total.sequences,
         total.commands,
         total.restarts,
@@ -67,7 +69,7 @@ fn main() -> Result<ExitCode> {
 }
 
 /// Errors: the smallest sequence that was found to fail.
-fn work(cases: u64, seed: u64, worker: u64, failed: &AtomicBool) -> Result<Counts> {
+fn work(cases: u64, (seed, mvcc): (u64, bool), worker: u64, failed: &AtomicBool) -> Result<Counts> {
     let config = Config {
         cases: u32::try_from(cases)?,
         failure_persistence: None,
@@ -79,7 +81,7 @@ fn work(cases: u64, seed: u64, worker: u64, failed: &AtomicBool) -> Result<Count
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&worker.to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-    let run = RefCell::new(Some(Run::new()?));
+    let run = RefCell::new(Some(Run::new(mvcc)?));
     let (mine, total) = (Cell::new(false), Cell::new(Counts::default()));
     let result = TestRunner::new_with_rng(config, rng).run(&sequences(), |steps| {
         // The other worker has something to tell already.
@@ -91,7 +93,7 @@ fn work(cases: u64, seed: u64, worker: u64, failed: &AtomicBool) -> Result<Count
             Some(run) => run,
             // The one before has failed.
             none => {
-                none.insert(Run::new().map_err(|error| TestCaseError::fail(error.to_string()))?)
+                none.insert(Run::new(mvcc).map_err(|error| TestCaseError::fail(error.to_string()))?)
             }
         };
         let result = run.sequence(&steps);

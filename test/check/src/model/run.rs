@@ -45,8 +45,9 @@ impl std::ops::Add for Counts {
 }
 
 impl Run {
-    pub fn new() -> Result<Self> {
-        let instance = Instance::start()?;
+    /// With a new instance; with `memtx_use_mvcc_engine` if `mvcc` says so.
+    pub fn new(mvcc: bool) -> Result<Self> {
+        let instance = Instance::start(mvcc)?;
         let address = Address::of(&instance)?;
         Ok(Self {
             http: Connection::open(Front::Http, &address)?,
