@@ -7,6 +7,10 @@ IPROTO_CALL_16 get an array less where Tarantool puts one around the results of 
 from __future__ import annotations
 
 import itertools
+import os
+import re
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -16,7 +20,7 @@ from cases import GOOD
 from compat import COMPAT, has_compat, set_compat
 from connectors import CONNECTORS, Failed, PyPi, PyPiPool
 from fronts import ConsoleFront, IprotoFront
-from harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
+from harness import CHEAP_HASHES, CLIENT_PASSWORD, DEADLINE, ROOT, Instance, wait_until
 from iproto import RawIproto
 from outcome import Ok, Refusal, assert_outcome, identical
 from values import pack
@@ -183,3 +187,33 @@ def test_connections_differ_in_nothing_but_the_array(world, tester):
             seen = connection.call("authkv.kv_get", pack([token, list(large)]))
             assert seen == Ok([[{"data": large}]])
             assert isinstance(connection.call("authkv.kv_get", pack([token, ["no"]])), Refusal)
+
+
+# What runs an example, and what it prints.
+RUN = {
+    "python": ([sys.executable], ""),
+    "js": (["node"], """{"data":{"node":{"list":[1,null]}}}\nmissing_keys: These keys don't exist: nope\n"""),
+    "lua": (["tarantool"], ""),
+}
+PAGE = (ROOT / "documentation" / "connectors.md").read_text()
+EXAMPLES = re.findall(r"^```(python|js|lua)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_examples_of_the_page_work(world, tmp_path, number):
+    world.set(None)
+    front = IprotoFront(world.instance)
+    front.register("carol", "Passw0rd!", "Carol", "Jones")
+    front.close()
+    kind, text = EXAMPLES[number]
+    program, printed = RUN[kind]
+    path = tmp_path / f"example.{kind}"
+    path.write_text(text.replace("3301", str(world.instance.iproto_port)).replace("Choose-an0ther", CLIENT_PASSWORD))
+    modules = os.environ | {"NODE_PATH": str(ROOT / "test" / "npm" / "node_modules")}
+    done = subprocess.run([*program, path], env=modules, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == 0 and "Warning" not in done.stderr, done
+    assert done.stdout == printed and printed in PAGE
+
+
+def test_the_page_has_an_example_of_each_language():
+    assert {kind for kind, _ in EXAMPLES} == RUN.keys()
