@@ -6,7 +6,7 @@ from itertools import zip_longest
 import pytest
 
 from fronts import written_status
-from harness import Instance
+from harness import DEADLINE, Instance
 from wire import BODY, CHECK, NO, Wire, in_lockstep
 
 NOT_AUTHORIZED = {"message": "You have not been authorized!"}
@@ -250,6 +250,7 @@ def test_a_client_that_has_said_so_gets_an_answer_that_takes_its_time(make):
     """The cost of a hash is set so that it takes seconds."""
     slow = make(AUTHKV_ARGON2_MEMORY="65536", AUTHKV_ARGON2_ITERATIONS="20").start()
     with Wire(slow) as wire:
+        wire.socket.settimeout(DEADLINE)
         wire.send(post("/api/login", b'{"login": "nobody", "password": "x"}'))
         wire.finish()
         assert wire.answer().status == 404

@@ -170,6 +170,27 @@ def test_a_certificate_is_replaced_while_the_server_runs(tmp_path):
         console.close()
 
 
+def test_who_connects_after_a_reload_never_sees_the_certificate_before_it(tmp_path):
+    secured = Secured(tmp_path)
+    others = Authority(tmp_path, "another authority")
+    pairs = [[file.read_bytes() for file in (secured.cert, secured.key)], [file.read_bytes() for file in others.issue("renewed")]]
+    context = ssl.create_default_context(cafile=secured.authority.file)
+    context.load_verify_locations(others.file)
+    seen = []
+    with secured.instance as instance:
+        console = ConsoleFront(instance)
+        for n in range(100):
+            for file, content in zip((secured.cert, secured.key), pairs[n % 2]):
+                file.write_bytes(content)
+            console.evaluate("return authkv.http.reload{}")
+            with socket.create_connection((HOST, secured.port), timeout=DEADLINE) as plain:
+                with context.wrap_socket(plain, server_hostname="localhost") as connection:
+                    seen.append(connection.getpeercert(binary_form=True))
+        console.close()
+    expected = [ssl.PEM_cert_to_DER_cert(cert.decode()) for cert, _ in pairs]
+    assert [n for n, one in enumerate(seen) if one != expected[n % 2]] == []
+
+
 @pytest.mark.parametrize("required", ["required", "optional"])
 def test_certificates_of_clients(tmp_path, required):
     clients, strangers = Authority(tmp_path, "clients"), Authority(tmp_path, "strangers")

@@ -81,6 +81,8 @@ impl Door {
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
+                // First: what comes after the server was told to leave is for its successor, with its settings and certificates.
+                biased;
                 _ = self.signals.leave.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
