@@ -31,10 +31,8 @@ pub enum Error {
     RepeatedKeys(Vec<String>),
     /// Keys that do not exist, in the order of the request.
     MissingKeys(Vec<String>),
-    /// A key outside the limits of length.
-    BadKey {
-        limit: usize,
-    },
+    /// A key that cannot be written.
+    BadKey(KeyRule),
     TooManyKeys {
         limit: usize,
     },
@@ -147,6 +145,15 @@ pub enum Error {
     Internal,
 }
 
+/// What a key that is written breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRule {
+    /// It has from 1 to `limit` bytes.
+    Length { limit: usize },
+    /// It is neither `.` nor `..`.
+    Dots,
+}
+
 /// What is done with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
@@ -184,7 +191,7 @@ impl Error {
             NoKeys => ("no_keys", 20010, 400, 422),
             RepeatedKeys(_) => ("repeated_keys", 20011, 400, 422),
             MissingKeys(_) => ("missing_keys", 20012, 400, 404),
-            BadKey { .. } => ("bad_key", 20013, 400, 422),
+            BadKey(_) => ("bad_key", 20013, 400, 422),
             TooManyKeys { .. } => ("too_many_keys", 20014, 400, 422),
             ValueTooLarge { .. } => ("value_too_large", 20015, 413, 413),
             ReadOnly => ("read_only", 20016, 503, 503),
@@ -274,7 +281,10 @@ impl fmt::Display for Error {
             NoKeys => f.write_str("Incorrect keys: you have not passed any keys"),
             RepeatedKeys(keys) => write!(f, "Incorrect keys: you cannot pass identical keys: {}", keys.join(" ")),
             MissingKeys(keys) => write!(f, "These keys don't exist: {}", keys.join(" ")),
-            BadKey { limit } => write!(f, "Incorrect keys: the length of a key should be from 1 to {limit} bytes"),
+            BadKey(KeyRule::Length { limit }) => {
+                write!(f, "Incorrect keys: the length of a key should be from 1 to {limit} bytes")
+            }
+            BadKey(KeyRule::Dots) => f.write_str("Incorrect keys: . and .. cannot be written"),
             TooManyKeys { limit } => write!(f, "Incorrect keys: you cannot pass more than {limit} keys"),
             BadValue(why) => write!(f, "Incorrect value: {why}"),
             ValueTooLarge { key, limit } => {
@@ -369,7 +379,7 @@ mod tests {
             NoKeys,
             RepeatedKeys(vec![]),
             MissingKeys(vec![]),
-            BadKey { limit: 1 },
+            BadKey(KeyRule::Length { limit: 1 }),
             TooManyKeys { limit: 1 },
             BadValue(""),
             ValueTooLarge {

@@ -58,8 +58,9 @@ fn default_permissions(tx: &Tx, instance: &Instance) -> Result<Vec<Permission>, 
     Ok(stored.map_or_else(|| vec![Permission::everything()], |role| role.permissions))
 }
 
-/// The role of this name, as it is given to users. Errors: `NoSuchRole`. Does not yield.
+/// The role of this name, as it is given to users. Errors: `NoSuchRole`, `BadRole`. Does not yield.
 pub fn granted(tx: &Tx, instance: &Instance, name: &str) -> Result<Granted, Error> {
+    RoleName::check(name)?;
     let since = since(tx, instance, name)?.ok_or(Error::NoSuchRole)?;
     let name = name.to_owned();
     Ok(Granted { name, since })
@@ -148,7 +149,7 @@ pub fn set(
 
 /// Deletes a role; those that have it lose what it gave. Errors: `NoSuchRole`, `BadRole`. Yields.
 pub fn delete(tx: &Tx, instance: &Instance, role: String) -> Result<Outcome, Error> {
-    let name = RoleName::new(role)?;
+    let name = RoleName::of_any_version(role)?;
     name.check_changeable()?;
     if name.as_str() == RoleName::DEFAULT {
         return Err(Error::BadRole("default cannot be deleted: set it"));

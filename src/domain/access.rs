@@ -2,7 +2,7 @@
 //!
 //! What that means for a request is in [`super::permitted`].
 
-use super::{key_text, Limits};
+use super::{is_dot_segment, key_text, Limits};
 use crate::codec::msgpack::Reader;
 use crate::error::{Deed, Error};
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ impl Permission {
     }
 }
 
-/// The name of a role: 1 to 64 ASCII letters, digits, `_`, `-` and `.`.
+/// The name of a role: 1 to 64 ASCII letters, digits, `_`, `-` and `.`; not `.` or `..`, which no path would have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);
 
@@ -51,12 +51,26 @@ impl RoleName {
 
     /// Errors: `BadRole`.
     pub fn new(text: String) -> Result<Self, Error> {
+        Self::check(&text)?;
+        Self::of_any_version(text)
+    }
+
+    /// The same of a role that may be there already: older versions took `.` and `..`. Errors: `BadRole`.
+    pub fn of_any_version(text: String) -> Result<Self, Error> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         match text.len() {
             1..=64 if text.bytes().all(allowed) => Ok(Self(text)),
             _ => Err(Error::BadRole(
                 "its name should have 1 to 64 ASCII letters, digits, _, - and .",
             )),
+        }
+    }
+
+    /// Errors: `BadRole` for a name that no role is given by, whether it is there or not.
+    pub fn check(text: &str) -> Result<(), Error> {
+        match is_dot_segment(text.as_bytes()) {
+            true => Err(Error::BadRole("its name should not be . or ..")),
+            false => Ok(()),
         }
     }
 
@@ -225,6 +239,9 @@ mod tests {
             ("a b", false),
             ("роль", false),
             ("a/b", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
         ] {
             assert_eq!(RoleName::new(text.to_owned()).is_ok(), ok, "{text}");
         }

@@ -27,7 +27,7 @@ pub use steps::{Action, Content, IfRevision, Mode, NewContent, Step, Steps};
 pub use txn::{Comparison, Test, Txn};
 pub use user::{Granted, Role, Subject, User};
 
-use crate::error::Error;
+use crate::error::{Error, KeyRule};
 
 /// How much one request may name.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +48,53 @@ impl Limits {
         }
     }
 
-    /// Errors: `BadKey`.
-    pub fn check_key(&self, key: &[u8]) -> Result<(), Error> {
+    /// Errors: `BadKey` for a key that is too long, or empty.
+    pub fn check_length(&self, key: &[u8]) -> Result<(), Error> {
         match key.len() {
-            n if n == 0 || n > self.key => Err(Error::BadKey { limit: self.key }),
+            n if n == 0 || n > self.key => {
+                Err(Error::BadKey(KeyRule::Length { limit: self.key }))
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// The same for a key that is written with [`Mode`] `mode`. Errors: `BadKey`, also for a dot segment, which only the
+    /// contract takes.
+    pub fn check_key(&self, key: &[u8], mode: Mode) -> Result<(), Error> {
+        self.check_length(key)?;
+        match mode != Mode::Fill && is_dot_segment(key) {
+            true => Err(Error::BadKey(KeyRule::Dots)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether clients and proxies take that out of a path (RFC 3986 §5.2.4), with the segment before it: such a name is in no
+/// path that they send.
+fn is_dot_segment(name: &[u8]) -> bool {
+    matches!(name, b"." | b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_keys_of_the_contract_only() {
+        let limits = Limits { batch: 1, key: 3 };
+        for (key, old, new) in [
+            ("", false, false),
+            (".", true, false),
+            ("..", true, false),
+            ("...", true, true),
+            (".a", true, true),
+            ("....", false, false),
+        ] {
+            let taken = |mode| limits.check_key(key.as_bytes(), mode).is_ok();
+            assert_eq!(taken(Mode::Fill), old, "{key}");
+            for mode in [Mode::Insert, Mode::Upsert, Mode::Replace] {
+                assert_eq!(taken(mode), new, "{key} {mode:?}");
+            }
         }
     }
 }

@@ -194,7 +194,7 @@ impl Steps {
         if_revision: IfRevision,
         content: NewContent<'_>,
     ) -> Result<(), Error> {
-        limits.check_key(key)?;
+        limits.check_key(key, mode)?;
         self.push(key, if_revision, |steps| Action::Put {
             mode,
             content: steps.content(content),
@@ -210,7 +210,7 @@ impl Steps {
         by: i128,
         expiry: Option<Expiry>,
     ) -> Result<(), Error> {
-        limits.check_key(key)?;
+        limits.check_key(key, Mode::Upsert)?;
         self.push(key, IfRevision::Any, |steps| Action::Increment {
             by,
             content: steps.content(NewContent {

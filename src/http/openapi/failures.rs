@@ -4,7 +4,7 @@ use super::kv;
 use crate::command::{Needs, Operation};
 use crate::config::Config;
 use crate::domain::RoleName;
-use crate::error::{Deed, Error};
+use crate::error::{Deed, Error, KeyRule};
 use crate::http::routes::{Kind, Route};
 
 /// What may go wrong with a request once its head was read.
@@ -179,9 +179,9 @@ fn reading(config: &Config) -> Vec<Error> {
 fn writing(config: &Config) -> Vec<Error> {
     let mut errors = of_a_batch(Deed::Write, config);
     errors.extend([
-        Error::BadKey {
+        Error::BadKey(KeyRule::Length {
             limit: config.limits.key,
-        },
+        }),
         Error::ValueTooLarge {
             key: "planet".to_owned(),
             limit: usize::try_from(config.memtx_max_tuple_size).unwrap_or(usize::MAX),

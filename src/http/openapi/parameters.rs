@@ -1,7 +1,7 @@
 //! What stands in paths, queries and headers. Pure.
 
 use super::kv;
-use super::shapes::{count, of, Shape};
+use super::shapes::{count, of, segment, Shape};
 use crate::command::{Operation, PAGE, PAGE_MAX};
 use crate::domain::Limits;
 use crate::http::routes::Route;
@@ -10,7 +10,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::Required;
 
 /// The pattern of what a role may be called.
-const ROLE: &str = "^[A-Za-z0-9_.-]{1,64}$";
+const ROLE: &str = r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$";
 
 /// The parameters of a route.
 pub fn of_route(route: &Route, limits: &Limits) -> Vec<Parameter> {
@@ -48,7 +48,7 @@ fn in_path(
     operation: Operation,
     limits: &Limits,
 ) -> (&'static str, Shape, &'static str) {
-    let any = of(Type::String).min_length(Some(1));
+    let any = segment();
     match (name, operation) {
         ("login", _) => ("The login of a user", any.into(), "alice"),
         // What is there already goes, whatever it is called.

@@ -20,6 +20,13 @@ pub fn of(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind)
 }
 
+/// A name that is a segment of a path: not a dot segment, which clients take out of it (RFC 3986 §5.2.4).
+pub fn segment() -> ObjectBuilder {
+    of(Type::String)
+        .min_length(Some(1))
+        .pattern(Some(r"^(?!\.{1,2}$)"))
+}
+
 /// A text, and what it is, where its name does not say that.
 pub fn text(about: &str) -> Shape {
     described(of(Type::String), about).into()

@@ -59,7 +59,7 @@ pub enum Kind {
 /// A path, a method and what they mean.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Without its trailing slash, which is allowed. `{name}` stands for one segment.
+    /// Without the trailing slash that the old profile allows. `{name}` stands for one segment.
     path: &'static str,
     /// The part of it before the first name.
     literal: &'static str,
@@ -109,14 +109,17 @@ impl Route {
             || method == "HEAD" && self.method == "GET" && self.profile == Profile::V1
     }
 
-    /// The segments that the names in its path stand for, still encoded, or `None` where it is another path.
+    /// The segments that the names in its path stand for, still encoded, or `None` where it is another path. A dot segment is
+    /// no name: only a client that leaves it in the path (RFC 3986 §5.2.4) could ask for it.
     fn captures<'a>(&self, path: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
         let mut captures = Vec::new();
         let mut segments = path.split('/');
         for part in self.path.split('/') {
             let segment = segments.next()?;
             match name(part) {
-                Some(name) if !segment.is_empty() => captures.push((name, segment)),
+                Some(name) if !segment.is_empty() && !is_dots(segment) => {
+                    captures.push((name, segment));
+                }
                 None if part == segment => {}
                 _ => return None,
             }
@@ -201,12 +204,23 @@ pub fn find(
     Err(Error::WrongMethod { allow })
 }
 
-/// The routes of a path.
+/// Whether a segment is a dot segment, percent-encoded or not: clients take `%2e` for a dot, too (WHATWG URL, "double-dot URL
+/// path segment").
+fn is_dots(segment: &str) -> bool {
+    let is = |name: &[u8]| percent_decode_str(segment).eq(name.iter().copied());
+    is(b".") || is(b"..")
+}
+
+/// The routes of a path. Under `/v1` a trailing slash is none's: a segment that a client or a proxy took away would leave
+/// one, and the request would hit what is above.
 fn matching(
     path: &str,
 ) -> impl Iterator<Item = (&'static Route, Vec<(&'static str, &str)>)> + use<'_> {
-    let path = path.strip_suffix('/').unwrap_or(path);
     let profile = profile(path);
+    let path = match profile {
+        Profile::Api => path.strip_suffix('/').unwrap_or(path),
+        Profile::V1 => path,
+    };
     let routes = ROUTES.iter().filter(move |route| route.profile == profile);
     routes.filter_map(move |route| match route.literal.len() == route.path.len() {
         true => (path == route.path).then(|| (route, Vec::new())),
@@ -269,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_found_with_and_without_its_slash() {
+    fn a_path_of_the_old_profile_is_found_with_and_without_its_slash() {
         let find = |method, path| {
             let services = Services {
                 auth: false,
@@ -310,10 +324,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_a_path_that_lost_a_segment_is_none() {
+        let without_names = ROUTES.iter().filter(|route| route.profile == Profile::V1);
+        for path in without_names.map(Route::path) {
+            let whole = path.replace("{login}", "a").replace("{role}", "b");
+            let whole = whole.replace("{key}", "c").replace("{kid}", "d");
+            assert!(first(&whole).is_some(), "{whole}");
+            for ending in ["/", "//", "/.", "/.."] {
+                assert!(first(&format!("{whole}{ending}")).is_none(), "{whole}{ending}");
+            }
+            for dots in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E"] {
+                for name in path.split('/').filter(|part| part.starts_with('{')) {
+                    let with = path.replace(name, dots);
+                    assert!(first(&with).is_none(), "{with}");
+                }
+            }
+        }
+        for (segment, is) in [
+            ("...", false),
+            ("%2e%2e%2e", false),
+            ("%2e.%2f", false),
+            (".a", false),
+            ("%252e", false),
+            ("%2", false),
+            ("", false),
+            ("%2e", true),
+        ] {
+            assert_eq!(is_dots(segment), is, "{segment}");
+        }
+    }
+
+    #[test]
     fn segments_of_a_path_are_members_of_the_input() {
         let text = |name, text: &str| (name, Member::Text(text.to_owned()));
         assert_eq!(
-            found(Method::PUT, "/v1/admin/users/al%2Fice/roles/%D1%8F/"),
+            found(Method::PUT, "/v1/admin/users/al%2Fice/roles/%D1%8F"),
             Ok((
                 Operation::RoleGrant,
                 vec![text("login", "al/ice"), text("role", "я")]

@@ -2,7 +2,7 @@
 
 use super::super::bodies::media;
 use super::super::shapes::{
-    either, flag_or_null, list, list_or_null, named, object, of, one_of, or_null, revision, with,
+    either, flag_or_null, list, list_or_null, named, object, of, one_of, or_null, revision, segment, with,
     Shape,
 };
 use super::parameters::{lifetime, CONTENT_TYPE};
@@ -144,10 +144,12 @@ fn step(limits: &Limits) -> Shape {
 
 /// A key that is written.
 pub fn new_key(limits: &Limits) -> Shape {
-    of(Type::String)
-        .min_length(Some(1))
+    segment()
         .max_length(Some(limits.key))
-        .description(Some(format!("At most {} bytes of UTF-8", limits.key)))
+        .description(Some(format!(
+            "At most {} bytes of UTF-8, not `.` or `..`",
+            limits.key
+        )))
         .into()
 }
 

@@ -4,7 +4,7 @@ use super::streams;
 use crate::codec::json_read::to_msgpack;
 use crate::command::Operation;
 use crate::config::Config;
-use crate::error::{Deed, Error};
+use crate::error::{Deed, Error, KeyRule};
 use crate::http::routes::{Delivery, Input, Route};
 
 /// What may be wrong with one of them only.
@@ -22,8 +22,9 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         key: planet(),
         revision: 5,
     };
-    let bad_key = || Error::BadKey {
-        limit: config.limits.key,
+    let bad_key = || {
+        let limit = config.limits.key;
+        Error::BadKey(KeyRule::Length { limit })
     };
     let too_large = || Error::ValueTooLarge {
         key: planet(),

@@ -1,6 +1,6 @@
 //! What stands in their paths, queries and headers.
 
-use super::super::shapes::{count, flag, of, one_of, revision, Shape};
+use super::super::shapes::{count, flag, of, one_of, revision, segment, Shape};
 use crate::command::{Operation, PAGE, PAGE_MAX};
 use crate::domain::{Limits, TTL_MAX};
 use crate::http::routes::{Delivery, Route};
@@ -12,11 +12,11 @@ pub const CONTENT_TYPE: &str = "^[ -~]*/[ -~]*$";
 
 /// The key in a path.
 pub fn key(operation: Operation, limits: &Limits) -> (&'static str, Shape) {
-    let key = of(Type::String).min_length(Some(1));
+    let key = segment();
     let is_written = matches!(operation, Operation::PairPut | Operation::KvIncr);
     let key = key.max_length(is_written.then_some(limits.key));
     (
-        "The key, percent-encoded as one segment: a slash is `%2F`",
+        "The key, percent-encoded as one segment: a slash is `%2F`. Not `.` or `..`",
         key.into(),
     )
 }

@@ -14,7 +14,7 @@ use super::failures::{BAD_VALUE, MODE};
 use crate::bulk::{Counts, Failure, Page};
 use crate::command::Outcome;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, KeyRule};
 use crate::http::input::NDJSON;
 use crate::http::response::Response;
 use crate::http::routes::{Delivery, Route};
@@ -126,9 +126,9 @@ pub fn failures(route: &Route, config: &Config) -> Vec<Error> {
         _ => vec![
             MODE,
             BAD_VALUE,
-            Error::BadKey {
+            Error::BadKey(KeyRule::Length {
                 limit: config.limits.key,
-            },
+            }),
         ],
     };
     errors.push(Error::NotStreamed);
