@@ -121,14 +121,29 @@ function authkv.check(token)
     return call('auth_check', token)
 end
 
+-- Raises how a command is used, unless it was given a table of these names: another one is a mistake.
+local function check_names(given, names)
+    local known = {}
+    for _, name in ipairs(names) do
+        known[name] = true
+    end
+    local usage = ('usage: {%s = }'):format(table.concat(names, ' = , '))
+    if type(given) ~= 'table' then
+        error(usage, 3)
+    end
+    for name in pairs(given) do
+        if not known[name] then
+            error(('there is no %s; %s'):format(tostring(name), usage), 3)
+        end
+    end
+end
+
 -- The commands that need no token or are for administrators, and kv. `act` calls the procedure of a name.
 local function commands(act)
     local function named(procedure, ...)
         local names = {...}
         return function(given, ...)
-            if type(given) ~= 'table' or select('#', ...) > 0 then
-                error(('usage: {%s = }'):format(table.concat(names, ' = , ')), 2)
-            end
+            check_names(select('#', ...) == 0 and given or nil, names)
             local args = {}
             for i, name in ipairs(names) do
                 args[i] = given[name]
@@ -173,9 +188,7 @@ local function commands(act)
             list = plain('user_list'),
             get = plain('user_get'),
             create = function(user)
-                if type(user) ~= 'table' then
-                    error('usage: create{login = , password = , name = , surname = , roles = }', 2)
-                end
+                check_names(user, {'login', 'password', 'name', 'surname', 'roles'})
                 return act('user_create', user.login, user.password, user.name, user.surname, {roles = user.roles})
             end,
             delete = plain('user_delete'),

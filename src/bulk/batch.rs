@@ -1,7 +1,7 @@
 //! Pairs of several lines that are written by one command.
 
 use crate::codec::msgpack::{Head, Reader};
-use crate::codec::{Document, Rules};
+use crate::codec::{unknown, Document, Rules};
 use crate::domain::Mode;
 use crate::error::Error;
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_str};
@@ -12,7 +12,9 @@ const LINES: usize = 1000;
 /// Bytes of a batch, at most, where it is more than one line.
 const BYTES: usize = 1 << 20;
 /// The members of a line that count: those of an export but for the revision, and what a put takes for a time.
-const MEMBERS: [&[u8]; 5] = [b"key", b"value", b"expires_at", b"ttl", b"content_type"];
+const MEMBERS: [&str; 5] = ["key", "value", "expires_at", "ttl", "content_type"];
+/// What an export writes too, and a new pair does not keep.
+const REVISION: &str = "revision";
 
 /// What stands in a line.
 #[derive(Debug)]
@@ -46,8 +48,13 @@ impl Pair {
         let mut found: [Option<&[u8]>; MEMBERS.len()] = [None; MEMBERS.len()];
         for _ in 0..count {
             let (name, value) = (reader.string()?, reader.value()?);
-            if let Some(place) = MEMBERS.iter().position(|known| *known == name) {
-                found[place] = Some(value);
+            match MEMBERS.iter().position(|known| known.as_bytes() == name) {
+                Some(place) => found[place] = Some(value),
+                None if name == REVISION.as_bytes() => {}
+                None => {
+                    let known = [&MEMBERS[..], &[REVISION]].concat();
+                    return Err(unknown("member", name, &known));
+                }
             }
         }
         let [Some(key), Some(_), expires_at, ..] = found else {
@@ -60,7 +67,7 @@ impl Pair {
         // Writing to a vector does not fail.
         let _ = write_map_len(&mut bytes, members.clone().count() as u32);
         for (name, value) in members {
-            let _ = write_str(&mut bytes, std::str::from_utf8(name).unwrap_or_default());
+            let _ = write_str(&mut bytes, name);
             bytes.extend_from_slice(value);
         }
         Ok(Self {

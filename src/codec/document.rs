@@ -3,7 +3,7 @@
 use super::check::{check, Allowed};
 use super::fields::string;
 use super::msgpack::{check_depth, write_str, Head, Reader};
-use super::{json_read, tagged};
+use super::{json_read, repeated, tagged, unknown};
 use crate::error::Error;
 use std::borrow::Cow;
 
@@ -15,6 +15,10 @@ pub struct Document<'a> {
     bytes: Cow<'a, [u8]>,
     kind: Kind,
     rules: Rules,
+    /// The members of a body that stand elsewhere in the request.
+    elsewhere: Vec<&'static str>,
+    /// There was a text of a body.
+    is_given: bool,
 }
 
 /// What a document may hold.
@@ -54,9 +58,9 @@ impl Rules {
         }
     }
 
-    /// The msgpack of an object around a value. Errors: `Malformed`, `TooDeep`.
+    /// The msgpack of an object around a value, whose names are different. Errors: `Malformed`, `TooDeep`.
     pub fn item_from_json(self, text: &[u8]) -> Result<Vec<u8>, Error> {
-        json_read::to_msgpack(text, self.of_json_value() + 1)
+        json_read::to_msgpack_once(text, self.of_json_value() + 1)
             .map_err(|error| of_value(error, self.depth))
     }
 
@@ -111,36 +115,35 @@ impl Member {
 /// How the members of a document are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A JSON body: an object, members by name.
+    /// A JSON body of the contract: an object, members by name; others are not looked at.
+    OldBody,
+    /// A JSON body: an object, members by name, and no others.
     Body,
     /// The arguments of a procedure: an array, members by position.
     Arguments,
 }
 
 impl<'a> Document<'a> {
-    /// Reads JSON text (RFC 8259). Errors: `Malformed`, `TooDeep`.
+    /// Reads JSON text (RFC 8259) as the contract has it: members that nobody asks for are no failure, and of one that stands
+    /// twice the last one counts. Errors: `Malformed`, `TooDeep`.
     pub fn from_json(text: &[u8], rules: Rules) -> Result<Document<'static>, Error> {
-        let bytes = json_read::to_msgpack(text, rules.of_json())
-            .map_err(|error| of_value(error, rules.depth))?
-            .into();
-        Ok(Document {
-            bytes,
-            kind: Kind::Body,
-            rules,
-        })
+        let bytes = json_read::to_msgpack(text, rules.of_json());
+        Self::read(bytes, Kind::OldBody, rules)
     }
 
-    /// The same with members that stand elsewhere in the request and count more; an empty text is an object
-    /// without members. Errors: `Malformed`, `TooDeep`.
+    /// Reads JSON text with members that stand elsewhere in the request, and nowhere else; an empty text is an object without
+    /// members. Errors: `Malformed`, `TooDeep`.
     pub fn from_json_and(
         text: &[u8],
         rules: Rules,
-        members: &[(&str, Member)],
+        members: &[(&'static str, Member)],
     ) -> Result<Document<'static>, Error> {
-        let text = if text.is_empty() { b"{}" } else { text };
-        let body = Self::from_json(text, rules)?;
+        let is_given = !text.is_empty();
+        let text = if is_given { text } else { b"{}" };
+        let bytes = json_read::to_msgpack_once(text, rules.of_json());
+        let body = Self::read(bytes, Kind::Body, rules)?;
         if members.is_empty() {
-            return Ok(body);
+            return Ok(Document { is_given, ..body });
         }
         let mut reader = Reader::new(&body.bytes);
         let Head::Map(count) = reader.head()? else {
@@ -156,8 +159,24 @@ impl<'a> Document<'a> {
         }
         Ok(Document {
             bytes: bytes.into(),
-            kind: Kind::Body,
+            elsewhere: members.iter().map(|(name, _)| *name).collect(),
+            is_given,
+            ..body
+        })
+    }
+
+    fn read(
+        bytes: Result<Vec<u8>, Error>,
+        kind: Kind,
+        rules: Rules,
+    ) -> Result<Document<'static>, Error> {
+        let bytes = bytes.map_err(|error| of_value(error, rules.depth))?;
+        Ok(Document {
+            bytes: bytes.into(),
+            kind,
             rules,
+            elsewhere: Vec::new(),
+            is_given: true,
         })
     }
 
@@ -167,6 +186,8 @@ impl<'a> Document<'a> {
             bytes: bytes.into(),
             kind: Kind::Body,
             rules,
+            elsewhere: Vec::new(),
+            is_given: true,
         }
     }
 
@@ -178,6 +199,8 @@ impl<'a> Document<'a> {
             bytes: bytes.into(),
             kind: Kind::Arguments,
             rules,
+            elsewhere: Vec::new(),
+            is_given: true,
         })
     }
 
@@ -196,12 +219,35 @@ impl<'a> Document<'a> {
 
     /// Whether it was JSON.
     pub fn is_body(&self) -> bool {
-        self.kind == Kind::Body
+        self.kind != Kind::Arguments
+    }
+
+    /// Whether there is an input at all: the text of a body, or an argument behind the first `skip` that is not null. Errors:
+    /// `Malformed`.
+    pub fn is_given(&self, skip: usize) -> Result<bool, Error> {
+        let mut reader = Reader::new(&self.bytes);
+        match (self.kind, reader.head()?) {
+            (Kind::Arguments, Head::Array(count)) => {
+                let mut last = &[0xc0][..];
+                for _ in 0..count {
+                    last = reader.value()?;
+                }
+                Ok(count as usize > skip && last != [0xc0])
+            }
+            _ => Ok(self.is_given),
+        }
+    }
+
+    /// The failure that a member of a body is not among those that it may have.
+    fn unknown(&self, name: &[u8], names: &[&'static str], options: &[&'static str]) -> Error {
+        let known = names.iter().chain(options).copied();
+        let known = known.filter(|known| !self.elsewhere.contains(known));
+        unknown("member", name, &known.collect::<Vec<_>>())
     }
 
     /// The members named in `names`: of a body by name, of arguments by position
-    /// after the first `skip`. Errors: `Malformed` for a body that is no object, a member that is missing, or
-    /// too many arguments.
+    /// after the first `skip`. Errors: `Malformed` for a body that is no object, a member that is missing, one of another name
+    /// or that stands twice (but not in a body of the contract), or too many arguments.
     pub fn fields<const N: usize>(
         &self,
         names: [&'static str; N],
@@ -223,18 +269,27 @@ impl<'a> Document<'a> {
         let mut chosen: Options<'_, M> = [None; M];
         let mut reader = Reader::new(&self.bytes);
         match (self.kind, reader.head()?) {
-            (Kind::Body, Head::Map(count)) => {
+            (Kind::Body | Kind::OldBody, Head::Map(count)) => {
                 for _ in 0..count {
                     let name = reader.string()?;
                     let value = reader.value()?;
-                    if let Some(i) = position(&names, name) {
-                        found[i] = Some(value);
+                    let place = if let Some(i) = position(&names, name) {
+                        &mut found[i]
                     } else if let Some(i) = position(&options, name) {
-                        chosen[i] = Some(value);
+                        &mut chosen[i]
+                    } else if self.kind == Kind::Body {
+                        return Err(self.unknown(name, &names, &options));
+                    } else {
+                        continue;
+                    };
+                    if place.replace(value).is_some() && self.kind == Kind::Body {
+                        return Err(repeated(name));
                     }
                 }
             }
-            (Kind::Body, _) => return Err(Error::malformed("The body should be an object")),
+            (Kind::Body | Kind::OldBody, _) => {
+                return Err(Error::malformed("The body should be an object"))
+            }
             (Kind::Arguments, Head::Array(count))
                 if count as usize <= skip + N + usize::from(M > 0) =>
             {
@@ -266,8 +321,8 @@ impl<'a> Document<'a> {
         Ok((fields, chosen))
     }
 
-    /// The members named in `names` of the reader's next value, a map inside of the document and an item of `name`. Others
-    /// are no failure in a body. Errors: `Malformed`, saying that `name` should be of that form.
+    /// The members named in `names` of the reader's next value, a map inside of the document and an item of `name`. Errors:
+    /// `Malformed`, saying that `name` should be of that form, or that there is no such member or twice the same.
     pub fn members<'b, const N: usize>(
         &self,
         name: &str,
@@ -275,17 +330,17 @@ impl<'a> Document<'a> {
         form: &str,
         names: [&'static str; N],
     ) -> Result<Members<'b, N>, Error> {
-        let malformed = || Error::malformed(format!("{name} should be {form}"));
         let mut found: Members<'b, N> = [None; N];
         let Head::Map(count) = reader.head()? else {
-            return Err(malformed());
+            return Err(Error::malformed(format!("{name} should be {form}")));
         };
         for _ in 0..count {
             let (member, value) = (reader.string()?, reader.value()?);
-            match (position(&names, member), self.kind) {
-                (Some(place), _) => found[place] = Some(value),
-                (None, Kind::Body) => {}
-                (None, Kind::Arguments) => return Err(malformed()),
+            let Some(place) = position(&names, member) else {
+                return Err(unknown(&format!("member in {name}"), member, &names));
+            };
+            if found[place].replace(value).is_some() {
+                return Err(repeated(member));
             }
         }
         Ok(found)
@@ -295,7 +350,9 @@ impl<'a> Document<'a> {
     pub fn value<'b>(&self, value: &'b [u8]) -> Result<Cow<'b, [u8]>, Error> {
         let Rules { depth, allowed } = self.rules;
         match (self.kind, allowed) {
-            (Kind::Body, Allowed::Types(types)) => tagged::untag(value, types, depth),
+            (Kind::Body | Kind::OldBody, Allowed::Types(types)) => {
+                tagged::untag(value, types, depth)
+            }
             _ => check_depth(value, depth).map(|()| value.into()),
         }
     }
@@ -326,13 +383,10 @@ fn read_options<'a, const M: usize>(
     };
     for _ in 0..count {
         let name = reader.string()?;
-        let place = position(&names, name).ok_or_else(|| {
-            Error::malformed(format!(
-                "There is no such option: there are {}",
-                names.join(", ")
-            ))
-        })?;
-        chosen[place] = Some(reader.value()?);
+        let place = position(&names, name).ok_or_else(|| unknown("member", name, &names))?;
+        if chosen[place].replace(reader.value()?).is_some() {
+            return Err(repeated(name));
+        }
     }
     Ok(chosen)
 }
@@ -345,71 +399,4 @@ fn expected(names: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn members_of_a_body_are_found_by_name() {
-        let body = Document::from_json(br#"{"b":1,"x":[{}],"a":"last"}"#, Rules::json(9)).unwrap();
-        assert_eq!(
-            body.fields(["a", "b"], 0).unwrap(),
-            [b"\xa4last" as &[u8], b"\x01"]
-        );
-    }
-
-    #[test]
-    fn members_of_a_path_count_more_than_those_of_a_body() {
-        let members = [
-            ("a", Member::Text("path".to_owned())),
-            ("n", Member::Number(300)),
-        ];
-        let with = |json: &[u8]| Document::from_json_and(json, Rules::json(9), &members).unwrap();
-        assert_eq!(
-            with(br#"{"a":1,"b":2}"#).fields(["a", "b", "n"], 0),
-            Ok([b"\xa4path" as &[u8], b"\x02", b"\xcd\x01\x2c"])
-        );
-        assert_eq!(with(b"").fields(["a"], 0), Ok([b"\xa4path" as &[u8]]));
-        assert!(Document::from_json_and(b"[]", Rules::json(9), &members).is_err());
-    }
-
-    #[test]
-    fn options_stand_in_a_body_or_in_a_last_map() {
-        let found = |input: Document<'_>| {
-            let parts = input.fields_and_options(["a"], ["x", "y"], 1);
-            parts.map(|(_, options)| options.map(|one| one.map(<[u8]>::to_vec)))
-        };
-        let of =
-            |bytes: &'static [u8]| found(Document::from_msgpack(bytes, Rules::json(9)).unwrap());
-        assert_eq!(of(b"\x92\xc0\x01"), Ok([None, None]));
-        assert_eq!(of(b"\x93\xc0\x01\x81\xa1y\x07"), Ok([None, Some(vec![7])]));
-        assert_eq!(of(b"\x93\xc0\x01\x90"), Ok([None, None]));
-        assert!(of(b"\x93\xc0\x01\x81\xa1z\x07").is_err());
-        assert!(of(b"\x94\xc0\x01\x80\x01").is_err());
-        let body = Document::from_json(br#"{"a":1,"x":null,"y":2}"#, Rules::json(9)).unwrap();
-        assert_eq!(found(body), Ok([None, Some(vec![2])]));
-    }
-
-    #[test]
-    fn arguments_are_found_by_position() {
-        let arguments = Document::from_msgpack(b"\x93\xc0\xa4last\x01", Rules::json(9)).unwrap();
-        assert_eq!(
-            arguments.fields(["a", "b"], 1).unwrap(),
-            [b"\xa4last" as &[u8], b"\x01"]
-        );
-        assert_eq!(arguments.first("token"), Ok(None));
-    }
-
-    #[test]
-    fn what_is_missing_or_too_much_is_named() {
-        let text = |input: Document<'_>| input.fields(["a", "b"], 0).unwrap_err().to_string();
-        let body = |json| text(Document::from_json(json, Rules::json(9)).unwrap());
-        assert_eq!(body(br#"{"a":1}"#), "b is missing: expected a, b");
-        assert_eq!(body(br#"[1,2]"#), "The body should be an object");
-        let arguments = |bytes| text(Document::from_msgpack(bytes, Rules::json(9)).unwrap());
-        assert_eq!(arguments(b"\x91\x01"), "b is missing: expected a, b");
-        assert_eq!(
-            arguments(b"\x93\x01\x02\x03"),
-            "Too many arguments: expected a, b"
-        );
-    }
-}
+mod tests;

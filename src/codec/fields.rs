@@ -57,25 +57,6 @@ pub fn shaped<T: serde::de::DeserializeOwned>(
     rmp_serde::from_slice(field).map_err(|_| Error::malformed(format!("{name} should be {form}")))
 }
 
-/// The same of an array of objects: serde would take an array for an object, too. Errors: `Malformed`.
-pub fn objects<T: serde::de::DeserializeOwned>(
-    name: &'static str,
-    field: &[u8],
-    form: &'static str,
-) -> Result<Vec<T>, Error> {
-    let mut reader = Reader::new(field);
-    let mut are_objects = true;
-    if let Head::Array(count) = reader.head()? {
-        for _ in 0..count {
-            are_objects &= matches!(Reader::new(reader.value()?).head()?, Head::Map(_));
-        }
-    }
-    match are_objects {
-        true => shaped(name, field, form),
-        false => Err(Error::malformed(format!("{name} should be {form}"))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

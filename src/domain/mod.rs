@@ -51,9 +51,7 @@ impl Limits {
     /// Errors: `BadKey` for a key that is too long, or empty.
     pub fn check_length(&self, key: &[u8]) -> Result<(), Error> {
         match key.len() {
-            n if n == 0 || n > self.key => {
-                Err(Error::BadKey(KeyRule::Length { limit: self.key }))
-            }
+            n if n == 0 || n > self.key => Err(Error::BadKey(KeyRule::Length { limit: self.key })),
             _ => Ok(()),
         }
     }

@@ -10,7 +10,7 @@ pub use answer::success;
 use super::compress;
 use super::cors::{self, Allowed};
 use super::head::{Field, Head};
-use super::input::{check_type, form, is_form, whole_number};
+use super::input::{check_type, form, is_form, whole_number, Others};
 use super::request_id;
 use super::response::Response;
 use super::routes::{self, Delivery, Input, Kind, Members, Profile, Route, Target};
@@ -180,13 +180,18 @@ impl Exchange {
                         members.extend(pair::value(&self.head, body, rules)?);
                         &[]
                     }
+                    // Extensions of the protocol send more (RFC 7662 §2.1).
                     Input::Form if is_form => {
-                        members.extend(form(body, &[("token", Kind::Text)])?);
+                        let kinds = &[("token", Kind::Text)];
+                        members.extend(form(body, kinds, Others::Ignored)?);
                         &[]
                     }
                     _ => body,
                 };
-                Document::from_json_and(body, rules, &members)?
+                match input == Input::Form && !is_form {
+                    true => Document::from_json(body, rules)?,
+                    false => Document::from_json_and(body, rules, &members)?,
+                }
             }
         };
         let command = Command::decode(route.operation, &input, 0, &config.limits)?;
@@ -227,10 +232,12 @@ impl Exchange {
         }
     }
 
+    /// The parameters of the query. Clients of the old profile, and of what is well-known, may add what they like. Errors:
+    /// `Malformed`.
     fn query(&self, route: &Route) -> Result<Members, Error> {
-        match route.query {
-            [] => Ok(Members::new()),
-            kinds => form(&self.head.query, kinds),
+        match route.path().starts_with("/v1/") {
+            true => form(&self.head.query, route.query, Others::Refused),
+            false => Ok(Members::new()),
         }
     }
 

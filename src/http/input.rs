@@ -2,7 +2,7 @@
 
 use super::head::{Field, Head};
 use super::routes::{Kind, Members};
-use crate::codec::Member;
+use crate::codec::{repeated, unknown, Member};
 use crate::error::Error;
 use std::borrow::Cow;
 
@@ -78,16 +78,27 @@ pub fn whole_number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| is_number)
 }
 
-/// The members of a form, or of a query, that are known. Errors: `Malformed`.
-pub fn form(text: &[u8], kinds: &[(&'static str, Kind)]) -> Result<Members, Error> {
+/// What becomes of parameters that are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    Refused,
+    Ignored,
+}
+
+/// The parameters of a form, or of a query, that are known. Errors: `Malformed`, naming the parameter.
+pub fn form(text: &[u8], kinds: &[(&'static str, Kind)], others: Others) -> Result<Members, Error> {
     let mut members = Members::new();
     for (name, value) in form_urlencoded::parse(text) {
         let Some((name, kind)) = kinds.iter().find(|(known, _)| *known == name) else {
-            continue;
+            if others == Others::Ignored {
+                continue;
+            }
+            let known: Vec<&str> = kinds.iter().map(|(known, _)| *known).collect();
+            return Err(unknown("parameter", name.as_bytes(), &known));
         };
         // RFC 6749 §3.2: a parameter stands once.
         if members.iter().any(|(known, _)| known == name) {
-            return Err(Error::malformed(format!("{name} should stand once")));
+            return Err(repeated(name.as_bytes()));
         }
         members.push((
             *name,

@@ -80,7 +80,10 @@ fn a_line_that_is_wrong_is_named_and_those_before_it_are_written() {
     for (wrong, error) in [
         ("{\"key\":1,\"value\":1}", Error::malformed("")),
         ("x", Error::malformed("")),
-        ("{\"key\":\"\",\"value\":1}", Error::BadKey(KeyRule::Length { limit: 1024 })),
+        (
+            "{\"key\":\"\",\"value\":1}",
+            Error::BadKey(KeyRule::Length { limit: 1024 }),
+        ),
         (
             "{\"key\":\"a\",\"value\":{\"$uuid\":1}}",
             Error::BadValue(""),

@@ -3,7 +3,8 @@
 mod scalar;
 
 use super::are_distinct;
-use super::msgpack::is_utf8;
+use super::msgpack::{is_utf8, Reader};
+use super::nearest::repeated;
 use crate::error::Error;
 use std::collections::hash_map::{Entry, HashMap};
 
@@ -13,6 +14,20 @@ use std::collections::hash_map::{Entry, HashMap};
 /// an object has twice the last value counts, at the place of the first. Errors: `Malformed` with the byte offset, `TooDeep` beyond
 /// `depth_limit` containers inside one another.
 pub fn to_msgpack(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
+    read(text, depth_limit, false)
+}
+
+/// The same of an input whose members are read by name: there a name stands once, and which of two counts is not left to the
+/// reader (RFC 8259 §4). Inside of members `value`, which are not read but stored, the last one counts. Errors: `Malformed`
+/// for a name that is there twice, too.
+pub fn to_msgpack_once(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
+    read(text, depth_limit, true)
+}
+
+/// The member that holds what is stored, in msgpack.
+const STORED: &[u8] = b"\xa5value";
+
+fn read(text: &[u8], depth_limit: usize, once: bool) -> Result<Vec<u8>, Error> {
     if !is_utf8(text) {
         let valid = std::str::from_utf8(text).map_or_else(|e| e.valid_up_to(), str::len);
         return Err(Error::malformed(format!(
@@ -26,6 +41,7 @@ pub fn to_msgpack(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
         open: Vec::new(),
         members: Vec::new(),
         unescaped: Vec::new(),
+        once,
     };
     parser.document(depth_limit)?;
     Ok(parser.out)
@@ -40,6 +56,8 @@ struct Open {
     object: bool,
     /// Where its members begin in [`Parser::members`].
     members: usize,
+    /// A name may stand in it once only.
+    once: bool,
 }
 
 /// A member of an object, as offsets in the output.
@@ -57,6 +75,8 @@ struct Parser<'a> {
     /// The members of all objects in `open`.
     members: Vec<Member>,
     unescaped: Vec<u8>,
+    /// Names stand once, but in what is stored.
+    once: bool,
 }
 
 impl Parser<'_> {
@@ -69,11 +89,13 @@ impl Parser<'_> {
                         return Err(Error::TooDeep { limit: depth_limit });
                     }
                     let object = open == b'{';
+                    let once = self.is_read();
                     self.open.push(Open {
                         header: self.out.len(),
                         count: 0,
                         object,
                         members: self.members.len(),
+                        once,
                     });
                     self.out.push(0);
                     if self.peek()? != closing(object) {
@@ -99,7 +121,7 @@ impl Parser<'_> {
                         self.member()?;
                         break;
                     }
-                    byte if byte == closing(object) => self.close(),
+                    byte if byte == closing(object) => self.close()?,
                     _ if object => return Err(self.error("a comma or } is expected")),
                     _ => return Err(self.error("a comma or ] is expected")),
                 }
@@ -128,19 +150,31 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Puts the header of the innermost container right, now that its size is known.
-    fn close(&mut self) {
+    /// Whether the container that begins here is read by name, and not stored.
+    fn is_read(&self) -> bool {
+        let Some(around) = self.open.last() else {
+            return self.once;
+        };
+        let name = |member: &Member| &self.out[member.name..member.value];
+        let is_stored = around.object && self.members.last().map(name) == Some(STORED);
+        around.once && !is_stored
+    }
+
+    /// Puts the header of the innermost container right, now that its size is known. Errors: `Malformed` for a name that
+    /// should stand in it once, and does not.
+    fn close(&mut self) -> Result<(), Error> {
         let Some(Open {
             header,
             mut count,
             object,
             members,
+            once,
         }) = self.open.pop()
         else {
-            return;
+            return Ok(());
         };
         if object {
-            count = self.drop_repeated(members);
+            count = self.drop_repeated(members, once)?;
             self.members.truncate(members);
         }
         let (fix, long) = if object { (0x80, 0xde) } else { (0x90, 0xdc) };
@@ -155,14 +189,16 @@ impl Parser<'_> {
                 self.out.splice(header..=header, [long + 1, a, b, c, d]);
             }
         }
+        Ok(())
     }
 
-    /// Makes the members from `first` on have different names. Returns how many they are then.
-    fn drop_repeated(&mut self, first: usize) -> usize {
+    /// Makes the members from `first` on have different names. Returns how many they are then. Errors: `Malformed` where they
+    /// have not, and a name should stand `once`.
+    fn drop_repeated(&mut self, first: usize, once: bool) -> Result<usize, Error> {
         let members = &self.members[first..];
         let name = |member: &Member| &self.out[member.name..member.value];
         if are_distinct(members.iter().map(name)) {
-            return members.len();
+            return Ok(members.len());
         }
         let mut places = HashMap::new();
         let mut kept: Vec<&[u8]> = Vec::new();
@@ -170,6 +206,9 @@ impl Parser<'_> {
             let end = members.get(i + 1).map_or(self.out.len(), |next| next.name);
             let whole = &self.out[member.name..end];
             match places.entry(name(member)) {
+                Entry::Occupied(_) if once => {
+                    return Err(repeated(Reader::new(name(member)).string()?));
+                }
                 Entry::Occupied(place) => kept[*place.get()] = whole,
                 Entry::Vacant(place) => {
                     place.insert(kept.len());
@@ -180,7 +219,7 @@ impl Parser<'_> {
         let (start, count, kept) = (members[0].name, kept.len(), kept.concat());
         self.out.truncate(start);
         self.out.extend_from_slice(&kept);
-        count
+        Ok(count)
     }
 
     fn end(&mut self) -> Result<(), Error> {
@@ -292,6 +331,31 @@ mod tests {
                 written.as_bytes(),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_read_stands_once() {
+        for (text, repeated) in [
+            (r#"{"a":1,"b":2}"#, None),
+            (r#"{"a":1,"b":2,"a":3}"#, Some("a")),
+            (r#"{"a":1,"\u0061":1}"#, Some("a")),
+            (
+                r#"{"pairs":[{"key":1},{"key":1,"ttl":1,"ttl":1}]}"#,
+                Some("ttl"),
+            ),
+            (r#"{"value":1,"value":2}"#, Some("value")),
+            (r#"{"x":{"y":[{"z":1,"z":2}]}}"#, Some("z")),
+            // What is stored is not read.
+            (r#"{"pairs":[{"value":{"a":1,"a":[{"b":1,"b":2}]}}]}"#, None),
+            (r#"{"values":{"a":1,"a":2}}"#, Some("a")),
+            (r#"{"value":[{"a":1,"a":2}],"x":{"a":1,"a":2}}"#, Some("a")),
+            (r#"["value",{"a":1,"a":2}]"#, Some("a")),
+        ] {
+            let error = to_msgpack_once(text.as_bytes(), 8).err();
+            let expected = repeated.map(|name| format!("{name} should be given once"));
+            assert_eq!(error.map(|one| one.to_string()), expected, "{text}");
+            assert!(to_msgpack(text.as_bytes(), 8).is_ok(), "{text}");
         }
     }
 

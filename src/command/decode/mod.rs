@@ -11,8 +11,9 @@ pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
 use super::{Command, Credentials, Grant, Operation, Page, Registration};
 use crate::codec::{self, Document};
-use crate::domain::{Keys, Limits};
+use crate::domain::{Keys, Limits, Permission};
 use crate::error::Error;
+use parts::Items;
 
 /// Seconds from the publication of a key to its first signature, at most.
 pub const PUBLISH_MAX: u64 = 86_400;
@@ -77,11 +78,10 @@ impl Command {
             Operation::RoleGrant => Command::RoleGrant(grant(input, skip)?),
             Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
             Operation::RoleSet => {
-                let [role, permissions] = input.fields(["role", "permissions"], skip)?;
-                let form = "an array of objects with prefix, read and write";
+                let [role, list] = input.fields(["role", "permissions"], skip)?;
                 Command::RoleSet {
                     role: codec::string("role", role)?,
-                    permissions: codec::objects("permissions", permissions, form)?,
+                    permissions: permissions(input, list)?,
                 }
             }
             Operation::RoleDelete => Command::RoleDelete(text("role", input, skip)?),
@@ -154,6 +154,24 @@ fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
         login: codec::string("login", login)?,
         role: codec::string("role", role)?,
     })
+}
+
+fn permissions(input: &Document<'_>, list: &[u8]) -> Result<Vec<Permission>, Error> {
+    const NAME: &str = "permissions";
+    const FORM: &str = "an array of objects with prefix, read and write";
+    let mut items = Items::of(input, NAME, list, FORM)?;
+    let mut permissions = Vec::new();
+    while let Some(found) = items.members(input, NAME, FORM, ["prefix", "read", "write"]) {
+        let [prefix, read, write] = found?;
+        let prefix = prefix.ok_or_else(|| parts::should_be(NAME, FORM))?;
+        let flag = |name, field| parts::option(field, |field| codec::flag(name, field));
+        permissions.push(Permission {
+            prefix: codec::string("prefix", prefix)?,
+            read: flag("read", read)?.unwrap_or(false),
+            write: flag("write", write)?.unwrap_or(false),
+        });
+    }
+    Ok(permissions)
 }
 
 fn publication(seconds: u64) -> Result<u64, Error> {

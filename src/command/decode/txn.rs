@@ -1,7 +1,8 @@
 //! The input of a transaction. Pure; any thread.
 
 use super::parts::{
-    given, option, read_content_type, read_key, should_be, too_many, Checked, Items, Lifetime,
+    given, option, read_content_type, read_if_revision, read_key, should_be, too_many, Checked,
+    Items, Lifetime,
 };
 use crate::clock::milliseconds;
 use crate::codec::msgpack::Reader;
@@ -15,6 +16,12 @@ use crate::error::Error;
 const NONE: &[u8] = &[0x90];
 
 pub fn txn(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<Txn> {
+    // All of its parts may be left out, but one who sends nothing at all has lost them.
+    if !input.is_given(skip)? {
+        return Err(Error::malformed(
+            "A transaction is expected: an object with compare, success and failure",
+        ));
+    }
     let ([], [compare, success, failure]) =
         input.fields_and_options([], ["compare", "success", "failure"], skip)?;
     let compare = comparisons(input, compare)?;
@@ -62,7 +69,7 @@ fn operations(
 ) -> Checked<Steps> {
     const FORM: &str =
         "an array of objects with op (put, get, delete or incr), key, and what the op takes: \
-                        value, ttl, expires_at and content_type, or by";
+                        value, if_revision, ttl, expires_at and content_type; if_revision; or by";
     let should_be = || should_be(name, FORM);
     let items = Items::of(input, name, field.unwrap_or(NONE), FORM)?;
     if items.len() > Txn::MAX {
@@ -78,14 +85,17 @@ fn operations(
             "key",
             "value",
             "by",
+            "if_revision",
             "ttl",
             "expires_at",
             "content_type",
         ];
-        let [op, key, value, by, ttl, expires_at, content_type] =
+        let [op, key, value, by, if_revision, ttl, expires_at, content_type] =
             input.members(name, &mut Reader::new(item), FORM, names)?;
         let op = op.ok_or_else(should_be)?;
         let key = read_key(name, key, FORM)?;
+        let if_revision = read_if_revision(if_revision)?;
+        let is_free = if_revision == IfRevision::Any;
         let lifetime = Lifetime::read(given(ttl), given(expires_at))?;
         let content_type = read_content_type(content_type)?;
         let is_put = value.is_some();
@@ -99,18 +109,19 @@ fn operations(
                         expiry,
                         content_type: content_type?,
                     };
-                    steps.push_put(limits, key, Mode::Upsert, IfRevision::Any, content)
+                    steps.push_put(limits, key, Mode::Upsert, if_revision, content)
                 })
             }
-            b"incr" if !has_content => {
+            b"incr" if !has_content && is_free => {
                 let by = option(given(by), |by| codec::integer("by", by))?.unwrap_or(1);
                 steps.push_increment(limits, key, by, None)
             }
-            op @ (b"get" | b"delete") if !has_content && by.is_none() => {
-                steps.push(key, IfRevision::Any, |_| match op {
-                    b"get" => Action::Get,
-                    _ => Action::Delete,
-                });
+            b"get" if !has_content && by.is_none() && is_free => {
+                steps.push(key, IfRevision::Any, |_| Action::Get);
+                Ok(())
+            }
+            b"delete" if !has_content && by.is_none() => {
+                steps.push(key, if_revision, |_| Action::Delete);
                 Ok(())
             }
             _ => return Err(should_be()),

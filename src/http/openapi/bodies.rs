@@ -1,7 +1,7 @@
 //! The bodies of requests: their schemas, and examples. Pure.
 
 use super::kv;
-use super::shapes::{count, flag, list, named, object, of, or_null, text, Shape};
+use super::shapes::{closed, count, exact, flag, list, named, object, of, or_null, text, Shape};
 use crate::command::{Operation, PUBLISH_MAX, ROLES_MAX};
 use crate::config::Config;
 use crate::domain::{Class, Permissions};
@@ -17,7 +17,7 @@ use utoipa::openapi::{Content, RefOr, Required};
 pub fn of_route(route: &Route) -> Option<RequestBody> {
     // A body all of whose members may be left out may be left out itself.
     let required = match route.operation {
-        Operation::KeyRotate | Operation::KvIncr | Operation::KvTxn => Required::False,
+        Operation::KeyRotate | Operation::KvIncr => Required::False,
         _ if route.delivery == Delivery::Import => Required::False,
         _ => Required::True,
     };
@@ -46,12 +46,12 @@ fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
     use Operation::*;
     let person =
         json!({"login": "alice", "password": "Correct-h0rse", "name": "Alice", "surname": "Smith"});
+    let credentials = json!({"login": "alice", "password": "Correct-h0rse"});
     Some(match operation {
-        Register | UserRegister => ("Registration", person),
-        Login | SessionLogin => (
-            "Credentials",
-            json!({"login": "alice", "password": "Correct-h0rse"}),
-        ),
+        Register => ("OldRegistration", person),
+        UserRegister => ("Registration", person),
+        Login => ("OldCredentials", credentials),
+        SessionLogin => ("Credentials", credentials),
         Check => (
             "Check",
             json!({"authorization": "Bearer eyJ0eXAiOiJhdCtqd3Qi…"}),
@@ -97,17 +97,18 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
     let any = || text("Any text is taken: what breaks a rule belongs to no user");
     let secret = || password_field().into();
     let roles = list(of(Type::String).into()).max_items(Some(ROLES_MAX));
+    let credentials = || object("", [("login", any()), ("password", secret())]);
     vec![
-        ("Registration", person(config).into()),
+        // Bodies of the old profile may have other members too.
+        ("OldRegistration", person(config).into()),
+        ("Registration", closed(person(config))),
         ("NewUser", {
             let roles = roles.schema_type(SchemaType::from_iter([Type::Array, Type::Null]));
             let roles = roles.description(Some("Names of roles that exist"));
-            person(config).property("roles", roles).into()
+            closed(person(config).property("roles", roles))
         }),
-        (
-            "Credentials",
-            object("", [("login", any()), ("password", secret())]).into(),
-        ),
+        ("OldCredentials", credentials().into()),
+        ("Credentials", closed(credentials())),
         ("Check", {
             let about = "The token to be checked, as it would stand in the header `Authorization`";
             object(about, [("authorization", of(Type::String).into())]).into()
@@ -116,7 +117,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
         ("Pairs", pairs(config)),
         ("RefreshToken", {
             let token = text("The refresh token of the last answer of this session");
-            object("", [("refresh_token", token)]).into()
+            exact("", [("refresh_token", token)])
         }),
         ("Token", {
             let token = text("The token that is asked about");
@@ -127,20 +128,15 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
                 ("old_password", secret()),
                 ("new_password", password(config)),
             ];
-            object("", members).into()
+            exact("", members)
         }),
-        (
-            "NewPassword",
-            object("", [("password", password(config))]).into(),
-        ),
+        ("NewPassword", exact("", [("password", password(config))])),
         ("NewPermissions", permissions(config)),
         ("Rotation", {
             let about = "Seconds from the publication of the new key to its first signature; those of the settings \
                          where none are given";
             let publish = count().maximum(Some(PUBLISH_MAX)).description(Some(about));
-            of(Type::Object)
-                .property("publish", or_null(publish))
-                .into()
+            closed(of(Type::Object).property("publish", or_null(publish)))
         }),
     ]
 }
@@ -244,8 +240,7 @@ fn permissions(config: &Config) -> Shape {
         )));
     let permission = object("", [("prefix", prefix.into())])
         .property("read", flag("`false` where it is left out"))
-        .property("write", flag("`false` where it is left out"))
-        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
-    let permissions = list(permission.into()).max_items(Some(Permissions::MAX));
-    object("", [("permissions", RefOr::T(permissions.into()))]).into()
+        .property("write", flag("`false` where it is left out"));
+    let permissions = list(closed(permission)).max_items(Some(Permissions::MAX));
+    exact("", [("permissions", RefOr::T(permissions.into()))])
 }

@@ -21,7 +21,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         errors.push(Error::malformed(format!("{name} should be UTF-8")));
     } else if let Some((name, kind)) = route.query.last() {
         errors.push(Error::malformed(match kind {
-            Kind::Text => format!("{name} should stand once"),
+            Kind::Text => format!("{name} should be given once"),
             Kind::Number => format!("{name} should be a whole number"),
             Kind::Seconds => format!("{name} should be a number of seconds"),
             Kind::Flag => format!("{name} should be true or false"),

@@ -331,7 +331,10 @@ mod tests {
             let whole = whole.replace("{key}", "c").replace("{kid}", "d");
             assert!(first(&whole).is_some(), "{whole}");
             for ending in ["/", "//", "/.", "/.."] {
-                assert!(first(&format!("{whole}{ending}")).is_none(), "{whole}{ending}");
+                assert!(
+                    first(&format!("{whole}{ending}")).is_none(),
+                    "{whole}{ending}"
+                );
             }
             for dots in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E"] {
                 for name in path.split('/').filter(|part| part.starts_with('{')) {

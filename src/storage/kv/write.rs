@@ -35,7 +35,7 @@ impl KeyValues {
         success: &Permitted<'_>,
         failure: &Permitted<'_>,
     ) -> Result<(bool, Applied), Error> {
-        self.write(tx, |writing| {
+        let (holds, mut applied) = self.write(tx, |writing| {
             let mut holds = true;
             for one in compare.iter() {
                 holds = writing.holds(&one.key, &one.test)?;
@@ -47,7 +47,25 @@ impl KeyValues {
             let applied = writing.take_all(steps)?;
             let committed = applied.committed;
             Ok(((holds, applied), committed))
-        })
+        })?;
+        let steps = if holds { success } else { failure }.steps();
+        // A step may have seen what was undone, and whose number another change will have.
+        for (step, effect) in steps.iter().zip(&mut applied.effects) {
+            if let Effect::Conflict { revision } = effect {
+                *revision = self.revision(tx, steps.key(step))?;
+            }
+        }
+        Ok((holds, applied))
+    }
+
+    /// The revision of a key at this moment, 0 where there is none.
+    fn revision(&self, tx: &Tx, key: &[u8]) -> Result<u64, Error> {
+        let tuple = self.space.index(0).get(tx, key)?;
+        let looks = self.looks(tx);
+        let now = milliseconds();
+        let live = looks.at(key, &tuple)?;
+        let live = live.filter(|found| !found.is_expired(|| now));
+        Ok(live.map_or(0, |found| found.revision))
     }
 
     /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes.

@@ -111,7 +111,10 @@ pub enum With {
 pub enum Operation {
     Put(Put),
     Get { key: String },
-    Delete { key: String },
+    Delete {
+        key: String,
+        if_revision: Option<If>,
+    },
     Incr { key: String, by: Option<Value> },
 }
 
@@ -152,7 +155,7 @@ impl Operation {
     pub fn key(&self) -> &str {
         match self {
             Self::Put(put) => &put.key,
-            Self::Get { key } | Self::Delete { key } | Self::Incr { key, .. } => key,
+            Self::Get { key } | Self::Delete { key, .. } | Self::Incr { key, .. } => key,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::super::bodies::media;
 use super::super::shapes::{
-    either, flag_or_null, list, list_or_null, named, object, of, one_of, or_null, revision, segment, with,
-    Shape,
+    closed, either, exact, exact_and, flag_or_null, list, list_or_null, named, object, of, one_of,
+    or_null, revision, segment, with, Shape,
 };
 use super::parameters::{lifetime, CONTENT_TYPE};
 use super::responses::bytes;
@@ -70,7 +70,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
         ("KeysToRead", {
             let keys = batch(any_key()).unique_items(true).into();
             let strict = flag_or_null("A key that is missing is a failure");
-            with(object("", [("keys", RefOr::T(keys))]), [("strict", strict)]).into()
+            exact_and("", [("keys", RefOr::T(keys))], [("strict", strict)])
         }),
         ("PairsToWrite", {
             let pairs = batch(named("NewPair")).into();
@@ -86,17 +86,20 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
                 .enum_values(Some(modes))
                 .description(Some(about));
             let object = with(object, [("mode", or_null(mode)), atomic()]);
-            with(object, lifetimes("Of pairs that have none of their own: ")).into()
+            closed(with(
+                object,
+                lifetimes("Of pairs that have none of their own: "),
+            ))
         }),
         ("NewPair", {
             let members = [("key", new_key(limits)), ("value", named("Value"))];
             let object = with(object("A pair to be written", members), [if_revision()]);
-            with(with(object, lifetimes("")), [content_type()]).into()
+            closed(with(with(object, lifetimes("")), [content_type()]))
         }),
         ("KeysToDelete", {
-            let one = with(object("", [("key", any_key())]), [if_revision()]);
-            let keys = batch(either([any_key(), one.into()])).into();
-            with(object("", [("keys", RefOr::T(keys))]), [atomic()]).into()
+            let one = exact_and("", [("key", any_key())], [if_revision()]);
+            let keys = batch(either([any_key(), one])).into();
+            exact_and("", [("keys", RefOr::T(keys))], [atomic()])
         }),
         ("Transaction", {
             let steps = |about| list_or_null(list(named("Step")).max_items(Some(Txn::MAX)), about);
@@ -106,10 +109,10 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
                 ("success", steps("What is done then")),
                 ("failure", steps("What is done else")),
             ];
-            with(of(Type::Object), members).into()
+            closed(with(of(Type::Object), members))
         }),
         ("Comparison", {
-            let with_key = |name, shape| object("", [("key", any_key()), (name, shape)]).into();
+            let with_key = |name, shape| exact("", [("key", any_key()), (name, shape)]);
             let about = "0 where the key does not exist";
             either([
                 with_key("exists", of(Type::Boolean).into()),
@@ -120,7 +123,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
         ("Step", step(limits)),
         ("Addition", {
             let object = with(of(Type::Object), [("by", by())]);
-            with(object, lifetimes("Where the key is new: ")).into()
+            closed(with(object, lifetimes("Where the key is new: ")))
         }),
     ]
 }
@@ -132,13 +135,13 @@ fn step(limits: &Limits) -> Shape {
     let put = [("key", new_key(limits)), ("value", named("Value"))];
     let [key, value] = put;
     let put = object("", [op("put"), key, value]);
-    let put = with(with(put, lifetimes("")), [content_type()]);
-    let incr = object("", [op("incr"), ("key", new_key(limits))]);
+    let put = with(with(put, [if_revision()]), lifetimes(""));
+    let incr = [op("incr"), ("key", new_key(limits))];
     either([
-        put.into(),
-        object("", [op("get"), ("key", any_key())]).into(),
-        object("", [op("delete"), ("key", any_key())]).into(),
-        with(incr, [("by", by())]).into(),
+        closed(with(put, [content_type()])),
+        exact("", [op("get"), ("key", any_key())]),
+        exact_and("", [op("delete"), ("key", any_key())], [if_revision()]),
+        exact_and("", incr, [("by", by())]),
     ])
 }
 

@@ -62,6 +62,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
                 bad_key(),
                 BAD_VALUE,
                 too_large(),
+                conflict(),
             ];
             errors.extend(sum());
             errors

@@ -4,13 +4,14 @@
 
 use super::super::bodies::media;
 use super::super::shapes::{
-    count, described, either, exact, exact_and, list, named, object, of, or_null, revision, with,
-    Shape,
+    closed, count, described, either, exact, exact_and, list, named, object, of, or_null, revision,
+    with, Shape,
 };
 use super::super::words::{BULK, CHANGES};
 use super::answers::msgpack;
 use super::bodies::{content_type, new_key};
 use super::failures::{BAD_VALUE, MODE};
+use super::parameters::lifetime;
 use crate::bulk::{Counts, Failure, Page};
 use crate::command::Outcome;
 use crate::config::Config;
@@ -49,7 +50,7 @@ pub fn words(route: &Route) -> [&'static str; 4] {
             "kv_import",
             BULK,
             "Import pairs",
-            "A line of JSON for each pair, as an export has them; other members are ignored, and so are blank lines. They \
+            "A line of JSON for each pair, as an export has them; blank lines are ignored. They \
              are written as they come, up to 1000 in a transaction; what was written stays. Pairs that have expired are \
              left out. There is a line of `progress` each second, and at the end one with `done`, or with the `error` of \
              the line that stopped it; where nothing was sent before, that is a problem with the member `line`.",
@@ -166,14 +167,21 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
         let object = object("A pair to be imported", members);
         let about = "Seconds since 1970; a pair for which they have passed is left out";
         let expires_at = of(Type::Number).description(Some(about));
-        with(
-            object,
-            [("expires_at", or_null(expires_at)), content_type()],
-        )
+        let [(ttl, about, seconds), _] = lifetime();
+        let others = [
+            ("expires_at", or_null(expires_at)),
+            (ttl, or_null(seconds.description(Some(about)))),
+            content_type(),
+            (
+                "revision",
+                revision(0, "Not kept: an export writes it").into(),
+            ),
+        ];
+        closed(with(object, others))
     };
     let counts = |name| (name, named("ImportCounts"));
     vec![
-        ("Line", line().into()),
+        ("Line", line()),
         (
             "Imported",
             either([

@@ -36,7 +36,8 @@ pub fn of_route(route: &Route) -> [&'static str; 4] {
             "Compare, and do the one or the other",
             "In one transaction: where all comparisons hold, the operations of `success` are executed, else those of \
              `failure`. They see what those before them have done. Where one fails, the whole request does, and nothing \
-             is written. Every key of the request has to be permitted, whatever comes of the comparisons.",
+             is written: so does a `put` or a `delete` whose `if_revision` is not that of the key. Every key of the request has \
+             to be permitted, whatever comes of the comparisons.",
         ),
         KvList => (
             PAIRS,

@@ -146,7 +146,13 @@ impl Operation {
         let (name, members) = match self {
             Self::Put(put) => ("put", put.members()),
             Self::Get { key } => ("get", vec![key_member(key)]),
-            Self::Delete { key } => ("delete", vec![key_member(key)]),
+            Self::Delete { key, if_revision } => {
+                let condition = if_revision.map(If::member);
+                (
+                    "delete",
+                    [key_member(key)].into_iter().chain(condition).collect(),
+                )
+            }
             Self::Incr { key, by } => (
                 "incr",
                 [key_member(key)].into_iter().chain(by_member(by)).collect(),

@@ -165,9 +165,10 @@ fn txn() -> impl Strategy<Value = Command> {
     let compare = (key(), with).prop_map(|(key, with)| Compare { key, with });
     let operation = || {
         prop_oneof![
-            4 => put(Just(None)).prop_map(Operation::Put),
+            4 => put(if_revision()).prop_map(Operation::Put),
             2 => key().prop_map(|key| Operation::Get { key }),
-            2 => key().prop_map(|key| Operation::Delete { key }),
+            2 => (key(), if_revision())
+                .prop_map(|(key, if_revision)| Operation::Delete { key, if_revision }),
             1 => (key(), of(by())).prop_map(|(key, by)| Operation::Incr { key, by }),
         ]
     };

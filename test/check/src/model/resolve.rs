@@ -145,8 +145,12 @@ impl Resolver<'_> {
     fn operation(&self, operation: &mut Operation) {
         match operation {
             Operation::Put(put) => self.put(put),
-            Operation::Get { key } | Operation::Delete { key } | Operation::Incr { key, .. } => {
+            Operation::Get { key } | Operation::Incr { key, .. } => self.key(key),
+            Operation::Delete { key, if_revision } => {
                 self.key(key);
+                if let Some(revision) = if_revision {
+                    self.revision(key, revision);
+                }
             }
         }
     }

@@ -145,6 +145,7 @@ fn commands_are_answered_as_specified() {
                     },
                     Operation::Delete {
                         key: "a".to_owned(),
+                        if_revision: Some(If::Is(4)),
                     },
                     incr("a", 4),
                 ],
@@ -191,6 +192,25 @@ fn a_transaction_that_fails_changes_nothing() {
     };
     let refused = "not_an_integer: The value of the key b is not an integer";
     assert_eq!(apply(&mut store, &txn), refused);
+    let delete = |key: &str, revision| Operation::Delete {
+        key: key.to_owned(),
+        if_revision: Some(If::Is(revision)),
+    };
+    for (steps, refused) in [
+        (vec![delete("a", 3)], "conflict: The key a is at revision 2"),
+        (vec![delete("c", 7)], "conflict: The key c does not exist"),
+        (
+            vec![Operation::Put(Put::plain("a", 9)), delete("a", 2)],
+            "conflict: The key a is at revision 2",
+        ),
+    ] {
+        let txn = Command::Txn {
+            compare: vec![],
+            success: steps,
+            failure: vec![],
+        };
+        assert_eq!(apply(&mut store, &txn), refused);
+    }
     assert_eq!(
         apply(&mut store, &get("a", &[])),
         "{'key': 'a', 'value': 1, 'revision': 2}"

@@ -1,8 +1,9 @@
 //! Transactions.
 
+use super::apply::conflict;
 use super::revisions::Shown;
 use super::store::Store;
-use crate::command::{Compare, Operation, With};
+use crate::command::{Compare, If, Operation, With};
 use crate::outcome::Refusal;
 use crate::value::{map, same};
 use rmpv::Value;
@@ -21,7 +22,14 @@ impl Store {
         let mut after = self.clone();
         let results: Vec<Value> = operations
             .iter()
-            .map(|operation| after.operate(operation, shown))
+            .map(|operation| {
+                if !after.allows(operation) {
+                    let key = operation.key();
+                    // What was undone is not told.
+                    return Err(conflict(key, self.revision(key)));
+                }
+                after.operate(operation, shown)
+            })
             .collect::<Result<_, _>>()?;
         *self = after;
         Ok(map([
@@ -40,6 +48,16 @@ impl Store {
         }
     }
 
+    /// Whether the key is at the revision that the operation asks for.
+    fn allows(&self, operation: &Operation) -> bool {
+        let revision = match operation {
+            Operation::Put(put) => put.if_revision,
+            Operation::Delete { if_revision, .. } => *if_revision,
+            Operation::Get { .. } | Operation::Incr { .. } => None,
+        };
+        revision.is_none_or(|one| one == If::Is(self.revision(operation.key())))
+    }
+
     fn operate(&mut self, operation: &Operation, shown: &mut Shown) -> Result<Value, Refusal> {
         let (outcome, members) = match operation {
             Operation::Put(put) => {
@@ -50,7 +68,7 @@ impl Store {
                 Some(members) => ("found", members),
                 None => ("missing", Vec::new()),
             },
-            Operation::Delete { key } => match self.delete(key, shown) {
+            Operation::Delete { key, .. } => match self.delete(key, shown) {
                 Some(revision) => ("deleted", vec![("revision", revision.into())]),
                 None => ("missing", Vec::new()),
             },
