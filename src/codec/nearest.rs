@@ -25,7 +25,7 @@ pub fn repeated(given: &[u8]) -> Error {
 }
 
 /// A name as it is shown to a client: what could end a line is escaped, and what is too long is cut.
-fn shown(name: &[u8]) -> String {
+pub fn shown(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
     let mut characters = text.chars();
     let mut shown: String = characters.by_ref().take(SHOWN).collect();

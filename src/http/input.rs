@@ -1,8 +1,9 @@
 //! What the body of a request may be, and what is read of a form and a query. Pure; any thread.
 
 use super::head::{Field, Head};
+use super::percent;
 use super::routes::{Kind, Members};
-use crate::codec::{repeated, unknown, Member};
+use crate::codec::{repeated, shown, unknown, Member};
 use crate::error::Error;
 use std::borrow::Cow;
 
@@ -88,9 +89,17 @@ pub enum Others {
 /// The parameters of a form, or of a query, that are known. Errors: `Malformed`, naming the parameter.
 pub fn form(text: &[u8], kinds: &[(&'static str, Kind)], others: Others) -> Result<Members, Error> {
     let mut members = Members::new();
-    for (name, value) in form_urlencoded::parse(text) {
+    for pair in text.split(|byte| *byte == b'&') {
+        if pair.is_empty() {
+            continue;
+        }
+        let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        let encoded = &pair[..end];
+        let name = percent::decode_form(&format!("The name {}", shown(encoded)), encoded)?;
+        let value = pair.get(end + 1..).unwrap_or_default();
         let Some((name, kind)) = kinds.iter().find(|(known, _)| *known == name) else {
             if others == Others::Ignored {
+                percent::decode_form(&shown(name.as_bytes()), value)?;
                 continue;
             }
             let known: Vec<&str> = kinds.iter().map(|(known, _)| *known).collect();
@@ -100,10 +109,11 @@ pub fn form(text: &[u8], kinds: &[(&'static str, Kind)], others: Others) -> Resu
         if members.iter().any(|(known, _)| known == name) {
             return Err(repeated(name.as_bytes()));
         }
+        let value = percent::decode_form(name, value)?;
         members.push((
             *name,
             match kind {
-                Kind::Text => Member::Text(value.into_owned()),
+                Kind::Text => Member::Text(value),
                 Kind::Number => {
                     Member::Number(whole_number(&value).ok_or_else(|| {
                         Error::malformed(format!("{name} should be a whole number"))
@@ -126,6 +136,47 @@ pub fn form(text: &[u8], kinds: &[(&'static str, Kind)], others: Others) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_form_is_read_strictly() {
+        const KINDS: &[(&str, Kind)] = &[("a", Kind::Text), ("n", Kind::Number)];
+        let read = |text: &str| form(text.as_bytes(), KINDS, Others::Refused);
+        let text = |name, text: &str| (name, Member::Text(text.to_owned()));
+        for (given, expected) in [
+            ("", vec![]),
+            ("&&", vec![]),
+            ("a=1", vec![text("a", "1")]),
+            ("a", vec![text("a", "")]),
+            ("a=b=c+d%26&n=7", vec![text("a", "b=c d&"), ("n", Member::Number(7))]),
+            ("%61=%D1%8F", vec![text("a", "я")]),
+        ] {
+            assert_eq!(read(given), Ok(expected), "{given}");
+        }
+        for (given, what) in [
+            ("a=%FF", "a should be UTF-8"),
+            ("%61=%zz", "a should have a % before two hexadecimal digits only"),
+            ("a=1&n=%", "n should have a % before two hexadecimal digits only"),
+            ("a=1&a=%zz", "a should be given once"),
+            ("%FF=1", "The name %FF should be UTF-8"),
+            (
+                "x%4=1",
+                "The name x%4 should have a % before two hexadecimal digits only",
+            ),
+            (
+                "=1",
+                "There is no parameter \"\": did you mean a? Known are a, n",
+            ),
+            ("n=%2B7", "n should be a whole number"),
+        ] {
+            assert_eq!(read(given).unwrap_err().to_string(), what, "{given}");
+        }
+        let others = |text: &str| form(text.as_bytes(), KINDS, Others::Ignored);
+        assert_eq!(others("x=1&a=2&x=3"), Ok(vec![text("a", "2")]));
+        assert_eq!(
+            others("hint=%E6").unwrap_err().to_string(),
+            "hint should be UTF-8"
+        );
+    }
 
     #[test]
     fn a_whole_number_is_digits() {

@@ -16,6 +16,7 @@ mod input;
 mod listen;
 mod openapi;
 mod pair;
+mod percent;
 mod receipt;
 mod request_id;
 mod response;

@@ -3,6 +3,7 @@
 mod table;
 
 use super::docs::{self, Page};
+use super::percent;
 use crate::codec::Member;
 use crate::command::Operation;
 use crate::config::Services;
@@ -235,19 +236,8 @@ fn first(path: &str) -> Option<&'static Route> {
 
 fn decode(captures: Vec<(&'static str, &str)>) -> Result<Members, Error> {
     let decoded = captures.into_iter().map(|(name, segment)| {
-        // RFC 3986 §2.1.
-        let mut rest = segment.split('%').skip(1);
-        let is_hex = |code: &str| {
-            let code = code.as_bytes();
-            code.len() >= 2 && code[..2].iter().all(u8::is_ascii_hexdigit)
-        };
-        if !rest.all(is_hex) {
-            let what = format!("{name} should have a % before two hexadecimal digits only");
-            return Err(Error::malformed(what));
-        }
-        let text = percent_decode_str(segment).decode_utf8();
-        let text = text.map_err(|_| Error::malformed(format!("{name} should be UTF-8")))?;
-        Ok((name, Member::Text(text.into_owned())))
+        let text = percent::decode(name, segment.as_bytes())?;
+        Ok((name, Member::Text(text)))
     });
     decoded.collect()
 }

@@ -31,6 +31,7 @@ pub mod error;
 #[path = "../../../src/http"]
 pub mod http {
     pub mod head;
+    pub mod percent;
     pub mod routes;
     pub mod h1 {
         pub mod chunked;
