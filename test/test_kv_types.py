@@ -4,6 +4,7 @@ import base64
 import json
 import struct
 from decimal import Decimal
+from urllib.parse import quote
 from uuid import UUID
 
 import msgpack
@@ -312,3 +313,30 @@ def test_api_shows_what_it_showed(people, token, key):
         people.expect(front, Ok([]), "put", token, {f"{key}{front}": value})
         people.everywhere(Ok({f"{key}{front}": value}), "get", token, [f"{key}{front}"])
         assert people.expect(front, ANY, "pair_get", token, f"{key}{front}")["value"] == value
+
+
+@pytest.mark.parametrize("number", [2147483648.0, 16777216.0, 0.1, -1e10, 3.4028234663852886e38, 1e-45, -0.0, 1.5])
+def test_a_short_float_is_the_double_that_it_is_wherever_it_is_read(people, raw, token, key, number):
+    short = struct.pack(">f", number)
+    (double,) = struct.unpack(">f", short)
+    assert isinstance(put_raw(raw, token, key, b"\x93\xca" + short + b"\x81\xa1a\xca" + short + b"\x01"), Ok)
+    expected = [double, {"a": double}, 1]
+    who = bearer(token)
+    old = people.http.request("POST", "/api/read", {"keys": [key]}, who).json["data"][key]
+    batch = people.http.request("POST", "/v1/batch/get", {"keys": [key]}, who).json["pairs"][0]["value"]
+    listed = people.http.request("GET", f"/v1/kv?prefix={key}", None, who).json["pairs"][0]["value"]
+    exported = json.loads(people.http.request("GET", f"/v1/export?prefix={key}", None, who).body)["value"]
+    single = people.http.request("GET", f"/v1/kv/{quote(key, safe='')}", None, who).json
+    for shown in (old, batch, listed, exported, single):
+        assert identical(shown, expected, True), shown
+    for front in FRONTS:
+        assert people.do(front, "get", token, [key]).value[key][0] == double
+        assert people.do(front, "pair_get", token, key).value["value"][0] == double
+
+
+def test_a_short_float_that_is_whole_is_added(raw, token, key):
+    for packed in (b"\xca\x40\xe0\x00\x00", b"\xcb\x40\x1c\x00\x00\x00\x00\x00\x00", b"\x07"):
+        assert isinstance(raw.call("authkv.kv_incr", arguments(pack(token), pack(key), b"\x81\xa2by" + packed)), Ok)
+    assert get_raw(raw, token, key) == 21
+    seen = raw.call("authkv.kv_incr", arguments(pack(token), pack(key), b"\x81\xa2by\xca\x3f\x00\x00\x00"))
+    assert isinstance(seen, Refusal) and seen.name == "malformed"

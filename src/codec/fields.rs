@@ -29,12 +29,17 @@ pub fn number(name: &'static str, field: &[u8]) -> Result<u64, Error> {
 
 /// The integer of a field, of at most 64 bits; 7.0 is one too. Errors: `Malformed`, naming the field.
 pub fn integer(name: &'static str, field: &[u8]) -> Result<i128, Error> {
-    match Reader::new(field).head()? {
-        Head::Uint(n) => Ok(n.into()),
-        Head::Int(n) => Ok(n.into()),
-        // Beyond it not every whole number is a float.
-        Head::F64(n) if n.fract() == 0.0 && n.abs() <= (1u64 << 53) as f64 => Ok(n as i128),
-        _ => Err(Error::malformed(format!("{name} should be an integer"))),
+    let float = match Reader::new(field).head()? {
+        Head::Uint(n) => return Ok(n.into()),
+        Head::Int(n) => return Ok(n.into()),
+        Head::F32(n) => n.into(),
+        Head::F64(n) => n,
+        _ => f64::NAN,
+    };
+    // Beyond it not every whole number is a float.
+    match float.fract() == 0.0 && float.abs() <= (1u64 << 53) as f64 {
+        true => Ok(float as i128),
+        false => Err(Error::malformed(format!("{name} should be an integer"))),
     }
 }
 
@@ -61,6 +66,23 @@ pub fn shaped<T: serde::de::DeserializeOwned>(
 mod tests {
     use super::*;
     use crate::codec::{Document, Rules};
+
+    #[test]
+    fn an_integer_may_be_a_float_of_either_size() {
+        for (bytes, expected) in [
+            (&b"\x07"[..], Some(7)),
+            (b"\xff", Some(-1)),
+            (b"\xca\x4f\0\0\0", Some(2_147_483_648)),
+            (b"\xcb\xc0\x1c\0\0\0\0\0\0", Some(-7)),
+            (b"\xca\x3f\0\0\0", None),
+            (b"\xca\x7f\x80\0\0", None),
+            (b"\xca\x7f\0\0\0", None),
+            (b"\xa1\x37", None),
+            (b"\xc0", None),
+        ] {
+            assert_eq!(integer("n", bytes).ok(), expected, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn a_whole_number_may_be_written_as_a_fraction() {

@@ -154,9 +154,8 @@ fn write_scalar(
         Head::Bool(false) => out.extend_from_slice(b"false"),
         Head::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
         Head::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
-        // Its shortest text may be that of another double.
-        Head::F32(n) if n.is_finite() && form == Form::Tagged => to_writer(out, &f64::from(n))?,
-        Head::F32(n) if n.is_finite() => to_writer(out, &n)?,
+        // Its own shortest text may be that of another double.
+        Head::F32(n) if n.is_finite() => to_writer(out, &f64::from(n))?,
         Head::F64(n) if n.is_finite() => to_writer(out, &n)?,
         Head::F32(_) | Head::F64(_) => out.extend_from_slice(b"null"),
         Head::Str(len) => {
@@ -244,7 +243,9 @@ mod tests {
             (b"\xd6\x02abcd", r#""YWJjZA==""#),
             (b"\xa2a\xff", "\"a\u{fffd}\""),
             (b"\xcb\x7f\xf0\0\0\0\0\0\0", "null"),
-            (b"\xca\x3d\xcc\xcc\xcd", "0.1"),
+            (b"\xca\x3d\xcc\xcc\xcd", "0.10000000149011612"),
+            (b"\xca\x4f\0\0\0", "2147483648.0"),
+            (b"\x81\xca\x4f\0\0\0\x01", r#"{"2147483648.0":1}"#),
             (
                 b"\x84\x01\x02\xc0\x03\x91\x01\x04\xc4\x01a\x05",
                 r#"{"1":2,"null":3,"?":4,"YQ==":5}"#,
@@ -252,6 +253,24 @@ mod tests {
             (b"\x92\x80\x90", "[{},[]]"),
         ] {
             assert_eq!(String::from_utf8(to_json(value).unwrap()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_float_is_written_as_the_double_that_it_is() {
+        // Every power of two, and what is beside it.
+        for bits in (0..=0x7f7f_ffff_u32)
+            .step_by(0x7fffff)
+            .flat_map(|n| n..n + 3)
+        {
+            let float = f32::from_bits(bits);
+            let value = [&[0xca][..], &bits.to_be_bytes()].concat();
+            for form in [Form::Plain, Form::Tagged] {
+                let mut text = Vec::new();
+                write_as(form, &mut text, &mut Reader::new(&value)).unwrap();
+                let double = String::from_utf8(text).unwrap().parse();
+                assert_eq!(double, Ok(f64::from(float)), "{bits:x} {form:?}");
+            }
         }
     }
 

@@ -147,15 +147,24 @@ mod tests {
             ("&&", vec![]),
             ("a=1", vec![text("a", "1")]),
             ("a", vec![text("a", "")]),
-            ("a=b=c+d%26&n=7", vec![text("a", "b=c d&"), ("n", Member::Number(7))]),
+            (
+                "a=b=c+d%26&n=7",
+                vec![text("a", "b=c d&"), ("n", Member::Number(7))],
+            ),
             ("%61=%D1%8F", vec![text("a", "я")]),
         ] {
             assert_eq!(read(given), Ok(expected), "{given}");
         }
         for (given, what) in [
             ("a=%FF", "a should be UTF-8"),
-            ("%61=%zz", "a should have a % before two hexadecimal digits only"),
-            ("a=1&n=%", "n should have a % before two hexadecimal digits only"),
+            (
+                "%61=%zz",
+                "a should have a % before two hexadecimal digits only",
+            ),
+            (
+                "a=1&n=%",
+                "n should have a % before two hexadecimal digits only",
+            ),
             ("a=1&a=%zz", "a should be given once"),
             ("%FF=1", "The name %FF should be UTF-8"),
             (
