@@ -37,11 +37,13 @@ impl Permission {
     }
 }
 
-/// The name of a role: 1 to 64 ASCII letters, digits, `_`, `-` and `.`; not `.` or `..`, which no path would have.
+/// The name of a role: 1 to 128 ASCII letters, digits, `_`, `-` and `.`; not `.` or `..`, which no path would have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);
 
 impl RoleName {
+    /// Characters of a name: twice those of a login, so that a role may be named after a user.
+    pub const MAX: usize = 128;
     /// Gives all administration, introspection and all keys.
     pub const ADMIN: &'static str = "admin";
     /// Gives introspection.
@@ -59,9 +61,9 @@ impl RoleName {
     pub fn of_any_version(text: String) -> Result<Self, Error> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         match text.len() {
-            1..=64 if text.bytes().all(allowed) => Ok(Self(text)),
+            1..=Self::MAX if text.bytes().all(allowed) => Ok(Self(text)),
             _ => Err(Error::BadRole(
-                "its name should have 1 to 64 ASCII letters, digits, _, - and .",
+                "its name should have 1 to 128 ASCII letters, digits, _, - and .",
             )),
         }
     }
@@ -233,8 +235,9 @@ mod tests {
         for (text, ok) in [
             ("a", true),
             ("Team_1.read-only", true),
-            (&"r".repeat(64), true),
-            (&"r".repeat(65), false),
+            (&"r".repeat(128), true),
+            (&format!("user-{}", "a".repeat(64)), true),
+            (&"r".repeat(129), false),
             ("", false),
             ("a b", false),
             ("роль", false),

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::Required;
 
 /// The pattern of what a role may be called.
-const ROLE: &str = r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,64}$";
+const ROLE: &str = r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$";
 
 /// The parameters of a route.
 pub fn of_route(route: &Route, limits: &Limits) -> Vec<Parameter> {
