@@ -127,13 +127,13 @@ ORDER += [
 ]
 # The keys of paths: each is one segment, whatever it holds.
 KEYS = [
-    "a/b", "/", "//", "a b", "a+b", "a%b", "%2F", "a?b", "a#b", "a&b=c", "..", ".", "a/../b", "ключ", "🗝", "a\0b", "a\nb", '"', "\\",
+    "a/b", "/", "//", "a b", "a+b", "a%b", "%2F", "a?b", "a#b", "a&b=c", "...", ".a", "a/../b", "ключ", "🗝", "a\0b", "a\nb", '"', "\\",
     "incr", "a/incr", "~", "a:b;c@d,e", "ж" * 512,
 ]  # fmt: skip
 NAMES = [
     Row(f"pair_takes_the_key_{ascii(key)[1:20]}", pair_put(key, 1), put_pair(key, True),
         then=((pair_get(key), Ok(pair(key, 1))), (batch_get(key), found(pair(key, 1))), (pair_delete(key), GONE), (pair_get(key), no_such(key))),
-        but_rock=key in (".", "..", "a/../b"))
+        but_rock=key == "a/../b")
     for key in KEYS
 ]  # fmt: skip
 

@@ -171,7 +171,7 @@ def test_an_empty_table_of_lua_is_whatever_is_asked_for(people):
 def test_options_may_be_left_out_in_lua(people):
     console = people.console
     assert console.outcome("authkv.kv.list()").value.keys() == {"pairs", "next"}
-    assert console.outcome("authkv.kv.txn()") == Ok({"succeeded": True, "results": []})
+    assert console.outcome("authkv.kv.txn{}") == Ok({"succeeded": True, "results": []})
     assert console.outcome("authkv.kv.incr('lua/left out')").value["value"] == 1
     assert console.outcome("authkv.batch.get{'lua/left out'}").value["missing"] == []
 

@@ -88,8 +88,8 @@ def test_nothing_is_imported_by_nothing(people, token):
         assert send(people, token, body).done == counts()
 
 
-def test_blank_lines_and_unknown_members_are_passed_over(people, token, prefix):
-    body = b"\n\n" + line(f"{prefix}a", 1, revision=77, more={"x": 1}) + b"  \r\n\n" + line(f"{prefix}b", 2).replace(b"\n", b"\r\n")
+def test_blank_lines_and_revisions_are_passed_over(people, token, prefix):
+    body = b"\n\n" + line(f"{prefix}a", 1, revision=77) + b"  \r\n\n" + line(f"{prefix}b", 2).replace(b"\n", b"\r\n")
     assert send(people, token, body).done == counts(lines=2, written=2)
     assert read(people, token, prefix) == {f"{prefix}a": {"value": 1}, f"{prefix}b": {"value": 2}}
 

@@ -359,7 +359,7 @@ def test_a_query_says_how_to_write(user, key):
     while time.time() < end:
         pass
     assert is_missing(user, key)
-    assert user.put(key, query={"mode": "insert", "expires_at": "4102444800.5", "more": 1}).status == 201
+    assert user.put(key, query={"mode": "insert", "expires_at": "4102444800.5"}).status == 201
     assert float(user.get(key).headers["Authkv-Expires-At"]) == 4_102_444_800.5
     assert user.put(key, query={"mode": "insert"}).status == 412
 
@@ -367,7 +367,7 @@ def test_a_query_says_how_to_write(user, key):
 # What is between /v1/kv/ and the end, and the key it names.
 SEGMENTS = [
     ("a%2Fb", "a/b"), ("a%2fb", "a/b"), ("%2F", "/"), ("%61", "a"), ("a+b", "a+b"), ("a%20b", "a b"), ("%D0%B6", "ж"), ("a%25b", "a%b"), ("%252F", "%2F"),
-    ("a%3Fb%23c", "a?b#c"), ("%2e%2e", ".."), ("a;b=c,d:e@f!$&'()*", "a;b=c,d:e@f!$&'()*"), ("~a-_.", "~a-_."), ("a%00b", "a\0b"), ("incr", "incr"),
+    ("a%3Fb%23c", "a?b#c"), ("%2e%2e%2E", "..."), ("a;b=c,d:e@f!$&'()*", "a;b=c,d:e@f!$&'()*"), ("~a-_.", "~a-_."), ("a%00b", "a\0b"), ("incr", "incr"),
 ]  # fmt: skip
 
 
@@ -423,10 +423,10 @@ def test_a_value_that_is_too_large_is_413(user, key):
 
 def test_an_incr_has_no_body_or_json(user, key):
     path = f"{rest.path(key)}/incr"
-    for body, value in ((None, 1), (b"", 2), (b"{}", 3), (b'{"by": 10}', 13), (b'{"by": -3, "more": 1}', 10)):
+    for body, value in ((None, 1), (b"", 2), (b"{}", 3), (b'{"by": 10}', 13), (b'{"by": -3, "ttl": null}', 10)):
         response = user.http.request("POST", path, body, bearer(user.token))
         assert (response.status, response.json["value"]) == (200, value), response
-    for body in (b"{", b"[]", b"5", b'{"by": "1"}'):
+    for body in (b"{", b"[]", b"5", b'{"by": "1"}', b'{"by": 1, "more": 1}'):
         assert user.refused(user.http.request("POST", path, body, bearer(user.token))).name == "malformed"
 
 
@@ -436,23 +436,31 @@ def test_a_list_whose_query_is_no_such_thing_is_refused(user, query):
     assert user.refused(response).name in ("malformed", "bad_option")
 
 
-def test_a_list_ignores_what_it_does_not_know(user):
-    assert user.http.request("GET", "/v1/kv/?prefix=none%2F&more=1", None, bearer(user.token)).json == {"pairs": [], "next": None}
+def test_a_list_refuses_what_it_does_not_know(user):
+    response = user.http.request("GET", "/v1/kv?prefix=none%2F&more=1", None, bearer(user.token))
+    assert user.refused(response).name == "malformed" and " more: " in response.problem["detail"]
 
 
 @pytest.mark.parametrize(
     "path,body",
-    [("/v1/batch/get", {"keys": ["none"], "more": 1}), ("/v1/batch/put", {"pairs": [{"key": "more", "value": 1, "revision": 9, "x": 1}], "more": 1}),
-     ("/v1/batch/delete", {"keys": ["more", {"key": "most", "value": 1}], "more": 1}), ("/v1/txn", {"compare": [], "more": 1}), ("/v1/txn", {}),
-     ("/v1/txn", {"compare": [{"key": "none", "exists": False, "more": 1}], "success": [{"op": "get", "key": "none", "more": 1}]})],
+    [("/v1/batch/get", {"keys": ["none"], "more": 1}), ("/v1/batch/put", {"pairs": [{"key": "more", "value": 1, "more": 9}]}),
+     ("/v1/batch/put", {"pairs": [{"key": "more", "value": 1}], "more": 1}), ("/v1/batch/delete", {"keys": ["more", {"key": "most", "more": 1}]}),
+     ("/v1/batch/delete", {"keys": ["more"], "more": 1}), ("/v1/txn", {"compare": [], "more": 1}),
+     ("/v1/txn", {"compare": [{"key": "none", "exists": False, "more": 1}]}), ("/v1/txn", {"success": [{"op": "get", "key": "none", "more": 1}]})],
 )  # fmt: skip
-def test_members_that_are_not_known_are_ignored(user, path, body):
-    assert user.http.request("POST", path, body, bearer(user.token)).status == 200
+def test_members_that_are_not_known_are_refused(user, path, body):
+    response = user.http.request("POST", path, body, bearer(user.token))
+    assert user.refused(response).name == "malformed" and " more" in response.problem["detail"]
+    assert is_missing(user, "more")
 
 
 def test_what_was_read_as_a_pair_can_be_written_as_one(people, user, key):
     user.revision(key, b'{"$binary": "AP8="}', query={"ttl": 600})
     (pair,) = user.http.request("POST", "/v1/batch/get", {"keys": [key]}, bearer(user.token)).json["pairs"]
+    # The revision is no condition, which is called if_revision.
+    response = user.http.request("POST", "/v1/batch/put", {"pairs": [pair]}, bearer(user.token))
+    assert user.refused(response).name == "malformed"
+    pair["if_revision"] = pair.pop("revision")
     response = user.http.request("POST", "/v1/batch/put", {"pairs": [pair]}, bearer(user.token))
     assert response.json["committed"], response
     assert isinstance(people.do("http", "pair_get", user.token, key), Ok)

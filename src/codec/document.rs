@@ -3,7 +3,7 @@
 use super::check::{check, Allowed};
 use super::fields::string;
 use super::msgpack::{check_depth, write_str, Head, Reader};
-use super::{json_read, repeated, tagged, unknown};
+use super::{json_read, repeated, tagged, unknown, unknown_in};
 use crate::error::Error;
 use std::borrow::Cow;
 
@@ -337,7 +337,7 @@ impl<'a> Document<'a> {
         for _ in 0..count {
             let (member, value) = (reader.string()?, reader.value()?);
             let Some(place) = position(&names, member) else {
-                return Err(unknown(&format!("member in {name}"), member, &names));
+                return Err(unknown_in(name, member, &names));
             };
             if found[place].replace(value).is_some() {
                 return Err(repeated(member));

@@ -18,4 +18,4 @@ pub use distinct::are_distinct;
 pub use document::{Document, Member, Members, Rules};
 pub use equal::equal;
 pub use fields::{flag, integer, number, seconds, shaped, string};
-pub use nearest::{repeated, shown, unknown};
+pub use nearest::{repeated, shown, unknown, unknown_in};

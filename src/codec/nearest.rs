@@ -5,16 +5,27 @@ use crate::error::Error;
 /// Characters of a name that are shown and compared.
 const SHOWN: usize = 64;
 
-/// The failure that there is no `what` of the name `given`. It tells the nearest of those that are known, and all of them.
+/// The failure that there is no `what`, such as a member, of the name `given`. It tells the nearest of those that are known,
+/// and all of them.
 #[cold]
 pub fn unknown(what: &str, given: &[u8], known: &[&str]) -> Error {
+    missing(what, given, "", known)
+}
+
+/// The same of a member of an object in the list `list`.
+#[cold]
+pub fn unknown_in(list: &str, given: &[u8], known: &[&str]) -> Error {
+    missing("member", given, &format!(" in {list}"), known)
+}
+
+fn missing(what: &str, given: &[u8], place: &str, known: &[&str]) -> Error {
     let name = shown(given);
     Error::malformed(match nearest(&name, known) {
         Some(nearest) => format!(
-            "There is no {what} {name}: did you mean {nearest}? Known are {}",
+            "There is no {what} {name}{place}: did you mean {nearest}? Known are {}",
             known.join(", ")
         ),
-        None => format!("There is no {what} {name}: none is expected"),
+        None => format!("There is no {what} {name}{place}: none is expected"),
     })
 }
 
@@ -132,6 +143,10 @@ mod tests {
             "There is no member tl: did you mean ttl? Known are mode, ttl"
         );
         assert_eq!(text(b"x", &[]), "There is no member x: none is expected");
+        assert_eq!(
+            unknown_in("pairs", b"tl", &["mode", "ttl"]).to_string(),
+            "There is no member tl in pairs: did you mean ttl? Known are mode, ttl"
+        );
         assert_eq!(text(b"", &[]), "There is no member \"\": none is expected");
         assert_eq!(
             text(b"a\nb\xff", &[]),
