@@ -3,7 +3,7 @@
 use super::counts::member;
 use crate::codec::json_write::write_tagged;
 use crate::codec::msgpack::{Head, Reader};
-use crate::codec::{self, Document, Member, Rules};
+use crate::codec::{self, in_one_line, Document, Member, Rules};
 use crate::command::{Command, Operation};
 use crate::domain::{KeyRange, Limits, Listing, What};
 use crate::error::Error;
@@ -62,7 +62,7 @@ impl Page {
         }
         let next = member(answer, b"next")?.filter(|next| *next != [0xc0]);
         Ok(Self {
-            text,
+            text: in_one_line(text),
             pairs: count.into(),
             next: next.map(|next| codec::string("next", next)).transpose()?,
         })
@@ -92,6 +92,11 @@ mod tests {
         };
         assert_eq!(Page::render(&answer("\"b\"").unwrap()), Ok(page));
         assert_eq!(Page::render(&answer("null").unwrap()).unwrap().next, None);
+        let ends = "{\"pairs\":[{\"key\":\"a\u{2028}\",\"value\":{\"\u{85}\":\"\u{2029}\"}}],\"next\":\"\u{2028}\"}";
+        let page = Page::render(&to_msgpack(ends.as_bytes(), 9).unwrap()).unwrap();
+        let text = r#"{"key":"a\u2028","value":{"\u0085":"\u2029"}}"#;
+        assert_eq!(String::from_utf8(page.text).unwrap().trim_end(), text);
+        assert_eq!(page.next.as_deref(), Some("\u{2028}"));
         let empty = to_msgpack(br#"{"pairs":[],"next":null}"#, 9).unwrap();
         assert_eq!(Page::render(&empty), Ok(Page::default()));
         assert_eq!(

@@ -3,7 +3,7 @@
 use super::super::v1;
 use crate::codec::json_write::write_tagged;
 use crate::codec::msgpack::{Head, Reader};
-use crate::codec::{self};
+use crate::codec::{self, in_one_line};
 use crate::error::Error;
 
 /// Milliseconds after which a client that has lost its connection comes again.
@@ -51,6 +51,7 @@ impl Events {
         for _ in 0..count {
             rendered.push(reader.value()?)?;
         }
+        rendered.text = in_one_line(rendered.text);
         Ok(rendered)
     }
 
@@ -93,7 +94,7 @@ pub fn failure(error: &Error) -> Vec<u8> {
         _ => "error",
     };
     let mut text = format!("event: {name}\ndata: ").into_bytes();
-    text.extend(v1::render_error(error).1);
+    text.extend(in_one_line(v1::render_error(error).1));
     text.extend_from_slice(b"\n\n");
     text
 }
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn an_event_has_its_id_its_name_and_one_line_of_data() {
-        let put = r#"{"type":"put","key":"a\nb","revision":6,"value":{"x":"\r\n"}}"#;
+        let put =
+            r#"{"type":"put","key":"a\nb","revision":6,"value":{"x":"\r\n\u2028\u2029\u0085"}}"#;
         let gone = r#"{"type":"expire","key":"c","revision":7}"#;
         let events = render(&format!(r#"{{"events":[{put},{gone}],"revision":9}}"#)).unwrap();
         let text =
@@ -154,6 +156,9 @@ mod tests {
             after: 1,
             oldest: 9,
         };
+        let key = "a\u{2028}b".to_owned();
+        let conflict = text(failure(&Error::Conflict { key, revision: 1 }));
+        assert!(conflict.contains(r"a\u2028b") && !conflict.contains('\u{2028}'));
         assert!(text(failure(&too_old)).starts_with("event: too_old\ndata: {"));
         assert_eq!(text(silence(None)), ":\n\n");
         assert_eq!(text(silence(Some(7))), ":\nid: 7\n\n");

@@ -6,7 +6,7 @@ use super::super::response::Response;
 use super::super::v1;
 use super::{Again, Cut, Patience, Piece, Pieces};
 use crate::bulk::{self, Page};
-use crate::codec::Member;
+use crate::codec::{in_one_line, Member};
 use crate::error::Error;
 use crate::memory::Held;
 use bytes::Bytes;
@@ -134,7 +134,7 @@ impl Export {
 /// A last line that is no pair, so that nobody takes what came before it for all there is.
 fn failure(error: Error) -> Piece {
     let mut text = b"{\"error\":".to_vec();
-    text.extend(v1::render_error(&error).1);
+    text.extend(in_one_line(v1::render_error(&error).1));
     text.extend_from_slice(b"}\n");
     Piece::new(text.into(), Some(error))
 }

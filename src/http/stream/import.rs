@@ -7,7 +7,7 @@ use super::super::response::Response;
 use super::super::v1;
 use super::{Again, Patience, Pieces};
 use crate::bulk::{Counts, Failure, Import};
-use crate::codec::Member;
+use crate::codec::{in_one_line, Member};
 use crate::command::Outcome;
 use crate::domain::Mode;
 use crate::error::Error;
@@ -223,7 +223,7 @@ pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
 
 fn line<T: Serialize>(value: &T) -> Bytes {
     // Structures of strings and numbers do not fail to encode.
-    let mut line = serde_json::to_vec(value).unwrap_or_default();
+    let mut line = in_one_line(serde_json::to_vec(value).unwrap_or_default());
     line.push(b'\n');
     line.into()
 }
