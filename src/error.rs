@@ -63,8 +63,12 @@ pub enum Error {
     /// What was sent is not HTTP/1.1 (RFC 9112), and why.
     BadRequest(&'static str),
     BadVersion,
-    /// The body is of another type or coding than those named.
-    BadMediaType(&'static str),
+    /// The body is of another type or coding than those that are `expected`.
+    BadMediaType {
+        expected: &'static str,
+        /// The codings that are taken, where it is the coding.
+        codings: Option<&'static str>,
+    },
     /// `Expect` names something else than `100-continue`.
     BadExpectation,
     /// The client closed its side of the connection before its turn came.
@@ -213,7 +217,7 @@ impl Error {
             HeaderTooLarge { .. } => ("header_too_large", 20032, 431, 431),
             BadRequest(_) => ("bad_request", 20033, 400, 400),
             BadVersion => ("bad_version", 20034, 505, 505),
-            BadMediaType(_) => ("bad_media_type", 20035, 415, 415),
+            BadMediaType { .. } => ("bad_media_type", 20035, 415, 415),
             BadExpectation => ("bad_expectation", 20036, 417, 417),
             TooManyConnections { .. } => ("too_many_connections", 20037, 429, 429),
             Cancelled => ("cancelled", 20038, 503, 503),
@@ -252,6 +256,14 @@ impl Error {
             | Error::RevocationsUnknown
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,
+        }
+    }
+
+    /// The failure of a body that is of another type than the expected one.
+    pub const fn bad_type(expected: &'static str) -> Self {
+        Error::BadMediaType {
+            expected,
+            codings: None,
         }
     }
 
@@ -310,7 +322,7 @@ impl fmt::Display for Error {
             }
             BadRequest(why) => write!(f, "The request is not valid HTTP: {why}"),
             BadVersion => f.write_str("The version of HTTP should be 1.1 or 1.0, or 2 over TLS"),
-            BadMediaType(allowed) => write!(f, "The body should be {allowed}"),
+            BadMediaType { expected, .. } => write!(f, "The body should be {expected}"),
             Cancelled => f.write_str("The connection was closed before the turn of this request came"),
             BadExpectation => f.write_str("The only expectation that can be met is 100-continue"),
             TooManyConnections { limit } => {
@@ -396,7 +408,7 @@ mod tests {
             HeaderTooLarge { limit: 1, unit: "" },
             BadRequest(""),
             BadVersion,
-            BadMediaType(""),
+            Error::bad_type(""),
             BadExpectation,
             Cancelled,
             TooManyConnections { limit: 1 },

@@ -1,5 +1,6 @@
 //! Lines out of pieces of any length.
 
+use crate::codec::without_mark;
 use crate::error::Error;
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -13,6 +14,8 @@ pub struct Lines {
     limit: usize,
     /// The lines that were taken.
     taken: u64,
+    /// Bytes of the blank lines since the last one that was not.
+    blank: usize,
     ended: bool,
 }
 
@@ -24,6 +27,7 @@ impl Lines {
             scanned: 0,
             limit,
             taken: first.saturating_sub(1),
+            blank: 0,
             ended: false,
         }
     }
@@ -37,13 +41,20 @@ impl Lines {
         self.ended = true;
     }
 
-    /// The next whole line that is not blank, without its end, or `None` where more is needed. Errors: `InputTooLarge`.
+    /// The next whole line that is not blank, without its end and without the byte order mark of the first one, or `None` where
+    /// more is needed. Errors: `InputTooLarge`; blank lines count for the one behind them, since a few bytes of gzip may stand
+    /// for any number.
     pub fn take(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            self.skip_empty()?;
             let found = memchr::memchr(b'\n', &self.input[self.scanned..]);
             let end = found.map(|at| self.scanned + at);
             let length = end.unwrap_or(self.input.len());
-            if length > self.limit {
+            let mark = match self.taken {
+                0 => length - without_mark(&self.input[..length]).len(),
+                _ => 0,
+            };
+            if self.blank + length - mark > self.limit {
                 self.taken += 1;
                 return Err(Error::InputTooLarge { limit: self.limit });
             }
@@ -61,10 +72,25 @@ impl Lines {
             };
             self.scanned = 0;
             self.taken += 1;
-            let line = line.freeze();
+            let line = line.freeze().slice(mark..);
             if !line.trim_ascii().is_empty() {
+                self.blank = 0;
                 return Ok(Some(line));
             }
+            self.blank += line.len() + 1;
+        }
+    }
+
+    /// Skips lines in which nothing is, however many: one by one they would take a while. Errors: `InputTooLarge`.
+    fn skip_empty(&mut self) -> Result<(), Error> {
+        let count = self.input.iter().take_while(|byte| **byte == b'\n');
+        let count = count.count();
+        self.input.advance(count);
+        self.taken += count as u64;
+        self.blank += count;
+        match self.blank > self.limit {
+            true => Err(Error::InputTooLarge { limit: self.limit }),
+            false => Ok(()),
         }
     }
 
@@ -117,6 +143,30 @@ mod tests {
         }
         let single: Vec<&[u8]> = whole.chunks(1).collect();
         assert_eq!(read(&single, 5), (expected.to_vec(), None));
+    }
+
+    #[test]
+    fn a_mark_before_the_first_line_is_no_part_of_it() {
+        let line = |number, text: &str| (number, text.to_owned());
+        let mark = "\u{feff}".as_bytes();
+        let whole = [mark, b"abc\n", mark, b"d\n"].concat();
+        let expected = [line(1, "abc"), line(2, "\u{feff}d")];
+        for split in 0..whole.len() {
+            let (a, b) = whole.split_at(split);
+            assert_eq!(read(&[a, b], 4), (expected.to_vec(), None), "{split}");
+        }
+        assert_eq!(read(&[mark, b"\n", b"a"], 4), (vec![line(2, "a")], None));
+        assert_eq!(read(&[mark, mark, b"a"], 4).0, [line(1, "\u{feff}a")]);
+        assert_eq!(read(&[mark], 4), (vec![], None));
+    }
+
+    #[test]
+    fn blank_lines_are_bounded_as_a_line_is() {
+        let too_large = Some(Error::InputTooLarge { limit: 5 });
+        assert_eq!(read(&[b"\n\n\n\na"], 5).1, None);
+        assert_eq!(read(&[b"\n\n\n\nab"], 5).1, too_large);
+        assert_eq!(read(&[b"a\n\n\n\n\nb\n\n\n\nc\n\n\n\n"], 5).1, None);
+        assert_eq!(read(&[b"\n", &b" \n".repeat(3)], 5).1, too_large);
     }
 
     #[test]

@@ -66,9 +66,14 @@ impl Rules {
 
     /// The msgpack of a body that is a value. Errors: `Malformed`, `TooDeep`.
     pub fn value_from_json(self, text: &[u8]) -> Result<Vec<u8>, Error> {
-        json_read::to_msgpack(text, self.of_json_value())
+        json_read::to_msgpack(without_mark(text), self.of_json_value())
             .map_err(|error| of_value(error, self.depth))
     }
+}
+
+/// A text without the byte order mark that some programs begin one with, and that a reader may leave out (RFC 8259 §8.1).
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 /// What a limit of depth is to a client: that of a value.
@@ -127,7 +132,7 @@ impl<'a> Document<'a> {
     /// Reads JSON text (RFC 8259) as the contract has it: members that nobody asks for are no failure, and of one that stands
     /// twice the last one counts. Errors: `Malformed`, `TooDeep`.
     pub fn from_json(text: &[u8], rules: Rules) -> Result<Document<'static>, Error> {
-        let bytes = json_read::to_msgpack(text, rules.of_json());
+        let bytes = json_read::to_msgpack(without_mark(text), rules.of_json());
         Self::read(bytes, Kind::OldBody, rules)
     }
 
@@ -138,6 +143,7 @@ impl<'a> Document<'a> {
         rules: Rules,
         members: &[(&'static str, Member)],
     ) -> Result<Document<'static>, Error> {
+        let text = without_mark(text);
         let is_given = !text.is_empty();
         let text = if is_given { text } else { b"{}" };
         let bytes = json_read::to_msgpack_once(text, rules.of_json());

@@ -16,7 +16,7 @@ pub mod types;
 
 pub use check::Allowed;
 pub use distinct::are_distinct;
-pub use document::{Document, Member, Members, Rules};
+pub use document::{without_mark, Document, Member, Members, Rules};
 pub use equal::equal;
 pub use fields::{flag, integer, number, seconds, shaped, string};
 pub use nearest::{repeated, shown, unknown, unknown_in};

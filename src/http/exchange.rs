@@ -10,7 +10,7 @@ pub use answer::success;
 use super::compress;
 use super::cors::{self, Allowed};
 use super::head::{Field, Head};
-use super::input::{check_type, form, is_form, whole_number, Others};
+use super::input::{check_type, coding, form, is_form, whole_number, Coding, Others};
 use super::request_id;
 use super::response::Response;
 use super::routes::{self, Delivery, Input, Kind, Members, Profile, Route, Target};
@@ -212,6 +212,12 @@ impl Exchange {
         };
         self.caller = again.caller();
         Ok((again, members))
+    }
+
+    /// Whether its body is in gzip, where that is taken.
+    pub fn is_gzip(&self) -> bool {
+        let lines = self.delivery() == Delivery::Import;
+        coding(&self.head, lines) == Ok(Coding::Gzip)
     }
 
     /// Who asks, as far as the token says.

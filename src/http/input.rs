@@ -10,6 +10,8 @@ use std::borrow::Cow;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// JSON texts, a line each.
 pub const NDJSON: &str = "application/x-ndjson";
+/// What it is called besides.
+const LINES_OF_JSON: [&str; 3] = [NDJSON, "application/ndjson", "application/jsonl"];
 
 /// Whether a body says that it is a form.
 pub fn is_form(head: &Head) -> bool {
@@ -25,12 +27,30 @@ fn essence(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Errors: `BadMediaType` for a body that is coded.
-pub fn check_coding(head: &Head) -> Result<(), Error> {
+/// The coding of a body (RFC 9110 §8.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Identity,
+    Gzip,
+}
+
+/// The coding of a body; `lines` may be in gzip. Errors: `BadMediaType` with the codings that are taken.
+pub fn coding(head: &Head, lines: bool) -> Result<Coding, Error> {
+    // `x-gzip` is the same (RFC 9110 §8.4.1.3).
+    let is_gzip =
+        |name: &[u8]| name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip");
     match &head.content_encoding {
-        Field::None => Ok(()),
-        Field::One(coding) if coding.eq_ignore_ascii_case(b"identity") => Ok(()),
-        Field::One(_) | Field::Many => Err(Error::BadMediaType("sent without Content-Encoding")),
+        Field::None => Ok(Coding::Identity),
+        Field::One(name) if name.eq_ignore_ascii_case(b"identity") => Ok(Coding::Identity),
+        Field::One(name) if lines && is_gzip(name) => Ok(Coding::Gzip),
+        Field::One(_) | Field::Many if lines => Err(Error::BadMediaType {
+            expected: "sent without Content-Encoding, or in gzip",
+            codings: Some("gzip, identity"),
+        }),
+        Field::One(_) | Field::Many => Err(Error::BadMediaType {
+            expected: "sent without Content-Encoding",
+            codings: Some("identity"),
+        }),
     }
 }
 
@@ -41,7 +61,7 @@ pub fn is_json(head: &Head) -> Result<bool, Error> {
         Field::None => Ok(true),
         field => {
             let text = field.text();
-            let text = text.ok_or(Error::BadMediaType("of one type, in visible ASCII"))?;
+            let text = text.ok_or(Error::bad_type("of one type, in visible ASCII"))?;
             let essence = essence(text);
             Ok(essence == "application/json" || essence == FORM)
         }
@@ -50,10 +70,10 @@ pub fn is_json(head: &Head) -> Result<bool, Error> {
 
 /// Errors: `BadMediaType` for a body that says it is no JSON, or is coded. `lines`: it is JSON in lines.
 pub fn check_type(head: &Head, lines: bool) -> Result<(), Error> {
-    const JSON: Error = Error::BadMediaType("application/json");
-    const LINES: Error = Error::BadMediaType("application/x-ndjson or application/json");
+    const JSON: Error = Error::bad_type("application/json");
+    const LINES: Error = Error::bad_type("application/x-ndjson or application/json");
     let wrong = || if lines { LINES } else { JSON };
-    check_coding(head)?;
+    coding(head, lines)?;
     match &head.content_type {
         Field::None => Ok(()),
         Field::Many => Err(wrong()),
@@ -64,7 +84,7 @@ pub fn check_type(head: &Head, lines: bool) -> Result<(), Error> {
             let json = essence == "application/json"
                 || (essence.starts_with("application/") && essence.ends_with("+json"));
             // What `curl -d` says of any body.
-            match json || essence == FORM || lines && essence == NDJSON {
+            match json || essence == FORM || lines && LINES_OF_JSON.contains(&&*essence) {
                 true => Ok(()),
                 false => Err(wrong()),
             }

@@ -12,6 +12,7 @@ pub mod foreign;
 mod h1;
 mod h2;
 mod head;
+mod inflate;
 mod input;
 mod listen;
 mod openapi;

@@ -1,7 +1,7 @@
 //! One pair as a resource of HTTP: its value is the body, its revision the entity tag (RFC 9110 §8.8.3). Pure; any thread.
 
 use super::head::{Field, Head};
-use super::input::{check_coding, is_json};
+use super::input::{coding, is_json};
 use super::response::Response;
 use super::routes::Members;
 use crate::codec::msgpack::{Head as Start, Reader};
@@ -63,7 +63,7 @@ pub fn value(head: &Head, body: &[u8], rules: Rules) -> Result<Members, Error> {
 
 /// Errors: `BadMediaType` for a body that is coded, or of which nobody can say what it is.
 pub fn check_type(head: &Head) -> Result<(), Error> {
-    check_coding(head)?;
+    coding(head, false)?;
     is_json(head).map(drop)
 }
 

@@ -68,6 +68,28 @@ fn only_the_contract_has_members_that_nobody_knows() {
 }
 
 #[test]
+fn a_byte_order_mark_is_left_out_once() {
+    const MARK: &str = "\u{feff}";
+    for (text, ok) in [
+        (r#"{"a":1}"#.to_owned(), true),
+        (format!(r#"{MARK}{{"a":1}}"#), true),
+        (format!(r#"{MARK}{MARK}{{"a":1}}"#), false),
+        (format!(r#" {MARK}{{"a":1}}"#), false),
+        (format!(r#"{{{MARK}"a":1}}"#), false),
+        (format!(r#"{{"a":1}}{MARK}"#), false),
+    ] {
+        let (text, rules) = (text.as_bytes(), Rules::json(9));
+        assert_eq!(Document::from_json(text, rules).is_ok(), ok);
+        assert_eq!(Document::from_json_and(text, rules, &[]).is_ok(), ok);
+        assert_eq!(rules.value_from_json(text).is_ok(), ok);
+    }
+    let body = Document::from_json_and(MARK.as_bytes(), Rules::json(9), &[]).unwrap();
+    assert_eq!(body.is_given(0), Ok(false));
+    let kept = Rules::json(9).value_from_json(format!("{MARK}\"{MARK}a\"").as_bytes());
+    assert_eq!(kept, Ok(b"\xa4\xef\xbb\xbfa".to_vec()));
+}
+
+#[test]
 fn an_input_is_there_or_not() {
     for (text, is) in [(&b""[..], false), (b"{}", true), (b" {}", true)] {
         let body = Document::from_json_and(text, Rules::json(9), &[]).unwrap();

@@ -138,6 +138,14 @@ impl Exchange {
         if let Error::WrongMethod { allow } = error {
             response.set("Allow", *allow);
         }
+        // RFC 9110 §15.5.16: never where it is not the coding.
+        if let Error::BadMediaType {
+            codings: Some(codings),
+            ..
+        } = error
+        {
+            response.set("Accept-Encoding", *codings);
+        }
         if let Some(seconds) = error.retry_after() {
             response.set("Retry-After", seconds.to_string());
         }

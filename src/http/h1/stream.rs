@@ -10,8 +10,8 @@ use super::io::{self, Watched};
 use super::{connection, Connection, End, AHEAD_MAX};
 use crate::bridge::Gone;
 use crate::error::Error;
-use bytes::BytesMut;
-use std::future::poll_fn;
+use bytes::{Bytes, BytesMut};
+use std::future::{poll_fn, ready};
 use std::pin::pin;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -109,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let piece = tokio::select! {
                 biased;
                 error = import.stops() => Err(End::Refused(error)),
+                _ = ready(()), if import.is_behind() => Ok(Some(Bytes::new())),
                 piece = self.piece(&mut body) => piece,
             };
             let piece = match piece {

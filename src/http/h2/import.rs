@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::unfold;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
+use std::future::ready;
 use std::time::Duration;
 use tokio::sync::mpsc::{channel, Sender};
 use tokio::time::timeout;
@@ -58,9 +59,11 @@ pub async fn answer(exchange: Exchange, body: Incoming, time: Duration) -> Respo
 impl Job {
     async fn step(&mut self) -> Step {
         let stops = self.import.stops();
+        let is_behind = self.import.is_behind();
         let piece = tokio::select! {
             biased;
             error = stops => Err(error),
+            _ = ready(()), if is_behind => Ok(Some(Bytes::new())),
             piece = self.piece() => piece,
         };
         self.import.take(piece).await

@@ -125,6 +125,11 @@ fn headers(error: &Error, code: u16) -> Vec<(&'static str, Header)> {
         let about = "The methods that are allowed";
         headers.push(("Allow", header(Type::String, about)));
     }
+    if matches!(error, Error::BadMediaType { .. }) {
+        let about =
+            "The codings that are taken, where it is the coding of the body (RFC 9110 §15.5.16)";
+        headers.push(("Accept-Encoding", header(Type::String, about)));
+    }
     if error.retry_after().is_some() {
         let about = "Seconds after which to try again, where that helps";
         headers.push(("Retry-After", header(Type::Integer, about)));
@@ -151,7 +156,9 @@ fn description(profile: Profile, code: u16) -> &'static str {
         (400, Profile::Api) => "A rule is broken; the first one is named",
         (422, Profile::V1) => "A rule is broken; the first one is named",
         (422, Profile::Api) => "The body is not JSON, or has another shape; it is never repeated",
-        (400, Profile::V1) => "The input has another shape; it is never repeated",
+        (400, Profile::V1) => {
+            "The input has another shape, or a name that is not known; no value is repeated"
+        }
         (401, _) => "No valid token, or a wrong password",
         (403, _) => "The caller may not do this",
         (404, _) => "Unknown, or not offered by this instance",

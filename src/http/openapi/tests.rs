@@ -194,6 +194,8 @@ fn what_an_answer_adds_to_the_header_is_described() {
         ("post", "/v1/login", 429, &["Retry-After"]),
         ("post", "/v1/login", 405, &["Allow"]),
         ("post", "/v1/login", 400, &[]),
+        ("post", "/v1/import", 415, &["Accept-Encoding"]),
+        ("put", "/v1/kv/{key}", 415, &["Accept-Encoding"]),
         ("post", "/api/login/", 404, &[]),
         ("get", "/v1/kv/{key}", 200, &["Authkv-Expires-At", "ETag"]),
         ("get", "/v1/kv/{key}", 304, &["ETag"]),

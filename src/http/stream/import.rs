@@ -2,6 +2,7 @@
 //! there is to say: nothing for a second, so that a short import has one whole answer, and then a line each second.
 
 use super::super::exchange::Exchange;
+use super::super::inflate::Inflate;
 use super::super::input::NDJSON;
 use super::super::response::Response;
 use super::super::v1;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use std::future::Future;
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 /// How often there is a line of progress, at most, and lines that came wait to be written.
@@ -27,6 +29,8 @@ pub struct Importing {
     exchange: Option<Exchange>,
     again: Again,
     import: Import,
+    /// Where the body is in gzip.
+    inflate: Option<Inflate>,
     /// What waits to be written, of the memory for bodies.
     held: Held,
     /// Bytes of the body so far.
@@ -70,6 +74,7 @@ impl Importing {
     pub async fn begin(mut exchange: Exchange) -> Result<Self, Box<Response>> {
         match Self::prepare(&mut exchange).await {
             Ok((again, import)) => Ok(Self {
+                inflate: exchange.is_gzip().then(Inflate::default),
                 exchange: Some(exchange),
                 again,
                 import,
@@ -113,16 +118,28 @@ impl Importing {
         }
     }
 
+    /// Whether what came was not all taken in yet: the next piece is an empty one, and not read.
+    pub fn is_behind(&self) -> bool {
+        self.inflate.as_ref().is_some_and(Inflate::is_behind)
+    }
+
     /// Takes a piece of the body, its end where it is none, or why there is no more of it.
     pub async fn take(&mut self, piece: Result<Option<Bytes>, Error>) -> Step {
-        let is_last = !matches!(piece, Ok(Some(_)));
-        match piece {
-            Ok(Some(piece)) => {
-                self.received += piece.len();
-                self.import.push(&piece);
-            }
+        let mut is_last = !matches!(piece, Ok(Some(_)));
+        if let Ok(Some(piece)) = &piece {
+            self.received += piece.len();
+        }
+        match self.inflated(piece) {
+            Ok(Some(text)) => self.import.push(&text),
             Ok(None) => self.import.end(),
-            Err(error) => self.import.stop(error),
+            Err(error) => {
+                is_last = true;
+                self.import.stop(error);
+            }
+        }
+        if self.inflate.is_some() {
+            // Others have their turn: a small piece may be a large text.
+            yield_now().await;
         }
         let bridge = &self.again.site.instance.bridge;
         if !self.held.grow_to(&bridge.memory, self.import.size()) {
@@ -136,6 +153,19 @@ impl Importing {
                 Step::Progress(progress(self.import.counts()))
             }
             Ok(()) => Step::More,
+        }
+    }
+
+    /// The text of a piece of the body. Errors: `Malformed` where it is no gzip, or has no end.
+    fn inflated(&mut self, piece: Result<Option<Bytes>, Error>) -> Result<Option<Bytes>, Error> {
+        let piece = piece?;
+        match (&mut self.inflate, piece) {
+            (Some(inflate), Some(piece)) => {
+                inflate.push(piece);
+                inflate.next().map(|text| Some(text.into()))
+            }
+            (Some(inflate), None) => inflate.end().map(|()| None),
+            (None, piece) => Ok(piece),
         }
     }
 

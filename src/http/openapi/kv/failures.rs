@@ -104,15 +104,18 @@ pub fn of_a_body(route: &Route) -> [Error; 2] {
         (Input::Value, _) => [
             // What its reader says of no value at all.
             to_msgpack(b"", 1).err().unwrap_or(Error::Internal),
-            Error::BadMediaType("sent without Content-Encoding"),
+            Error::BadMediaType {
+                expected: "sent without Content-Encoding",
+                codings: Some("identity"),
+            },
         ],
         (_, Delivery::Import) => [
             Error::malformed("The line should be an object with key and value"),
-            Error::BadMediaType("application/x-ndjson"),
+            Error::bad_type("application/x-ndjson or application/json"),
         ],
         _ => [
             Error::malformed("The body should be an object"),
-            Error::BadMediaType("application/json"),
+            Error::bad_type("application/json"),
         ],
     }
 }

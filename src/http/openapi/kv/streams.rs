@@ -53,7 +53,8 @@ pub fn words(route: &Route) -> [&'static str; 4] {
             "A line of JSON for each pair, as an export has them; blank lines are ignored. They \
              are written as they come, up to 1000 in a transaction; what was written stays. Pairs that have expired are \
              left out. There is a line of `progress` each second, and at the end one with `done`, or with the `error` of \
-             the line that stopped it; where nothing was sent before, that is a problem with the member `line`.",
+             the line that stopped it; where nothing was sent before, that is a problem with the member `line`. The body \
+             may be in gzip, with `Content-Encoding: gzip`.",
         ],
     }
 }
