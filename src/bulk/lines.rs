@@ -46,6 +46,7 @@ impl Lines {
     /// for any number.
     pub fn take(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
+            self.skip_empty()?;
             let found = memchr::memchr(b'\n', &self.input[self.scanned..]);
             let end = found.map(|at| self.scanned + at);
             let length = end.unwrap_or(self.input.len());
@@ -77,6 +78,19 @@ impl Lines {
                 return Ok(Some(line));
             }
             self.blank += line.len() + 1;
+        }
+    }
+
+    /// Skips lines in which nothing is, however many: one by one they would take a while. Errors: `InputTooLarge`.
+    fn skip_empty(&mut self) -> Result<(), Error> {
+        let count = self.input.iter().take_while(|byte| **byte == b'\n');
+        let count = count.count();
+        self.input.advance(count);
+        self.taken += count as u64;
+        self.blank += count;
+        match self.blank > self.limit {
+            true => Err(Error::InputTooLarge { limit: self.limit }),
+            false => Ok(()),
         }
     }
 
