@@ -1,6 +1,7 @@
 -- Starts an instance of authkv. The only file that reads the environment: every AUTHKV_… variable is a setting.
 
 local fio = require('fio')
+local log = require('log')
 local utf8 = require('utf8')
 local environ = os.environ -- luacheck: ignore
 
@@ -35,6 +36,16 @@ local function given_settings()
     return given
 end
 
+-- Warns if Tarantool has taken more memory than was asked for, as from 2.11 on with less than 64 MiB.
+local function check_memory(asked)
+    local KIB = 1024 -- Tarantool rounds up to that.
+    local in_force = tonumber(box.slab.info().quota_size)
+    if in_force - asked >= KIB then
+        log.warn('AUTHKV_MEMTX_MEMORY is %d, but the limit in force is %d bytes: Tarantool %s has no smaller one',
+            asked, in_force, _TARANTOOL)
+    end
+end
+
 local function start(authkv, given, settings)
     if not fio.path.is_dir(settings.data_dir) then
         local ok, err = fio.mktree(settings.data_dir, tonumber('700', 8))
@@ -52,6 +63,7 @@ local function start(authkv, given, settings)
         read_only = settings.read_only == 'true',
         log_format = settings.log_format,
     })
+    check_memory(tonumber(settings.memtx_memory))
     local started = authkv.start(given)
     box.ctl.on_shutdown(authkv.stop)
     if box.ctl.set_on_shutdown_timeout ~= nil then
@@ -77,7 +89,7 @@ local function greet(settings, started)
     end
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
     local console = settings.console_listen
-    print('console ' .. (console ~= '' and 'tarantoolctl connect unix/:' .. console or 'off'))
+    print('console ' .. (console ~= '' and require('authkv.tools').connect(console) or 'off'))
     if started.admin_password ~= nil then
         print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
     end

@@ -9,7 +9,7 @@ import requests
 
 import harness
 from cases import GOOD
-from fronts import FRONTS, HttpFront, bearer
+from fronts import FRONTS, ConsoleFront, HttpFront, bearer
 from outcome import A_TOKEN, Ok, Refused, assert_outcome
 
 MISSING = Refused("missing_keys")
@@ -156,8 +156,9 @@ def test_a_full_arena_refuses_writes_and_serves_what_it_holds(make):
     client = Client(instance)
     value = "x" * 20_000
     held = {}
+    [memory] = client.fronts["console"].evaluate("return box.slab.info().quota_size")
     for n in itertools.count():
-        assert n < 2000, "32 MiB never fill up"
+        assert n * len(value) < memory, f"{memory} bytes never fill up"
         key = f"k{n}"
         seen = client.http.put(client.token, {key: value})
         if seen != Ok([]):
@@ -177,6 +178,20 @@ def test_a_full_arena_refuses_writes_and_serves_what_it_holds(make):
     client = Client(instance)
     client.expect("iproto", Ok(held), "get", client.token, list(held))
     client.close()
+
+
+@pytest.mark.parametrize("asked", [33_554_432, 50_000_001, 67_108_864, 100_000_001])
+def test_memory_that_is_not_what_was_asked_for_is_said(make, asked):
+    """From 2.11 on Tarantool has 64 MiB at least, whatever it is given."""
+    instance = make(AUTHKV_MEMTX_MEMORY=str(asked)).start()
+    console = ConsoleFront(instance)
+    [memory] = console.evaluate("return box.slab.info().quota_size")
+    console.close()
+    warnings = [line for line in instance.log().splitlines() if "AUTHKV_MEMTX_MEMORY" in line]
+    if memory - asked < 1024:
+        assert warnings == []
+    else:
+        assert len(warnings) == 1 and str(asked) in warnings[0] and str(memory) in warnings[0], warnings
 
 
 def test_a_read_only_instance_reads_and_refuses_to_write(make):

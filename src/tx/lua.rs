@@ -33,13 +33,6 @@ fn settings() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-/// Whether nothing that is replicated can be written here. Evaluates Lua.
-pub fn is_read_only(_tx: &Tx) -> bool {
-    tarantool::lua_state()
-        .eval("return box.info.ro")
-        .unwrap_or_default()
-}
-
 /// Whether transactions of memtx are those of its manager of versions (`memtx_use_mvcc_engine`). Evaluates Lua.
 pub fn uses_mvcc(_tx: &Tx) -> bool {
     tarantool::lua_state()
@@ -68,7 +61,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The modules in Lua, by the names they `require` one another by.
-const MODULES: [(&str, &str); 7] = [
+const MODULES: [(&str, &str); 9] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
@@ -80,6 +73,10 @@ const MODULES: [(&str, &str); 7] = [
     (
         "authkv.follow",
         include_str!("../../tarantool_infra/follow.lua"),
+    ),
+    (
+        "authkv.lifecycle",
+        include_str!("../../tarantool_infra/lifecycle.lua"),
     ),
     (
         "authkv.mount",
@@ -96,6 +93,10 @@ const MODULES: [(&str, &str); 7] = [
     (
         "authkv.schema",
         include_str!("../../tarantool_infra/schema.lua"),
+    ),
+    (
+        "authkv.tools",
+        include_str!("../../tarantool_infra/tools.lua"),
     ),
 ];
 

@@ -4,8 +4,10 @@ mod failure;
 pub mod fd;
 pub mod fiber;
 mod isolation;
+pub mod lent;
 pub mod log;
 pub mod lua;
+pub mod orphan;
 mod retry;
 pub mod returned;
 pub mod session;
@@ -14,7 +16,7 @@ mod transaction;
 
 pub use failure::Failure;
 pub use isolation::{in_transaction, latest, learn_mode};
-pub use lua::is_read_only;
+pub use orphan::is_read_only;
 pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
@@ -41,10 +43,10 @@ impl Tx {
 /// State that only the tx thread may touch, inside a value that other threads share.
 pub struct TxCell<T>(T);
 
-// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread, and the only owner is a static
-// that is never dropped.
+// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread, and the owner is dropped there too: see
+// [`lent`].
 unsafe impl<T> Sync for TxCell<T> {}
-// SAFETY: as above; it is made on the tx thread and moved into the static there.
+// SAFETY: as above; it is made on the tx thread and moved to its place there.
 unsafe impl<T> Send for TxCell<T> {}
 
 impl<T> TxCell<T> {
