@@ -81,7 +81,7 @@ impl Door {
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
-                // First: what comes after the server was told to leave is for its successor, with its settings and certificates.
+                // First: what comes after this server was told to leave is for the next one, with its certificates.
                 biased;
                 _ = self.signals.leave.cancelled() => return,
                 accepted = listener.accept() => accepted,
