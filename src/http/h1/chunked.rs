@@ -159,9 +159,7 @@ fn are_extensions(mut rest: &[u8]) -> bool {
 }
 
 fn without_blanks(text: &[u8]) -> &[u8] {
-    let blanks = text
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'));
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
     &text[blanks.count()..]
 }
 
@@ -289,10 +287,43 @@ mod tests {
             assert!(are_extensions(right.as_bytes()), "{right:?}");
         }
         for wrong in [
-            " ", "\t", ";", "; ", ";;", ";a;", ";a ", ";a=b ", ";a=\"b\" ", ";a=", ";a= ", ";=b", ";a==b", ";a=b=c",
-            ";(a)", ";a=(b)", ";\"a\"", ";a=\"b", ";a=\"b\\\"", ";a=\"b\"c", ";a=b\"c\"", ";a=\"\u{1}\"", ";a=\"\\\u{1}\"",
-            ";a=\"\u{7f}\"", ";a\u{1}", ";\u{1}", ";\u{e9}", ";a=\u{e9}", ";a b", ";a,b", ",a", "a", "=b", ";a=b,c", ";a/b",
-            ";a=\u{b}b", "\u{c};a",
+            " ",
+            "\t",
+            ";",
+            "; ",
+            ";;",
+            ";a;",
+            ";a ",
+            ";a=b ",
+            ";a=\"b\" ",
+            ";a=",
+            ";a= ",
+            ";=b",
+            ";a==b",
+            ";a=b=c",
+            ";(a)",
+            ";a=(b)",
+            ";\"a\"",
+            ";a=\"b",
+            ";a=\"b\\\"",
+            ";a=\"b\"c",
+            ";a=b\"c\"",
+            ";a=\"\u{1}\"",
+            ";a=\"\\\u{1}\"",
+            ";a=\"\u{7f}\"",
+            ";a\u{1}",
+            ";\u{1}",
+            ";\u{e9}",
+            ";a=\u{e9}",
+            ";a b",
+            ";a,b",
+            ",a",
+            "a",
+            "=b",
+            ";a=b,c",
+            ";a/b",
+            ";a=\u{b}b",
+            "\u{c};a",
         ] {
             assert!(!are_extensions(wrong.as_bytes()), "{wrong:?}");
         }
