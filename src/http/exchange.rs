@@ -74,9 +74,15 @@ impl Exchange {
         }
     }
 
-    /// The answer to bytes that have no head.
-    pub fn refuse_without_head(site: &Arc<Site>, peer: &Peer, error: Error) -> Response {
-        let head = Box::new(Head::new(Method::default(), Bytes::new()));
+    /// The answer to bytes that have no head. `begun` is what is known of it.
+    pub fn refuse_without_head(
+        site: &Arc<Site>,
+        peer: &Peer,
+        begun: Option<Head>,
+        error: Error,
+    ) -> Response {
+        let unknown = || Head::new(Method::default(), Bytes::new());
+        let head = Box::new(begun.unwrap_or_else(unknown));
         Self::begin(site, peer, &Gone::default(), head).refuse(error)
     }
 

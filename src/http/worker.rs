@@ -255,7 +255,7 @@ where
     let Some(_counted) = site.turn_away() else {
         return;
     };
-    let response = Exchange::refuse_without_head(site, &peer, error);
+    let response = Exchange::refuse_without_head(site, &peer, None, error);
     let bytes = h1::whole(&response);
     let told = async {
         stream.write_all(&bytes).await?;

@@ -124,6 +124,13 @@ impl Exchange {
 
     fn failure(&self, profile: Profile, error: &Error) -> Response {
         let mut response = match profile {
+            // Nobody knows what is asked for.
+            Profile::Api if self.head.path.is_empty() => {
+                let (status, body) = v1::render_error_for_anyone(error);
+                let mut response = Response::new(status, body);
+                response.set("Content-Type", v1::PROBLEM);
+                response
+            }
             Profile::Api => {
                 let (status, body) = api::render_error(self.operation(), error);
                 Response::json(status, body)
