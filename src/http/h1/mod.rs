@@ -212,14 +212,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             head,
         } = request;
         let gone = Gone::default();
-        let exchange = Exchange::begin(self.site, self.peer, &gone, head);
+        let mut exchange = Exchange::begin(self.site, self.peer, &gone, head);
         if exchange.delivery() == Delivery::Import {
             let body = Body::new(framing, expects_continue);
             // In a box, because it is large and few requests are of these.
             return Box::pin(self.import(exchange, &gone, body, keep_alive, old)).await;
         }
         let response = match exchange.body_max() {
-            Some(limit) => match self.body(framing, limit, expects_continue).await {
+            Some(limit) => match self
+                .invited_body(&mut exchange, framing, limit, expects_continue)
+                .await
+            {
                 Ok((body, held)) => {
                     let answer = pin!(exchange.answer(body, held));
                     self.answer(&gone, answer).await?
