@@ -106,11 +106,15 @@ fuzz: ## fuzz each target for FUZZ_SECONDS, 600 unless told otherwise
 			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 || exit; \
 	done
 
+# The tests of a proxy that cannot be installed are skipped. Debian starts these as services, which the tests do not use.
 integration: build $(VENV)/installed postman_tests/node_modules test/npm/node_modules ## the tests against real Tarantool processes
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,curl,curl)
 	@$(call installs,chromedriver,chromium chromium-driver)
 	@$(call installs,faketime,faketime)
+	-@$(call installs,nginx,nginx)
+	-@$(call installs,haproxy,haproxy)
+	-@$(call installs,caddy,caddy)
 	$(VENV)/bin/python -m pytest test -q -n 3 --dist loadfile
 
 check-smoke: build ## the key-value store against its model, and linearizability, a little of each

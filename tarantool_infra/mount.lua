@@ -38,11 +38,27 @@ local function limit(new)
     limits = new
 end
 
-local function refusal(status, message)
+-- What is wrong: a status, the name of the failure, and a text.
+local function refusal(status, code, message)
+    return {status = status, code = code, message = message}
+end
+
+-- The words of RFC 9110 for the statuses of refusals.
+local TITLES = {
+    [400] = 'Bad Request', [408] = 'Request Timeout', [411] = 'Length Required', [500] = 'Internal Server Error',
+    [503] = 'Service Unavailable',
+}
+
+-- A refusal as the library would answer it: under /v1 a problem (RFC 9457).
+local function render(refused, path)
+    local of_v1 = path:find('^/v1') or path:find('^/%.well%-known/')
     return {
-        status = status,
-        headers = {['content-type'] = 'application/json'},
-        body = json.encode({message = message}),
+        status = refused.status,
+        headers = {['content-type'] = of_v1 and 'application/problem+json' or 'application/json'},
+        body = json.encode(of_v1 and {
+            type = 'about:blank', title = TITLES[refused.status], status = refused.status, code = refused.code,
+            detail = refused.message,
+        } or {message = refused.message}),
     }
 end
 
@@ -68,14 +84,14 @@ local function length_of(request)
     local headers = request.headers
     -- A line without a colon ends the header for the rock.
     if request.body ~= '' then
-        return nil, refusal(400, 'The request is not valid HTTP: a line of the header has no colon')
+        return nil, refusal(400, 'bad_request', 'The request is not valid HTTP: a line of the header has no colon')
     end
     if headers['transfer-encoding'] ~= nil then
-        return nil, refusal(411, 'The length of the body should be in Content-Length')
+        return nil, refusal(411, 'bad_request', 'The length of the body should be in Content-Length')
     end
     local length = headers['content-length'] or '0'
     if not length:match('^%d+$') or #length > 15 then
-        return nil, refusal(400, 'The request is not valid HTTP: Content-Length should be one number')
+        return nil, refusal(400, 'bad_request', 'The request is not valid HTTP: Content-Length should be one number')
     end
     return tonumber(length)
 end
@@ -86,9 +102,10 @@ local function read(request, length)
     while length > 0 do
         local chunk = request:read(math.min(length, CHUNK), left(deadline))
         if chunk == '' and left(deadline) == 0 then
-            return nil, refusal(408, ('The request body did not come within %d seconds'):format(limits.body_timeout))
+            local late = ('The request body did not come within %d seconds'):format(limits.body_timeout)
+            return nil, refusal(408, 'body_timeout', late)
         elseif chunk == '' then
-            return nil, refusal(400, 'The body is cut short')
+            return nil, refusal(400, 'malformed', 'The body is cut short')
         end
         table.insert(chunks, chunk)
         length = length - #chunk
@@ -108,7 +125,7 @@ end
 local function answer(request, path, body)
     local procedure = box.func['authkv.http_request']
     if procedure == nil then
-        return refusal(503, 'authkv is not started on this instance')
+        return render(refusal(503, 'not_started', 'authkv is not started on this instance'), path)
     end
     local headers = request.headers
     if next(headers) == nil then
@@ -127,11 +144,12 @@ local function answer(request, path, body)
         return result
     end
     if type(result) == 'cdata' and UNAVAILABLE[result.code] then
-        return refusal(503, (result.message:gsub('^[%w_]+: ', '')))
+        local code, message = result.message:match('^([%w_]+): (.*)$')
+        return render(refusal(503, code or 'not_started', message or result.message), path)
     end
     -- Raised further it would stand in the log with the request, token and password included.
     log.error('authkv: a request failed: %s', result)
-    return refusal(500, 'Internal error: see the log of the server')
+    return render(refusal(500, 'internal', 'Internal error: see the log of the server'), path)
 end
 
 local function respond(request, path)
@@ -141,7 +159,7 @@ local function respond(request, path)
     if length ~= nil and length > 0 and length <= limits.input_max then
         body, refused = read(request, length)
     end
-    local response = refused or answer(request, path, body)
+    local response = refused and render(refused, path) or answer(request, path, body)
     if refused or length > limits.input_max then
         close_after(request)
     end
@@ -169,7 +187,7 @@ local function handler(prefix)
             return response
         end
         log.error('authkv: a request failed: %s', response)
-        return refusal(500, 'Internal error: see the log of the server')
+        return render(refusal(500, 'internal', 'Internal error: see the log of the server'), path)
     end
 end
 

@@ -55,7 +55,8 @@ class Stream:
         if ready:
             assert self.response.status == 200, self.response.read()
             assert self.response.headers["Content-Type"].partition(";")[0] == "text/event-stream"
-            assert self.response.headers.get_all("Cache-Control") == ["no-store"]
+            assert self.response.headers.get_all("Cache-Control") == ["no-store, no-transform"]
+            assert self.response.headers.get_all("X-Accel-Buffering") == ["no"]
             self.first = self.event()
             assert self.first.name == "ready" and self.first.retry == "1000", self.first
             assert self.first.data == {"revision": int(self.first.id)}, self.first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -65,6 +66,20 @@ def test_the_document_is_valid_openapi_3_1(address):
     document = answer.json()
     assert document["openapi"].startswith("3.1.")
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_the_headers_of_cors_are_those_that_the_page_names(make):
+    origin = "https://shop.example"
+    instance = make(AUTHKV_HTTP_CORS_ORIGINS=origin).start()
+    ask = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
+    answer = requests.options(f"http://{harness.HOST}:{instance.http_port}/v1/kv/a", headers=ask, timeout=harness.DEADLINE)
+    text = (harness.ROOT / "documentation/api.md").read_text()
+    [paragraph] = [one for one in text.split("\n\n") if one.startswith("Pages of other origins")]
+    named = set(re.findall(r"`([A-Z][\w-]*)`", paragraph))
+    sent = {name for name in answer.headers if name.startswith("Access-Control-")}
+    for name in ("Access-Control-Expose-Headers", "Access-Control-Allow-Headers"):
+        sent |= set(answer.headers[name].split(", "))
+    assert named == sent
 
 
 def test_limits_in_the_document_are_those_of_the_instance(make):

@@ -336,6 +336,9 @@ def test_clients_that_wait_at_once_are_all_told_to_send(secured, client):
         ({":method": "PUT"}, [("content-encoding", "br")], True, 415),
         ({":method": "PUT", ":path": "/nowhere"}, (), True, 404),
         ({":method": "POST", ":path": "/v1/import"}, (), False, 401),
+        ({":method": "PUT"}, (), False, 401),
+        ({":method": "PUT"}, [("authorization", "Bearer x")], False, 401),
+        ({":method": "PUT"}, [("content-length", "99999999")], False, 413),
     ],
 )
 def test_a_client_that_waits_is_told_at_once_what_is_wrong(secured, client, pseudo, fields, token, expected):

@@ -204,6 +204,13 @@ ORIGINS = {
         "https://a.example": {"https://a.example"}, "http://b.example:8080": {"http://b.example:8080"}, "null": set(),
         "http://a.example": set(), "https://a.example.evil": set(), "http://b.example": set(), "https://x.a.example": set(),
     },
+    "https://*.shop.example, http://*.localhost:3000": {
+        "https://a.shop.example": {"https://a.shop.example"}, "https://a.b.shop.example": {"https://a.b.shop.example"},
+        "http://x.localhost:3000": {"http://x.localhost:3000"},
+        "https://shop.example": set(), "https://evilshop.example": set(), "https://.shop.example": set(), "http://a.shop.example": set(),
+        "https://a.shop.example:8443": set(), "https://a.shop.example.evil": set(), "https://evil/.shop.example": set(), "null": set(),
+        "http://x.localhost": set(), "http://localhost:3000": set(),
+    },
     "*": {"https://a.example": {"*", "https://a.example"}, "null": {"*", "null"}},
 }  # fmt: skip
 

@@ -189,6 +189,45 @@ def test_a_connection_stays_or_closes_as_its_request_says(wire, version, connect
         assert wire.rest() == b""
 
 
+UNINVITED = {
+    # name: request line, further lines of the head
+    "put": ("PUT /v1/kv/a", "Content-Length: 22"), "put_in_chunks": ("PUT /v1/kv/a", "Transfer-Encoding: chunked"),
+    "put_of_no_token": ("PUT /v1/kv/a", "Content-Length: 22\r\nAuthorization: Bearer x.y.z"),
+    "put_of_two_tokens": ("PUT /v1/kv/a", "Content-Length: 22\r\nAuthorization: Bearer x\r\nAuthorization: Bearer y"),
+    "put_of_another_scheme": ("PUT /v1/kv/a", "Content-Length: 22\r\nAuthorization: Basic YTpi"),
+    "txn": ("POST /v1/txn", "Content-Length: 22"), "batch": ("POST /v1/batch/put", "Content-Length: 22"),
+    "password": ("PUT /v1/me/password", "Content-Length: 22"), "users": ("POST /v1/admin/users", "Content-Length: 22"),
+    "role": ("PUT /v1/admin/roles/a", "Content-Length: 22"), "import": ("POST /v1/import", "Transfer-Encoding: chunked"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line,lines", UNINVITED.values(), ids=UNINVITED)
+def test_a_client_that_waits_without_a_token_is_not_told_to_send(wire, line, lines):
+    wire.send(f"{line} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{lines}\r\n\r\n".encode())
+    answer = wire.answer()
+    assert answer.status == 401 and answer.failure("/v1") and answer.closes and wire.rest() == b"", answer
+    assert answer.header("WWW-Authenticate").startswith("Bearer realm="), answer
+
+
+@pytest.mark.parametrize(
+    "line,lines",
+    [("POST /v1/login", ""), ("POST /v1/users", ""), ("POST /api/read", ""), ("PUT /v1/kv/a", "Authorization: Bearer {}\r\n")],
+)
+def test_a_client_that_waits_and_may_come_is_told_to_send(wire, token, line, lines):
+    """Under /api the shape of a body comes before the token."""
+    head = f"{line} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{lines.format(token)}Content-Length: 1\r\n\r\n"
+    wire.send(head.encode())
+    assert wire.answer().status == 100
+    wire.send(b"{")
+    assert wire.answer().status in (400, 422)
+
+
+@pytest.mark.parametrize("line", ["PUT /v1/kv/a", "POST /v1/txn"])
+def test_a_body_that_is_too_large_is_refused_as_such_without_a_token(wire, line):
+    wire.send(f"{line} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n".encode())
+    assert wire.answer().status == 413
+
+
 EXPECTATIONS = {
     # name: request line, further lines of the head, status; refused before any of the body is sent
     "no_such_path": ("POST /api/x", "Content-Length: 22", 404),

@@ -262,7 +262,8 @@ def test_an_old_client_gets_its_answer_until_the_end(instance, token, ask):
 def test_a_watch_tells_of_changes_as_they_happen(ask, instance, token):
     events = Events(instance, token, prefix="watch/")
     assert events.response.headers["Content-Type"] == "text/event-stream"
-    assert events.response.headers["Cache-Control"] == "no-store"
+    assert events.response.headers["Cache-Control"] == "no-store, no-transform"
+    assert events.response.headers["X-Accel-Buffering"] == "no"
     ready = events.next()
     assert (ready["retry"], ready["event"]) == ("1000", "ready")
     assert int(ready["id"]) == ready["data"]["revision"]

@@ -217,6 +217,13 @@ def test_certificates_of_clients(tmp_path, required):
         ({"AUTHKV_HTTP_TLS_CLIENT_AUTH": "perhaps"}, "required or optional"),
         ({"AUTHKV_HTTP_LISTEN": "unix:"}, "unix:path"),
         ({"AUTHKV_HTTP_CORS_ORIGINS": "example.org"}, "scheme://host"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://*"}, "a dot and a name"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://a.example, https://a.*.example"}, "* should stand once"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://a.example:99999"}, "from 1 to 65535"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://a.example/x"}, "no path"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://user:secret@a.example"}, "no user"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://*.10.0.0.1"}, "below an address"),
+        ({"AUTHKV_HTTP_CORS_ORIGINS": "https://a.example, *"}, "http:// or https://"),
         ({"AUTHKV_HTTP_ACCESS_LOG": "some"}, "all, errors or off"),
     ],
 )

@@ -60,10 +60,23 @@ class Answer:
     def seen(self) -> tuple[int, object]:
         return self.status, self.json
 
-    def names(self, limit: int, setting: str) -> bool:
-        """Whether this is a message alone, and it says which limit was met: its value or its setting."""
-        assert self.json.keys() == {"message"}, self
-        return str(limit) in self.json["message"] or setting in self.json["message"]
+    def failure(self, path: str | None) -> str:
+        """What is wrong, in the form that belongs to the path: a message alone, under /v1 a problem (RFC 9457), and both if
+        the server cannot know it."""
+        if path is not None and not path.startswith(("/v1", "/.well-known/")):
+            assert self.json.keys() == {"message"}, self
+            return self.json["message"]
+        assert self.header("Content-Type") == "application/problem+json", self
+        told = json.loads(self.body)
+        members = {"type", "title", "status", "code", "detail"} | ({"message"} if path is None else set())
+        assert told.keys() == members and told["status"] == self.status, self
+        assert told.get("message", told["detail"]) == told["detail"] and told["detail"], self
+        return told["detail"]
+
+    def names(self, limit: int, setting: str, path: str | None = "/api/check") -> bool:
+        """Whether this is a failure, and it says which limit was met: its value or its setting."""
+        text = self.failure(path)
+        return str(limit) in text or setting in text
 
 
 class Wire:

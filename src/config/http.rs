@@ -1,5 +1,6 @@
 //! The settings of the HTTP front. Pure.
 
+use super::origins::Origins;
 use super::settings::{invalid, Settings, PREFIX};
 use super::SOCKET_PATH_MAX;
 use std::fmt;
@@ -54,13 +55,6 @@ pub struct TlsFiles {
     pub client_required: bool,
 }
 
-/// The pages that may call, by their origin (RFC 6454).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origins {
-    These(Vec<String>),
-    All,
-}
-
 /// Which requests get a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLog {
@@ -108,15 +102,7 @@ impl HttpConfig {
             requests_max: read.size("HTTP_REQUESTS_MAX", 1, 1_000_000)?,
             memory_max: read.size("HTTP_MEMORY_MAX", 1 << 20, 1 << 40)?,
             streams_max: read.number("HTTP_STREAMS_MAX", 1, 10_000)? as u32,
-            cors: match read.given("HTTP_CORS_ORIGINS") {
-                Some("*") => Origins::All,
-                _ => Origins::These(
-                    read.list("HTTP_CORS_ORIGINS")
-                        .filter(|_| read.given("HTTP_CORS_ORIGINS").is_some())
-                        .map(origin)
-                        .collect::<Result<_, _>>()?,
-                ),
-            },
+            cors: Origins::new(read)?,
             compression: read.word("HTTP_COMPRESSION", "on", "off")?,
             server: read.given("HTTP_SERVER").map(server).transpose()?,
             access_log: match read.text("HTTP_ACCESS_LOG") {
@@ -195,23 +181,6 @@ fn tls(read: &Settings) -> Result<Option<TlsFiles>, String> {
         (None, None) => Ok(None),
         _ => Err(format!(
             "{PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE go together"
-        )),
-    }
-}
-
-/// `scheme://host` or `scheme://host:port`, as browsers send it.
-fn origin(text: &str) -> Result<String, String> {
-    let host = text
-        .strip_prefix("https://")
-        .or(text.strip_prefix("http://"))
-        .filter(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()))
-        .filter(|host| !host.contains(['/', '?', '#', '@']));
-    match host {
-        Some(_) => Ok(text.to_ascii_lowercase()),
-        None => Err(invalid(
-            "HTTP_CORS_ORIGINS",
-            text,
-            "scheme://host or scheme://host:port, with commas between several, or *",
         )),
     }
 }

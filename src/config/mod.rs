@@ -1,9 +1,11 @@
 //! The settings of an instance: one table, built into one immutable value, validated whole. Pure.
 
 mod http;
+mod origins;
 mod settings;
 
-pub use http::{AccessLog, HttpConfig, Listen, Origins, TlsFiles};
+pub use http::{AccessLog, HttpConfig, Listen, TlsFiles};
+pub use origins::Origins;
 pub use settings::SETTINGS;
 
 use crate::auth::key::Algorithm;

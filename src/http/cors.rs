@@ -25,11 +25,11 @@ pub fn allowed(origins: &Origins, head: &Head) -> Option<Allowed> {
     let origin = head.origin.text()?;
     let origin = match origins {
         Origins::All => "*".into(),
-        Origins::These(these) => these
-            .iter()
-            .find(|one| one.eq_ignore_ascii_case(origin))?
-            .clone()
-            .into(),
+        Origins::These(these) => {
+            these.iter().find(|one| one.covers(origin))?;
+            // It has the bytes of an origin only.
+            origin.to_ascii_lowercase().into()
+        }
     };
     let preflight = head.method == "OPTIONS" && head.requested_method.text().is_some();
     Some(Allowed { origin, preflight })

@@ -20,7 +20,7 @@ use super::{docs, pair};
 use crate::auth::token::bearer;
 use crate::bridge::{Call, Gone};
 use crate::codec::{self, Document};
-use crate::command::{Caller, Command, Operation, Request};
+use crate::command::{Caller, Command, Needs, Operation, Request};
 use crate::error::Error;
 use crate::guard::guard;
 use crate::memory::Held;
@@ -74,9 +74,15 @@ impl Exchange {
         }
     }
 
-    /// The answer to bytes that have no head.
-    pub fn refuse_without_head(site: &Arc<Site>, peer: &Peer, error: Error) -> Response {
-        let head = Box::new(Head::new(Method::default(), Bytes::new()));
+    /// The answer to bytes that have no head. `begun` is what is known of it.
+    pub fn refuse_without_head(
+        site: &Arc<Site>,
+        peer: &Peer,
+        begun: Option<Head>,
+        error: Error,
+    ) -> Response {
+        let unknown = || Head::new(Method::default(), Bytes::new());
+        let head = Box::new(begun.unwrap_or_else(unknown));
         Self::begin(site, peer, &Gone::default(), head).refuse(error)
     }
 
@@ -121,6 +127,23 @@ impl Exchange {
             Box::pin(compress::compress(&mut response, coding)).await;
         }
         response
+    }
+
+    /// Looks at the token of a client that waits before it sends its body, as far as that can be done here: under `/v1`, where
+    /// the shape of the body, which comes before the token, is not known yet. Errors: `Unauthenticated`.
+    pub fn invite(&mut self) -> Result<(), Error> {
+        let config = &self.site.instance.config;
+        let asks = |route: &&Route| {
+            route.profile == Profile::V1 && route.operation.needs(config) != Needs::Nothing
+        };
+        if self.route().filter(asks).is_none() {
+            return Ok(());
+        }
+        self.caller = stream::caller(&self.site.instance.tokens, self.bearer());
+        match self.caller {
+            Caller::Bearer(_) => Ok(()),
+            _ => Err(Error::Unauthenticated),
+        }
     }
 
     /// The operation, where it is one and nothing speaks against it.

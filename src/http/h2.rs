@@ -166,7 +166,7 @@ async fn answer(
     }
     let mark = parts.headers.get(MARK).and_then(|mark| mark.to_str().ok());
     let mark = mark.map(Mark::read).unwrap_or_default();
-    let exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
+    let mut exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
     let upload = Upload::new(body, interim, mark.waiting);
     let response = match (mark.fault, exchange.body_max()) {
         (Some(fault), _) => {
@@ -177,7 +177,7 @@ async fn answer(
         _ if exchange.delivery() == Delivery::Import => {
             Box::pin(import::answer(exchange, upload, site.config.body_timeout)).await
         }
-        (None, Some(limit)) => match upload.read(&site, limit).await {
+        (None, Some(limit)) => match upload.invited(&mut exchange, &site, limit).await {
             Ok((body, held)) => exchange.answer(body, held).await,
             Err(error) => exchange.refuse(error),
         },

@@ -4,6 +4,7 @@ use super::site::InFlight;
 use super::stream::Stream;
 use crate::memory::Held;
 use bytes::Bytes;
+use hyper::StatusCode;
 use std::borrow::Cow;
 
 /// Status, fields and body. Those who carry it add what belongs to the carrier: `Date`, `Content-Length`,
@@ -59,6 +60,19 @@ impl Response {
             Some((_, value)) => *value = format!("{value}, {name}").into(),
             None => self.set("Vary", name),
         }
+    }
+}
+
+/// The words for a status, as RFC 9110 has them.
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        // The crate has those of RFC 7231 and 4918.
+        413 => "Content Too Large",
+        422 => "Unprocessable Content",
+        _ => StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or_default(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The profile `/v1`: answers have the members of the outcome, failures are problem details (RFC 9457). Pure; any thread.
 
+use super::response::reason;
 use crate::codec::json_write::write_tagged;
 use crate::codec::msgpack::Reader;
 use crate::command::{Operation, Outcome};
 use crate::error::Error;
-use hyper::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +30,10 @@ pub struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     revision: Option<u64>,
+    /// The same as `detail`, for clients of `/api`: only if the server has not seen which path the request is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    message: Option<String>,
     /// The line of an import that it is about: those before it were written.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -44,15 +48,20 @@ pub fn render_error(error: &Error) -> (u16, Vec<u8>) {
     (error.row().v1_status, json(&Problem::new(error)))
 }
 
+/// The same for a client of which nobody knows what it asks for: it may be one of `/api`.
+pub fn render_error_for_anyone(error: &Error) -> (u16, Vec<u8>) {
+    (
+        error.row().v1_status,
+        json(&Problem::new(error).for_anyone()),
+    )
+}
+
 impl<'a> Problem<'a> {
     pub fn new(error: &'a Error) -> Self {
         let row = error.row();
-        let status = StatusCode::from_u16(row.v1_status).ok();
         Self {
             kind: "about:blank",
-            title: status
-                .and_then(|status| status.canonical_reason())
-                .unwrap_or_default(),
+            title: reason(row.v1_status),
             status: row.v1_status,
             code: row.name,
             detail: error.to_string(),
@@ -64,8 +73,15 @@ impl<'a> Problem<'a> {
                 Error::Conflict { revision, .. } => Some(*revision),
                 _ => None,
             },
+            message: None,
             line: None,
         }
+    }
+
+    /// The same for a client of which nobody knows what it asks for.
+    pub fn for_anyone(self) -> Self {
+        let message = Some(self.detail.clone());
+        Self { message, ..self }
     }
 
     /// The same of a line.

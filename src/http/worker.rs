@@ -258,7 +258,7 @@ where
         return;
     };
     // No request counts for it while it lingers.
-    let bytes = h1::whole(&Exchange::refuse_without_head(site, &peer, error));
+    let bytes = h1::whole(&Exchange::refuse_without_head(site, &peer, None, error));
     let told = async {
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;

@@ -77,12 +77,17 @@ impl Exchange {
         response.held.grow_to(memory, response.body.len());
         response.head_only = self.head.method == Method::HEAD;
         let config = &self.site.config;
+        let streams = self.delivery() != Delivery::Whole && error.is_none();
         let methods = self.target.as_ref().map_or("", Target::allow);
         cors::add(&config.cors, self.allowed, methods, &mut response);
         let profile = routes::profile(self.head.path());
         let operation = self.target.as_ref().ok().and_then(Target::route);
         let operation = operation.map(|route| route.operation);
-        if let Some(value) = cache_control(profile, operation, error.is_some()) {
+        if streams {
+            // A proxy hands on what comes: it does not wait for more (nginx), and does not compress it.
+            response.set("Cache-Control", "no-store, no-transform");
+            response.set("X-Accel-Buffering", "no");
+        } else if let Some(value) = cache_control(profile, operation, error.is_some()) {
             response.set("Cache-Control", value);
         }
         if let Some(server) = &config.server {
@@ -124,6 +129,13 @@ impl Exchange {
 
     fn failure(&self, profile: Profile, error: &Error) -> Response {
         let mut response = match profile {
+            // Nobody knows what is asked for.
+            Profile::Api if self.head.path.is_empty() => {
+                let (status, body) = v1::render_error_for_anyone(error);
+                let mut response = Response::new(status, body);
+                response.set("Content-Type", v1::PROBLEM);
+                response
+            }
             Profile::Api => {
                 let (status, body) = api::render_error(self.operation(), error);
                 Response::json(status, body)

@@ -1,5 +1,6 @@
 //! Bodies of HTTP/1.1: read whole before their request is answered, or piece by piece. HTTP workers only.
 
+use super::super::exchange::Exchange;
 use super::chunked::Chunked;
 use super::head::Framing;
 use super::{io, Connection, End};
@@ -65,6 +66,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Framing::Length(_) | Framing::Chunked => false,
         }
+    }
+
+    /// The body; a client that waits to be told to send it is told first what is wrong with its token. Errors:
+    /// `Unauthenticated`, and those of `body`.
+    pub async fn invited_body(
+        &mut self,
+        exchange: &mut Exchange,
+        framing: Framing,
+        limit: usize,
+        expects_continue: bool,
+    ) -> Result<(Bytes, Held), End> {
+        let is_sent = match framing {
+            // One that is too large is refused as such.
+            Framing::Length(length) => self.io.input.len() >= length || length > limit,
+            Framing::Chunked => false,
+        };
+        if expects_continue && !is_sent && self.io.input.is_empty() {
+            exchange.invite()?;
+        }
+        self.body(framing, limit, expects_continue).await
     }
 
     /// The body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `BadRequest`, `Overloaded`

@@ -69,6 +69,30 @@ pub fn empty_lines(input: &[u8]) -> usize {
     2 * lines.take_while(|line| *line == b"\r\n").count()
 }
 
+/// What a head that is refused, or not whole, is for, as far as its first line says: the method and the path. `false` if
+/// more of the path may come.
+pub fn begun(raw: &[u8]) -> Option<(Head, bool)> {
+    let end = raw.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = &raw[..end.unwrap_or(raw.len())];
+    let (method, rest) = line.split_at(line.iter().position(|byte| *byte == b' ')?);
+    let method = check::method(method).ok()?;
+    let is_sent = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
+    let length = rest[1..].iter().take_while(|byte| is_sent(byte)).count();
+    let text = std::str::from_utf8(&rest[1..=length]).ok()?;
+    let text = match text.split_once("://").filter(|_| !text.starts_with('/')) {
+        Some((scheme, rest)) => {
+            check::scheme(scheme.as_bytes()).ok()?;
+            &rest[rest.find('/')?..]
+        }
+        None => text,
+    };
+    let path = text.split('?').next().unwrap_or_default();
+    let is_whole = text.len() > path.len() || length + 1 < rest.len() || end.is_some();
+    let path = Some(path).filter(|path| path.starts_with('/'))?;
+    let head = Head::new(method, Bytes::copy_from_slice(path.as_bytes()));
+    Some((head, is_whole))
+}
+
 /// Reads a whole head. Errors: `BadRequest`, `BadVersion`, `BadExpectation`, `HeaderTooLarge`.
 pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     if raw.starts_with(b"\r") {
@@ -289,6 +313,42 @@ mod tests {
             parse(&many),
             Err(Error::HeaderTooLarge { limit: 100, .. })
         ));
+    }
+
+    #[test]
+    fn a_head_that_is_refused_tells_what_it_is_for() {
+        for (text, path) in [
+            ("GET /v1/me HTTP/1.1\r\nHost", Some("/v1/me")),
+            ("GET /v1/me HTTP/3", Some("/v1/me")),
+            ("GET /v1/me?x#y HTTP/1.1\r\n", Some("/v1/me")),
+            ("GET /v1/é HTTP/1.1\r\n", Some("/v1/")),
+            ("GET /v1/a#b HTTP/1.1\r\n", Some("/v1/a")),
+            ("GET /api/x\n", Some("/api/x")),
+            ("GET / ", Some("/")),
+            ("GET /\r\n", Some("/")),
+            ("GET /v1?", Some("/v1")),
+            ("GET /v1#", Some("/v1")),
+            ("GET http://a/v1/x HTTP/1.1\r\n", Some("/v1/x")),
+            ("GET http://u@a/v1/x ", Some("/v1/x")),
+            ("GET ftp://a/v1/x", None),
+            ("GET http://a", None),
+            ("GET v1/x HTTP/1.1\r\n", None),
+            ("G\0T /v1/x HTTP/1.1\r\n", None),
+            ("GET", None),
+            ("GET ", None),
+            ("", None),
+            ("\r\nGET /v1/x HTTP/1.1\r\n", None),
+        ] {
+            let begun = begun(text.as_bytes());
+            let told = begun
+                .as_ref()
+                .map(|(head, is_whole)| (head.path(), *is_whole));
+            assert_eq!(told, path.map(|path| (path, true)), "{text:?}");
+        }
+        for text in ["GET /", "GET /v1/long", "GET http://a/v"] {
+            assert!(!begun(text.as_bytes()).unwrap().1, "{text:?}");
+        }
+        assert_eq!(begun(b"HEAD /v1/me HTTP").unwrap().0.method, Method::HEAD);
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Bytes of a connection, with its deadline. HTTP workers only.
 
 use super::super::deadline::Deadline;
-use super::super::response::Response;
+use super::super::response::{reason, Response};
 use super::super::worker::Stop;
 use bytes::{Buf, BytesMut};
-use hyper::StatusCode;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -190,10 +189,7 @@ pub fn head(response: &Response, connection: &str, more: usize, old: bool) -> Ve
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(number.format(response.status).as_bytes());
     out.push(b' ');
-    let reason = StatusCode::from_u16(response.status)
-        .ok()
-        .and_then(|status| status.canonical_reason());
-    out.extend_from_slice(reason.unwrap_or_default().as_bytes());
+    out.extend_from_slice(reason(response.status).as_bytes());
     for (name, value) in &response.headers {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(name.as_bytes());

@@ -11,8 +11,9 @@ mod io;
 mod stream;
 
 use super::exchange::Exchange;
+use super::head::Head;
 use super::response::Response;
-use super::routes::Delivery;
+use super::routes::{self, Delivery};
 use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
@@ -62,6 +63,8 @@ struct Connection<'a, S> {
     site: &'a Arc<Site>,
     peer: &'a Peer,
     stop: Stop,
+    /// A whole head that was refused.
+    refused: Bytes,
 }
 
 /// Serves a connection until it ends.
@@ -74,6 +77,7 @@ where
         site,
         peer,
         stop,
+        refused: Bytes::new(),
     };
     loop {
         let served = match connection.head().await {
@@ -82,7 +86,8 @@ where
             Ok(None) => return,
             Err(End::Gone) => return,
             Err(End::Refused(error)) => {
-                let response = Exchange::refuse_without_head(site, peer, error);
+                let begun = connection.begun();
+                let response = Exchange::refuse_without_head(site, peer, begun, error);
                 let _ = connection.write(response, false, false).await;
                 Ok(false)
             }
@@ -131,6 +136,16 @@ fn connection(keep_alive: bool, old: bool) -> &'static str {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    /// What is known of a head that was refused, if that tells how it is answered.
+    fn begun(&self) -> Option<Head> {
+        let raw = match self.refused.is_empty() {
+            true => &self.io.input[..],
+            false => &self.refused,
+        };
+        let (head, is_whole) = head::begun(raw)?;
+        (is_whole || routes::tells_profile(head.path())).then_some(head)
+    }
+
     /// The next head, or `None` where the connection ends before its first byte.
     async fn head(&mut self) -> Result<Option<Request>, End> {
         let config = &self.site.config;
@@ -156,7 +171,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 }
                 if let Some(end) = found {
                     let raw = self.io.input.split_to(end).freeze();
-                    return Ok(Some(head::parse(&raw)?));
+                    return match head::parse(&raw) {
+                        Ok(request) => Ok(Some(request)),
+                        Err(error) => {
+                            self.refused = raw;
+                            Err(error.into())
+                        }
+                    };
                 }
             }
             match idle {
@@ -194,14 +215,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             head,
         } = request;
         let gone = Gone::default();
-        let exchange = Exchange::begin(self.site, self.peer, &gone, head);
+        let mut exchange = Exchange::begin(self.site, self.peer, &gone, head);
         if exchange.delivery() == Delivery::Import {
             let body = Body::new(framing, expects_continue);
             // In a box, because it is large and few requests are of these.
             return Box::pin(self.import(exchange, &gone, body, keep_alive, old)).await;
         }
         let response = match exchange.body_max() {
-            Some(limit) => match self.body(framing, limit, expects_continue).await {
+            Some(limit) => match self
+                .invited_body(&mut exchange, framing, limit, expects_continue)
+                .await
+            {
                 Ok((body, held)) => {
                     let answer = pin!(exchange.answer(body, held));
                     self.answer(&gone, answer).await?

@@ -239,3 +239,141 @@ impl Wrong {
         out.extend_from_slice(payload);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::head::check::Fault;
+    use super::super::heading::{Mark, MARK};
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        let frame = Frame {
+            length: payload.len(),
+            kind,
+            flags,
+            stream,
+        };
+        frame.write(&mut out);
+        [&out, payload].concat()
+    }
+
+    fn fields(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
+        let known = [
+            (":method", "GET"),
+            (":scheme", "https"),
+            (":authority", "a"),
+            (":path", path),
+        ];
+        let mut block = Vec::new();
+        for (name, value) in known.iter().chain(more) {
+            hpack::write(&mut block, name.as_bytes(), value.as_bytes());
+        }
+        block
+    }
+
+    fn begin() -> Vec<u8> {
+        let settings = frame(4, 0, 0, &[0, 3, 0, 0, 0, 100]);
+        [&[b'P'; PREFACE][..], &settings].concat()
+    }
+
+    /// What hyper is given of these pieces, and whether the connection is over.
+    fn given<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, bool) {
+        let (mut gate, mut out) = (Gate::new(1000), BytesMut::new());
+        for piece in pieces {
+            gate.take(piece, &mut out);
+        }
+        (out.to_vec(), gate.is_over)
+    }
+
+    #[test]
+    fn what_hyper_is_given_does_not_depend_on_how_the_bytes_were_split() {
+        let block = fields("/v1/a", &[("x", "y")]);
+        let padded = [&[2, 0, 0, 0, 0, 16], &block[..9], &[0, 0]].concat();
+        let whole = [
+            begin(),
+            frame(HEADERS, PADDED | PRIORITY, 1, &padded),
+            frame(CONTINUATION, END_HEADERS, 1, &block[9..]),
+            frame(0, END_STREAM, 1, b"body"),
+        ]
+        .concat();
+        let priority = [&[0, 0, 0, 0, 16][..], &block].concat();
+        let expected = [
+            begin(),
+            frame(HEADERS, END_HEADERS | PRIORITY, 1, &priority),
+            frame(0, END_STREAM, 1, b"body"),
+        ]
+        .concat();
+        assert_eq!(given(whole.chunks(1)), (expected.clone(), false));
+        for split in 0..whole.len() {
+            let (a, b) = whole.split_at(split);
+            assert_eq!(given([a, b]), (expected.clone(), false), "{split}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_head_is_told() {
+        let mark = |path: &str, more: &[(&str, &str)], flags: u8| {
+            let head = frame(HEADERS, END_HEADERS | flags, 5, &fields(path, more));
+            let given = given([&begin()[..], &head]).0;
+            let mut mark = None;
+            let block = &given[begin().len() + FRAME_HEAD..];
+            Decoder::default()
+                .decode(block, |name, value| {
+                    if name == MARK.as_bytes() {
+                        mark = Some(Mark::read(std::str::from_utf8(value).unwrap()));
+                    }
+                })
+                .unwrap();
+            mark
+        };
+        let wrong = |fault, waiting| {
+            Some(Mark {
+                fault: Some(fault),
+                waiting,
+            })
+        };
+        let waits = ("expect", "100-continue");
+        let large = "y".repeat(1000);
+        assert_eq!(mark("/", &[], 0), None);
+        assert_eq!(mark("/", &[(MARK, "0 -")], 0), None);
+        assert_eq!(mark("/#", &[], 0), wrong(Fault::Path, None));
+        assert_eq!(mark("/", &[("x", " y")], 0), wrong(Fault::Blanks, None));
+        assert_eq!(mark("/", &[("x", &large)], 0), wrong(Fault::Bytes, None));
+        assert_eq!(mark(&large, &[], 0), wrong(Fault::Bytes, None));
+        assert_eq!(mark("/é", &[waits], 0), wrong(Fault::Path, Some(5)));
+        assert_eq!(mark("/", &[waits], END_STREAM), None);
+        let waiting = Mark {
+            fault: None,
+            waiting: Some(5),
+        };
+        assert_eq!(mark("/", &[waits], 0), Some(waiting));
+    }
+
+    #[test]
+    fn nothing_that_was_not_looked_at_goes_through() {
+        let block = fields("/#", &[]);
+        for frames in [
+            [frame(HEADERS, 0, 1, &block), frame(6, 0, 0, &[0; 8])].concat(),
+            [
+                frame(HEADERS, 0, 1, &block),
+                frame(CONTINUATION, END_HEADERS, 3, &block),
+            ]
+            .concat(),
+            frame(CONTINUATION, END_HEADERS, 1, &block),
+            frame(HEADERS, END_HEADERS, 0, &block),
+            frame(HEADERS, END_HEADERS | PADDED, 1, &[9, b'x']),
+            frame(HEADERS, END_HEADERS | PRIORITY, 1, b"xxx"),
+            frame(HEADERS, END_HEADERS, 1, &[&block[..], &[0x80]].concat()),
+            frame(HEADERS, END_HEADERS, 1, &vec![0; FRAME_MAX + 1]),
+            [
+                frame(HEADERS, 0, 1, b""),
+                frame(CONTINUATION, 0, 1, b"").repeat(FRAMES_MAX),
+            ]
+            .concat(),
+        ] {
+            let (given, is_over) = given([&begin()[..], &frames, &block]);
+            assert!(is_over && given.len() <= begin().len() + FRAME_HEAD + 1);
+        }
+    }
+}

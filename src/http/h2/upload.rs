@@ -1,5 +1,6 @@
 //! The body of a request over HTTP/2. HTTP workers only.
 
+use super::super::exchange::Exchange;
 use super::super::site::Site;
 use super::guarded::Interim;
 use crate::error::Error;
@@ -50,9 +51,28 @@ impl Upload {
         }
     }
 
+    /// The whole body; a client that waits to be told to send it is told first what is wrong with its token. Errors:
+    /// `Unauthenticated`, and those of `read`.
+    pub async fn invited(
+        self,
+        exchange: &mut Exchange,
+        site: &Site,
+        limit: usize,
+    ) -> Result<(Bytes, Held), Error> {
+        // One that is too large is refused as such.
+        let is_wanted = self.body.size_hint().lower() <= limit as u64;
+        if self.waiting.is_some() && is_wanted {
+            if let Err(error) = exchange.invite() {
+                self.discard();
+                return Err(error);
+            }
+        }
+        self.read(site, limit).await
+    }
+
     /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
     /// for bodies is used up, `Malformed` where the client stops midway.
-    pub async fn read(mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
+    async fn read(mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
         let time = site.config.body_timeout;
         let late = Error::BodyTimeout {
             limit: time.as_secs(),

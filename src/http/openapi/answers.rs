@@ -23,9 +23,14 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Answer> {
         .collect()
 }
 
-/// Every way in which it may end before that.
+/// Every way in which it may end before that, when the path is known.
 pub fn without_a_head(config: &Config) -> Vec<Answer> {
     named(failures::without_a_head(config)).collect()
+}
+
+/// The same when it is not.
+pub fn without_a_path(config: &Config) -> Vec<Answer> {
+    named(failures::without_a_path(config)).collect()
 }
 
 fn named(failures: Vec<Error>) -> impl Iterator<Item = Answer> {

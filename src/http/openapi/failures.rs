@@ -47,7 +47,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
     errors
 }
 
-/// What may go wrong before that, when nobody knows yet what is asked for.
+/// What may go wrong before that, when the path is known and nothing else.
 pub fn without_a_head(config: &Config) -> Vec<Error> {
     vec![
         Error::BadRequest("Host is missing"),
@@ -56,6 +56,12 @@ pub fn without_a_head(config: &Config) -> Vec<Error> {
             limit: config.http.header_max,
             unit: "bytes",
         },
+    ]
+}
+
+/// What may go wrong when nobody knows yet what is asked for.
+pub fn without_a_path(config: &Config) -> Vec<Error> {
+    vec![
         Error::HeaderTimeout {
             limit: config.http.header_timeout.as_secs(),
         },

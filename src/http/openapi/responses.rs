@@ -30,14 +30,18 @@ struct Status {
 pub fn of_route(route: &Route, config: &Config) -> BTreeMap<u16, Response> {
     let mut found: BTreeMap<u16, Status> = BTreeMap::new();
     let with_head = answers::of_route(route, config).into_iter();
-    let with_head = with_head.map(|answer| (route.profile, answer));
-    // Where nobody knows what is asked for, the answer is that of the old profile.
-    let without = answers::without_a_head(config).into_iter();
-    let without = without.map(|answer| (Profile::Api, answer));
-    for (profile, (name, result)) in with_head.chain(without) {
-        let Some(rendered) = render(route, profile, name, &result) else {
-            continue;
-        };
+    let without_head = answers::without_a_head(config).into_iter();
+    let with_path = with_head.chain(without_head);
+    let with_path = with_path.filter_map(|(name, result)| {
+        let rendered = render(route, name, &result)?;
+        Some((name, result, rendered))
+    });
+    let without_path = answers::without_a_path(config).into_iter();
+    let without_path = without_path.filter_map(|(name, result)| {
+        let rendered = for_anyone(result.as_ref().err()?);
+        Some((name, result, rendered))
+    });
+    for (name, result, rendered) in with_path.chain(without_path) {
         let status = found.entry(rendered.status).or_default();
         if let Some(media_type) = media_type(&rendered) {
             let body = match media_type {
@@ -66,23 +70,24 @@ fn media_type(response: &Rendered) -> Option<&'static str> {
 }
 
 /// An answer as clients get it.
-fn render(
-    route: &Route,
-    profile: Profile,
-    name: &str,
-    result: &Result<Outcome, Error>,
-) -> Option<Rendered> {
-    let (status, body) = match (result, profile) {
+fn render(route: &Route, name: &str, result: &Result<Outcome, Error>) -> Option<Rendered> {
+    let (status, body) = match (result, route.profile) {
         (Ok(outcome), _) => return kv::responses::render(route, name, outcome).ok(),
         (Err(error), Profile::Api) => api::render_error(Some(route.operation), error),
-        (Err(error), Profile::V1) => {
-            let (status, body) = v1::render_error(error);
-            let mut problem = Rendered::new(status, body);
-            problem.set("Content-Type", v1::PROBLEM);
-            return Some(problem);
-        }
+        (Err(error), Profile::V1) => return Some(problem(v1::render_error(error))),
     };
     Some(Rendered::json(status, body))
+}
+
+/// The answer to a request of which nobody knows what it is for.
+fn for_anyone(error: &Error) -> Rendered {
+    problem(v1::render_error_for_anyone(error))
+}
+
+fn problem((status, body): (u16, Vec<u8>)) -> Rendered {
+    let mut problem = Rendered::new(status, body);
+    problem.set("Content-Type", v1::PROBLEM);
+    problem
 }
 
 fn response(route: &Route, code: u16, status: Status) -> Response {

@@ -133,9 +133,9 @@ fn an_answer_has_the_members_of_its_schema_and_no_more() {
         for one in either.map_or(std::slice::from_ref(schema), |all| all) {
             assert_eq!(one["additionalProperties"], false, "{name}");
             let mut members = names(&one["properties"]);
-            // Only what is about a key or a line has them.
+            // Only what is about a key or a line has them, or for whom the path is not known.
             if name == "Problem" {
-                for member in ["key", "revision", "line"] {
+                for member in ["key", "revision", "message", "line"] {
                     members.remove(member);
                 }
             }
@@ -182,6 +182,29 @@ fn the_document_is_that_of_the_settings() {
     let password = &closed["components"]["schemas"]["NewPassword"]["properties"]["password"];
     assert_eq!(password["minLength"], 15);
     assert_eq!(password["pattern"], r"^(?=[\s\S]*[a-z])(?=[\s\S]*[0-9])");
+}
+
+#[test]
+fn a_failure_of_v1_has_one_form() {
+    let document = document(&[]);
+    for (path, method, operation) in operations(&document) {
+        let responses = operation["responses"].as_object().unwrap().iter();
+        for (status, response) in responses.filter(|(status, _)| status.as_str() >= "400") {
+            let place = format!("{method} {path} {status}");
+            let contents = response["content"].as_object().unwrap();
+            for (media_type, content) in contents {
+                let schema = match media_type == super::super::v1::PROBLEM {
+                    true => "#/components/schemas/Problem",
+                    false => "#/components/schemas/Message",
+                };
+                let is_login = (path, &**status) == ("/api/login/", "404");
+                assert!(content["schema"]["$ref"] == schema || is_login, "{place}");
+            }
+            let of_v1 = !path.starts_with("/api/");
+            let is_problem = contents.contains_key(super::super::v1::PROBLEM);
+            assert!(!of_v1 || is_problem && contents.len() == 1, "{place}");
+        }
+    }
 }
 
 #[test]

@@ -242,10 +242,19 @@ fn decode(captures: Vec<(&'static str, &str)>) -> Result<Members, Error> {
     decoded.collect()
 }
 
+/// What the paths of `/v1` begin with.
+const OF_V1: [&str; 2] = ["/v1", "/.well-known/"];
+
+/// Whether the beginning of a path tells its profile.
+pub fn tells_profile(beginning: &str) -> bool {
+    !OF_V1
+        .iter()
+        .any(|of_v1| of_v1.len() > beginning.len() && of_v1.starts_with(beginning))
+}
+
 /// The profile in which what is under a path is answered, also where there is no such path.
 pub fn profile(path: &str) -> Profile {
-    let v1 = path == "/v1" || path.starts_with("/v1/") || path.starts_with("/.well-known/");
-    match v1 {
+    match OF_V1.iter().any(|of_v1| path.starts_with(of_v1)) {
         true => Profile::V1,
         false => Profile::Api,
     }
@@ -344,6 +353,30 @@ mod tests {
             ("%2e", true),
         ] {
             assert_eq!(is_dots(segment), is, "{segment}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_path_may_tell_its_profile() {
+        for (beginning, tells) in [
+            ("", false),
+            ("/", false),
+            ("/v", false),
+            ("/v1", true),
+            ("/v1/k", true),
+            ("/a", true),
+            ("/api/x", true),
+            ("/.well-known", false),
+            ("/.well-known/", true),
+            ("/.w3", true),
+        ] {
+            assert_eq!(tells_profile(beginning), tells, "{beginning}");
+        }
+        for path in ["/v1", "/v1/", "/v1/x", "/v1x", "/.well-known/x"] {
+            assert_eq!(profile(path), Profile::V1, "{path}");
+        }
+        for path in ["/", "/v", "/api/v1", "/.well-known", "/docs"] {
+            assert_eq!(profile(path), Profile::Api, "{path}");
         }
     }
 
