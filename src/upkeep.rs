@@ -40,6 +40,7 @@ pub fn sweep(tx: &Tx, instance: &'static Instance) {
 pub fn run(tx: &Tx, instance: &'static Instance) {
     while !instance.bridge.is_closed() && !fiber::is_cancelled(tx) {
         instance.audit.flush(tx, instance);
+        instance.storage.reserve.keep(tx);
         if let Err(error) = keyring::refresh(tx, instance) {
             warn("keys were not read anew", &error);
         }

@@ -13,8 +13,8 @@ use crate::command::{KeyRow, Outcome};
 use crate::config::Config;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::storage::TokenKey;
-use crate::tx::{log, transaction, Tx, TxCell};
+use crate::storage::{Depth, TokenKey};
+use crate::tx::{log, Tx, TxCell};
 use jsonwebtoken::EncodingKey;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -198,7 +198,10 @@ fn publish_own(tx: &Tx, instance: &Instance) -> Result<(), Error> {
             continue;
         }
         let row = row(&key, now());
-        match transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row)) {
+        let written = storage.reserve.transaction(tx, Depth::Last, || {
+            storage.token_keys.put(tx, &storage.mirror, &row)
+        });
+        match written {
             Ok(()) | Err(Error::ReadOnly) => {}
             Err(other) => return Err(other),
         }

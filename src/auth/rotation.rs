@@ -8,7 +8,8 @@ use crate::clock::now;
 use crate::command::Outcome;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::tx::{is_read_only, log, transaction, Tx};
+use crate::storage::Depth;
+use crate::tx::{is_read_only, log, Tx};
 
 /// Makes a key, publishes it at once, and has it sign after some seconds: those of the settings where none are given.
 /// The keys that this instance has signed with verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`.
@@ -34,7 +35,7 @@ pub fn rotate(
     // First, because others may read the space while this is committed.
     keyring.hold(tx, &key);
     let until = instance.tokens.last_expiry(signs_from);
-    let written = transaction(tx, || {
+    let written = storage.reserve.transaction(tx, Depth::Last, || {
         for mut row in storage.token_keys.all(tx)? {
             if row.verifies_until.is_none() && before.contains(&row.kid) {
                 row.verifies_until = Some(until);
@@ -72,7 +73,9 @@ pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome
     }
     let until = row.verifies_until.map_or(now(), |until| until.min(now()));
     row.verifies_until = Some(until);
-    transaction(tx, || storage.token_keys.put(tx, &storage.mirror, &row))?;
+    storage.reserve.transaction(tx, Depth::Last, || {
+        storage.token_keys.put(tx, &storage.mirror, &row)
+    })?;
     instance.keyring.release(tx, kid);
     refresh(tx, instance)?;
     remove(tx, instance, kid);

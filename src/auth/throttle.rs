@@ -80,7 +80,13 @@ impl Attempt {
         if delay.max == 0 {
             return;
         }
+        let is_short = instance.storage.reserve.admit(tx).is_err();
         let counts = self.keys.into_iter().map(|key| {
+            let counted = instance.storage.attempts.get(tx, &key)?;
+            if is_short && counted.is_none() {
+                // Strangers do not get what is reserved for administrators.
+                return Err(Error::StorageFull);
+            }
             let failures = count(tx, instance, &key)?.map_or(0, |count| count.failures) + 1;
             let delayed_until = match failures.checked_sub(delay.failures) {
                 Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),

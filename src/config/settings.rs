@@ -71,6 +71,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("READ_ONLY", "false", "refuse to write: true or false"),
     ("MEMTX_MEMORY", "268435456", "bytes for tuples and indexes"),
     (
+        "MEMTX_RESERVE",
+        "<a 32nd of MEMTX_MEMORY, 6 to 64 MiB>",
+        "bytes of it that pairs cannot have, for users, tokens, roles, keys and deletes; or 0",
+    ),
+    (
         "MEMTX_MAX_TUPLE_SIZE",
         "1048576",
         "bytes of a key with its value",

@@ -1,5 +1,6 @@
 //! Changing pairs: steps in one transaction.
 
+use super::super::Depth;
 use super::effect::{Applied, Effect, Found};
 use super::event::{Change, Event, Events};
 use super::revisions::Numbers;
@@ -20,7 +21,7 @@ impl KeyValues {
         if steps.steps().only_read() {
             return self.writing(tx).take_all(steps);
         }
-        self.write(tx, |writing| {
+        self.write(tx, steps.steps().only_shrink(), |writing| {
             let applied = writing.take_all(steps)?;
             let committed = applied.committed;
             Ok((applied, committed))
@@ -35,7 +36,8 @@ impl KeyValues {
         success: &Permitted<'_>,
         failure: &Permitted<'_>,
     ) -> Result<(bool, Applied), Error> {
-        self.write(tx, |writing| {
+        let shrinks = success.steps().only_shrink() && failure.steps().only_shrink();
+        self.write(tx, shrinks, |writing| {
             let mut holds = true;
             for one in compare.iter() {
                 holds = writing.holds(&one.key, &one.test)?;
@@ -50,11 +52,26 @@ impl KeyValues {
         })
     }
 
-    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes.
+    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes. One that
+    /// only deletes (`shrinks`) may use the reserve, and then runs more than once; others need all of that to be there.
     pub(super) fn write<T>(
         &self,
         tx: &Tx,
-        body: impl FnOnce(&mut Writing<'_>) -> Result<(T, bool), Error>,
+        shrinks: bool,
+        mut body: impl FnMut(&mut Writing<'_>) -> Result<(T, bool), Error>,
+    ) -> Result<T, Error> {
+        if shrinks {
+            let once = || self.write_once(tx, &mut body);
+            return self.reserve.relieving(tx, Depth::Last, once);
+        }
+        self.reserve.admit(tx)?;
+        self.write_once(tx, &mut body)
+    }
+
+    fn write_once<T>(
+        &self,
+        tx: &Tx,
+        body: &mut impl FnMut(&mut Writing<'_>) -> Result<(T, bool), Error>,
     ) -> Result<T, Error> {
         self.catch_up(tx)?;
         let changes = self.changes.get(tx);
@@ -189,6 +206,7 @@ impl Writing<'_> {
         let gone = expired.then(|| self.numbers.next());
         let revision = self.numbers.next();
         Stored::encode(&mut self.tuple, key, value, revision, rest);
+        self.store.reserve.take(tx, self.tuple.len())?;
         match self.store.space.replace(tx, &self.tuple) {
             Ok(()) => {}
             Err(Failure::TupleTooLarge) => {
