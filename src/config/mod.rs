@@ -124,6 +124,7 @@ impl Config {
             ));
         }
         let read = Settings(given);
+        read.check_texts()?;
         let data_dir = PathBuf::from(read.text("DATA_DIR"));
         let cores = std::thread::available_parallelism()
             .map_or(1, usize::from)
