@@ -24,13 +24,14 @@ pub fn register(
     Ok(Outcome::Registered { login })
 }
 
-/// The same, with a password that is not among the most common ones.
+/// The same, with a password that is not among the most common ones, and failures in plain words.
 pub fn register_uncommon(
     tx: &Tx,
     instance: &'static Instance,
     input: Registration,
 ) -> Result<Outcome, Error> {
-    let login = add(tx, instance, input, Password::uncommon, None)?;
+    let added = add(tx, instance, input, Password::uncommon, None);
+    let login = added.map_err(Error::in_plain_words)?;
     Ok(Outcome::Registered { login })
 }
 
@@ -41,7 +42,8 @@ pub fn create(
     input: Registration,
     roles: Vec<String>,
 ) -> Result<Outcome, Error> {
-    let login = add(tx, instance, input, Password::uncommon, Some(&roles))?;
+    let added = add(tx, instance, input, Password::uncommon, Some(&roles));
+    let login = added.map_err(Error::in_plain_words)?;
     get(tx, instance, &login)
 }
 
