@@ -13,10 +13,70 @@ local function fail(message)
     os.exit(1)
 end
 
+-- What Kubernetes tells each pod of a Service that is called authkv, or begins with authkv-. The value has to be of
+-- that kind too, so that a mistyped setting is none of these.
+local PROTOCOLS = {tcp = true, udp = true, sctp = true}
+
+local function is_port(value)
+    return value:match('^[1-9]%d*$') ~= nil and tonumber(value) <= 65535
+end
+
+local function is_address(value)
+    local bytes = {value:match('^(%d+)%.(%d+)%.(%d+)%.(%d+)$')}
+    for _, byte in ipairs(bytes) do
+        if tonumber(byte) > 255 then
+            return false
+        end
+    end
+    return #bytes == 4 or value:match('^%x*:[%x:]*:[%x%.]*$') ~= nil
+end
+
+-- The protocol and the port of an address like tcp://10.0.0.1:80 or udp://[fd00::1]:53.
+local function endpoint(value)
+    local protocol, host, port = value:match('^(%l+)://([%d%.]+):(%d+)$')
+    if host == nil then
+        protocol, host, port = value:match('^(%l+)://%[([%x:%.]+)%]:(%d+)$')
+    end
+    if PROTOCOLS[protocol] and is_address(host) and is_port(port) then
+        return protocol, port
+    end
+end
+
+-- Each form: how the name ends, and whether the value is right. What comes before is the name of the Service.
+local KUBERNETES = {
+    {'_SERVICE_HOST', is_address},
+    {'_SERVICE_PORT', is_port},
+    {'_SERVICE_PORT_[%u%d_]*[%u%d]', is_port},
+    {'_PORT', function(value) return endpoint(value) ~= nil end},
+    {'_PORT_(%d+)_(%u+)', function(value, port, protocol)
+        local given_protocol, given_port = endpoint(value)
+        return given_protocol == protocol and given_port == port
+    end},
+    {'_PORT_(%d+)_(%u+)_PROTO', function(value, _, protocol) return PROTOCOLS[protocol] and value == protocol end},
+    {'_PORT_(%d+)_(%u+)_PORT', function(value, port, protocol) return PROTOCOLS[protocol] and value == port end},
+    {'_PORT_(%d+)_(%u+)_ADDR', function(value, _, protocol) return PROTOCOLS[protocol] and is_address(value) end},
+}
+
+local function is_of_kubernetes(name, value)
+    for _, form in ipairs(KUBERNETES) do
+        local service, port, protocol = name:match('^AUTHKV([%u%d_]*)' .. form[1] .. '$')
+        local is_name = service == '' or service ~= nil and service:match('^_[%u%d_]*[%u%d]$') ~= nil
+        if is_name and form[2](value, port, protocol and protocol:lower()) then
+            return true
+        end
+    end
+    return false
+end
+
+-- Returns the settings, and the variables that are none but were left by Kubernetes.
 local function given_settings()
-    local given = {}
+    local given, left_out = {}, {}
     for name, value in pairs(environ()) do
         local setting = name:match('^AUTHKV_(.*)$')
+        if setting ~= nil and is_of_kubernetes(name, value) then
+            table.insert(left_out, name)
+            setting = nil
+        end
         if setting ~= nil and utf8.len(value) == nil then
             fail(name .. ' should be valid UTF-8')
         end
@@ -33,7 +93,8 @@ local function given_settings()
             given[setting] = given[setting] or value
         end
     end
-    return given
+    table.sort(left_out)
+    return given, left_out
 end
 
 -- Warns if Tarantool has taken more memory than was asked for, as from 2.11 on with less than 64 MiB.
@@ -46,7 +107,7 @@ local function check_memory(asked)
     end
 end
 
-local function start(authkv, given, settings)
+local function start(authkv, given, left_out, settings)
     if not fio.path.is_dir(settings.data_dir) then
         local ok, err = fio.mktree(settings.data_dir, tonumber('700', 8))
         if not ok then
@@ -64,18 +125,28 @@ local function start(authkv, given, settings)
         log_format = settings.log_format,
     })
     check_memory(tonumber(settings.memtx_memory))
+    if #left_out > 0 then
+        local names = table.concat(left_out, ', ')
+        log.info('authkv: what Kubernetes says of services is no setting: %s', names)
+    end
     local started = authkv.start(given)
     box.ctl.on_shutdown(authkv.stop)
     if box.ctl.set_on_shutdown_timeout ~= nil then
         box.ctl.set_on_shutdown_timeout(tonumber(settings.shutdown_timeout) + 2)
     end
     if settings.iproto_listen ~= '' then
-        box.cfg({listen = settings.iproto_listen})
+        local listens, err = pcall(box.cfg, {listen = settings.iproto_listen})
+        if not listens then
+            error(('cannot listen on %s, which is AUTHKV_IPROTO_LISTEN: %s'):format(settings.iproto_listen, err), 0)
+        end
     end
     if settings.console_listen ~= '' then
         local umask = fio.umask(tonumber('177', 8))
-        require('console').listen('unix/:' .. settings.console_listen)
+        local listens, err = pcall(require('console').listen, 'unix/:' .. settings.console_listen)
         fio.umask(umask)
+        if not listens then
+            error(('cannot listen on %s, which is AUTHKV_CONSOLE_LISTEN: %s'):format(settings.console_listen, err), 0)
+        end
     end
     return started
 end
@@ -108,12 +179,12 @@ if not ok or type(authkv) ~= 'table' then
     fail(ok and 'the library did not load' or authkv)
 end
 rawset(_G, 'authkv', authkv)
-local given = given_settings()
+local given, left_out = given_settings()
 local checked, settings = pcall(authkv.check_settings, given)
 if not checked then
     fail(settings)
 end
-local done, started = pcall(start, authkv, given, settings)
+local done, started = pcall(start, authkv, given, left_out, settings)
 if not done then
     fail(started)
 end

@@ -5,6 +5,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+/// Two rules in the words of the contract.
+pub const LOGIN_LETTERS: &str = "login should have onlu lower-upper latin letters and digits";
+pub const INITIAL_LETTERS: &str = "initial should have only lower-upper latin letters";
+
 /// A failure as the client sees it. `Display` is the message; [`Error::row`] is everything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
@@ -270,6 +274,20 @@ impl Error {
         Error::BadMediaType {
             expected,
             codings: None,
+        }
+    }
+
+    /// The same with plain words in place of the contract's, which only its own operations have to repeat.
+    #[cold]
+    pub fn in_plain_words(self) -> Self {
+        match self {
+            Error::BadLogin(LOGIN_LETTERS) => {
+                Error::BadLogin("it may have ASCII letters and digits only")
+            }
+            Error::BadInitial(INITIAL_LETTERS) => Error::BadInitial(
+                "it may have ASCII letters and hyphens only, and not hyphens alone",
+            ),
+            other => other,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::handover::{Inheritance, Legacy};
 use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
-use crate::threads::give_way;
+use crate::threads::{self, give_way};
 use crate::tx::fiber::Cond;
 use crate::tx::lent::{Lent, User, Users};
 use crate::tx::returned::Returned;
@@ -126,6 +126,30 @@ fn running() -> MutexGuard<'static, Option<Lent<Instance>>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Reads the files of keys, and makes one that is missing, on a thread of its own: tx goes on. The error names the file and
+/// what is wrong with it. Yields.
+fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
+    let begun = Instant::now();
+    let makes = config.services.auth && !config.private_key_file.exists();
+    if makes {
+        let algorithm = config.token_algorithm.name();
+        log::info(&format!(
+            "making a key for {algorithm}, which may take some seconds"
+        ));
+    }
+    let long = begun + Duration::from_secs(86_400);
+    let wait = |is_over: &dyn Fn() -> bool| {
+        fiber::wait_until(tx, long, is_over);
+    };
+    let files = threads::apart("authkv-keys", || Files::load(config), wait)
+        .map_err(|e| format!("cannot read the keys: {e}"))??;
+    if makes {
+        let seconds = begun.elapsed().as_secs_f64();
+        log::info(&format!("the key was made in {seconds:.1} s"));
+    }
+    Ok(files)
+}
+
 impl Instance {
     /// The running instance, if any, or one that was stopped. Who yields with it, keeps one of its users.
     pub fn get() -> Option<&'static Self> {
@@ -142,13 +166,7 @@ impl Instance {
             Some(stopped) => stopped.leave(tx),
             None => {}
         }
-        if config.services.auth && !config.private_key_file.exists() {
-            let algorithm = config.token_algorithm.name();
-            log::info(&format!(
-                "making a key for {algorithm}, which may take some seconds"
-            ));
-        }
-        let files = Files::load(&config)?;
+        let files = load_files(tx, &config)?;
         let inheritance = legacy
             .map(Legacy::take)
             .transpose()

@@ -227,7 +227,8 @@ fn changes(args: &RawBytes) -> Reply {
 fn changes_apply(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let (news,): (Changes,) = decode(args)?;
-        instance.storage.mirror.apply(tx, &news.entries)?;
+        let storage = &instance.storage;
+        storage.mirror.apply(tx, &storage.reserve, &news.entries)?;
         keyring::refresh(tx, instance)?;
         let caught_up = news.entries.last().map_or(news.last, |entry| entry.number);
         if caught_up == news.last {

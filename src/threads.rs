@@ -17,6 +17,26 @@ pub fn give_way() {
     let _ = setpriority_process(Some(gettid()), LAST);
 }
 
+/// Runs `body` on a thread of its own, while `wait` waits until what it is given says that it has ended. Signals and panics: as
+/// for [`spawn`].
+pub fn apart<T: Send>(
+    name: &str,
+    body: impl FnOnce() -> T + Send,
+    wait: impl FnOnce(&dyn Fn() -> bool),
+) -> io::Result<T> {
+    std::thread::scope(|scope| {
+        let thread = Builder::new()
+            .name(name.to_owned())
+            .spawn_scoped(scope, || {
+                let _ = SigSet::all().thread_block();
+                guard(|| Ok(body())).ok()
+            })?;
+        wait(&|| thread.is_finished());
+        let ended = thread.join().ok().flatten();
+        ended.ok_or_else(|| io::Error::other("the thread has ended by a panic"))
+    })
+}
+
 /// Starts a thread. Signals are Tarantool's to handle, so it blocks them all; a panic in `body` ends the
 /// thread, not the process.
 pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {

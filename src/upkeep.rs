@@ -47,6 +47,7 @@ pub fn run(tx: &Tx, instance: &'static Instance) {
             Ok(()) | Err(Error::ReadOnly) => {}
             Err(error) => warn("how long tokens hold was not written down", &error),
         }
+        instance.storage.reserve.keep(tx);
         if let Err(error) = keyring::refresh(tx, instance) {
             warn("keys were not read anew", &error);
         }

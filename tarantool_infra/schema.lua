@@ -1,6 +1,7 @@
 -- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
 
 local fiber = require('fiber')
+local log = require('log')
 
 local pool = require('authkv.pool')
 
@@ -129,6 +130,17 @@ local function own_spaces()
     })
     index(session, 'expires_at', {'expires_at'})
     index(session, 'login', {'login', 'created_at'})
+    -- Not kept: see src/storage/reserve.rs. Without it nothing is reserved, so a store that is full already starts.
+    local made, err = pcall(function()
+        local reserve = box.schema.space.create('authkv_reserve', {temporary = true, if_not_exists = true, format = {
+            {name = 'id', type = 'unsigned'},
+            {name = 'filler', type = 'string'},
+        }})
+        reserve:create_index('primary', {parts = {'id'}, if_not_exists = true})
+    end)
+    if not made then
+        log.warn('authkv: memory cannot be reserved: %s', err)
+    end
     -- Not replicated, and to be written on a read-only instance too.
     local attempt = space('authkv_login_attempt', {
         {name = 'key', type = 'string'},

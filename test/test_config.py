@@ -1,8 +1,11 @@
 """Settings: what stops a start and how it is said, the keys, the first user; and that nothing secret is logged."""
 
+import re
+import socket
 import stat
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -268,3 +271,144 @@ def test_an_empty_variable_does_not_undo_a_layout(make):
 def test_a_value_that_is_not_utf8_is_named(make):
     instance = make(AUTHKV_TOKEN_TTL=b"\xff")
     assert "AUTHKV_TOKEN_TTL" in instance.refuse_to_start()
+
+
+# Every setting is a text first; these stand for each kind of them.
+UNTIDY = [
+    ("AUTHKV_ADMIN_PASSWORD", "Adm1n_passw0rd!\n"),
+    ("AUTHKV_ADMIN_PASSWORD", " Adm1n_passw0rd!"),
+    ("AUTHKV_CLIENT_PASSWORD", "s3cret-client\r"),
+    ("AUTHKV_CLIENT_PASSWORD", "s3cret\tclient"),
+    ("AUTHKV_CLIENT_PASSWORD", "\ufeffs3cret-client"),
+    ("AUTHKV_FOLLOWER_PASSWORD", "s3cret\x7fclient"),
+    ("AUTHKV_FOLLOWER_PASSWORD", "s3cret-client\u00a0"),
+    ("AUTHKV_TOKEN_ISSUER", "issuer\n"),
+    ("AUTHKV_TOKEN_AUDIENCE", "s3cret\x85client"),
+    ("AUTHKV_PRIVATE_KEY_FILE", "/s3cret/key.pem\n"),
+    ("AUTHKV_HTTP_SERVER", "server "),
+    ("AUTHKV_HTTP_LISTEN", "127.0.0.1:0\n"),
+    ("AUTHKV_BATCH_MAX", "10\n"),
+    ("AUTHKV_DATA_DIR", "s3cret/\nvar"),
+]
+
+
+@pytest.mark.parametrize("name,value", UNTIDY, ids=[f"{name}={value!a}" for name, value in UNTIDY])
+def test_white_space_around_a_setting_and_control_characters_stop_the_start(make, name, value):
+    said = make(keys=False, **{name: value}).refuse_to_start()
+    line = next(line for line in said.splitlines() if name in line)
+    assert "white space" in line or "control character" in line, line
+    assert value.strip("\n\r\ufeff\u00a0 ") not in said.replace(name, ""), said
+
+
+def test_settings_given_in_lua_are_looked_at_too(instance):
+    console = ConsoleFront(instance)
+    for value in ("server\\n", "\\0server", "\\x0bserver", " server"):
+        ok, said = console.evaluate(f"return pcall(authkv.http.reload, {{HTTP_SERVER = '{value}'}})")
+        assert ok is False and "AUTHKV_HTTP_SERVER" in str(said) and "\n" not in str(said), said
+    console.close()
+
+
+# What Kubernetes injects for Services: of authkv, with two ports, and of authkv-kv, with IPv6.
+OF_KUBERNETES = {
+    "AUTHKV_SERVICE_HOST": "10.96.0.17",
+    "AUTHKV_SERVICE_PORT": "8080",
+    "AUTHKV_SERVICE_PORT_HTTP": "8080",
+    "AUTHKV_SERVICE_PORT_IPROTO_2": "3301",
+    "AUTHKV_PORT": "tcp://10.96.0.17:8080",
+    "AUTHKV_PORT_8080_TCP": "tcp://10.96.0.17:8080",
+    "AUTHKV_PORT_8080_TCP_PROTO": "tcp",
+    "AUTHKV_PORT_8080_TCP_PORT": "8080",
+    "AUTHKV_PORT_8080_TCP_ADDR": "10.96.0.17",
+    "AUTHKV_PORT_53_UDP": "udp://10.96.0.17:53",
+    "AUTHKV_PORT_53_UDP_ADDR": "10.96.0.17",
+    "AUTHKV_PORT_9_SCTP_PROTO": "sctp",
+    "AUTHKV_KV_SERVICE_HOST": "fd00:10:96::a",
+    "AUTHKV_KV_SERVICE_PORT": "80",
+    "AUTHKV_KV_SERVICE_PORT_HTTP": "80",
+    "AUTHKV_KV_PORT": "tcp://[fd00:10:96::a]:80",
+    "AUTHKV_KV_PORT_80_TCP": "tcp://[fd00:10:96::a]:80",
+    "AUTHKV_KV_PORT_80_TCP_ADDR": "fd00:10:96::a",
+    "AUTHKV_A_B9_SERVICE_PORT_X": "1",
+}
+
+
+def test_what_kubernetes_says_of_services_is_no_setting(make):
+    instance = make(**OF_KUBERNETES).start()
+    line = next(line for line in instance.log().splitlines() if "Kubernetes" in line)
+    named = line.split("setting: ")[1].split(", ")
+    assert named == sorted(OF_KUBERNETES)
+    assert "10.96" not in line and "fd00" not in line
+    front = HttpFront(instance)
+    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
+    front.close()
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("AUTHKV_PORT", "8080"),
+        ("AUTHKV_PORT", "http://10.0.0.1:80"),
+        ("AUTHKV_PORT", "tcp://10.0.0.1"),
+        ("AUTHKV_PORT", "tcp://10.0.0.1:0"),
+        ("AUTHKV_HTTP_PORT", "8080"),
+        ("AUTHKV_SERVICE_HOST", "authkv.default.svc"),
+        ("AUTHKV_SERVICE_HOST", "10.0.0.256"),
+        ("AUTHKV_SERVICE_PORT", "65536"),
+        ("AUTHKV_SERVICE_PORT_HTTP", "tcp"),
+        ("AUTHKV_SERVICE_PORT_", "80"),
+        ("AUTHKV_SERVICES_PORT", "80"),
+        ("AUTHKV_PORT_8080_TCP", "tcp://10.0.0.1:8081"),
+        ("AUTHKV_PORT_8080_TCP", "udp://10.0.0.1:8080"),
+        ("AUTHKV_PORT_8080_TCP_PORT", "80"),
+        ("AUTHKV_PORT_8080_ICMP_PROTO", "icmp"),
+        ("AUTHKV_PORT_8080_TCP_ADDR", "here"),
+        ("AUTHKV_PORT_8080_TCP_HOST", "10.0.0.1"),
+        ("AUTHKV__SERVICE_HOST", "10.0.0.1"),
+    ],
+)
+def test_a_mistyped_setting_is_not_taken_for_what_kubernetes_says(make, name, value):
+    assert f"{name} is not a setting" in make(keys=False, **{name: value}).refuse_to_start()
+
+
+def test_no_setting_has_a_name_that_kubernetes_gives(instance):
+    console = ConsoleFront(instance)
+    ends = ("_PORT", "_HOST", "_ADDR", "_PROTO", "_TCP", "_UDP", "_SCTP")
+    (settings,) = console.evaluate("return authkv.settings()")
+    names = [row[0] if isinstance(row, list) else row["name"] for row in settings]
+    assert "HTTP_LISTEN" in names
+    assert not [name for name in names if name.endswith(ends) or "SERVICE_PORT" in name]
+    console.close()
+
+
+def test_compose_hands_on_every_setting_that_is_not_the_images(instance):
+    console = ConsoleFront(instance)
+    (rows,) = console.evaluate("return authkv.settings()")
+    console.close()
+    compose = yaml.safe_load((harness.ROOT / "docker-compose.yml").read_text())
+    # Volumes and ports have to match those of the image; the file says which services it starts, and whom they follow.
+    fixed = {"DATA_DIR", "HTTP_LISTEN", "IPROTO_LISTEN", "CONSOLE_LISTEN", "LAYOUT", "SERVICES", "FOLLOW", "FOLLOW_MAX_LAG"}
+    handed_on = compose["services"]["authkv"]["environment"]
+    assert {f"AUTHKV_{row[0]}" for row in rows if row[0] not in fixed} == set(handed_on)
+    assert not any(handed_on.values())
+    page = (harness.ROOT / "documentation" / "how-to-run.md").read_text()
+    assert all(name.split("_")[0] in page for name in fixed)
+
+
+def test_an_iproto_port_in_use_stops_the_start_and_is_named(make):
+    with socket.create_server((harness.HOST, 0)) as taken:
+        address = f"{harness.HOST}:{taken.getsockname()[1]}"
+        said = make(AUTHKV_IPROTO_LISTEN=address).refuse_to_start()
+    line = next(line for line in said.splitlines() if "cannot listen" in line)
+    assert "AUTHKV_IPROTO_LISTEN" in line and address in line
+
+
+def test_a_console_socket_that_cannot_be_made_stops_the_start_and_is_named(make, tmp_path):
+    path = tmp_path / "no" / "console.sock"
+    said = make(AUTHKV_CONSOLE_LISTEN=str(path)).refuse_to_start()
+    assert "AUTHKV_CONSOLE_LISTEN" in said and str(path) in said
+
+
+def test_the_key_is_made_while_the_process_works(make):
+    instance = make(keys=False).start()
+    assert "making a key for RS256" in instance.log()
+    assert re.search(r"the key was made in \d+\.\d s", instance.log())

@@ -11,6 +11,10 @@ import subprocess
 
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, PublicFormat,
+)  # fmt: skip
 
 import harness
 from browser import Browser
@@ -229,3 +233,42 @@ def test_certificates_of_clients(tmp_path, required):
 )
 def test_settings_that_cannot_be_met_stop_the_start(make, settings, part):
     assert part in make(**settings).refuse_to_start()
+
+
+def encrypted_pkcs8(key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"s3cret"))
+
+
+def encrypted_traditional(key) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"s3cret"))
+
+
+@pytest.mark.parametrize(
+    "made,what",
+    [
+        (encrypted_pkcs8, "is encrypted"),
+        (encrypted_traditional, "is encrypted"),
+        (lambda _: b"", "no private key in PEM"),
+        (lambda key: key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), "no private key in PEM"),
+        (lambda key: key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), "no private key, only"),
+    ],
+    ids=["pkcs8", "traditional", "empty", "der", "public"],
+)
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_a_key_of_tls_that_cannot_be_read_is_refused_with_what_is_wrong(make, tmp_path, made, what, kind):
+    cert, file = Authority(tmp_path).issue("server")
+    key = ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65537, 2048)
+    file.write_bytes(made(key))
+    said = make(
+        AUTHKV_HTTP_LISTEN=f"https://{HOST}:0", AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(file)
+    ).refuse_to_start()
+    assert f"{file}: " in said and what in said, said
+
+
+def test_a_certificate_of_tls_that_is_none_is_refused_with_what_is_wrong(make, tmp_path):
+    cert, file = Authority(tmp_path).issue("server")
+    cert.write_bytes(file.read_bytes())
+    said = make(
+        AUTHKV_HTTP_LISTEN=f"https://{HOST}:0", AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(file)
+    ).refuse_to_start()
+    assert f"{cert}: there is no certificate in PEM" in said

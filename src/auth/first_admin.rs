@@ -41,7 +41,7 @@ pub fn make(tx: &Tx, instance: &'static Instance) -> Result<Option<String>, Stri
         surname: "Admin".to_owned(),
     };
     let roles = [RoleName::ADMIN.to_owned()];
-    match users::add(tx, instance, registration, Password::new, &roles) {
+    match users::add(tx, instance, registration, Password::new, Some(&roles)) {
         Ok(_) => Ok(made_up),
         Err(Error::ReadOnly) => Ok(None),
         Err(e) => Err(format!("cannot make the user admin: {e}")),

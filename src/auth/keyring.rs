@@ -13,8 +13,8 @@ use crate::command::{KeyRow, Outcome};
 use crate::config::Config;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::storage::TokenKey;
-use crate::tx::{log, transaction_if, Tx, TxCell};
+use crate::storage::{Depth, TokenKey};
+use crate::tx::{log, Tx, TxCell};
 use jsonwebtoken::EncodingKey;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -198,7 +198,7 @@ fn publish_own(tx: &Tx, instance: &Instance) -> Result<(), Error> {
             continue;
         }
         let row = row(&key, now());
-        let written = transaction_if(tx, || {
+        let written = storage.reserve.transaction_if(tx, Depth::Last, || {
             // It may be just being committed.
             let is_new = storage.token_keys.get(tx, key.id())?.is_none();
             if is_new {

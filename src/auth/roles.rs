@@ -5,7 +5,8 @@ use crate::command::{Done, Grant, Outcome};
 use crate::domain::{Access, Granted, Permission, Permissions, Role, RoleName, Subject};
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::tx::{transaction, Tx};
+use crate::storage::Depth;
+use crate::tx::Tx;
 
 /// Roles that a user may have.
 const MAX: usize = 100;
@@ -95,7 +96,7 @@ fn change(
     change: impl Fn(&mut Vec<Granted>) -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
     let storage = &instance.storage;
-    transaction(tx, || {
+    storage.reserve.transaction(tx, Depth::Last, || {
         users::check_is_there(tx, instance, &grant.login)?;
         let mut subject = storage.subjects.get(tx, &grant.login)?;
         change(&mut subject.roles)?;
@@ -135,7 +136,7 @@ pub fn set(
     name.check_changeable()?;
     let permissions = Permissions::new(permissions, &instance.config.limits)?.into_inner();
     let storage = &instance.storage;
-    transaction(tx, || {
+    storage.reserve.transaction(tx, Depth::Last, || {
         let mirror = &storage.mirror;
         storage
             .roles
@@ -155,7 +156,7 @@ pub fn delete(tx: &Tx, instance: &Instance, role: String) -> Result<Outcome, Err
         return Err(Error::BadRole("default cannot be deleted: set it"));
     }
     let storage = &instance.storage;
-    transaction(tx, || {
+    storage.reserve.transaction(tx, Depth::Last, || {
         if storage.roles.get(tx, name.as_str())?.is_none() {
             return Err(Error::NoSuchRole);
         }

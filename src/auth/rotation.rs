@@ -8,7 +8,8 @@ use crate::clock::now;
 use crate::command::Outcome;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::tx::{is_read_only, log, transaction, Tx};
+use crate::storage::Depth;
+use crate::tx::{is_read_only, log, Tx};
 
 /// Until when a key verifies that was retired: never, even if the clock is set back.
 const RETIRED: u64 = 0;
@@ -37,7 +38,7 @@ pub fn rotate(
     // First, because others may read the space while this is committed.
     keyring.hold(tx, &key);
     let last = signs_from + instance.tokens.ttl().as_secs();
-    let written = transaction(tx, || {
+    let written = storage.reserve.transaction(tx, Depth::Last, || {
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
         let until = instance.tokens.holds_until(last);
@@ -69,7 +70,7 @@ pub fn rotate(
 pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome, Error> {
     let storage = &instance.storage;
     let ring = instance.tokens.ring();
-    let until = transaction(tx, || {
+    let until = storage.reserve.transaction(tx, Depth::Last, || {
         let row = storage.token_keys.get(tx, kid)?;
         let mut row = row.ok_or(Error::NoSuchSigningKey)?;
         let signs = ring.signer(now()).is_some_and(|(key, _)| key.id() == kid);

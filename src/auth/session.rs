@@ -6,12 +6,12 @@ use super::token::{random, AccessToken, Bearer, Draft, Known};
 use crate::bridge::crypto::run;
 use crate::clock::{microseconds, now};
 use crate::command::{Caller, Credentials, Done, Outcome, Principal, Session};
-use crate::domain::{Claims, Subject};
+use crate::domain::{Claims, RoleName, Subject};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::origin::Origin;
-use crate::storage::SessionRow;
-use crate::tx::{settle, transaction, Tx};
+use crate::storage::{Depth, SessionRow};
+use crate::tx::{settle, Tx};
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use ring::digest::{digest, SHA256};
 use secrecy::{ExposeSecret, SecretString};
@@ -86,7 +86,12 @@ pub fn login(
     let (draft, epoch) = prove(tx, instance, origin, &input, issue)?;
     let access = record(tx, instance, draft)?;
     let storage = &instance.storage;
-    transaction(tx, || {
+    let is_admin = storage.subjects.get(tx, &input.login)?.has(RoleName::ADMIN);
+    let depth = match is_admin {
+        true => Depth::Last,
+        false => Depth::Ordinary,
+    };
+    storage.reserve.transaction(tx, depth, || {
         // The user may have been changed since the password was proved.
         active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
         let kept = instance.config.sessions_max - 1;
@@ -127,7 +132,7 @@ pub fn refresh(
     // The time that tokens live may have become shorter.
     let until = access.exp.max(session.tokens_until);
     let row = token.row(instance, &session.login, epoch, session.created_at, until);
-    let is_first = transaction(tx, || {
+    let is_first = storage.reserve.transaction(tx, Depth::Last, || {
         let present = storage.sessions.get(tx, &session.id)?.ok_or(UNKNOWN)?;
         if present == session {
             storage.sessions.put(tx, &row)?;
@@ -159,7 +164,7 @@ pub fn logout(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, 
 /// Ends the token with that id, which expires at `exp`, or the session. Yields.
 fn end(tx: &Tx, instance: &Instance, id: &str, exp: Option<u64>) -> Result<(), Error> {
     let storage = &instance.storage;
-    let is_new = transaction(tx, || {
+    let is_new = storage.reserve.transaction(tx, Depth::Last, || {
         let session = storage.sessions.get(tx, id)?;
         let until = match (exp, session) {
             (Some(exp), _) => exp,
@@ -180,7 +185,8 @@ fn end(tx: &Tx, instance: &Instance, id: &str, exp: Option<u64>) -> Result<(), E
 /// Ends all tokens and sessions of the caller. Yields.
 pub fn logout_all(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, Error> {
     let login = &who.claims()?.sub;
-    transaction(tx, || end_all(tx, instance, login, |_| ()))?;
+    let reserve = &instance.storage.reserve;
+    reserve.transaction(tx, Depth::Last, || end_all(tx, instance, login, |_| ()))?;
     Ok(Outcome::Done(Done::Revoked))
 }
 

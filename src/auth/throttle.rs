@@ -84,19 +84,24 @@ impl Attempt {
         if delay.max == 0 {
             return;
         }
+        let is_short = instance.storage.reserve.admit(tx).is_err();
         let counted = |key: &str, before: Option<Count>| {
+            if is_short && before.is_none() {
+                // Strangers do not get what is reserved for administrators.
+                return Err(Error::StorageFull);
+            }
             let before = before.filter(is_counting);
             let failures = before.map_or(0, |count| count.failures) + 1;
             let delayed_until = match failures.checked_sub(delay.failures) {
                 Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),
                 None => 0,
             };
-            Count {
+            Ok(Count {
                 key: key.to_owned(),
                 expires_at: delayed_until.max(now()) + FORGOTTEN_AFTER,
                 failures,
                 delayed_until,
-            }
+            })
         };
         tell(instance.storage.attempts.change(tx, &self.keys, counted));
     }
@@ -125,11 +130,13 @@ impl Attempt {
         if known.is_some_and(|known| known.expires_at + KNOWN_AGAIN_AFTER > expires_at) {
             return Ok(());
         }
-        attempts.change(tx, &[key], |key, _| Count {
-            key: key.to_owned(),
-            expires_at,
-            failures: 0,
-            delayed_until: 0,
+        attempts.change(tx, &[key], |key, _| {
+            Ok(Count {
+                key: key.to_owned(),
+                expires_at,
+                failures: 0,
+                delayed_until: 0,
+            })
         })
     }
 }

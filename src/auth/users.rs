@@ -10,7 +10,7 @@ use crate::domain::{Initial, Login, Password, PasswordRules, User};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::origin::Origin;
-use crate::storage::{NewUser, UserRow};
+use crate::storage::{Depth, NewUser, UserRow};
 use crate::tx::{settle, transaction, Tx};
 use secrecy::SecretString;
 
@@ -20,17 +20,18 @@ pub fn register(
     instance: &'static Instance,
     input: Registration,
 ) -> Result<Outcome, Error> {
-    let login = add(tx, instance, input, Password::new, &[])?;
+    let login = add(tx, instance, input, Password::new, None)?;
     Ok(Outcome::Registered { login })
 }
 
-/// The same, with a password that is not among the most common ones.
+/// The same, with a password that is not among the most common ones, and failures in plain words.
 pub fn register_uncommon(
     tx: &Tx,
     instance: &'static Instance,
     input: Registration,
 ) -> Result<Outcome, Error> {
-    let login = add(tx, instance, input, Password::uncommon, &[])?;
+    let added = add(tx, instance, input, Password::uncommon, None);
+    let login = added.map_err(Error::in_plain_words)?;
     Ok(Outcome::Registered { login })
 }
 
@@ -41,18 +42,25 @@ pub fn create(
     input: Registration,
     roles: Vec<String>,
 ) -> Result<Outcome, Error> {
-    let login = add(tx, instance, input, Password::uncommon, &roles)?;
+    let added = add(tx, instance, input, Password::uncommon, Some(&roles));
+    let login = added.map_err(Error::in_plain_words)?;
     get(tx, instance, &login)
 }
 
-/// Adds a user with these roles, which are new to the login whatever it was before. Returns the login.
+/// Adds a user with these roles, which are new to the login whatever it was before. Returns the login. Without roles it
+/// is whoever comes that registers, which ends before memory does.
 pub fn add(
     tx: &Tx,
     instance: &'static Instance,
     input: Registration,
     rules: impl Fn(SecretString, &PasswordRules) -> Result<Password, Error>,
-    roles: &[String],
+    roles: Option<&[String]>,
 ) -> Result<String, Error> {
+    let reserve = &instance.storage.reserve;
+    let is_ours = roles.is_some() || !instance.config.registration_open;
+    if !is_ours {
+        reserve.admit(tx)?;
+    }
     let users = users(instance)?;
     if users.contains(tx, &input.login)? {
         return Err(Error::LoginTaken);
@@ -62,13 +70,17 @@ pub fn add(
     let name = Initial::new(input.name)?;
     let surname = Initial::new(input.surname)?;
     let granted = |role: &String| roles::granted(tx, instance, role);
-    let mut roles = roles.iter().map(granted).collect::<Result<Vec<_>, _>>()?;
+    let mut roles = roles
+        .unwrap_or_default()
+        .iter()
+        .map(granted)
+        .collect::<Result<Vec<_>, _>>()?;
     roles.sort();
     roles.dedup();
     let hash = run(tx, instance, &instance.crypto, move || {
         instance.hasher.hash(password.secret())
     })?;
-    transaction(tx, || {
+    let body = || {
         users.insert(
             tx,
             &NewUser {
@@ -82,9 +94,17 @@ pub fn add(
         // Tokens, sessions and roles of a user that had this login are not those of this one.
         end_all(tx, instance, login, |subject| {
             subject.disabled = false;
-            subject.roles = roles.clone();
+            subject.roles.clone_from(&roles);
         })
-    })?;
+    };
+    match is_ours {
+        true => reserve.transaction(tx, Depth::Last, body)?,
+        false => {
+            // Others have had their turn while the password was hashed.
+            reserve.admit(tx)?;
+            transaction(tx, body)?
+        }
+    };
     Ok(login.as_str().to_owned())
 }
 
@@ -114,7 +134,7 @@ pub fn change_password(
         Ok((instance.hasher.hash(new.secret())?, subject.epoch))
     })?;
     let users = users(instance)?;
-    let gone = transaction(tx, || {
+    let gone = instance.storage.reserve.transaction(tx, Depth::Last, || {
         // Somebody else may have set another since the old one was proved.
         active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
         let old = users.set_hash(tx, &input.login, &hash)?;
@@ -136,7 +156,7 @@ pub fn set_password(
         instance.hasher.hash(password.secret())
     })?;
     let users = users(instance)?;
-    let gone = transaction(tx, || {
+    let gone = instance.storage.reserve.transaction(tx, Depth::Last, || {
         let old = users.set_hash(tx, &input.login, &hash)?;
         end_all(tx, instance, &input.login, |_| ()).map(|_| old)
     })?;
@@ -191,7 +211,7 @@ pub fn check_is_there(tx: &Tx, instance: &Instance, login: &str) -> Result<(), E
 pub fn delete(tx: &Tx, instance: &Instance, login: &str) -> Result<Outcome, Error> {
     let users = users(instance)?;
     let storage = &instance.storage;
-    let gone = transaction(tx, || {
+    let gone = storage.reserve.transaction(tx, Depth::Last, || {
         let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
         // Not before now, where no token was issued at all.
@@ -210,7 +230,8 @@ pub fn set_disabled(
     login: &str,
     disabled: bool,
 ) -> Result<Outcome, Error> {
-    let is_so = transaction(tx, || {
+    let reserve = &instance.storage.reserve;
+    let is_so = reserve.transaction(tx, Depth::Last, || {
         check_is_there(tx, instance, login)?;
         let is_so = instance.storage.subjects.get(tx, login)?.disabled == disabled;
         if !is_so {
@@ -226,7 +247,7 @@ pub fn set_disabled(
 
 /// Ends all tokens and sessions of a user. Errors: `NoSuchUser`. Yields.
 pub fn logout(tx: &Tx, instance: &Instance, login: &str) -> Result<Outcome, Error> {
-    transaction(tx, || {
+    instance.storage.reserve.transaction(tx, Depth::Last, || {
         check_is_there(tx, instance, login)?;
         end_all(tx, instance, login, |_| ())
     })?;

@@ -70,6 +70,8 @@ pub struct Config {
     pub log_json: bool,
     pub memtx_memory: u64,
     pub memtx_max_tuple_size: u64,
+    /// Bytes that pairs cannot have; 0 where nothing is reserved.
+    pub memtx_reserve: u64,
     pub private_key_file: PathBuf,
     /// It was named by a setting, so it must exist.
     pub private_key_given: bool,
@@ -127,6 +129,7 @@ impl Config {
             ));
         }
         let read = Settings(given);
+        read.check_texts()?;
         let data_dir = PathBuf::from(read.text("DATA_DIR"));
         let cores = std::thread::available_parallelism()
             .map_or(1, usize::from)
@@ -141,6 +144,7 @@ impl Config {
                 "lower, upper, digit and special with commas between them, or none",
             )?,
         };
+        let memtx_memory = read.number("MEMTX_MEMORY", 33_554_432, 1 << 46)?;
         let config = Self {
             services: read.services()?,
             http: Arc::new(HttpConfig::new(&read, cores)?),
@@ -171,7 +175,11 @@ impl Config {
             },
             read_only: read.word("READ_ONLY", "true", "false")?,
             log_json: read.word("LOG_FORMAT", "json", "plain")?,
-            memtx_memory: read.number("MEMTX_MEMORY", 33_554_432, 1 << 46)?,
+            memtx_memory,
+            memtx_reserve: match read.given("MEMTX_RESERVE") {
+                Some(_) => read.number("MEMTX_RESERVE", 0, memtx_memory / 2)?,
+                None => (memtx_memory / 32).clamp(6 << 20, 64 << 20),
+            },
             memtx_max_tuple_size: read.number("MEMTX_MAX_TUPLE_SIZE", 16_384, 1 << 30)?,
             private_key_given: read.given("PRIVATE_KEY_FILE").is_some(),
             public_key_given: read.given("PUBLIC_KEY_FILE").is_some(),

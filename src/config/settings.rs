@@ -71,6 +71,11 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     ("READ_ONLY", "false", "refuse to write: true or false"),
     ("MEMTX_MEMORY", "268435456", "bytes for tuples and indexes"),
     (
+        "MEMTX_RESERVE",
+        "<a 32nd of MEMTX_MEMORY, 6 to 64 MiB>",
+        "bytes of it that pairs cannot have, for users, tokens, roles, keys and deletes; or 0",
+    ),
+    (
         "MEMTX_MAX_TUPLE_SIZE",
         "1048576",
         "bytes of a key with its value",
@@ -308,6 +313,27 @@ pub fn default(name: &str) -> Option<&'static str> {
 pub struct Settings(pub BTreeMap<String, String>);
 
 impl Settings {
+    /// Refuses what nobody means: a file or a command that makes a setting adds the end of a line to it. The text is not shown,
+    /// because it may be a secret.
+    pub fn check_texts(&self) -> Result<(), String> {
+        // Byte order marks and spaces without a width are no white space by their category.
+        let is_space =
+            |c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
+        for (name, text) in &self.0 {
+            if text.starts_with(is_space) || text.ends_with(is_space) {
+                return Err(format!(
+                    "{PREFIX}{name} begins or ends with white space, which is no part of a setting"
+                ));
+            }
+            if text.contains(char::is_control) {
+                return Err(format!(
+                    "{PREFIX}{name} has a control character, such as the end of a line"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// An empty value counts as none given, as in a compose file.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.0

@@ -1,6 +1,6 @@
 //! A name or a surname.
 
-use crate::error::Error;
+use crate::error::{Error, INITIAL_LETTERS};
 
 /// 2 to 32 ASCII letters and hyphens, not only hyphens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Initial {
             .all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
             || text.bytes().all(|byte| byte == b'-')
         {
-            "initial should have only lower-upper latin letters"
+            INITIAL_LETTERS
         } else {
             return Ok(Self(text));
         };

@@ -1,6 +1,6 @@
 //! The name a user signs in with.
 
-use crate::error::Error;
+use crate::error::{Error, LOGIN_LETTERS};
 
 /// 2 to 64 ASCII letters and digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ impl Login {
         } else if length > 64 {
             "the length should be no more than 64 symbols"
         } else if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            "login should have onlu lower-upper latin letters and digits"
+            LOGIN_LETTERS
         } else {
             return Ok(Self(text));
         };

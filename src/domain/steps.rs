@@ -151,6 +151,12 @@ impl Steps {
         self.iter().all(|step| step.action == Action::Get)
     }
 
+    /// Whether none of them writes a pair.
+    pub fn only_shrink(&self) -> bool {
+        let shrinks = |step: &Step| matches!(step.action, Action::Get | Action::Delete);
+        self.iter().all(shrinks)
+    }
+
     /// The key of a step, as a one-element msgpack array.
     pub fn key(&self, step: &Step) -> &[u8] {
         self.slice(step.key)

@@ -2,19 +2,20 @@
 
 use crate::config::TlsFiles;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
 
 /// Reads the files. The error says what is wrong with which of them.
 pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, String> {
     let chain = certificates(&files.cert)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|e| format!("{}: {e}", files.key.display()))?;
+    let key = private_key(&files.key)?;
     let provider = Arc::new(default_provider());
     let clients = match &files.client_ca {
         None => Arc::new(NoClientAuth),
@@ -44,13 +45,42 @@ pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, String> {
     Ok(Arc::new(config).into())
 }
 
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let text = Zeroizing::new(read(file)?);
+    PrivateKeyDer::from_pem_slice(&text).map_err(|e| {
+        let holds = |part: &str| {
+            text.windows(part.len())
+                .any(|found| found == part.as_bytes())
+        };
+        // PKCS #8 (RFC 5958 §3), and the older form of OpenSSL.
+        let what = match e {
+            _ if holds("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+                || holds("\nProc-Type: 4,ENCRYPTED") =>
+            {
+                "the private key is encrypted: there should be one without a passphrase".to_owned()
+            }
+            pem::Error::NoItemsFound => match holds("-----BEGIN ") {
+                true => "there is no private key, only something else in PEM".to_owned(),
+                false => "there is no private key in PEM".to_owned(),
+            },
+            other => other.to_string(),
+        };
+        format!("{}: {what}", file.display())
+    })
+}
+
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let wrong = |e| format!("{}: {e}", file.display());
-    let all: Vec<_> = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(wrong)?;
-    match all.is_empty() {
-        true => Err(format!("{}: there is no certificate", file.display())),
-        false => Ok(all),
+    let all = CertificateDer::pem_slice_iter(&read(file)?).collect::<Result<Vec<_>, _>>();
+    match all {
+        Err(e) => Err(format!("{}: {e}", file.display())),
+        Ok(all) if all.is_empty() => Err(format!(
+            "{}: there is no certificate in PEM",
+            file.display()
+        )),
+        Ok(all) => Ok(all),
     }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, String> {
+    fs::read(file).map_err(|e| format!("cannot read {}: {e}", file.display()))
 }

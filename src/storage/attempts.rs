@@ -35,16 +35,17 @@ impl Attempts {
             .transpose()
     }
 
-    /// Stores what `change` makes of the counts under these keys, in one transaction. Yields while it commits.
+    /// Stores what `change` makes of the counts under these keys, in one transaction. Errors: also those of `change`. Yields
+    /// while it commits.
     pub fn change(
         &self,
         tx: &Tx,
         keys: &[String],
-        change: impl Fn(&str, Option<Count>) -> Count,
+        change: impl Fn(&str, Option<Count>) -> Result<Count, Error>,
     ) -> Result<(), Error> {
         transaction(tx, || {
             for key in keys {
-                let count = change(key, self.get(tx, key)?);
+                let count = change(key, self.get(tx, key)?)?;
                 self.space.replace(tx, &array(&count))?;
             }
             Ok(())

@@ -1,11 +1,12 @@
 //! When the last token that was ever issued expires, in the space `authkv_sequence`. What ends tokens is kept until then,
 //! whatever the settings and the clock were when they were issued.
 
-use super::{array, broken, find};
+use super::{array, broken, find, Depth, Reserve};
 use crate::codec::msgpack::Reader;
 use crate::error::Error;
-use crate::tx::{transaction, tuple_bytes, Space, Tx, TxCell};
+use crate::tx::{tuple_bytes, Space, Tx, TxCell};
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// The name of the tuple.
 const NAME: &str = "tokens_until";
@@ -19,14 +20,16 @@ pub struct Issued {
     /// What the space says for certain: it was committed from here.
     durable: TxCell<Cell<u64>>,
     ahead: u64,
+    reserve: Arc<Reserve>,
 }
 
 impl Issued {
     /// `ttl`: seconds that a token lives.
-    pub fn new(tx: &Tx, space: Space, ttl: u64) -> Self {
+    pub fn new(tx: &Tx, space: Space, ttl: u64, reserve: Arc<Reserve>) -> Self {
         Self {
             ahead: (ttl / AHEAD_PART).clamp(1, AHEAD_MAX),
             space,
+            reserve,
             durable: TxCell::new(tx, Cell::new(0)),
         }
     }
@@ -50,7 +53,7 @@ impl Issued {
         if exp <= durable.get() {
             return Ok(());
         }
-        let written = transaction(tx, || {
+        let written = self.reserve.transaction(tx, Depth::Last, || {
             let until = self.until(tx)?.max(exp + self.ahead);
             self.space.replace(tx, &array(&(NAME, until)))?;
             Ok(until)

@@ -5,10 +5,10 @@
 //! An instance that follows asks for what came after a number. The tuple with the highest number is never forgotten, so
 //! that no number is given twice.
 
-use super::{array, scan};
+use super::{array, scan, Depth, Reserve};
 use crate::codec::msgpack::Reader;
 use crate::error::Error;
-use crate::tx::{transaction, transaction_if, tuple_bytes, Failure, Range, Space, Tx, TxCell};
+use crate::tx::{transaction_if, tuple_bytes, Failure, Range, Space, Tx, TxCell};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::cell::Cell;
@@ -107,11 +107,11 @@ impl Mirror {
     }
 
     /// Takes over changes of another instance. Yields while it commits.
-    pub fn apply(&self, tx: &Tx, entries: &[Entry]) -> Result<(), Error> {
+    pub fn apply(&self, tx: &Tx, reserve: &Reserve, entries: &[Entry]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
         }
-        transaction(tx, || {
+        reserve.transaction(tx, Depth::Last, || {
             for entry in entries {
                 let space = self.spaces.get(usize::from(entry.space));
                 let space = space.ok_or_else(|| {

@@ -6,6 +6,7 @@ mod issued;
 mod keys;
 mod kv;
 mod mirror;
+mod reserve;
 mod revoked;
 mod roles;
 mod sessions;
@@ -17,6 +18,7 @@ pub use issued::Issued;
 pub use keys::{TokenKey, TokenKeys};
 pub use kv::{Applied, Asked, Effect, KeyValues, Page, Tell};
 pub use mirror::{Entry, Mirror};
+pub use reserve::{Depth, Reserve};
 pub use revoked::Revoked;
 pub use roles::Roles;
 pub use sessions::{SessionRow, Sessions};
@@ -27,6 +29,7 @@ use crate::codec::msgpack::Reader;
 use crate::config::Config;
 use crate::error::Error;
 use crate::tx::{transaction_if, Failure, Index, Range, Space, Tx};
+use std::sync::Arc;
 use tarantool::tuple::Tuple;
 
 /// The spaces of this instance, looked up once.
@@ -43,6 +46,7 @@ pub struct Storage {
     pub token_keys: TokenKeys,
     pub sessions: Sessions,
     pub attempts: Attempts,
+    pub reserve: Arc<Reserve>,
 }
 
 impl Storage {
@@ -50,6 +54,8 @@ impl Storage {
     pub fn open(tx: &Tx, config: &Config, tell: Tell) -> Result<Self, String> {
         let find =
             |name: &str| Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"));
+        let reserve = Reserve::open(tx, config).map_err(|error| error.to_string())?;
+        let reserve = Arc::new(reserve);
         let users = config.services.auth.then(|| find("user")).transpose()?;
         let key_values = || -> Result<KeyValues, String> {
             let spaces = [
@@ -57,7 +63,8 @@ impl Storage {
                 find("authkv_expiry")?,
                 find("authkv_sequence")?,
             ];
-            KeyValues::new(tx, spaces, config, tell).map_err(|error| error.to_string())
+            KeyValues::new(tx, spaces, config, reserve.clone(), tell)
+                .map_err(|error| error.to_string())
         };
         let key_values = config.services.kv.then(key_values).transpose()?;
         let [revoked, subject, role, token_key] = mirror::SPACES;
@@ -72,13 +79,19 @@ impl Storage {
             users: users.map(|space| Users::new(tx, space)),
             key_values,
             mirror: Mirror::new(tx, mirrored),
-            issued: Issued::new(tx, find("authkv_sequence")?, config.token_ttl.as_secs()),
+            issued: Issued::new(
+                tx,
+                find("authkv_sequence")?,
+                config.token_ttl.as_secs(),
+                reserve.clone(),
+            ),
             revoked: Revoked::new(revoked),
             subjects: Subjects::new(subject),
             roles: Roles::new(role),
             token_keys: TokenKeys::new(token_key),
             sessions: Sessions::new(find("authkv_session")?),
             attempts: Attempts::new(find("authkv_login_attempt")?),
+            reserve,
         })
     }
 }

@@ -40,6 +40,53 @@ pub fn uses_mvcc(_tx: &Tx) -> bool {
         .unwrap_or_default()
 }
 
+/// Bytes of memtx, as `box.slab.info()` has them.
+pub struct Memory {
+    pub quota: i64,
+    quota_used: i64,
+    /// What tuples and indexes have been given, in pieces of [`ARENA`].
+    pub arena_size: i64,
+    arena_used: i64,
+    tuples_used: i64,
+}
+
+/// Memory goes to tuples or to indexes in pieces of so many bytes.
+const ARENA: i64 = 16 << 20;
+
+impl Memory {
+    /// What indexes can have yet, at least. `has_large`: tuples may be outside of the arena.
+    pub fn left_for_indexes(&self, has_large: bool) -> i64 {
+        // Tuples are not in the arena where `memtx_allocator` is `system`.
+        let (used, given) = match self.arena_used - self.tuples_used {
+            used @ 0.. if !has_large => (used, self.arena_size),
+            used @ 0.. => (used, self.quota_used),
+            _ => (self.arena_used, self.quota_used),
+        };
+        // Headers take the place of one extent in each slab of 128.
+        let usable = ARENA - ARENA / 128;
+        let inside = (usable - used % usable) % usable;
+        inside + (self.quota - given) / ARENA * usable
+    }
+}
+
+/// How much memory memtx has. Evaluates Lua. Does not yield.
+pub fn memory(_tx: &Tx) -> Option<Memory> {
+    const ASK: &str = "
+        local info = box.slab.info()
+        return tonumber(info.quota_size), tonumber(info.quota_used), tonumber(info.arena_size),
+            tonumber(info.arena_used), tonumber(info.items_used)";
+    type Numbers = (f64, f64, f64, f64, f64);
+    let (quota, quota_used, arena_size, arena_used, tuples_used) =
+        tarantool::lua_state().eval::<Numbers>(ASK).ok()?;
+    Some(Memory {
+        quota: quota as i64,
+        quota_used: quota_used as i64,
+        arena_size: arena_size as i64,
+        arena_used: arena_used as i64,
+        tuples_used: tuples_used as i64,
+    })
+}
+
 /// The first two numbers of Tarantool's version. Evaluates Lua.
 pub fn version(_tx: &Tx) -> (u32, u32) {
     let text: String = tarantool::lua_state()

@@ -56,6 +56,15 @@ impl Space {
         done(unsafe { ffi::box_insert(self.0, start, end, ptr::null_mut()) })
     }
 
+    /// The same, and returns at which address Tarantool has put the tuple.
+    pub fn insert_at(self, _tx: &Tx, tuple: &[u8]) -> Result<usize, Failure> {
+        let (start, end) = bounds(tuple);
+        let mut made = ptr::null_mut();
+        // SAFETY: `start..end` is a live msgpack array, `made` a place for the result.
+        done(unsafe { ffi::box_insert(self.0, start, end, &mut made) })?;
+        Ok(made as usize)
+    }
+
     /// Inserts or replaces a tuple. Outside a transaction it commits, so it yields.
     pub fn replace(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
         let (start, end) = bounds(tuple);

@@ -54,7 +54,11 @@ fn load(file: &Path) -> Result<PrivateKey, String> {
 
 /// Reads the public keys of a file, one at least. The error names the file and what is wrong with it.
 pub fn load_public(file: &Path) -> Result<Vec<PublicKey>, String> {
-    PublicKey::all_from_pem(&read(file)?).map_err(|e| of(file, e))
+    let keys = PublicKey::all_from_pem(&read(file)?).map_err(|e| of(file, e))?;
+    for key in &keys {
+        key.check_slowly().map_err(|e| of(file, e))?;
+    }
+    Ok(keys)
 }
 
 /// Writes public keys in place of what the file holds.

@@ -1,13 +1,13 @@
 //! Private keys, which sign tokens: made, read, written. Slow for RSA: not on the tx thread of a started instance.
 
-use super::{pem, Algorithm, PublicKey};
+use super::{pem, sound, Algorithm, PublicKey};
 use jsonwebtoken::EncodingKey;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{
-    EcdsaKeyPair, Ed25519KeyPair, KeyPair, ECDSA_P256_SHA256_FIXED_SIGNING as P256,
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, ECDSA_P256_SHA256_FIXED_SIGNING as P256,
 };
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
+use rsa::pkcs1::{self, DecodeRsaPrivateKey, EncodeRsaPrivateKey, EncodeRsaPublicKey};
 use rsa::pkcs8::der::asn1::OctetStringRef;
 use rsa::pkcs8::der::{Decode, Encode};
 use rsa::pkcs8::PrivateKeyInfo;
@@ -89,14 +89,20 @@ impl PrivateKey {
         };
         let info = PrivateKeyInfo::new(algorithm.identifier(), &inner);
         let der = Zeroizing::new(info.to_der().map_err(failed)?);
-        if algorithm == Algorithm::Es256 {
-            // Whether both halves are of the same key, and of this curve.
-            EcdsaKeyPair::from_pkcs8(&P256, &der, &SystemRandom::new()).map_err(|_| WRONG)?;
-        }
+        let public = PublicKey::new(algorithm, &public)?;
+        // Whether its parts fit together, and with it `ring` signs.
+        let fits = match algorithm {
+            Algorithm::Rs256 => RsaKeyPair::from_pkcs8(&der).map(drop),
+            Algorithm::Es256 => {
+                EcdsaKeyPair::from_pkcs8(&P256, &der, &SystemRandom::new()).map(drop)
+            }
+            Algorithm::EdDSA => Ok(()),
+        };
+        fits.map_err(|why| format!("is a key whose parts do not fit together: {why}"))?;
         Ok(Self {
             inner: der.len() - inner.len(),
             der,
-            public: PublicKey::new(algorithm, &public)?,
+            public,
         })
     }
 
@@ -132,6 +138,9 @@ impl PrivateKey {
 type Halves = (Zeroizing<Vec<u8>>, Vec<u8>);
 
 fn rsa(inner: &[u8]) -> Result<Halves, String> {
+    let given = pkcs1::RsaPrivateKey::from_der(inner).map_err(|_| WRONG)?;
+    // First, because the crate `rsa` says of such keys only that they are none.
+    sound::rsa(given.modulus.as_bytes(), given.public_exponent.as_bytes())?;
     let key = RsaPrivateKey::from_pkcs1_der(inner).map_err(|_| WRONG)?;
     let public = key.to_public_key().to_pkcs1_der().map_err(failed)?;
     let inner = key.to_pkcs1_der().map_err(failed)?.to_bytes();
@@ -229,7 +238,10 @@ mod tests {
             ("another", WRONG),
             (&s.ed_public, WRONG),
             (&s.p384, WRONG),
-            (&pem::encode("EC PRIVATE KEY", &halves), WRONG),
+            (
+                &pem::encode("EC PRIVATE KEY", &halves),
+                "do not fit together",
+            ),
             (&[&*s.ed, &*s.ec].concat(), WRONG),
             (
                 &s.ec
@@ -238,7 +250,7 @@ mod tests {
                 WRONG,
             ),
             (&s.ec_alone, "without its public half"),
-            (&s.short, "has 1024 bits, but should have 2048 to 8192"),
+            (&s.short, "has 1024 bits, but should have 2048 to 4096"),
         ] {
             let said = PrivateKey::from_pem(text).err().unwrap();
             assert!(said.contains(error), "{said}");

@@ -4,7 +4,7 @@ use super::kv;
 use crate::command::{Needs, Operation};
 use crate::config::Config;
 use crate::domain::RoleName;
-use crate::error::{Deed, Error, KeyRule};
+use crate::error::{Deed, Error, KeyRule, INITIAL_LETTERS};
 use crate::http::routes::{Kind, Route};
 
 /// What may go wrong with a request once its head was read.
@@ -88,9 +88,9 @@ fn of_operation(route: &Route, config: &Config) -> Vec<Error> {
     use Operation::*;
     match route.operation {
         Register => registration(NO_UPPER_CASE),
-        UserRegister => registration(COMMON),
+        UserRegister => in_plain_words(registration(COMMON)),
         UserCreate => {
-            let mut errors = registration(COMMON);
+            let mut errors = in_plain_words(registration(COMMON));
             errors.push(Error::NoSuchRole);
             errors
         }
@@ -158,8 +158,12 @@ fn registration(password: &'static str) -> Vec<Error> {
         Error::LoginTaken,
         Error::BadLogin("the length should be no less than 2 symbols"),
         Error::BadPassword(password.into()),
-        Error::BadInitial("initial should have only lower-upper latin letters"),
+        Error::BadInitial(INITIAL_LETTERS),
     ]
+}
+
+fn in_plain_words(errors: Vec<Error>) -> Vec<Error> {
+    errors.into_iter().map(Error::in_plain_words).collect()
 }
 
 fn of_a_batch(deed: Deed, config: &Config) -> Vec<Error> {

@@ -16,6 +16,7 @@ pub use read::Asked;
 pub use scan::Page;
 pub use stored::Stored;
 
+use super::Reserve;
 use crate::config::Config;
 use crate::domain::Access;
 use crate::error::{Deed, Error};
@@ -25,6 +26,7 @@ use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
 use feed::Feed;
 use revisions::Revisions;
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::time::Duration;
 use tarantool::tuple::Tuple;
 
@@ -35,6 +37,7 @@ pub struct KeyValues {
     expiry: Space,
     max_tuple_size: usize,
     reply_max: usize,
+    reserve: Arc<Reserve>,
     changes: TxCell<Changes>,
     /// Told the last revision after every commit.
     tell: Tell,
@@ -80,6 +83,7 @@ impl KeyValues {
         tx: &Tx,
         [space, expiry, sequence]: [Space; 3],
         config: &Config,
+        reserve: Arc<Reserve>,
         tell: Tell,
     ) -> Result<Self, Error> {
         let revisions = Revisions::new(sequence);
@@ -98,6 +102,7 @@ impl KeyValues {
             max_tuple_size: config.memtx_max_tuple_size as usize,
             reply_max: config.reply_max,
             changes: TxCell::new(tx, changes),
+            reserve,
             tell,
         })
     }

@@ -21,7 +21,7 @@ impl KeyValues {
     /// Removes at most `limit` pairs that have expired. Where there may be more, returns how long ago the last of these has,
     /// in milliseconds. Errors: as [`Self::apply`]. Yields while it commits.
     pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
-        self.write(tx, |writing| {
+        self.write(tx, true, |writing| {
             let times = writing.expired(limit)?;
             for time in &times {
                 writing.expire(time)?;

@@ -1,5 +1,6 @@
 //! Changing pairs: steps in one transaction.
 
+use super::super::Depth;
 use super::effect::{Applied, Effect, Found};
 use super::event::{Change, Event, Events};
 use super::revisions::Numbers;
@@ -20,7 +21,7 @@ impl KeyValues {
         if steps.steps().only_read() {
             return self.writing(tx).take_all(steps);
         }
-        self.write(tx, |writing| {
+        self.write(tx, steps.steps().only_shrink(), |writing| {
             let applied = writing.take_all(steps)?;
             let committed = applied.committed;
             Ok((applied, committed))
@@ -35,7 +36,8 @@ impl KeyValues {
         success: &Permitted<'_>,
         failure: &Permitted<'_>,
     ) -> Result<(bool, Applied), Error> {
-        let (holds, mut applied) = self.write(tx, |writing| {
+        let shrinks = success.steps().only_shrink() && failure.steps().only_shrink();
+        let (holds, mut applied) = self.write(tx, shrinks, |writing| {
             let mut holds = true;
             for one in compare.iter() {
                 holds = writing.holds(&one.key, &one.test)?;
@@ -68,14 +70,21 @@ impl KeyValues {
         Ok(live.map_or(0, |found| found.revision))
     }
 
-    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes. If others
-    /// abort the transaction, the body runs again.
+    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes. It may run
+    /// more than once: if others abort the transaction, and if it only deletes (`shrinks`) and finds no memory, for then it
+    /// may use the reserve. Others need all of the reserve to be there.
     pub(super) fn write<T>(
         &self,
         tx: &Tx,
+        shrinks: bool,
         mut body: impl FnMut(&mut Writing<'_>) -> Result<(T, bool), Error>,
     ) -> Result<T, Error> {
-        retry(tx, || self.write_once(tx, &mut body))
+        let mut tried = || retry(tx, || self.write_once(tx, &mut body));
+        if shrinks {
+            return self.reserve.relieving(tx, Depth::Last, tried);
+        }
+        self.reserve.admit(tx)?;
+        tried()
     }
 
     fn write_once<T>(
@@ -220,6 +229,7 @@ impl Writing<'_> {
         let gone = expired.then(|| self.numbers.next());
         let revision = self.numbers.next();
         Stored::encode(&mut self.tuple, key, value, revision, rest);
+        self.store.reserve.take(tx, self.tuple.len())?;
         match self.store.space.replace(tx, &self.tuple) {
             Ok(()) => {}
             Err(Failure::TupleTooLarge) => {

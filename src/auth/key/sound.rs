@@ -1,0 +1,191 @@
+//! Whether public keys are what their algorithm asks for: a key that is not may verify what nobody has signed, or be one
+//! whose private half anybody can find. Pure.
+//!
+//! Errors are to follow what names the key or its file.
+
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use ring::agreement::{agree_ephemeral, EphemeralPrivateKey, UnparsedPublicKey, ECDH_P256};
+use ring::rand::SystemRandom;
+use rsa::traits::PublicKeyParts;
+use rsa::{BigUint, RsaPublicKey};
+use std::ops::RangeInclusive;
+
+/// Bits of an RSA key: RFC 7518 §3.3 asks for the least; with more than the most nothing here signs.
+const BITS: RangeInclusive<usize> = 2048..=4096;
+/// No prime below this divides a modulus. NIST SP 800-89 §5.3.3 asks for 752.
+const FACTORS: u64 = 1 << 16;
+
+/// Checks modulus and exponent, big-endian and without leading zeros.
+pub fn rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
+    let unused = n.first().map_or(0, |byte| byte.leading_zeros() as usize);
+    let bits = 8 * n.len() - unused;
+    if !BITS.contains(&bits) {
+        let (least, most) = (BITS.start(), BITS.end());
+        return Err(format!(
+            "has {bits} bits, but should have {least} to {most}"
+        ));
+    }
+    let exponent = e.iter().fold(0u64, |value, byte| {
+        value.saturating_mul(256) | u64::from(*byte)
+    });
+    if exponent % 2 == 0 || !(3..1 << 33).contains(&exponent) {
+        return Err("has an exponent that is not an odd number from 3 to 2^33".into());
+    }
+    match small_factor(n) {
+        Some(2) => Err("has a modulus that is even".into()),
+        Some(factor) => Err(format!("has a modulus that {factor} divides")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the modulus is a product of different primes, as far as that can be told: it takes a while.
+pub fn rsa_composite(key: &RsaPublicKey) -> Result<(), String> {
+    let (n, two) = (key.n(), BigUint::from(2u8));
+    let less = n - BigUint::from(1u8);
+    // Fermat's test, which a prime and a power of one fail: for p^k it holds that a^n = a^(n/p) mod p.
+    if two.modpow(&less, n) == BigUint::from(1u8) {
+        return Err("has a modulus that is a prime".into());
+    }
+    match is_square(n) {
+        true => Err("has a modulus that is a square".into()),
+        false => Ok(()),
+    }
+}
+
+/// The least prime below the limit that divides a big-endian number.
+fn small_factor(n: &[u8]) -> Option<u64> {
+    // In limbs of four bytes, so that a step stays within 64 bits.
+    let limbs: Vec<u64> = n
+        .rchunks(4)
+        .rev()
+        .map(|limb| {
+            limb.iter()
+                .fold(0, |value, byte| value << 8 | u64::from(*byte))
+        })
+        .collect();
+    let divides = |factor: &u64| {
+        limbs
+            .iter()
+            .fold(0, |rest, limb| (rest << 32 | limb) % factor)
+            == 0
+    };
+    // A divisor that is no prime has a lesser one that is.
+    std::iter::once(2)
+        .chain((3..FACTORS).step_by(2))
+        .find(divides)
+}
+
+/// Newton's method for the square root.
+fn is_square(n: &BigUint) -> bool {
+    let mut root = BigUint::from(1u8) << (n.bits() / 2 + 1);
+    loop {
+        let next = (&root + n / &root) >> 1;
+        if next >= root {
+            return &(&root * &root) == n;
+        }
+        root = next;
+    }
+}
+
+/// Checks an uncompressed point (SEC 1 §3.2.2.1): its coordinates are below the prime, and it is on the curve. The curve has no
+/// points of small order.
+pub fn p256(point: &[u8]) -> Result<(), String> {
+    let random = SystemRandom::new();
+    let own = EphemeralPrivateKey::generate(&ECDH_P256, &random)
+        .map_err(|_| "cannot be checked: there is no randomness")?;
+    // The first thing that this does is to check the point (SP 800-56A §5.6.2.3.4).
+    agree_ephemeral(own, &UnparsedPublicKey::new(&ECDH_P256, point), |_| ())
+        .map_err(|_| "is an EC key whose point is not on the curve P-256".into())
+}
+
+/// Checks a point: in its one encoding (RFC 8032 §5.1.3), on the curve, and of the order that keys have, not of a small one.
+pub fn ed25519(bytes: &[u8]) -> Result<(), String> {
+    let compressed = CompressedEdwardsY::from_slice(bytes)
+        .map_err(|_| "is an Ed25519 key that has not 32 bytes")?;
+    let point = compressed
+        .decompress()
+        .ok_or("is an Ed25519 key whose point is not on the curve")?;
+    if point.compress() != compressed {
+        return Err("is an Ed25519 key whose encoding is not canonical".into());
+    }
+    match (point.is_small_order(), point.is_torsion_free()) {
+        (true, _) => Err("is an Ed25519 key whose point has a small order".into()),
+        (false, false) => {
+            Err("is an Ed25519 key whose point is outside of the group of the base point".into())
+        }
+        (false, true) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_factor_is_found_wherever_it_is() {
+        let odd = |low: u32| [vec![0x80; 200], low.to_be_bytes().to_vec()].concat();
+        for (n, factor) in [
+            (vec![2], 2),
+            (vec![1, 0], 2),
+            (vec![0xff], 3),
+            (vec![1, 1], 257),
+        ] {
+            assert_eq!(small_factor(&n), Some(factor));
+        }
+        assert_eq!(small_factor(&odd(2)), Some(2));
+        // 2^31 - 1 is a prime.
+        assert_eq!(small_factor(&0x7fff_ffffu32.to_be_bytes()), None);
+        assert_eq!(
+            small_factor(&(65_521u64 * 0x7fff_ffff).to_be_bytes()),
+            Some(65_521)
+        );
+    }
+
+    #[test]
+    fn squares_are_told_from_what_is_beside_them() {
+        let root = (BigUint::from(1u8) << 1030) + BigUint::from(12_345u32);
+        let square = &root * &root;
+        assert!(is_square(&square));
+        assert!(!is_square(&(&square + BigUint::from(1u8))));
+        assert!(!is_square(&(&square - BigUint::from(1u8))));
+    }
+
+    #[test]
+    fn points_of_ed25519_that_are_no_keys_are_refused() {
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        let p: [u8; 32] = {
+            let mut p = [0xff; 32];
+            (p[0], p[31]) = (0xed, 0x7f);
+            p
+        };
+        let (mut minus_one, mut again) = (p, p);
+        minus_one[0] = 0xec;
+        again[0] = 0xee;
+        let mut signed = identity;
+        signed[31] = 0x80;
+        let mut two = [0; 32];
+        two[0] = 2;
+        for (bytes, what) in [
+            (identity, "small order"),
+            ([0; 32], "small order"),
+            (minus_one, "small order"),
+            (p, "canonical"),
+            (again, "canonical"),
+            (signed, "canonical"),
+            (two, "not on the curve"),
+        ] {
+            let said = ed25519(&bytes).unwrap_err();
+            assert!(said.contains(what), "{bytes:?}: {said}");
+        }
+        // RFC 8032 §7.1, and the same with a point of order two added, which is its negative in x and y.
+        use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+        assert_eq!(ed25519(&ED25519_BASEPOINT_POINT.compress().0), Ok(()));
+        for torsion in &EIGHT_TORSION[1..] {
+            let mixed = (ED25519_BASEPOINT_POINT + torsion).compress();
+            assert!(ed25519(&mixed.0).unwrap_err().contains("outside"));
+            let said = ed25519(&torsion.compress().0).unwrap_err();
+            assert!(said.contains("small order"), "{said}");
+        }
+    }
+}
