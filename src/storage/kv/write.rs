@@ -10,7 +10,7 @@ use crate::codec::equal;
 use crate::codec::msgpack::{write_uint, Head, Reader};
 use crate::domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
 use crate::error::Error;
-use crate::tx::{attempt, retry, tuple_bytes, Failure, Tx};
+use crate::tx::{attempt, latest, retry, tuple_bytes, Failure, Tx};
 use rmp::encode::write_sint;
 use tarantool::tuple::Tuple;
 
@@ -54,7 +54,7 @@ impl KeyValues {
         // A step may have seen what was undone, and whose number another change will have.
         for (step, effect) in steps.iter().zip(&mut applied.effects) {
             if let Effect::Conflict { revision } = effect {
-                *revision = self.revision(tx, steps.key(step))?;
+                *revision = latest(tx, || self.revision(tx, steps.key(step)))?;
             }
         }
         Ok((holds, applied))
