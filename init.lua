@@ -89,7 +89,7 @@ local function greet(settings, started)
     end
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
     local console = settings.console_listen
-    print('console ' .. (console ~= '' and 'tarantoolctl connect unix/:' .. console or 'off'))
+    print('console ' .. (console ~= '' and require('authkv.tools').connect(console) or 'off'))
     if started.admin_password ~= nil then
         print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
     end

@@ -2,9 +2,10 @@
 
 local fiber = require('fiber')
 local mount = require('authkv.mount')
+local tools = require('authkv.tools')
 
 local MISSING = 'AUTHKV_HTTP_ENGINE=rock needs the rock http, 1.5 or newer, on package.path; to install it: '
-    .. 'tarantoolctl rocks install http'
+    .. tools.install('http')
 
 -- Limits that are settings of HTTP.
 local NAMES = {

@@ -80,7 +80,19 @@ def has_rock() -> bool:
     return subprocess.run(["tarantool", "-e", code], cwd=ROOT, env=environment(), check=False).returncode == 0
 
 
-NO_ROCK = "the http rock is not on package.path: tarantoolctl rocks install http, or AUTHKV_TEST_ROCK=<its directory>"
+@cache
+def version() -> tuple[int, ...]:
+    """The first two numbers of the version of `tarantool`."""
+    said = subprocess.run(["tarantool", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(number) for number in said.split()[1].split(".")[:2])
+
+
+def tool() -> str:
+    """The command-line tool that comes with this Tarantool."""
+    return "tt" if version() >= (3, 0) else "tarantoolctl"
+
+
+NO_ROCK = "the http rock is not on package.path: install it (tarantoolctl or tt rocks install http), or AUTHKV_TEST_ROCK=<its directory>"
 
 
 def write_key_pair(directory: Path, bits: int = 2048) -> rsa.RSAPrivateKey:

@@ -1,5 +1,9 @@
 """The Lua facade as a person sees it in the console: help, readable results, errors as values, owner and user."""
 
+import re
+import shutil
+import subprocess
+
 import pytest
 
 import harness
@@ -13,6 +17,38 @@ def console(instance):
     front = ConsoleFront(instance)
     yield front
     front.close()
+
+
+def test_the_start_says_how_to_reach_the_console(instance):
+    """With a tool that comes with this Tarantool: the command is run where the tool is."""
+    [command] = [line.removeprefix("console ").strip() for line in instance.log().splitlines() if line.startswith("console ")]
+    tool, *_ = command.split()
+    assert tool == harness.tool(), command
+    assert command.endswith(str(instance.console_path)), command
+    if shutil.which(tool):
+        seen = subprocess.run(
+            command.split(), input="6 * 7 + box.cfg.readahead * 0\n", capture_output=True, text=True, timeout=harness.DEADLINE, check=True
+        )
+        assert "- 42" in seen.stdout, seen
+
+
+def test_a_relative_path_of_the_console_is_no_name_of_an_application(console):
+    expected = {
+        "tt": {"a.sock": "tt connect ./a.sock", "./a": "tt connect ./a", "../a": "tt connect ../a", "/a": "tt connect /a", ".a/b": "tt connect ./.a/b"},
+        "tarantoolctl": {path: f"tarantoolctl connect unix/:{path}" for path in ("a.sock", "./a", "../a", "/a", ".a/b")},
+    }[harness.tool()]
+    for path, command in expected.items():
+        assert console.evaluate(f"return require('authkv.tools').connect('{path}')") == [command]
+
+
+def test_who_names_one_tool_names_the_other():
+    """Every page, and every text of the code, that has a command with tarantoolctl has one with tt."""
+    pages = [*harness.ROOT.glob("README*.md"), *harness.ROOT.glob("documentation/**/*.md")]
+    for page in pages:
+        text = page.read_text()
+        assert ("tarantoolctl" in text) == bool(re.search(r"\btt (connect|rocks)", text)), page
+    for file in [harness.ROOT / "init.lua", *harness.ROOT.glob("tarantool_infra/**/*.lua"), *harness.ROOT.glob("src/**/*.rs")]:
+        assert "tarantoolctl" not in file.read_text() or file.name == "tools.lua", file
 
 
 def test_help_lists_every_command(console):

@@ -449,7 +449,7 @@ def test_a_missing_rock_is_named_with_how_to_install_it(make, tmp_path, text):
     (tmp_path / "http").mkdir()
     (tmp_path / "http" / "server.lua").write_text(text)
     said = make(keys=False, AUTHKV_HTTP_ENGINE="rock", LUA_PATH=f"{tmp_path}/?.lua;;").refuse_to_start()
-    assert "AUTHKV_HTTP_ENGINE" in said and "tarantoolctl rocks install http" in said, said
+    assert "AUTHKV_HTTP_ENGINE" in said and f"{harness.tool()} rocks install http" in said, said
 
 
 @needs_rock

@@ -61,7 +61,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The modules in Lua, by the names they `require` one another by.
-const MODULES: [(&str, &str); 6] = [
+const MODULES: [(&str, &str); 7] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
@@ -85,6 +85,10 @@ const MODULES: [(&str, &str); 6] = [
     (
         "authkv.schema",
         include_str!("../../tarantool_infra/schema.lua"),
+    ),
+    (
+        "authkv.tools",
+        include_str!("../../tarantool_infra/tools.lua"),
     ),
 ];
 

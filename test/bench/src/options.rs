@@ -17,7 +17,7 @@ Measures authkv and its peers on this machine, in turn, as medians and ratios.
   --help           this
 
 AUTHKV_BENCH_ROOT=DIR measures the authkv of another checkout instead of this one.
-A peer that is missing is left out. The Lua handler needs the `http` rock: `tarantoolctl rocks install http`, or
+A peer that is missing is left out. The Lua handler needs the `http` rock: `tarantoolctl` or `tt rocks install http`, or
 AUTHKV_TEST_ROCK=<its directory>.
 ";
 

@@ -11,7 +11,7 @@ pub const SPACE: u64 = 600;
 
 /// What to do without it.
 pub const NO_ROCK: &str =
-    "the http rock is not on package.path: tarantoolctl rocks install http, or AUTHKV_TEST_ROCK=<its directory>";
+    "the http rock is not on package.path: tarantoolctl or tt rocks install http, or AUTHKV_TEST_ROCK=<its directory>";
 
 pub struct Lua {
     pub iproto: u16,
