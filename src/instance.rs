@@ -1,4 +1,4 @@
-//! The running instance: all native state, in one place. Made once in the life of the loaded library.
+//! The running instance: all native state, in one place. There is one at a time in a loaded library.
 //!
 //! Every thread reads it. What changes in it is in atomics, locks and cells that only the tx thread reaches.
 
@@ -20,15 +20,19 @@ use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
 use crate::threads::give_way;
-use crate::tx::{fiber, log, lua, Tx};
+use crate::tx::fiber::Cond;
+use crate::tx::lent::{Lent, User, Users};
+use crate::tx::{fiber, log, lua, Tx, TxCell};
 use crate::upkeep;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Everything that runs.
 pub struct Instance {
+    /// Fibers, procedures, threads and their work.
+    pub users: Users,
     pub config: Config,
     /// The extension types that this Tarantool has.
     pub types: Types,
@@ -53,6 +57,8 @@ pub struct Instance {
     calls: AtomicUsize,
     /// Set first of all when the instance stops.
     stopping: AtomicBool,
+    /// Wakes fibers that pause, for the end.
+    ending: TxCell<Cond>,
     started_at: Instant,
     /// When revocations were last heard of, in milliseconds since `started_at`; `NEVER` before that.
     followed_at: AtomicU64,
@@ -71,7 +77,10 @@ const NEVER: u64 = u64::MAX;
 /// New tokens that may wait to be verified for iproto and the console.
 const VERIFY_QUEUE: usize = 1024;
 
-static RUNNING: OnceLock<Instance> = OnceLock::new();
+/// Time, beyond that of what they finish, for those who use an instance that has ended.
+const LEAVING: Duration = Duration::from_secs(2);
+
+static RUNNING: Mutex<Option<Lent<Instance>>> = Mutex::new(None);
 
 /// What a start has to tell its operator.
 #[derive(Debug, serde::Serialize)]
@@ -108,20 +117,25 @@ fn forget_memory() {
     allocator::give_back();
 }
 
+fn running() -> MutexGuard<'static, Option<Lent<Instance>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Instance {
-    /// The running instance, if any. Any thread.
+    /// The running instance, if any, or one that was stopped. Who yields with it, keeps one of its users.
     pub fn get() -> Option<&'static Self> {
-        RUNNING.get()
+        running().as_ref().map(Lent::get)
     }
 
     /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says
-    /// what is wrong. Yields.
+    /// what is wrong; then nothing is left of it, and it can be tried again. Yields.
     pub fn start(tx: &Tx, config: Config, legacy: Option<Legacy>) -> Result<Started, String> {
-        if Self::get().is_some() {
-            return Err(
-                "authkv is started already, or was stopped: reload the library to start it again"
-                    .into(),
-            );
+        match Self::get() {
+            Some(instance) if !instance.is_stopping() => {
+                return Err("authkv is started already".into())
+            }
+            Some(stopped) => stopped.leave(tx),
+            None => {}
         }
         if config.services.auth && !config.private_key_file.exists() {
             let algorithm = config.token_algorithm.name();
@@ -147,6 +161,7 @@ impl Instance {
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
         let (major, minor) = lua::version(tx);
         let instance = Self {
+            users: Users::default(),
             types: Types::of_version(major, minor),
             tokens: Tokens::new(&config),
             keyring: Keyring::new(tx, &config, &files),
@@ -174,6 +189,7 @@ impl Instance {
             heir: Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"))?,
             calls: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
+            ending: TxCell::new(tx, Cond::new()),
             // Reckoned from when the older instance last heard of revocations.
             started_at: heard_ago
                 .and_then(|ago| now.checked_sub(ago))
@@ -181,12 +197,56 @@ impl Instance {
             followed_at: AtomicU64::new(heard_ago.map_or(NEVER, |_| 0)),
             config,
         };
-        let instance = RUNNING.get_or_init(|| instance);
-        let launched = instance.launch(tx, inheritance);
+        let instance = Lent::new(instance);
+        let started = instance.get();
+        *running() = Some(instance);
+        let launched = started.launch(tx, inheritance);
         if launched.is_err() {
-            instance.end(tx, true);
+            started.end(tx, true);
+            started.leave(tx);
         }
         launched
+    }
+
+    /// Lets go of this instance, which has ended, once nobody uses it. Yields.
+    fn leave(&'static self, tx: &Tx) {
+        let lent = {
+            let mut running = running();
+            running.take_if(|lent| std::ptr::eq(lent.get(), self))
+        };
+        let Some(lent) = lent else { return };
+        let is_unused = || {
+            // It may have been made for a request after the end.
+            self.http().site = None;
+            self.users.is_empty()
+        };
+        let left = fiber::wait_until(tx, Instant::now() + LEAVING, is_unused);
+        if !(left && lent.free(tx, |instance| &instance.users)) {
+            log::warn(
+                "something still uses what was stopped: its memory stays until the process ends",
+            );
+        }
+    }
+
+    /// Starts a fiber of this instance. See [`fiber::start`].
+    pub fn start_fiber(
+        &'static self,
+        tx: &Tx,
+        name: &str,
+        body: impl FnOnce(&Tx) + 'static,
+    ) -> Result<(), Error> {
+        let user = self.users.add();
+        fiber::start(tx, name, move |tx| {
+            body(tx);
+            drop(user);
+        })
+    }
+
+    /// Waits, but not beyond the end of the instance. Yields.
+    pub fn pause(&self, tx: &Tx, time: Duration) {
+        if !self.bridge.is_closed() {
+            self.ending.get(tx).wait_timeout(time);
+        }
     }
 
     /// Starts what runs.
@@ -195,13 +255,18 @@ impl Instance {
         let text = |e: Error| e.to_string();
         dispatch::start(tx, instance).map_err(text)?;
         keyring::open(tx, instance)?;
-        fiber::start(tx, "authkv-upkeep", move |tx| upkeep::run(tx, instance)).map_err(text)?;
-        fiber::start(tx, "authkv-sweep", move |tx| upkeep::sweep(tx, instance)).map_err(text)?;
+        let start = |name, body: fn(&Tx, &'static Self)| {
+            let started = instance.start_fiber(tx, name, move |tx| body(tx, instance));
+            started.map_err(text)
+        };
+        start("authkv-upkeep", upkeep::run)?;
+        start("authkv-sweep", upkeep::sweep)?;
         let admin_password = first_admin::make(tx, instance)?;
         let listeners = inheritance.as_ref().map(|left| &*left.listeners);
         let config = instance.config.http.clone();
         let http = instance.start_http(config, listeners.unwrap_or_default())?;
-        fiber::start(tx, "authkv-heir", move |tx| instance.await_heir(tx)).map_err(text)?;
+        let user = instance.users.add();
+        fiber::start(tx, "authkv-heir", move |tx| instance.await_heir(tx, user)).map_err(text)?;
         if let Some(inheritance) = inheritance {
             inheritance.accept();
         }
@@ -288,11 +353,13 @@ impl Instance {
     }
 
     /// The body of the fiber that waits for the instance that takes over, and then ends this one.
-    fn await_heir(&self, tx: &Tx) {
-        while !self.stopping.load(Ordering::Relaxed) && !fiber::is_cancelled(tx) {
+    fn await_heir(&'static self, tx: &Tx, user: User) {
+        while !self.is_stopping() && !fiber::is_cancelled(tx) {
             fiber::wait_readable(tx, self.heir.fd(), Duration::from_secs(1));
-            if self.heir.take_ring() {
+            if !self.is_stopping() && self.heir.take_ring() {
                 self.end(tx, false);
+                drop(user);
+                return self.leave(tx);
             }
         }
     }
@@ -308,6 +375,8 @@ impl Instance {
         let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
         let connections = self.stop_http(tx, at_once);
         self.bridge.close();
+        self.ending.get(tx).broadcast();
+        self.heir.force();
         let answered = fiber::wait_until(tx, deadline, || {
             self.bridge.in_flight() == 0 && self.calls.load(Ordering::Relaxed) == 0
         });

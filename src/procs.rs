@@ -151,13 +151,13 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
 }
 
 /// `(settings)` → `{http, legacy}`. Starts the HTTP front with the HTTP settings among these, or replaces the one
-/// that runs; a failure has its own text.
+/// that runs; a failure has its own text. Yields after a reload of the library.
 #[proc(packed_args)]
 fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
-    told(|_| {
+    told(|tx| {
         let (settings,): (BTreeMap<String, String>,) =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
-        let instance = Instance::get().ok_or(Error::NotStarted.to_string())?;
+        let instance = instance(tx).map_err(|error| error.to_string())?;
         encode_told(&instance.start_http(Config::new(settings)?.http, &[])?)
     })
 }
@@ -342,11 +342,14 @@ fn procedure(
             return Err(Error::InTransaction);
         }
         if let Some(instance) = Instance::get() {
+            let _user = instance.users.add();
             return body(&tx, instance, args);
         }
         // What Tarantool passes is gone after the first yield.
         let args = args.to_vec();
-        body(&tx, instance(&tx)?, RawBytes::new(&args))
+        let instance = instance(&tx)?;
+        let _user = instance.users.add();
+        body(&tx, instance, RawBytes::new(&args))
     };
     guard(run).map_err(ProcError)
 }

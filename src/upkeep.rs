@@ -27,10 +27,10 @@ pub fn sweep(tx: &Tx, instance: &'static Instance) {
         match store.sweep(tx, SWEEP) {
             Ok(Some(LATE..)) => fiber::pass(tx),
             Ok(Some(_)) => fiber::sleep(tx, REST),
-            Ok(None) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE / 4),
+            Ok(None) | Err(Error::ReadOnly) => instance.pause(tx, PAUSE / 4),
             Err(error) => {
                 warn("what has expired was not removed", &error);
-                fiber::sleep(tx, 10 * PAUSE);
+                instance.pause(tx, 10 * PAUSE);
             }
         }
     }
@@ -46,10 +46,10 @@ pub fn run(tx: &Tx, instance: &'static Instance) {
         rotation::write_public(tx, instance);
         match forget(tx, instance) {
             Ok(true) => fiber::pass(tx),
-            Ok(false) | Err(Error::ReadOnly) => fiber::sleep(tx, PAUSE),
+            Ok(false) | Err(Error::ReadOnly) => instance.pause(tx, PAUSE),
             Err(error) => {
                 warn("what has expired was not forgotten", &error);
-                fiber::sleep(tx, 10 * PAUSE);
+                instance.pause(tx, 10 * PAUSE);
             }
         }
     }

@@ -1,13 +1,9 @@
 -- authkv in Lua: what the console and applications call. It checks nothing and knows nothing; the procedures do.
 
-local fiber = require('fiber')
-
 local bulk = require('authkv.bulk')
-local follow = require('authkv.follow')
+local lifecycle = require('authkv.lifecycle')
 local mount = require('authkv.mount')
 local native = require('authkv.native')
-local rock = require('authkv.rock')
-local schema = require('authkv.schema')
 
 -- Codes of authkv's own errors.
 local FIRST, LAST = 20001, 20999
@@ -33,6 +29,7 @@ authkv.roles                       list, set, delete, grant, revoke
 authkv.keys                        set, list, rotate, retire: the keys that sign and verify tokens
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
+authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   load the library anew and go on with the same settings; no request is lost
 authkv.http.stop()                 finish what runs and stop serving HTTP
@@ -79,15 +76,6 @@ local function map(pairs_)
     return pairs_
 end
 
--- Settings are texts, but 600 and true may stand in Lua without quotes.
-local function texts(given)
-    local all = {}
-    for name, value in pairs(given) do
-        all[tostring(name)] = tostring(value)
-    end
-    return all
-end
-
 local function data(found, err)
     if found == nil then
         return nil, err
@@ -95,12 +83,7 @@ local function data(found, err)
     return found.data
 end
 
-local authkv = {http = {}}
-
--- Not in the table, which the console prints: the settings hold passwords. `legacy` is what the instance that runs
--- leaves to one of a newer image of the library, `resuming` whether that one is being started, `given_up` whether
--- that has failed.
-local given_settings, follower, legacy, resuming, given_up
+local authkv = {}
 
 function authkv.register(user)
     if type(user) ~= 'table' then
@@ -254,156 +237,12 @@ function authkv.help()
     return HELP
 end
 
--- Checks settings by name and returns what a start needs of them, before there is a database. Raises what is
--- wrong.
-function authkv.check_settings(given)
-    local settings, err = native.check_settings(texts(given))
-    if settings == nil then
-        error(err, 0)
-    end
-    if settings.rock_listen ~= '' then
-        rock.module()
-    end
-    return settings
-end
-
 -- Adds the routes of HTTP to a server of the http rock. See its module.
 authkv.mount = mount.mount
 
--- Calls a procedure that starts something. Raises what is wrong, in words for the operator.
-local function launch(procedure, ...)
-    local func = box.func['authkv.' .. procedure]
-    local ok, started = pcall(func.call, func, {...})
-    if not ok then
-        error(started.message, 0)
-    end
-    legacy, started.legacy = started.legacy, nil
-    return started
-end
-
--- Brings the schema up to date and starts serving. `given` are the settings by name, as for check_settings.
--- Returns the addresses of HTTP and the password made up for a new admin.
-function authkv.start(given)
-    given = given or {}
-    local settings = authkv.check_settings(given)
-    schema.upgrade(settings)
-    local all = texts(given)
-    all.LOG_FORMAT = all.LOG_FORMAT or box.cfg.log_format
-    if legacy ~= nil and settings.follow ~= '' then
-        legacy.heard_ago = follow.heard_ago()
-    end
-    local started = launch('start', map(all), legacy or box.NULL)
-    given_settings = given
-    rock.serve(settings, started.http)
-    if settings.follow ~= '' and follower == nil then
-        follower = follow.start(settings.follow, settings.follower_password)
-    end
-    return started
-end
-
--- Finishes what runs and stops serving. Returns whether all was finished within the limit.
-function authkv.stop()
-    if follower ~= nil then
-        pcall(follower.cancel, follower)
-        follower = nil
-    end
-    local finished = rock.stop()
-    if legacy ~= nil then
-        legacy.listeners = {}
-    end
-    local stopped, err = call('stop')
-    legacy = nil
-    return finished and stopped, err
-end
-
--- Loads the library anew and goes on with the same settings. The instance that runs serves until the new one does,
--- and then finishes what it has, so no request is lost.
-function authkv.restart()
-    -- Two at a time would take over from the same one, and one of them would never end.
-    while resuming do
-        fiber.sleep(0.01)
-    end
-    resuming = true
-    box.schema.func.reload('authkv')
-    local ok, started = pcall(authkv.start, given_settings)
-    resuming, given_up = false, not ok
-    if not ok then
-        error(started, 0)
-    end
-    return started
-end
-
--- For the library: what box.schema.func.reload has loaded has no instance yet. Returns whether one is being started.
-function authkv.resume()
-    if resuming then
-        return true
-    end
-    if legacy == nil or given_up then
-        return false
-    end
-    resuming = true
-    fiber.new(function()
-        local ok, err = pcall(authkv.start, given_settings)
-        resuming, given_up = false, not ok
-        if not ok then
-            require('log').error('authkv: cannot go on after the reload: %s; mend it and call authkv.restart()', err)
-        end
-    end)
-    return true
-end
-
--- Finishes the requests that run and stops serving HTTP. Returns whether all were finished within the limit.
-function authkv.http.stop()
-    local finished = rock.stop()
-    -- First, because the descriptors will mean something else once they are closed.
-    if legacy ~= nil then
-        legacy.listeners = {}
-    end
-    local stopped, err = call('http_stop')
-    return finished and stopped, err
-end
-
--- Serves HTTP with the settings of the start and those that have been given since. Returns the addresses.
-function authkv.http.start()
-    return authkv.http.reload({})
-end
-
--- Has HTTP served as these settings say. Returns the addresses.
-local function serve_http(all)
-    local settings = authkv.check_settings(all)
-    if settings.rock_listen == '' then
-        rock.stop()
-    end
-    local started = launch('http_start', map(texts(all)))
-    rock.serve(settings, started.http)
-    return started.http
-end
-
--- Goes on with these settings, whose names begin with HTTP_, and reads certificates anew. Connections end after their
--- next answer, so no request is lost. Returns the addresses.
-function authkv.http.reload(changes)
-    local all = {}
-    for name, value in pairs(given_settings or {}) do
-        all[name] = value
-    end
-    for name, value in pairs(changes or {}) do
-        if type(name) ~= 'string' or not name:match('^HTTP_') then
-            error('authkv.http.reload takes settings whose names begin with HTTP_, not ' .. tostring(name), 2)
-        end
-        all[name] = value
-    end
-    local by_rock = authkv.check_settings(given_settings or {}).rock_listen ~= ''
-        or authkv.check_settings(all).rock_listen ~= ''
-    local ok, addresses = pcall(serve_http, all)
-    if not ok then
-        -- The library changes nothing where it fails; the rock may have.
-        if by_rock then
-            pcall(serve_http, given_settings or {})
-        end
-        error(addresses, 0)
-    end
-    given_settings = all
-    return addresses
+-- Start, stop and restart. See the module.
+for name, act in pairs(lifecycle.new(call)) do
+    authkv[name] = act
 end
 
 return authkv

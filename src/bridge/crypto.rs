@@ -129,12 +129,14 @@ pub fn run<T: Send + 'static>(
     let slot = Arc::new(Mutex::new(None));
     let wait = instance.waits.begin(tx);
     let (result, id) = (slot.clone(), wait.id());
+    let user = instance.users.add();
     let submitted = crypto.submit(Box::new(move || {
         let done = guard(work);
         *result
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
         instance.bridge.finish(id);
+        drop(user);
     }));
     submitted.map_err(|refused| match refused {
         Refused::Full => crypto.full(),

@@ -40,7 +40,7 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
         logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
         parking: Parking::start(tx, instance)?,
     });
-    fiber::start(tx, "authkv-bridge", move |tx| {
+    instance.start_fiber(tx, "authkv-bridge", move |tx| {
         take_jobs(tx, instance, &lanes)
     })
 }
@@ -232,7 +232,7 @@ impl Lane {
         });
         for _ in 0..fibers {
             let lane = lane.clone();
-            fiber::start(tx, &format!("authkv-{name}"), move |tx| {
+            instance.start_fiber(tx, &format!("authkv-{name}"), move |tx| {
                 lane.alive.set(lane.alive.get() + 1);
                 while let Some(job) = lane.next(tx) {
                     let before = commits_begun(tx);

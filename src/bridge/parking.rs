@@ -47,7 +47,7 @@ impl Parking {
             added: Cond::new(),
         });
         let started = parking.clone();
-        fiber::start(tx, "authkv-settle", move |tx| {
+        instance.start_fiber(tx, "authkv-settle", move |tx| {
             let bridge = &instance.bridge;
             let _end = End(&started, bridge);
             while !(fiber::is_cancelled(tx) || started.closed.get() && started.is_empty()) {

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::memory::Memory;
 use crate::origin::Peer;
+use crate::tx::lent::User;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,6 +39,8 @@ pub struct Site {
     turning_away: Arc<Semaphore>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     connections_max: usize,
+    /// The instance is there as long as this.
+    _user: User,
 }
 
 /// How often watches are told of changes, at most: they look for them together then, and a commit wakes one task only.
@@ -66,6 +69,7 @@ impl Site {
     ) -> Arc<Self> {
         Arc::new(Self {
             instance,
+            _user: instance.users.add(),
             connections_max: config.connections_max.min(descriptors),
             watched: Memory::new(config.memory_max / 4),
             config,

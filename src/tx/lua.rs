@@ -61,7 +61,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The modules in Lua, by the names they `require` one another by.
-const MODULES: [(&str, &str); 7] = [
+const MODULES: [(&str, &str); 8] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
@@ -73,6 +73,10 @@ const MODULES: [(&str, &str); 7] = [
     (
         "authkv.follow",
         include_str!("../../tarantool_infra/follow.lua"),
+    ),
+    (
+        "authkv.lifecycle",
+        include_str!("../../tarantool_infra/lifecycle.lua"),
     ),
     (
         "authkv.mount",

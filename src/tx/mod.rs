@@ -3,6 +3,7 @@
 mod failure;
 pub mod fd;
 pub mod fiber;
+pub mod lent;
 pub mod log;
 pub mod lua;
 pub mod session;
@@ -36,10 +37,10 @@ impl Tx {
 /// State that only the tx thread may touch, inside a value that other threads share.
 pub struct TxCell<T>(T);
 
-// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread, and the only owner is a static
-// that is never dropped.
+// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread, and the owner is dropped there too: see
+// [`lent`].
 unsafe impl<T> Sync for TxCell<T> {}
-// SAFETY: as above; it is made on the tx thread and moved into the static there.
+// SAFETY: as above; it is made on the tx thread and moved to its place there.
 unsafe impl<T> Send for TxCell<T> {}
 
 impl<T> TxCell<T> {

@@ -1,0 +1,335 @@
+-- Start, stop, restart: which settings are in force, and what one image of the library leaves to the next.
+
+local fiber = require('fiber')
+local log = require('log')
+
+local follow = require('authkv.follow')
+local native = require('authkv.native')
+local rock = require('authkv.rock')
+local schema = require('authkv.schema')
+
+-- Settings that init.lua uses, before it starts authkv.
+local OF_THE_PROCESS = {
+    LAYOUT = true, IPROTO_LISTEN = true, CONSOLE_LISTEN = true, READ_ONLY = true, MEMTX_MEMORY = true,
+}
+
+-- An empty table is an empty map here, not an empty array.
+local function map(pairs_)
+    return next(pairs_) == nil and setmetatable({}, {__serialize = 'map'}) or pairs_
+end
+
+-- Settings are texts, but 600 and true may stand in Lua without quotes.
+local function texts(given)
+    local all = {}
+    for name, value in pairs(given) do
+        all[tostring(name)] = tostring(value)
+    end
+    return all
+end
+
+local function copy(from)
+    local to = {}
+    for name, value in pairs(from) do
+        to[name] = value
+    end
+    return to
+end
+
+local function is_of_http(name)
+    return name:match('^HTTP_') ~= nil
+end
+
+-- The names of the settings that differ, sorted. One that is not given has its default.
+local function differences(before, after)
+    before, after = texts(before), texts(after)
+    local names = {}
+    for _, row in ipairs(native.settings()) do
+        local name, default = row[1], row[2]
+        local function value(settings)
+            local text = settings[name]
+            return text ~= nil and text ~= '' and text or default
+        end
+        -- It counts once, for a user that is there by now.
+        if name ~= 'ADMIN_PASSWORD' and value(before) ~= value(after) then
+            table.insert(names, name)
+        end
+    end
+    table.sort(names)
+    return names
+end
+
+-- Checks settings by name and returns what a start needs of them, before there is a database. Raises what is
+-- wrong.
+local function check_settings(given)
+    local settings, err = native.check_settings(texts(given))
+    if settings == nil then
+        error(err, 0)
+    end
+    if settings.rock_listen ~= '' then
+        rock.module()
+    end
+    return settings
+end
+
+-- `call` calls a procedure and returns nil and the error for what fails as expected.
+local function new(call)
+    -- Not in a table that the console prints, because the settings hold passwords. `wanted` are the settings that
+    -- were given last, which a restart goes on with; `in_force` those of the instance that runs, nil if none does;
+    -- `http` the addresses that it listens on.
+    local wanted, in_force, http = nil, nil, {}
+    -- `legacy` is what the instance that runs leaves to one of a newer image of the library, `starting` whether an
+    -- instance is being started, `resuming` whether one of a newer image is, `given_up` whether that has failed.
+    local legacy, starting, resuming, given_up
+    local follower, followed
+
+    -- Calls a procedure that starts something. Raises what is wrong, in words for the operator.
+    local function launch(procedure, ...)
+        local func = box.func['authkv.' .. procedure]
+        if func == nil then
+            error('authkv is not started', 0)
+        end
+        local ok, started = pcall(func.call, func, {...})
+        if not ok then
+            error(started.message, 0)
+        end
+        legacy, started.legacy = started.legacy, nil
+        return started
+    end
+
+    local function stop_following()
+        if follower ~= nil then
+            pcall(follower.cancel, follower)
+            follower = nil
+        end
+    end
+
+    -- Follows as the settings say, and goes on where nothing has changed in them.
+    local function follow_as(settings)
+        local whom = settings.follow .. '\0' .. settings.follower_password
+        if whom ~= followed then
+            stop_following()
+        end
+        followed = whom
+        if settings.follow ~= '' and follower == nil then
+            follower = follow.start(settings.follow, settings.follower_password)
+        end
+    end
+
+    -- Stops the instance. Returns whether all that ran was finished, or nil and the error.
+    local function finish()
+        if legacy ~= nil then
+            legacy.listeners = {}
+        end
+        local stopped, err = call('stop')
+        legacy, in_force, http = nil, nil, {}
+        return stopped, err
+    end
+
+    -- Brings the schema up to date and starts an instance. Raises what is wrong; nothing runs then that did not
+    -- before.
+    local function begin(given)
+        local settings = check_settings(given)
+        schema.upgrade(settings)
+        local all = texts(given)
+        all.LOG_FORMAT = all.LOG_FORMAT or box.cfg.log_format
+        local takes_over = legacy ~= nil
+        if takes_over and settings.follow ~= '' then
+            legacy.heard_ago = follow.heard_ago()
+        end
+        local started = launch('start', map(all), legacy or box.NULL)
+        wanted, in_force = given, given
+        local ok, err = pcall(rock.serve, settings, started.http)
+        if not ok then
+            -- The older one has ended, so this one goes on without HTTP.
+            if not takes_over then
+                finish()
+            end
+            error(err, 0)
+        end
+        http = started.http
+        follow_as(settings)
+        return started
+    end
+
+    -- Has HTTP served as these settings say. Returns the addresses.
+    local function serve_http(all)
+        local settings = check_settings(all)
+        if settings.rock_listen == '' then
+            rock.stop()
+        end
+        local started = launch('http_start', map(texts(all)))
+        rock.serve(settings, started.http)
+        return started.http
+    end
+
+    -- Has HTTP served as these settings say, instead of as before. Raises what is wrong; then what served goes on.
+    local function change_http(all)
+        local before = in_force or wanted or {}
+        local by_rock = check_settings(before).rock_listen ~= '' or check_settings(all).rock_listen ~= ''
+        local ok, addresses = pcall(serve_http, all)
+        if not ok then
+            -- The library changes nothing where it fails; the rock may have.
+            if by_rock then
+                pcall(serve_http, before)
+            end
+            error(addresses, 0)
+        end
+        in_force, http = all, addresses
+        return addresses
+    end
+
+    -- What a start does where an instance runs: the settings of HTTP change at once, others with a restart.
+    local function start_again(given)
+        local applied, waiting = {}, {}
+        for _, name in ipairs(differences(in_force, given)) do
+            table.insert(is_of_http(name) and applied or waiting, name)
+        end
+        if #applied > 0 then
+            local all = {}
+            for name, value in pairs(in_force) do
+                all[name] = not is_of_http(name) and value or nil
+            end
+            for name, value in pairs(given) do
+                all[name] = is_of_http(name) and value or all[name]
+            end
+            change_http(all)
+            log.info('authkv runs already: %s changed', table.concat(applied, ', '))
+        end
+        wanted = given
+        for _, name in ipairs(waiting) do
+            log.warn('authkv runs already: %s takes effect with %s', name,
+                OF_THE_PROCESS[name] and 'the next start of the process' or 'authkv.restart()')
+        end
+        if #applied + #waiting == 0 then
+            log.info('authkv runs already, with these settings')
+        end
+        return {http = copy(http), already_started = true, applied = applied, needs_restart = waiting}
+    end
+
+    local function wait_for_others()
+        while starting or resuming do
+            fiber.sleep(0.01)
+        end
+    end
+
+    -- Brings the schema up to date and starts serving. `given` are the settings by name, as for check_settings.
+    -- Returns the addresses of HTTP and the password made up for a new admin. If an instance runs already, it changes
+    -- what can be changed, and returns `already_started`, and the names in `applied` and `needs_restart`. Raises what
+    -- is wrong.
+    local function start(given)
+        given = copy(given or {})
+        check_settings(given)
+        wait_for_others()
+        if in_force ~= nil and not given_up then
+            return start_again(given)
+        end
+        starting = true
+        local ok, started = pcall(begin, given)
+        starting = false
+        if not ok then
+            error(started, 0)
+        end
+        given_up = false
+        return started
+    end
+
+    -- Finishes what runs and stops serving. Returns whether all was finished within the limit. Does nothing if it was
+    -- stopped before.
+    local function stop()
+        stop_following()
+        local finished = rock.stop()
+        if in_force == nil and wanted ~= nil then
+            return finished
+        end
+        local stopped, err = finish()
+        return finished and stopped, err
+    end
+
+    -- Starts an instance of the image that was loaded anew.
+    local function resume_now()
+        local ok, started = pcall(begin, wanted)
+        resuming, given_up = false, not ok
+        return ok, started
+    end
+
+    -- Loads the library anew and goes on with the settings that were given last. The instance that runs serves until
+    -- the new one does, and then finishes what it has, so no request is lost.
+    local function restart()
+        if wanted == nil then
+            error('authkv is not started', 0)
+        end
+        -- Two at a time would take over from the same one, and one of them would never end.
+        wait_for_others()
+        resuming = true
+        box.schema.func.reload('authkv')
+        local ok, started = resume_now()
+        if not ok then
+            error(started, 0)
+        end
+        return started
+    end
+
+    -- For the library: what box.schema.func.reload has loaded has no instance yet. Returns whether one is started.
+    local function resume()
+        if resuming then
+            return true
+        end
+        if legacy == nil or given_up then
+            return false
+        end
+        resuming = true
+        fiber.new(function()
+            local ok, err = resume_now()
+            if not ok then
+                log.error('authkv: cannot go on after the reload: %s; mend it and call authkv.restart()', err)
+            end
+        end)
+        return true
+    end
+
+    -- Finishes the requests that run and stops serving HTTP. Returns whether all were finished within the limit.
+    local function http_stop()
+        local finished = rock.stop()
+        -- First, because the descriptors will mean something else once they are closed.
+        if legacy ~= nil then
+            legacy.listeners = {}
+        end
+        http = {}
+        local stopped, err = call('http_stop')
+        return finished and stopped, err
+    end
+
+    -- Goes on with these settings, whose names begin with HTTP_, and reads certificates anew. Connections end after
+    -- their next answer, so no request is lost. Returns the addresses.
+    local function http_reload(changes)
+        local all = copy(in_force or wanted or {})
+        local next_wanted = copy(wanted or {})
+        for name, value in pairs(changes or {}) do
+            if type(name) ~= 'string' or not is_of_http(name) then
+                error('authkv.http.reload takes settings whose names begin with HTTP_, not ' .. tostring(name), 2)
+            end
+            all[name], next_wanted[name] = value, value
+        end
+        local addresses = change_http(all)
+        wanted = next_wanted
+        return addresses
+    end
+
+    return {
+        check_settings = check_settings,
+        start = start,
+        stop = stop,
+        restart = restart,
+        resume = resume,
+        http = {
+            stop = http_stop,
+            -- Serves HTTP with the settings of the start and those given since. Returns the addresses.
+            start = function()
+                return http_reload({})
+            end,
+            reload = http_reload,
+        },
+    }
+end
+
+return {new = new}
