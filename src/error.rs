@@ -242,6 +242,8 @@ impl Error {
             Error::TooManyAttempts { seconds } => Some(*seconds),
             Error::Overloaded { .. }
             | Error::ShuttingDown
+            // It may be so for a moment only, as while the leader changes.
+            | Error::ReadOnly
             | Error::RevocationsUnknown
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,

@@ -169,8 +169,28 @@ local function version()
     return record and record[2] or 0
 end
 
+-- Whether this instance is read-only only until it has caught up with its replica set, which is so for a moment after
+-- box.cfg{replication = …}.
+local function is_orphan()
+    local info = box.info
+    if info.ro and info.ro_reason == nil then
+        -- Below 2.10 there are no other reasons than these, and the status becomes `orphan` later.
+        local election = box.cfg.election_mode
+        return not box.cfg.read_only and (election == nil or election == 'off')
+    end
+    return info.ro_reason == 'orphan'
+end
+
+local function outlast_orphan()
+    local PATIENCE = 10
+    if is_orphan() then
+        pcall(box.ctl.wait_rw, PATIENCE)
+    end
+end
+
 -- Brings the data to this version, with what the settings ask for. On a read-only instance it only checks.
 local function upgrade(settings)
+    outlast_orphan()
     local found = version()
     if found > VERSION then
         error(('the data is of schema version %d, but this authkv knows %d: install a newer one')
@@ -210,4 +230,4 @@ local function upgrade(settings)
     end
 end
 
-return {upgrade = upgrade, version = version, VERSION = VERSION}
+return {upgrade = upgrade, is_orphan = is_orphan, version = version, VERSION = VERSION}

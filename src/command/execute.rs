@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::kv;
 use crate::origin::Origin;
-use crate::tx::{session as tx_session, settle_since, take_unsettled, Mark, Tx};
+use crate::tx::{orphan, session as tx_session, settle_since, take_unsettled, Mark, Tx};
 use std::sync::Arc;
 
 /// A command, and who sent it from where.
@@ -107,6 +107,10 @@ pub fn execute_unsettled(
         caller,
         command,
     } = request;
+    // First of all, because what is read then has to be so still when it writes.
+    if command.operation().may_write() {
+        orphan::outlast(tx);
+    }
     // Delays and the audit log want to know it.
     if command.operation().row().audited {
         origin = tx_session::resolve(tx, origin);

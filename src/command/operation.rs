@@ -136,6 +136,11 @@ impl Operation {
         }
     }
 
+    /// Whether it may write. Those that take the lanes of such may, even if they only sign or verify.
+    pub fn may_write(self) -> bool {
+        matches!(self.row().lane, Lane::Commit | Lane::Crypto)
+    }
+
     /// What the caller has to show: what the table says, and more where nobody may register alone.
     pub fn needs(self, config: &Config) -> Needs {
         match self {

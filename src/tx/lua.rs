@@ -33,13 +33,6 @@ fn settings() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-/// Whether nothing that is replicated can be written here. Evaluates Lua.
-pub fn is_read_only(_tx: &Tx) -> bool {
-    tarantool::lua_state()
-        .eval("return box.info.ro")
-        .unwrap_or_default()
-}
-
 /// The first two numbers of Tarantool's version. Evaluates Lua.
 pub fn version(_tx: &Tx) -> (u32, u32) {
     let text: String = tarantool::lua_state()

@@ -6,12 +6,13 @@ pub mod fiber;
 pub mod lent;
 pub mod log;
 pub mod lua;
+pub mod orphan;
 pub mod session;
 mod space;
 mod transaction;
 
 pub use failure::Failure;
-pub use lua::is_read_only;
+pub use orphan::is_read_only;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     commits_begun, in_transaction, is_committing, note_unsettled, settle, settle_since,
