@@ -189,7 +189,7 @@ local function outlast_orphan()
 end
 
 -- Brings the data to this version, with what the settings ask for. On a read-only instance it only checks.
-local function upgrade(settings)
+local function bring_up(settings)
     outlast_orphan()
     local found = version()
     if found > VERSION then
@@ -227,6 +227,42 @@ local function upgrade(settings)
     shut_lua()
     if found < VERSION then
         box.space._schema:replace({'authkv', VERSION})
+    end
+end
+
+local UPGRADE = [[
+the data has Tarantool's schema version %s, and Tarantool %s does not change the schema of such data, as this start
+needs, before it is upgraded. Make a copy of the data: an older Tarantool may not open it afterwards. Then give this,
+with Tarantool 2.11 first if an older one has used the data last, and with this one:
+  tarantool -e "box.cfg{%s} box.schema.upgrade() box.snapshot() os.exit()"
+and start again. In the console of an application it is box.schema.upgrade() box.snapshot(), and then authkv.start.
+The whole path is in documentation/upgrade.md]]
+
+-- The options of box.cfg that open the data.
+local function options()
+    local all = {}
+    for _, name in ipairs({'memtx_dir', 'wal_dir', 'vinyl_dir', 'memtx_memory', 'memtx_max_tuple_size'}) do
+        local value = box.cfg[name]
+        table.insert(all, ("%s = %s"):format(name, type(value) == 'string' and ("'%s'"):format(value) or value))
+    end
+    return table.concat(all, ', ')
+end
+
+-- Tarantool 3 refuses to change the schema of older data until box.schema.upgrade(). Says what to do then.
+local function with_advice(err)
+    local needs_upgrade = box.error.SCHEMA_NEEDS_UPGRADE
+    if needs_upgrade == nil or type(err) ~= 'cdata' or err.code ~= needs_upgrade then
+        return err
+    end
+    local _, major, minor, patch = box.space._schema:get('version'):unpack()
+    return UPGRADE:format(table.concat({major, minor, patch}, '.'), _TARANTOOL, options())
+end
+
+-- The same, and it says what to do if the data is too old for this Tarantool.
+local function upgrade(settings)
+    local ok, err = pcall(bring_up, settings)
+    if not ok then
+        error(with_advice(err), 0)
     end
 end
 
