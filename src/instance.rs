@@ -199,10 +199,14 @@ impl Instance {
         };
         let instance = Lent::new(instance);
         let started = instance.get();
+        let user = started.users.add();
         *running() = Some(instance);
         let launched = started.launch(tx, inheritance);
         if launched.is_err() {
             started.end(tx, true);
+        }
+        drop(user);
+        if launched.is_err() {
             started.leave(tx);
         }
         launched

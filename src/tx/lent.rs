@@ -60,3 +60,43 @@ impl<T: Send + Sync + 'static> Lent<T> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Used {
+        users: Users,
+        drops: Arc<AtomicUsize>,
+    }
+
+    impl Drop for Used {
+        fn drop(&mut self) {
+            self.drops.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_value_is_dropped_once_and_only_if_nobody_uses_it() {
+        // SAFETY: nothing of Tarantool is called.
+        let tx = unsafe { Tx::enter() };
+        let drops = Arc::<AtomicUsize>::default();
+        let lend = || {
+            Lent::new(Used {
+                users: Users::default(),
+                drops: drops.clone(),
+            })
+        };
+        let used = lend();
+        let user = used.get().users.add();
+        assert!(!used.free(&tx, |value| &value.users));
+        assert_eq!(drops.load(Ordering::Relaxed), 0);
+        drop(user);
+        let unused = lend();
+        let user = unused.get().users.add();
+        drop(user);
+        assert!(unused.get().users.is_empty());
+        assert!(unused.free(&tx, |value| &value.users));
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+    }
+}
