@@ -311,6 +311,10 @@ def test_a_body_of_unclear_length_is_refused_and_the_connection_closed(own, name
         seen, body = connection.answer()
         assert seen == status and body.keys() == {"message"}
         assert connection.rest() == b""
+    with Wire(own.http_port) as connection:
+        connection.sendall(f"POST /v1/txn HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        seen, body = connection.answer()
+        assert seen == status and body.keys() == {"type", "title", "status", "code", "detail"} and body["status"] == status
 
 
 @needs_rock
@@ -352,6 +356,8 @@ def test_what_is_not_started_answers_503(make):
     server.console.evaluate("return authkv.stop()")
     response = server.http.request("POST", "/api/check", {"authorization": "x"})
     assert response.status == 503 and response.json.keys() == {"message"}
+    response = server.http.request("POST", "/v1/login", {"login": "x", "password": "x"})
+    assert response.status == 503 and response.problem["code"] == "shutting_down"
     server.console.evaluate("box.schema.func.drop('authkv.http_request')")
     assert server.http.request("POST", "/api/check", {"authorization": "x"}).status == 503
     server.close()

@@ -4,7 +4,7 @@ use super::settings::{invalid, Settings};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const NAME: &str = "HTTP_CORS_ORIGINS";
-const ALLOWED: &str = "scheme://host or scheme://host:port, where the scheme is http or https and the host may begin with *. \
+const ALLOWED: &str = "scheme://host or scheme://host:port with http or https as the scheme and a host that may begin with *. \
                        for the names below it, with commas between several, or * alone";
 
 /// The pages that may call, by their origin (RFC 6454).

@@ -68,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// The body; a client that waits to be told to send it is told first what is wrong with its token. Errors:
+    /// The body. If the client waits for `100 Continue`, its token is checked first. Errors:
     /// `Unauthenticated`, and those of `body`.
     pub async fn invited_body(
         &mut self,

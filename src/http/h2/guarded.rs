@@ -48,7 +48,7 @@ pub struct Guarded<S> {
     /// What hyper has not read yet.
     input: BytesMut,
     interim: Arc<Interim>,
-    /// Frames of our own that are being sent.
+    /// Interim answers that are being sent.
     own: BytesMut,
     sent: Sent,
 }
@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         }
     }
 
-    /// Sends frames of our own, where one may come now.
+    /// Sends interim answers, if a frame may come now.
     fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.sent.is_between() {
             for stream in self.interim.waiting().streams.drain(..) {
@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // The task that reads is woken for frames of our own.
+        // The task that reads is woken for interim answers.
         this.interim.waiting().waker = Some(context.waker().clone());
         if let Poll::Ready(Err(error)) = this.poll_own(context) {
             return Poll::Ready(Err(error));
@@ -184,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = &mut *self;
         ready!(this.poll_own(context))?;
         if this.has_own() {
-            // Up to where it may come.
+            // Up to the end of the frame.
             bytes = &bytes[..bytes.len().min(this.sent.rest())];
         }
         let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes))?;

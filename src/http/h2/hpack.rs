@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fixed::FIELDS;
 use std::collections::VecDeque;
 
-/// Bytes of the dynamic table: the size that a client may use unless it is told another (RFC 9113 §6.5.2).
+/// Bytes of the dynamic table: the size that a client may use without another setting (RFC 9113 §6.5.2).
 const TABLE_MAX: usize = 4096;
 /// What a field of the table counts beside its bytes (RFC 7541 §4.1).
 pub const OVERHEAD: usize = 32;

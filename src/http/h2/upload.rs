@@ -29,8 +29,8 @@ impl Upload {
         }
     }
 
-    /// The next piece, or `None` at the end. A client that waits is told to send where nothing is there. Errors: `Malformed`
-    /// where the client stops midway.
+    /// The next piece, or `None` at the end. If the client waits for `100 Continue` and has sent
+    /// nothing, that is sent. Errors: `Malformed` if the client stops midway.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let frame = poll_fn(|context| {
@@ -51,7 +51,7 @@ impl Upload {
         }
     }
 
-    /// The whole body; a client that waits to be told to send it is told first what is wrong with its token. Errors:
+    /// The whole body. If the client waits for `100 Continue`, its token is checked first. Errors:
     /// `Unauthenticated`, and those of `read`.
     pub async fn invited(
         self,

@@ -180,7 +180,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Takes a field whose name and value are of the right bytes. Returns what it is, where it is known. Errors: `Fields`,
+    /// Takes a field whose name and value are of the right bytes. Returns what it is, if it is known. Errors: `Fields`,
     /// `TwoLengths`, `Length`, `TwoHosts`, `Host`, `Expectation`.
     pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<Option<Known>, Fault> {
         self.count += 1;

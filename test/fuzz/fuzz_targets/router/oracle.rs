@@ -62,7 +62,8 @@ pub fn joined(mut raw: &[u8]) -> Vec<u8> {
     loop {
         let line = line(&mut raw);
         let is_digit = |byte: &u8| char::from(*byte).is_digit(16);
-        let (digits, extensions) = line.split_at(line.iter().take_while(|byte| is_digit(byte)).count());
+        let (digits, extensions) =
+            line.split_at(line.iter().take_while(|byte| is_digit(byte)).count());
         assert!(are_extensions(extensions), "{extensions:?}");
         let digits = std::str::from_utf8(digits).expect("it is a number");
         match usize::from_str_radix(digits, 16).expect("it is a number") {
