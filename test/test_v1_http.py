@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fronts import HttpFront, bearer
+from fronts import FRONTS, HttpFront, bearer
 from harness import CHEAP_HASHES, Instance
 from outcome import Ok, Refusal
 from people import PASSWORD, fresh
@@ -199,3 +199,15 @@ def test_a_login_in_a_path_is_only_ever_a_login(v1, people, login):
     response = v1.request("GET", f"/v1/admin/users/{login}", headers=bearer(people.admin))
     seen = problem(response, people.admin)
     assert isinstance(seen, Refusal) and seen.name in ("no_such_user", "no_such_route", "bad_request", "malformed")
+
+
+@pytest.mark.parametrize("member,text", [("login", "a-b"), ("login", "жук"), ("name", "B0b"), ("surname", "--")])
+def test_v1_says_in_plain_english_what_the_contract_says_in_its_own(people, member, text):
+    body = {"login": "plain1", "password": PASSWORD, "name": "Bob", "surname": "Stone"} | {member: text}
+    args = [body[name] for name in ("login", "password", "name", "surname")]
+    odd = ("onlu", "lower-upper")
+    for front in FRONTS:
+        said = people.do(front, "user_register", *args).message
+        assert "letters" in said and not any(word in said for word in odd), said
+        assert "lower-upper latin letters" in FRONTS[front](people.instance).register(*args).message
+    assert "letters" in people.do("http", "user_create", people.admin, *args, {}).message

@@ -22,6 +22,8 @@ const SLAB: usize = 1 << 21;
 /// Bytes of a tuple of the reserve, below the lowest `memtx_max_tuple_size`, and of the header of a slab.
 const TUPLE: usize = 12 << 10;
 const HEADER: usize = 128;
+/// How many slabs have to be held in any case: one stays with its size when it is freed, the other helps.
+const SOME: usize = 2;
 /// Larger tuples are in no slab.
 const LARGE: u64 = 4 << 20;
 /// Tuples that one attempt to fill the reserve may make: those that fill gaps in slabs of others are deleted again.
@@ -62,6 +64,8 @@ struct State {
     budget: Cell<i64>,
     /// Whether the last look found enough.
     enough: Cell<bool>,
+    /// Whether the last look found much that is free, if only for tuples of some sizes.
+    gaps: Cell<bool>,
     /// When it was last attempted to fill the reserve, or a part of it was freed.
     tried_at: Cell<Option<Instant>>,
     /// What the log says.
@@ -92,6 +96,7 @@ impl Reserve {
                     idle: Cell::new(true),
                     budget: Cell::new(0),
                     enough: Cell::new(true),
+                    gaps: Cell::new(true),
                     tried_at: Cell::new(None),
                     told_whole: Cell::new(true),
                     // Another image may still count on from where it began.
@@ -118,11 +123,15 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether pairs may be written, or anything else that need not be. Cheap, and does not yield.
+    /// Whether pairs may be written, or anything else that need not be: where all of the reserve is held, or enough of it and
+    /// memory is not full but divided in a way that no slab can be had. Tarantool keeps a slab for each size that it has had,
+    /// so that may stay so until it is started again. Cheap, and does not yield.
     #[inline]
     pub fn is_whole(&self, tx: &Tx) -> bool {
         let state = self.state.get(tx);
-        state.enough.get() && (state.idle.get() || state.slabs.borrow().len() == self.wanted)
+        let held = || state.slabs.borrow().len();
+        state.enough.get()
+            && (state.idle.get() || held() == self.wanted || state.gaps.get() && held() >= SOME)
     }
 
     /// To be asked before such a change. Errors: `StorageFull`. Outside a transaction; does not yield.
@@ -211,6 +220,7 @@ impl Reserve {
         // Often enough to see that the reserve has to be filled.
         state.budget.set(left.min(memory.quota / 8));
         state.enough.set(left > 0);
+        state.gaps.set(memory.has_gaps());
         if memory.arena_size >= memory.quota / 4 {
             state.idle.set(false);
         }

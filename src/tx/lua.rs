@@ -47,6 +47,8 @@ pub struct Memory {
     /// What tuples and indexes have been given, in pieces of [`ARENA`].
     pub arena_size: i64,
     arena_used: i64,
+    /// The slabs of tuples, and what of them is in use.
+    tuples_size: i64,
     tuples_used: i64,
 }
 
@@ -54,6 +56,11 @@ pub struct Memory {
 const ARENA: i64 = 16 << 20;
 
 impl Memory {
+    /// Whether a quarter of the slabs of tuples is free or more. It is free for tuples of some sizes only.
+    pub fn has_gaps(&self) -> bool {
+        self.tuples_used <= self.tuples_size / 4 * 3
+    }
+
     /// What indexes can have yet, at least. `has_large`: tuples may be outside of the arena.
     pub fn left_for_indexes(&self, has_large: bool) -> i64 {
         // Tuples are not in the arena where `memtx_allocator` is `system`.
@@ -74,15 +81,16 @@ pub fn memory(_tx: &Tx) -> Option<Memory> {
     const ASK: &str = "
         local info = box.slab.info()
         return tonumber(info.quota_size), tonumber(info.quota_used), tonumber(info.arena_size),
-            tonumber(info.arena_used), tonumber(info.items_used)";
-    type Numbers = (f64, f64, f64, f64, f64);
-    let (quota, quota_used, arena_size, arena_used, tuples_used) =
+            tonumber(info.arena_used), tonumber(info.items_size), tonumber(info.items_used)";
+    type Numbers = (f64, f64, f64, f64, f64, f64);
+    let (quota, quota_used, arena_size, arena_used, tuples_size, tuples_used) =
         tarantool::lua_state().eval::<Numbers>(ASK).ok()?;
     Some(Memory {
         quota: quota as i64,
         quota_used: quota_used as i64,
         arena_size: arena_size as i64,
         arena_used: arena_used as i64,
+        tuples_size: tuples_size as i64,
         tuples_used: tuples_used as i64,
     })
 }
