@@ -131,7 +131,7 @@ def test_dots_are_no_keys_of_an_import(people, token, spelled):
 def test_other_names_with_dots_are_keys(people, token):
     for one in NO_DOTS:
         for front in FRONTS:
-            if front == "rock" and one == "../x":
+            if front == "rock" and "/" in one:
                 continue  # the rock itself does not take it
             assert isinstance(people.do(front, "pair_put", token, one, front), Ok), (front, one)
             assert people.do(front, "pair_get", token, one).value["value"] == front
