@@ -94,7 +94,7 @@ mod tests {
     fn a_new_course_is_trusted_after_ten_minutes() {
         for jump in [-7200i64, 7200] {
             let mut steady = trusting();
-            let wall = |second| (NOON + second).checked_add_signed(jump).unwrap();
+            let wall = |second: u64| (NOON + second).checked_add_signed(jump).unwrap();
             for second in 1..=HOLD {
                 let told = steady.time(wall(second), HOLD + second);
                 assert_eq!(told, wall(second).min(NOON + second), "{jump} {second}");
