@@ -139,10 +139,10 @@ mod tests {
         let expected = expected.map(|(number, line)| (number, line.to_owned()));
         for split in 0..whole.len() {
             let (a, b) = whole.split_at(split);
-            assert_eq!(read(&[a, b], 5), (expected.to_vec(), None), "{split}");
+            assert_eq!(read(&[a, b], 7), (expected.to_vec(), None), "{split}");
         }
         let single: Vec<&[u8]> = whole.chunks(1).collect();
-        assert_eq!(read(&single, 5), (expected.to_vec(), None));
+        assert_eq!(read(&single, 7), (expected.to_vec(), None));
     }
 
     #[test]

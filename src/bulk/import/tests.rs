@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::Steps;
+use crate::error::KeyRule;
 use std::collections::BTreeMap;
 
 fn import(settings: &[(&str, &str)]) -> Import {

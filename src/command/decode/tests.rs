@@ -13,7 +13,10 @@ const RULES: Rules = Rules {
 
 /// The command of a JSON body. Errors: those of shape.
 fn decode(operation: Operation, json: &str) -> Result<Command, Error> {
-    let input = Document::from_json(json.as_bytes(), RULES)?;
+    let input = match operation {
+        Operation::Get | Operation::Put => Document::from_json(json.as_bytes(), RULES)?,
+        _ => Document::from_json_and(json.as_bytes(), RULES, &[])?,
+    };
     Command::decode(operation, &input, 0, &LIMITS)
 }
 
@@ -102,7 +105,7 @@ fn what_is_wrong_with_an_input_has_a_name() {
         (
             BatchPut,
             r#"{"pairs":[{"key":"a","value":1,"other":1}]}"#,
-            "nothing",
+            "malformed",
         ),
         (
             BatchPut,
@@ -193,6 +196,20 @@ fn a_transaction_compares_and_does() {
     );
     for (json, name) in [
         ("{}", "nothing"),
+        ("", "malformed"),
+        (r#"{"comapre":[]}"#, "malformed"),
+        (
+            r#"{"success":[{"op":"put","key":"a","value":1,"if_revision":7},{"op":"delete","key":"a","if_revision":[1,2]}]}"#,
+            "nothing",
+        ),
+        (
+            r#"{"success":[{"op":"get","key":"a","if_revision":7}]}"#,
+            "malformed",
+        ),
+        (
+            r#"{"success":[{"op":"incr","key":"a","if_revision":7}]}"#,
+            "malformed",
+        ),
         (r#"{"compare":[{"key":"a"}]}"#, "malformed"),
         (
             r#"{"compare":[{"key":"a","exists":true,"revision":1}]}"#,

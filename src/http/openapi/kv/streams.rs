@@ -173,10 +173,8 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
             ("expires_at", or_null(expires_at)),
             (ttl, or_null(seconds.description(Some(about)))),
             content_type(),
-            (
-                "revision",
-                revision(0, "Not kept: an export writes it").into(),
-            ),
+            // Not looked at: an export writes it.
+            ("revision", named("Value")),
         ];
         closed(with(object, others))
     };
