@@ -110,12 +110,17 @@ pub enum With {
 #[derive(Debug, Clone)]
 pub enum Operation {
     Put(Put),
-    Get { key: String },
+    Get {
+        key: String,
+    },
     Delete {
         key: String,
         if_revision: Option<If>,
     },
-    Incr { key: String, by: Option<Value> },
+    Incr {
+        key: String,
+        by: Option<Value>,
+    },
 }
 
 #[derive(Debug, Clone, Default)]
