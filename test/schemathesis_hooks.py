@@ -13,8 +13,6 @@ ADMIN = "admin"
 # Operations after which the token is good for nothing.
 ENDING = ("logout", "auth_logout", "session_logout_all", "user_password")
 LINES = "application/x-ndjson"
-# Seconds since 1970.
-LATER = 4_000_000_000
 
 # What no schema can say: what is stored, and how many bytes a text takes.
 OF_STATE = (
@@ -70,18 +68,16 @@ class TokenForOneCall(Token):
 
 @schemathesis.serializer(LINES)
 def write_lines(context, value) -> bytes:
-    """What stands in the lines of a body is an array to the document. Of a pair that has expired nothing else is looked
-    at, and the document does not know when that is."""
-    lines = value if isinstance(value, list) else [value]
-    for line in lines:
-        if isinstance(line, dict) and type(line.get("expires_at")) in (int, float):
-            line["expires_at"] = abs(line["expires_at"]) + LATER
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+    """The document knows lines as bytes only, so here they become some: what is generated is the value of a pair."""
+    pair = {"key": "imported", "value": value.decode("latin-1") if isinstance(value, bytes) else value}
+    return f"{json.dumps(pair)}\n".encode()
 
 
 @schemathesis.deserializer(LINES)
-def read_lines(context, response) -> list:
-    return [json.loads(line) for line in response.content.splitlines()]
+def read_lines(context, response) -> str:
+    lines = response.content.decode()
+    assert all(isinstance(json.loads(line), dict) for line in lines.splitlines()), lines
+    return lines
 
 
 @schemathesis.hook
@@ -106,6 +102,9 @@ def before_call(context, case, kwargs) -> None:
 
 @schemathesis.check
 def refuses_well_formed_requests_for_what_is_stored_only(context, response, case) -> None:
+    # Bytes that are said to be an import may be no lines.
+    if case.operation.definition.raw["operationId"] == "kv_import":
+        return
     if response.status_code in (400, 422) and case.meta and case.meta.generation.mode.is_positive:
         answer = response.json()
         text = answer.get("message") or answer["detail"]

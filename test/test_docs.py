@@ -86,9 +86,9 @@ def test_limits_in_the_document_are_those_of_the_instance(make):
     small = make(AUTHKV_BATCH_MAX="7", AUTHKV_KEY_MAX="5").start()
     url = f"http://{harness.HOST}:{small.http_port}/openapi.json"
     schemas = requests.get(url, timeout=harness.DEADLINE).json()["components"]["schemas"]
-    pairs = schemas["Pairs"]["properties"]["data"]
-    permission = schemas["NewPermissions"]["properties"]["permissions"]["items"]
-    assert schemas["Keys"]["properties"]["keys"]["maxItems"] == 7
+    pairs = schemas["OldPairs"]["properties"]["data"]
+    permission = schemas["NewPermission"]
+    assert schemas["OldKeys"]["properties"]["keys"]["maxItems"] == 7
     assert pairs["maxProperties"] == 7 and pairs["propertyNames"]["maxLength"] == 5
     assert permission["properties"]["prefix"]["maxLength"] == 5
     for name, member in (("KeysToRead", "keys"), ("PairsToWrite", "pairs"), ("KeysToDelete", "keys")):

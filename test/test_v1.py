@@ -296,6 +296,7 @@ def bad_role(name) -> Row:
 
 
 READ_A = permission("a/", read=True)
+LONG = [permission(f"p{n}".ljust(1000, "x"), read=True) for n in range(1000)]
 MANY = [permission(f"p{n}", read=True) for n in range(1001)]
 ROLES = [
     Row("set_role_gives_it", as_admin("role_set", ROLE, [permission("a/", True, True), READ_A | {"prefix": "b"}]),
@@ -316,6 +317,8 @@ ROLES = [
     Row("set_role_refuses_a_prefix_of_1025_bytes", as_admin("role_set", ROLE, [permission("k" * 1025, True)]), Refused("bad_role")),
     Row("set_role_takes_1000_permissions", as_admin("role_set", ROLE, MANY[1:]),
         Ok({"name": ROLE, "permissions": Like("1000 permissions", lambda seen: len(seen) == 1000)})),
+    Row("set_role_takes_1000_permissions_with_prefixes_of_1000_bytes", as_admin("role_set", ROLE, LONG),
+        Ok({"name": ROLE, "permissions": Like("all of them", lambda seen: [one["prefix"] for one in seen] == [one["prefix"] for one in LONG])})),
     Row("set_role_refuses_1001_permissions", as_admin("role_set", ROLE, MANY), Refused("bad_role")),
     Row("set_role_refuses_permissions_of_another_type", as_admin("role_set", ROLE, "a/"), Refused("malformed")),
     Row("set_role_refuses_a_permission_without_a_prefix", as_admin("role_set", ROLE, [{"read": True}]), Refused("malformed")),
@@ -380,8 +383,7 @@ def is_for(front: str, row: Row) -> bool:
 
 @pytest.fixture(scope="module")
 def instance():
-    """Input large enough for a role of as many permissions as there may be."""
-    with Instance(AUTHKV_AUTH_INPUT_MAX="1000000", **CHEAP_HASHES) as running:
+    with Instance(**CHEAP_HASHES) as running:
         yield running
 
 

@@ -166,9 +166,10 @@ impl Operation {
 
     /// Bytes its input may have, at every front.
     pub fn input_max(self, config: &Config) -> usize {
-        match self.row().service {
-            Service::Kv => config.kv_input_max,
-            Service::Auth => config.auth_input_max,
+        match (self, self.row().service) {
+            // As many permissions as a role may have, with prefixes as long as keys, need as much as pairs.
+            (Self::RoleSet, _) | (_, Service::Kv) => config.kv_input_max,
+            (_, Service::Auth) => config.auth_input_max,
         }
     }
 }

@@ -179,7 +179,7 @@ pub const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "KV_INPUT_MAX",
         "8388608",
-        "bytes in the input of a read or write",
+        "bytes in the input of a read or write, or of a role",
     ),
     ("AUTH_INPUT_MAX", "16384", "bytes in any other input"),
     (

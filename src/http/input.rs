@@ -10,8 +10,10 @@ use std::borrow::Cow;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// JSON texts, a line each.
 pub const NDJSON: &str = "application/x-ndjson";
-/// What it is called besides.
-const LINES_OF_JSON: [&str; 3] = [NDJSON, "application/ndjson", "application/jsonl"];
+/// Bytes of which nothing is known (RFC 2046 §4.5.1).
+pub const BYTES: &str = "application/octet-stream";
+/// What lines are called besides; clients that know no type for them say that they are bytes.
+const LINES_OF_JSON: [&str; 4] = [NDJSON, "application/ndjson", "application/jsonl", BYTES];
 
 /// Whether a body says that it is a form.
 pub fn is_form(head: &Head) -> bool {

@@ -16,7 +16,7 @@ mod tests;
 mod words;
 
 use super::api::{Authorized, Message, TokenMessage};
-use super::routes::{self, Profile, Route};
+use super::routes::{self, Route};
 use super::v1::Problem;
 use crate::command::Needs;
 use crate::config::Config;
@@ -35,7 +35,8 @@ const TOKEN: &str = "token";
 const ABOUT: &str = "Users, tokens and a batch key-value store inside Tarantool.\n\n\
     `/api` is what clients of the old services know; `/v1` has sessions, roles and administration, pairs with \
     revisions, which may expire, transactions and changes, and answers failures with problems of RFC 9457. The tokens of both are good for both.\n\n\
-    Every path is accepted with and without its trailing slash. Unknown members of a body and of a query are ignored. The shape of \
+    Under `/api` a path may end with a slash as well, and unknown members of a body are ignored; under `/v1` both are \
+    failures. The shape of \
     the input (422 under `/api`, 400 under `/v1`) is checked before the token (401), the token before the role (403), \
     and the role before the rules (400 under `/api`, 422 under `/v1`).";
 
@@ -78,13 +79,11 @@ fn paths(config: &Config) -> Paths {
             "DELETE" => HttpMethod::Delete,
             _ => HttpMethod::Post,
         };
-        let path = match route.profile {
-            // The contract prints the slash.
-            Profile::Api => format!("{}/", route.path()),
-            Profile::V1 => route.path().to_owned(),
-        };
-        // A path that is there already gets one operation more.
-        paths = paths.path(path, PathItem::new(method, operation(route, config)));
+        // A path that is there already gets one operation more. None ends with a slash: some tools take that for a mistake.
+        paths = paths.path(
+            route.path(),
+            PathItem::new(method, operation(route, config)),
+        );
     }
     paths.build()
 }
@@ -100,9 +99,10 @@ fn operation(route: &Route, config: &Config) -> OperationBuilder {
     for parameter in parameters::of_route(route, &config.limits) {
         operation = operation.parameter(parameter);
     }
-    if route.operation.needs(config) != Needs::Nothing {
-        operation = operation.security(SecurityRequirement::new(TOKEN, [] as [&str; 0]));
-    }
+    // An empty list says that there is none; if it is missing, it may have been forgotten.
+    let needs_token = route.operation.needs(config) != Needs::Nothing;
+    let token = needs_token.then(|| SecurityRequirement::new(TOKEN, [] as [&str; 0]));
+    operation = operation.securities(Some(token));
     for (status, response) in responses::of_route(route, config) {
         operation = operation.response(status.to_string(), response);
     }
@@ -119,6 +119,7 @@ fn components(config: &Config) -> Components {
         .schemas_from_iter(bodies::schemas(config))
         .schema_from::<Message>()
         .schema_from::<TokenMessage>()
+        .schema("LoginFailure", schemas::login_failure())
         .schema_from::<Authorized>()
         .schema_from::<Values>()
         .schema_from::<Written>()
@@ -126,6 +127,5 @@ fn components(config: &Config) -> Components {
         .schemas_from_iter(schemas::of_v1())
         .schemas_from_iter(kv::bodies::schemas(config))
         .schemas_from_iter(kv::schemas::all(config))
-        .schemas_from_iter(kv::schemas_of_streams(config))
         .build()
 }

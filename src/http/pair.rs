@@ -1,7 +1,7 @@
 //! One pair as a resource of HTTP: its value is the body, its revision the entity tag (RFC 9110 §8.8.3). Pure; any thread.
 
 use super::head::{Field, Head};
-use super::input::{coding, is_json};
+use super::input::{coding, is_json, BYTES};
 use super::response::Response;
 use super::routes::Members;
 use crate::codec::msgpack::{Head as Start, Reader};
@@ -11,9 +11,6 @@ use crate::error::Error;
 use bytes::Bytes;
 use hyper::Method;
 use std::borrow::Cow;
-
-/// The type of bytes of which nothing is known.
-const BYTES: &str = "application/octet-stream";
 
 /// Adds what the conditions of a request (RFC 9110 §13.1) mean to the operation. Errors: `Malformed`.
 pub fn conditions(head: &Head, operation: Operation, query: &mut Members) -> Result<(), Error> {

@@ -22,16 +22,14 @@ pub fn of_route(route: &Route) -> Option<RequestBody> {
         _ => Required::True,
     };
     let body = RequestBodyBuilder::new().required(Some(required));
-    let types: &[&str] = match (route.input, route.delivery) {
+    match (route.input, route.delivery) {
         (Input::Value, _) => return Some(kv::bodies::value(body).build()),
         (_, Delivery::Import) => return Some(kv::body_of_lines(body).build()),
-        (Input::Form, _) => &["application/x-www-form-urlencoded", "application/json"],
-        _ => &["application/json"],
+        _ => {}
     };
     let (schema, example) = of_operation(route.operation)?;
-    let body = types.iter().fold(body, |body, media_type| {
-        body.content(*media_type, media(named(schema), example.clone()))
-    });
+    // One type, that of a form (RFC 7662 §2.1) left out: generators write code that is wrong where there are two.
+    let body = body.content("application/json", media(named(schema), example));
     Some(body.build())
 }
 
@@ -56,9 +54,9 @@ fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
             "Check",
             json!({"authorization": "Bearer eyJ0eXAiOiJhdCtqd3Qi…"}),
         ),
-        Get => ("Keys", json!({"keys": ["orbit", "planet"]})),
+        Get => ("OldKeys", json!({"keys": ["orbit", "planet"]})),
         Put => (
-            "Pairs",
+            "OldPairs",
             json!({"data": {"planet": "Earth", "moons": 1, "orbit": {"days": 365.25, "next": null}}}),
         ),
         SessionRefresh => (
@@ -113,13 +111,14 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
             let about = "The token to be checked, as it would stand in the header `Authorization`";
             object(about, [("authorization", of(Type::String).into())]).into()
         }),
-        ("Keys", keys(config)),
-        ("Pairs", pairs(config)),
+        ("OldKeys", keys(config)),
+        ("OldPairs", pairs(config)),
         ("RefreshToken", {
             let token = text("The refresh token of the last answer of this session");
             exact("", [("refresh_token", token)])
         }),
         ("Token", {
+            // RFC 7662 §2.1: parameters that are not known are ignored.
             let token = text("The token that is asked about");
             object("", [("token", token)]).into()
         }),
@@ -131,7 +130,11 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
             exact("", members)
         }),
         ("NewPassword", exact("", [("password", password(config))])),
-        ("NewPermissions", permissions(config)),
+        ("NewPermissions", {
+            let permissions = list(named("NewPermission")).max_items(Some(Permissions::MAX));
+            exact("", [("permissions", RefOr::T(permissions.into()))])
+        }),
+        ("NewPermission", new_permission(config)),
         ("Rotation", {
             let about = "Seconds from the publication of the new key to its first signature; those of the settings \
                          where none are given";
@@ -230,8 +233,8 @@ fn pairs(config: &Config) -> Shape {
     object("", [("data", pairs.into())]).into()
 }
 
-/// The permissions that a role is to have, within the limits of this instance.
-fn permissions(config: &Config) -> Shape {
+/// A permission that a role is to have, within the limits of this instance.
+fn new_permission(config: &Config) -> Shape {
     let prefix = of(Type::String)
         .max_length(Some(config.limits.key))
         .description(Some(format!(
@@ -241,6 +244,5 @@ fn permissions(config: &Config) -> Shape {
     let permission = object("", [("prefix", prefix.into())])
         .property("read", flag("`false` where it is left out"))
         .property("write", flag("`false` where it is left out"));
-    let permissions = list(closed(permission)).max_items(Some(Permissions::MAX));
-    exact("", [("permissions", RefOr::T(permissions.into()))])
+    closed(permission)
 }

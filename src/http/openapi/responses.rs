@@ -1,19 +1,19 @@
 //! The responses of a route: every answer, rendered as clients get it, as an example of its status. Pure.
 
 use super::kv::EVENTS;
-use super::shapes::{either, named, of, Shape};
+use super::shapes::{integer, named, of, Shape};
 use super::{answers, kv, schemas};
-use crate::command::Outcome;
+use crate::command::{Operation, Outcome};
 use crate::config::Config;
 use crate::error::Error;
-use crate::http::input::NDJSON;
+use crate::http::input::{BYTES, NDJSON};
 use crate::http::response::Response as Rendered;
 use crate::http::routes::{Profile, Route};
 use crate::http::{api, v1};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::schema::Type;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Header, Response, ResponseBuilder};
 
 const JSON: &str = "application/json";
@@ -43,7 +43,7 @@ pub fn of_route(route: &Route, config: &Config) -> BTreeMap<u16, Response> {
     });
     for (name, result, rendered) in with_path.chain(without_path) {
         let status = found.entry(rendered.status).or_default();
-        if let Some(media_type) = media_type(&rendered) {
+        if let Some(media_type) = media_type(route, &rendered) {
             let body = match media_type {
                 JSON | v1::PROBLEM => serde_json::from_slice(&rendered.body).unwrap_or_default(),
                 _ => String::from_utf8_lossy(&rendered.body).into(),
@@ -61,9 +61,12 @@ pub fn of_route(route: &Route, config: &Config) -> BTreeMap<u16, Response> {
 }
 
 /// The media type under which an answer is described; none where there is no body.
-fn media_type(response: &Rendered) -> Option<&'static str> {
+fn media_type(route: &Route, response: &Rendered) -> Option<&'static str> {
     let mut headers = response.headers.iter();
     let (_, text) = headers.find(|(name, _)| *name == "Content-Type")?;
+    if route.operation == Operation::PairGet && response.status == 200 {
+        return Some(kv::responses::ANY);
+    }
     let mut known = [JSON, v1::PROBLEM, NDJSON, EVENTS].into_iter();
     let known = known.find(|known| known == text);
     Some(known.unwrap_or(kv::responses::ANY))
@@ -105,7 +108,13 @@ fn response(route: &Route, code: u16, status: Status) -> Response {
         let content = Content::builder()
             .schema(Some(schema(route, code, media_type)))
             .examples_from_iter(examples);
-        response.content(media_type, content.build())
+        let content = content.build();
+        // Generators that do not know what any type is take the first that they know.
+        let response = match media_type == kv::responses::ANY {
+            true => response.content(BYTES, content.clone()),
+            false => response,
+        };
+        response.content(media_type, content)
     });
     response.build()
 }
@@ -113,12 +122,10 @@ fn response(route: &Route, code: u16, status: Status) -> Response {
 fn schema(route: &Route, code: u16, media_type: &str) -> Shape {
     match code {
         _ if media_type == v1::PROBLEM => named("Problem"),
-        _ if media_type == kv::responses::ANY => kv::responses::bytes(),
+        _ if media_type == kv::responses::ANY => kv::responses::value(),
         200..300 => schemas::of_success(route),
         // Wrong credentials, or a service that is not offered.
-        404 if route.operation == crate::command::Operation::Login => {
-            either([named("TokenMessage"), named("Message")])
-        }
+        404 if route.operation == Operation::Login => named("LoginFailure"),
         _ => named("Message"),
     }
 }
@@ -128,29 +135,29 @@ fn headers(error: &Error, code: u16) -> Vec<(&'static str, Header)> {
     let mut headers = Vec::new();
     if matches!(error, Error::WrongMethod { .. }) {
         let about = "The methods that are allowed";
-        headers.push(("Allow", header(Type::String, about)));
+        headers.push(("Allow", header(of(Type::String), about)));
     }
     if matches!(error, Error::BadMediaType { .. }) {
         let about =
             "The codings that are taken, where it is the coding of the body (RFC 9110 §15.5.16)";
-        headers.push(("Accept-Encoding", header(Type::String, about)));
+        headers.push(("Accept-Encoding", header(of(Type::String), about)));
     }
     if error.retry_after().is_some() {
         let about = "Seconds after which to try again, where that helps";
-        headers.push(("Retry-After", header(Type::Integer, about)));
+        headers.push(("Retry-After", header(integer(), about)));
     }
     if matches!(code, 401 | 403) && v1::challenge(error, true).is_some() {
         let about = match code {
             401 => "`Bearer realm=\"authkv\"`, and `error=\"invalid_token\"` where a token was sent (RFC 6750 §3)",
             _ => "`Bearer realm=\"authkv\", error=\"insufficient_scope\"` (RFC 6750 §3)",
         };
-        headers.push(("WWW-Authenticate", header(Type::String, about)));
+        headers.push(("WWW-Authenticate", header(of(Type::String), about)));
     }
     headers
 }
 
-fn header(kind: Type, about: &str) -> Header {
-    let mut header = Header::new(of(kind).build());
+fn header(schema: ObjectBuilder, about: &str) -> Header {
+    let mut header = Header::new(schema.build());
     header.description = Some(about.to_owned());
     header
 }

@@ -5,7 +5,8 @@
 
 use super::kv;
 use super::shapes::{
-    count, either, exact, flag, list, named, of, only, or_null, seconds, text, Shape,
+    count, exact, exact_and, flag, list, named, of, one_named, only, or_null, seconds, text, yes,
+    Shape,
 };
 use crate::command::Operation;
 use crate::http::routes::{Profile, Route};
@@ -49,11 +50,11 @@ pub fn of_success(route: &Route) -> Shape {
         (UserMe, _) => "Me",
         (UserPassword | UserSetPassword, _) => "Changed",
         (KeySet, _) => "KeySet",
-        (UserList, _) => "Users",
+        (UserList, _) => "UserPage",
         (UserGet | UserCreate | UserDisable | UserEnable, _) => "User",
         (RoleGrant | RoleRevoke, _) => "User",
         (UserDelete | RoleDelete, _) => "Deleted",
-        (RoleList, _) => "Roles",
+        (RoleList, _) => "RoleList",
         (RoleSet, _) => "Role",
         (KeyList, _) => "SigningKeys",
         (KeyRotate, _) => "NewSigningKey",
@@ -66,19 +67,24 @@ pub fn of_success(route: &Route) -> Shape {
     })
 }
 
+/// A login that failed under `/api`: wrong credentials, or a service that is not offered.
+pub fn login_failure() -> Shape {
+    one_named(["TokenMessage", "Message"])
+}
+
 /// The schemas of the answers of `/v1` that are no failures.
 pub fn of_v1() -> Vec<(&'static str, Shape)> {
     let array = |items: Shape| RefOr::T(list(items).into());
     let one = |about: &str, member: &str, shape: Shape| exact(about, [(member, shape)]);
-    vec![
+    let mut schemas = vec![
         (
             "Registered",
             one("The new user", "login", text("The login")),
         ),
         ("Session", session()),
-        ("Revoked", one("Done", "revoked", only(true))),
-        ("Changed", one("Done", "changed", only(true))),
-        ("Deleted", one("Done", "deleted", only(true))),
+        ("Revoked", one("Done", "revoked", yes())),
+        ("Changed", one("Done", "changed", yes())),
+        ("Deleted", one("Done", "deleted", yes())),
         ("User", exact("A user", user())),
         ("Me", {
             let [login, name, surname, created_at, disabled, roles] = user();
@@ -96,7 +102,7 @@ pub fn of_v1() -> Vec<(&'static str, Shape)> {
             ];
             exact("The user of the token", members)
         }),
-        ("Users", {
+        ("UserPage", {
             let next = of(Type::String).description(Some(
                 "What to ask `after` for those that follow; null at the end",
             ));
@@ -109,7 +115,7 @@ pub fn of_v1() -> Vec<(&'static str, Shape)> {
             exact("A role", [("name", text("")), ("permissions", permissions)])
         }),
         (
-            "Roles",
+            "RoleList",
             one(
                 "All roles, in the order of their names",
                 "roles",
@@ -121,7 +127,6 @@ pub fn of_v1() -> Vec<(&'static str, Shape)> {
             let about = "A set of keys (RFC 7517)";
             one(about, "keys", array(named("Jwk")))
         }),
-        ("Jwk", jwk()),
         ("SigningKey", signing_key()),
         (
             "SigningKeys",
@@ -146,7 +151,9 @@ pub fn of_v1() -> Vec<(&'static str, Shape)> {
             let until = seconds("Its tokens fail from then on: seconds since 1970");
             exact("", [("kid", kid()), ("verifies_until", until)])
         }),
-    ]
+    ];
+    schemas.extend(jwks());
+    schemas
 }
 
 /// RFC 6749 §5.1.
@@ -194,11 +201,12 @@ fn permission() -> Shape {
     )
 }
 
-/// RFC 7662 §2.2.
+/// RFC 7662 §2.2. One object, since generators cannot tell two by a boolean.
 fn introspection() -> Shape {
     let time = |about: &str| seconds(&format!("{about}: seconds since 1970"));
-    let members = [
-        ("active", only(true)),
+    let active =
+        flag("Whether it holds at this moment. Only then there are other members, and all of them");
+    let others = [
         ("token_type", only("Bearer")),
         ("username", text("The login")),
         ("sub", text("The login")),
@@ -209,54 +217,52 @@ fn introspection() -> Shape {
         ("nbf", time("It holds from then on")),
         ("exp", time("It holds until then")),
     ];
-    either([
-        exact("It holds at this moment", members),
-        exact(
-            "It does not, whatever is wrong with it",
-            [("active", only(false))],
-        ),
-    ])
+    exact_and("What a token is worth", [("active", active)], others)
 }
 
 /// RFC 7517 §4, RFC 7518 §6, RFC 8037 §2.
-fn jwk() -> Shape {
+fn jwks() -> [(&'static str, Shape); 4] {
     let number = || text("base64url");
-    either([
-        exact(
-            "RSA",
-            [
-                ("kty", only("RSA")),
-                ("use", only("sig")),
-                ("alg", only("RS256")),
-                ("kid", kid()),
-                ("n", number()),
-                ("e", number()),
-            ],
-        ),
-        exact(
-            "ECDSA",
-            [
-                ("kty", only("EC")),
-                ("use", only("sig")),
-                ("alg", only("ES256")),
-                ("kid", kid()),
-                ("crv", only("P-256")),
-                ("x", number()),
-                ("y", number()),
-            ],
-        ),
-        exact(
-            "Ed25519",
-            [
-                ("kty", only("OKP")),
-                ("use", only("sig")),
-                ("alg", only("EdDSA")),
-                ("kid", kid()),
-                ("crv", only("Ed25519")),
-                ("x", number()),
-            ],
-        ),
-    ])
+    let rsa = exact(
+        "RSA",
+        [
+            ("kty", only("RSA")),
+            ("use", only("sig")),
+            ("alg", only("RS256")),
+            ("kid", kid()),
+            ("n", number()),
+            ("e", number()),
+        ],
+    );
+    let ec = exact(
+        "ECDSA",
+        [
+            ("kty", only("EC")),
+            ("use", only("sig")),
+            ("alg", only("ES256")),
+            ("kid", kid()),
+            ("crv", only("P-256")),
+            ("x", number()),
+            ("y", number()),
+        ],
+    );
+    let okp = exact(
+        "Ed25519",
+        [
+            ("kty", only("OKP")),
+            ("use", only("sig")),
+            ("alg", only("EdDSA")),
+            ("kid", kid()),
+            ("crv", only("Ed25519")),
+            ("x", number()),
+        ],
+    );
+    [
+        ("Jwk", one_named(["RsaJwk", "EcJwk", "OkpJwk"])),
+        ("RsaJwk", rsa),
+        ("EcJwk", ec),
+        ("OkpJwk", okp),
+    ]
 }
 
 fn kid() -> Shape {

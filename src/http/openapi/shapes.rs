@@ -1,9 +1,8 @@
 //! Schemas put together by hand, for what no structure stands for. Pure.
 
-use serde_json::Value;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType,
-    Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, OneOfBuilder, Schema,
+    SchemaFormat, SchemaType, Type,
 };
 use utoipa::openapi::{Ref, RefOr};
 
@@ -37,9 +36,14 @@ pub fn described(object: ObjectBuilder, about: &str) -> ObjectBuilder {
     object.description((!about.is_empty()).then_some(about))
 }
 
+/// A whole number. With the format, since generators make it one of 32 bits where there is none.
+pub fn integer() -> ObjectBuilder {
+    of(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+}
+
 /// A whole number that is not negative, to say more about.
 pub fn count() -> ObjectBuilder {
-    of(Type::Integer).minimum(Some(0))
+    integer().minimum(Some(0))
 }
 
 /// Seconds, and of what.
@@ -51,14 +55,20 @@ pub fn flag(about: &str) -> Shape {
     described(of(Type::Boolean), about).into()
 }
 
-/// Nothing but this.
-pub fn only(value: impl Into<Value>) -> Shape {
-    let value = value.into();
-    let kind = match value {
-        Value::Bool(_) => Type::Boolean,
-        _ => Type::String,
-    };
-    of(kind).enum_values(Some([value])).into()
+/// Nothing but this text.
+pub fn only(text: &str) -> Shape {
+    one_of(&[text]).into()
+}
+
+/// `true`, always. Generators know no other kind of boolean than the one that may be either.
+pub fn yes() -> Shape {
+    flag("Always `true`")
+}
+
+/// Bytes, whatever they are.
+pub fn bytes(about: &str) -> Shape {
+    let bytes = of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)));
+    described(bytes, about).into()
 }
 
 /// The same, or null.
@@ -75,12 +85,25 @@ pub fn list(items: Shape) -> ArrayBuilder {
     ArrayBuilder::new().items(items)
 }
 
+/// One of those that have these names. Generators give names of their own to what has none.
+pub fn one_named<const N: usize>(names: [&str; N]) -> Shape {
+    either(names.map(named))
+}
+
 /// One of these.
-pub fn either(shapes: impl IntoIterator<Item = Shape>) -> Shape {
-    let one_of = shapes
+pub fn either<const N: usize>(shapes: [Shape; N]) -> Shape {
+    one(shapes).into()
+}
+
+/// The same, and what it is.
+pub fn either_of<const N: usize>(about: &str, shapes: [Shape; N]) -> Shape {
+    one(shapes).description(Some(about)).into()
+}
+
+fn one<const N: usize>(shapes: [Shape; N]) -> OneOfBuilder {
+    shapes
         .into_iter()
-        .fold(OneOfBuilder::new(), |one_of, one| one_of.item::<Shape>(one));
-    one_of.into()
+        .fold(OneOfBuilder::new(), |one_of, one| one_of.item::<Shape>(one))
 }
 
 /// An object that has to have these members, to say more about.
@@ -120,7 +143,7 @@ pub fn one_of(texts: &[&str]) -> ObjectBuilder {
 
 /// A whole number as pairs have it, from `least` on.
 pub fn revision(least: usize, about: &str) -> ObjectBuilder {
-    let object = of(Type::Integer).minimum(Some(least));
+    let object = integer().minimum(Some(least));
     described(object.maximum(Some(u64::MAX)), about)
 }
 

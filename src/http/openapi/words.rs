@@ -124,7 +124,7 @@ pub fn of_route(route: &Route) -> Words {
             name,
             SESSIONS,
             "Ask what a token is worth",
-            "RFC 7662. Needs the role `introspect` or `admin`.",
+            "RFC 7662, whose form is taken as well as JSON. Needs the role `introspect` or `admin`.",
         ),
         UserMe => (name, USERS, "Who am I", "The user of the token, and what it may do."),
         UserPassword => (

@@ -2,11 +2,10 @@
 
 use super::super::bodies::media;
 use super::super::shapes::{
-    closed, either, exact, exact_and, flag_or_null, list, list_or_null, named, object, of, one_of,
-    or_null, revision, segment, with, Shape,
+    closed, either, either_of, exact, exact_and, flag_or_null, integer, list, list_or_null, named,
+    object, of, one_named, only, or_null, revision, segment, with, Shape,
 };
 use super::parameters::{lifetime, CONTENT_TYPE};
-use super::responses::bytes;
 use crate::command::{Operation, CONTENT_TYPE_MAX};
 use crate::config::Config;
 use crate::domain::{Limits, Txn};
@@ -47,12 +46,11 @@ pub fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
 
 /// A body that is a value.
 pub fn value(body: RequestBodyBuilder) -> RequestBodyBuilder {
+    // Generators know no body that is JSON or bytes by its type, and bytes have a form in JSON.
     let example = json!({"days": 365.25, "next": null});
     body.content("application/json", media(named("Value"), example))
-        .content("application/octet-stream", media(bytes(), json!("any bytes")))
-        .content("text/plain", media(bytes(), json!("any text")))
         .description(Some(
-            "Any type is taken. Only `application/json` is read; else the bytes are kept as they are, and the type with \
+            "The value as JSON. Any other type is taken as well: then the bytes are kept as they are, and the type with \
              them.",
         ))
 }
@@ -61,7 +59,6 @@ pub fn value(body: RequestBodyBuilder) -> RequestBodyBuilder {
 pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
     let limits = &config.limits;
     let batch = |items: Shape| list(items).min_items(Some(1)).max_items(Some(limits.batch));
-    let any_key = || RefOr::T(of(Type::String).into());
     let atomic = || {
         let about = "All or nothing; `true` where it is left out";
         ("atomic", flag_or_null(about))
@@ -97,30 +94,57 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
             closed(with(with(object, lifetimes("")), [content_type()]))
         }),
         ("KeysToDelete", {
-            let one = exact_and("", [("key", any_key())], [if_revision()]);
-            let keys = batch(either([any_key(), one])).into();
+            let keys = batch(named("KeyToDelete")).into();
             exact_and("", [("keys", RefOr::T(keys))], [atomic()])
+        }),
+        ("KeyToDelete", either([any_key(), named("KeyAtRevision")])),
+        ("KeyAtRevision", {
+            exact_and("", [("key", any_key())], [if_revision()])
         }),
         ("Transaction", {
             let steps = |about| list_or_null(list(named("Step")).max_items(Some(Txn::MAX)), about);
             let compare = list(named("Comparison")).max_items(Some(Txn::MAX));
+            // In this order, since the Python of one generator has types that are wrong in the other.
             let members = [
-                ("compare", list_or_null(compare, "All of them have to hold")),
-                ("success", steps("What is done then")),
+                ("success", steps("What is done where all comparisons hold")),
                 ("failure", steps("What is done else")),
+                ("compare", list_or_null(compare, "What has to hold")),
             ];
             closed(with(of(Type::Object), members))
         }),
         ("Comparison", {
-            let with_key = |name, shape| exact("", [("key", any_key()), (name, shape)]);
-            let about = "0 where the key does not exist";
-            either([
-                with_key("exists", of(Type::Boolean).into()),
-                with_key("revision", revision(0, about).into()),
-                with_key("value", named("Value")),
-            ])
+            // One object, since some generators take no two lists of different alternatives in one body.
+            let about = "A key, and one of the others";
+            let least = "0 where the key does not exist";
+            let members = [
+                ("exists", of(Type::Boolean).into()),
+                ("revision", revision(0, least).into()),
+                ("value", named("Value")),
+            ];
+            let one = with(object(about, [("key", any_key())]), members);
+            closed(one.min_properties(Some(2)).max_properties(Some(2)))
         }),
-        ("Step", step(limits)),
+        (
+            "Step",
+            one_named(["PutStep", "GetStep", "DeleteStep", "IncrStep"]),
+        ),
+        ("PutStep", put_step(limits)),
+        ("GetStep", exact("", [op("get"), ("key", any_key())])),
+        (
+            "DeleteStep",
+            exact_and("", [op("delete"), ("key", any_key())], [if_revision()]),
+        ),
+        ("IncrStep", {
+            let members = [op("incr"), ("key", new_key(limits))];
+            exact_and("", members, [("by", by())])
+        }),
+        ("IfRevision", {
+            let one = or_null(revision(0, ""));
+            let several = list(revision(0, "").into());
+            let about = "The revision that the pair has to have, or several, one of which it has to have; 0 where it must \
+                         not exist";
+            either_of(about, [one, several.into()])
+        }),
         ("Addition", {
             let object = with(of(Type::Object), [("by", by())]);
             closed(with(object, lifetimes("Where the key is new: ")))
@@ -128,21 +152,24 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
     ]
 }
 
-/// An operation of a transaction.
-fn step(limits: &Limits) -> Shape {
-    let any_key = || RefOr::T(of(Type::String).into());
-    let op = |name: &str| ("op", one_of(&[name]).into());
-    let put = [("key", new_key(limits)), ("value", named("Value"))];
-    let [key, value] = put;
-    let put = object("", [op("put"), key, value]);
-    let put = with(with(put, [if_revision()]), lifetimes(""));
-    let incr = [op("incr"), ("key", new_key(limits))];
-    either([
-        closed(with(put, [content_type()])),
-        exact("", [op("get"), ("key", any_key())]),
-        exact_and("", [op("delete"), ("key", any_key())], [if_revision()]),
-        exact_and("", incr, [("by", by())]),
-    ])
+fn put_step(limits: &Limits) -> Shape {
+    let members = [
+        op("put"),
+        ("key", new_key(limits)),
+        ("value", named("Value")),
+    ];
+    let step = with(object("", members), [if_revision()]);
+    closed(with(with(step, lifetimes("")), [content_type()]))
+}
+
+/// Which operation of a transaction it is.
+fn op(name: &str) -> (&'static str, Shape) {
+    ("op", only(name))
+}
+
+/// A key of any length: one that is too long is a key that does not exist.
+fn any_key() -> Shape {
+    of(Type::String).into()
 }
 
 /// A key that is written.
@@ -157,11 +184,7 @@ pub fn new_key(limits: &Limits) -> Shape {
 }
 
 fn if_revision() -> (&'static str, Shape) {
-    let about = "The revision that the pair has to have, or several, one of which it has to have; 0 where it must not \
-                 exist";
-    let one = or_null(revision(0, about));
-    let several = list(revision(0, "").into());
-    ("if_revision", either([one, several.into()]))
+    ("if_revision", named("IfRevision"))
 }
 
 fn lifetimes(about: &str) -> [(&'static str, Shape); 2] {
@@ -180,8 +203,6 @@ pub fn content_type() -> (&'static str, Shape) {
 }
 
 fn by() -> Shape {
-    let by = of(Type::Integer)
-        .minimum(Some(i64::MIN))
-        .maximum(Some(u64::MAX));
+    let by = integer().minimum(Some(i64::MIN)).maximum(Some(u64::MAX));
     or_null(by.description(Some("What is added; 1 where it is left out")))
 }

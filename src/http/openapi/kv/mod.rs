@@ -11,5 +11,5 @@ pub mod responses;
 pub mod schemas;
 mod streams;
 
-pub use streams::{body as body_of_lines, schemas as schemas_of_streams, EVENTS};
+pub use streams::{body as body_of_lines, EVENTS};
 pub mod words;

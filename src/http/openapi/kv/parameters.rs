@@ -44,9 +44,10 @@ pub fn in_query(route: &Route, name: &str) -> (&'static str, Shape) {
         "keys_only" => ("Keys without their values", flag("")),
         "count" => ("Only how many there are in all", flag("")),
         "mode" => {
+            // A default is sent by clients that are made of the document, and a mode may not stand with If-Match.
             let modes = one_of(&["insert", "upsert", "replace"]);
-            let about = "What becomes of a key that exists, and of one that does not";
-            (about, modes.default(Some("upsert".into())).into())
+            let about = "What becomes of a key that exists, and of one that does not; `upsert` where it is left out";
+            (about, modes.into())
         }
         "if_revision" => (
             "The revision that the pair has to have; 0 where it must not exist. As If-Match has it",

@@ -1,6 +1,6 @@
 //! Their successes as clients get them.
 
-use super::super::shapes::{described, of, Shape};
+use super::super::shapes::{bytes, integer, of, Shape};
 use super::streams;
 use crate::command::Outcome;
 use crate::error::Error;
@@ -35,31 +35,29 @@ pub fn render(route: &Route, name: &str, outcome: &Outcome) -> Result<Response, 
 pub fn headers(response: &Response) -> Vec<(&'static str, Header)> {
     let mut headers = Vec::new();
     for (name, _) in &response.headers {
-        let (kind, about) = match *name {
-            "ETag" => (Type::String, "The revision, as an entity tag"),
+        let (schema, about) = match *name {
+            "ETag" => (of(Type::String), "The revision, as an entity tag"),
             "Authkv-Expires-At" => (
-                Type::Number,
+                of(Type::Number),
                 "Seconds since 1970 at which the pair expires, where it does",
             ),
             "X-Total-Count" => (
-                Type::Integer,
+                integer(),
                 "How many pairs there are at the start, where all are asked for by one who may read all",
             ),
             _ => continue,
         };
-        let mut header = Header::new(of(kind).build());
+        let mut header = Header::new(schema.build());
         header.description = Some(about.to_owned());
         headers.push((*name, header));
     }
     headers
 }
 
-/// A body that is bytes.
-pub fn bytes() -> Shape {
-    let bytes = of(Type::String).content_media_type("application/octet-stream");
-    described(
-        bytes,
-        "A value that is bytes, with the type with which it came",
+/// A body that is a value: bytes, whatever the value is, since generators choose one way to read it, and would read JSON
+/// where there is none.
+pub fn value() -> Shape {
+    bytes(
+        "The value: JSON text with `application/json`; a value that is bytes as it is, with the type with which it came",
     )
-    .into()
 }

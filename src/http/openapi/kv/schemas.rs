@@ -4,8 +4,8 @@
 //! checked by the tests of `openapi.rs`.
 
 use super::super::shapes::{
-    closed, count, either, exact, exact_and, flag, list, named, object, of, one_of, only, or_null,
-    revision, text, with, Shape,
+    count, exact, exact_and, flag, integer, list, named, of, one_named, one_of, or_null, revision,
+    text, yes, Shape,
 };
 use super::streams;
 use crate::command::Operation;
@@ -30,7 +30,7 @@ pub fn of_success(route: &Route) -> Shape {
         KvIncr => "Sum",
         PairPut => "WrittenPair",
         PairDelete => "DeletedPair",
-        // The value itself.
+        // The body is the value itself, which `responses.rs` describes.
         _ => "Value",
     })
 }
@@ -47,28 +47,58 @@ pub fn all(config: &Config) -> Vec<(&'static str, Shape)> {
             ];
             exact("What is there, and what is not", members)
         }),
-        ("PutResults", {
-            let at = "That of the pair now; 0 where there is none";
-            let results = either([
-                result(&["written", "exists", "conflict"], [revision_of(at, 0)], []),
-                result(&["missing", "forbidden", "too_large", "aborted"], [], []),
-            ]);
-            results_of("committed", CARRIED_OUT, results)
+        (
+            "PutResults",
+            results_of("committed", CARRIED_OUT, "PutResult"),
+        ),
+        ("PutResult", {
+            let at = "That of the pair now, 0 where there is none: with `written`, `exists` and `conflict`";
+            let outcomes = [
+                "written",
+                "exists",
+                "conflict",
+                "missing",
+                "forbidden",
+                "too_large",
+                "aborted",
+            ];
+            result(&outcomes, [revision_of(at, 0)])
         }),
-        ("DeleteResults", {
-            let at = "That of the deletion, or of the pair that is there; 0 where there is none";
-            let results = either([
-                result(&["deleted", "conflict"], [revision_of(at, 0)], []),
-                result(&["missing", "forbidden", "aborted"], [], []),
-            ]);
-            results_of("committed", CARRIED_OUT, results)
+        (
+            "DeleteResults",
+            results_of("committed", CARRIED_OUT, "DeleteResult"),
+        ),
+        ("DeleteResult", {
+            let at = "That of the deletion, or of the pair that is there, 0 where there is none: with `deleted` and \
+                      `conflict`";
+            let outcomes = ["deleted", "conflict", "missing", "forbidden", "aborted"];
+            result(&outcomes, [revision_of(at, 0)])
         }),
-        ("TransactionResults", transaction()),
-        ("Listing", listing()),
+        ("TransactionResults", {
+            let about = "Whether all comparisons held, so that the results are those of `success`";
+            results_of("succeeded", about, "StepResult")
+        }),
+        ("StepResult", step_result()),
+        (
+            "Listing",
+            one_named(["PairListing", "KeyListing", "PairCount"]),
+        ),
+        (
+            "PairListing",
+            exact("Pairs", [("pairs", array(named("Pair"))), next()]),
+        ),
+        (
+            "KeyListing",
+            exact("With `keys_only`", [("keys", array(text(""))), next()]),
+        ),
+        (
+            "PairCount",
+            exact("With `count`", [("count", count().into())]),
+        ),
         ("Sum", {
             let members = [
                 ("key", text("")),
-                ("value", of(Type::Integer).into()),
+                ("value", integer().into()),
                 revision_of("", 2),
             ];
             exact("The value now", members)
@@ -79,10 +109,7 @@ pub fn all(config: &Config) -> Vec<(&'static str, Shape)> {
             exact("What was written", members)
         }),
         ("DeletedPair", {
-            let members = [
-                ("deleted", only(true)),
-                revision_of("That of the deletion", 2),
-            ];
+            let members = [("deleted", yes()), revision_of("That of the deletion", 2)];
             exact("Done", members)
         }),
     ]
@@ -136,53 +163,36 @@ fn pair() -> Shape {
     exact_and("A pair", members, options())
 }
 
-/// What became of a key.
-fn result<const N: usize, const M: usize>(
-    outcomes: &[&str],
-    members: [(&'static str, Shape); N],
-    others: [(&'static str, Shape); M],
-) -> Shape {
-    let first = [("key", text("")), ("outcome", one_of(outcomes).into())];
-    let object = members
-        .into_iter()
-        .fold(object("", first), |object, (name, shape)| {
-            object.property(name, shape).required(name)
-        });
-    closed(with(object, others))
+/// What became of a key; members that not every outcome has may be missing.
+fn result<const N: usize>(outcomes: &[&str], others: [(&'static str, Shape); N]) -> Shape {
+    let members = [("key", text("")), ("outcome", one_of(outcomes).into())];
+    exact_and("What became of a key", members, others)
 }
 
-fn results_of(member: &str, about: &str, results: Shape) -> Shape {
-    let results = list(results).description(Some("In the order of the request"));
+fn results_of(member: &str, about: &str, result: &str) -> Shape {
+    let results = list(named(result)).description(Some("In the order of the request"));
     exact("", [(member, flag(about)), ("results", results.into())])
 }
 
-fn transaction() -> Shape {
-    let sum = of(Type::Integer).description(Some("The value now, of `incr`"));
-    let results = either([
-        result(&["written"], [revision_of("", 2)], [("value", sum.into())]),
-        result(
-            &["found"],
-            [("value", named("Value")), revision_of("", 1)],
-            options(),
-        ),
-        result(&["deleted"], [revision_of("That of the deletion", 2)], []),
-        result(&["missing"], [], []),
-    ]);
-    results_of(
-        "succeeded",
-        "Whether all comparisons held, so that the results are those of `success`",
-        results,
-    )
+/// A value has no schema beside its name, so what it is here is said of the outcome.
+fn step_result() -> Shape {
+    let outcome = one_of(&["written", "found", "deleted", "missing"]).description(Some(
+        "Of a `get` that has `found`, there is what a pair has; of an `incr` that has `written`, the `value` now",
+    ));
+    let members = [("key", text("")), ("outcome", outcome.into())];
+    let at = "That of the pair now, or of the deletion: with `written`, `found` and `deleted`";
+    let [expires_at, content_type] = options();
+    let others = [
+        ("value", named("Value")),
+        revision_of(at, 1),
+        expires_at,
+        content_type,
+    ];
+    exact_and("What became of a step", members, others)
 }
 
-fn listing() -> Shape {
-    let next = || {
-        let about = "What to ask `after` for those that follow; null at the end";
-        ("next", or_null(of(Type::String).description(Some(about))))
-    };
-    either([
-        exact("Pairs", [("pairs", array(named("Pair"))), next()]),
-        exact("With `keys_only`", [("keys", array(text(""))), next()]),
-        exact("With `count`", [("count", count().into())]),
-    ])
+/// Where a list goes on.
+fn next() -> (&'static str, Shape) {
+    let about = "What to ask `after` for those that follow; null at the end";
+    ("next", or_null(of(Type::String).description(Some(about))))
 }

@@ -1,22 +1,17 @@
 //! Watches, exports and imports: whatever else comes piece by piece.
 //!
-//! Lines are described as arrays of what stands in them, as OpenAPI 3.2 has it for sequential media types.
+//! OpenAPI 3.1 has no schema for lines, so what stands in them is said in words.
 
 use super::super::bodies::media;
-use super::super::shapes::{
-    closed, count, described, either, exact, exact_and, list, named, object, of, or_null, revision,
-    with, Shape,
-};
+use super::super::shapes::{bytes, described, of, Shape};
 use super::super::words::{BULK, CHANGES};
 use super::answers::msgpack;
-use super::bodies::{content_type, new_key};
 use super::failures::{BAD_VALUE, MODE};
-use super::parameters::lifetime;
 use crate::bulk::{Counts, Failure, Page};
 use crate::command::Outcome;
 use crate::config::Config;
 use crate::error::{Error, KeyRule};
-use crate::http::input::NDJSON;
+use crate::http::input::{BYTES, NDJSON};
 use crate::http::response::Response;
 use crate::http::routes::{Delivery, Route};
 use crate::http::stream::{events, import};
@@ -137,83 +132,37 @@ pub fn failures(route: &Route, config: &Config) -> Vec<Error> {
     errors
 }
 
-/// The body of an import.
+/// The body of an import: bytes, since generators know no array that comes in lines. Those that know no lines at all send
+/// `application/octet-stream`.
 pub fn body(body: RequestBodyBuilder) -> RequestBodyBuilder {
-    let lines = list(named("Line")).into();
     let example = "{\"key\":\"planet\",\"value\":\"Earth\"}\n{\"key\":\"moons\",\"value\":1,\"expires_at\":1800000000}\n";
-    body.content(NDJSON, media(lines, json!(example)))
+    let lines = || media(bytes("Lines of JSON in UTF-8"), json!(example));
+    body.content(NDJSON, lines())
+        .content(BYTES, lines())
+        .description(Some(
+            "Each line is an object with the members `key` and `value`; it may have `expires_at` (seconds since 1970, or null), \
+             `ttl` (seconds, or null), `content_type` (of a value that is bytes), and `revision`, which is not kept.",
+        ))
 }
 
 /// The schema of a success.
 pub fn of_success(route: &Route) -> Shape {
     match route.delivery {
-        Delivery::Export => {
-            let stopped = exact("Only as the last line", [("error", named("Problem"))]);
-            list(either([named("Pair"), stopped])).into()
-        }
-        Delivery::Import => list(named("Imported")).into(),
-        _ => described(
+        Delivery::Export => bytes(
+            "Lines of JSON in UTF-8. Each is a pair, as the schema `Pair` has it; only the last may be `{\"error\": …}` \
+             instead, with a problem.",
+        ),
+        Delivery::Import => bytes(
+            "Lines of JSON in UTF-8. Each has one member with counts of lines: `progress` so far, `done` in the last one. A \
+             last line with `error`, a problem, and `line`, the first one that was not written, has `done` as well. \
+             The counts are `lines` (all that are not blank), `written`, `exists` and `missing` (not written, by `mode`), \
+             `forbidden`, `too_large` and `expired`.",
+        ),
+        Delivery::Watch | Delivery::Whole => described(
             of(Type::String),
             "The data of a change is JSON: `type`, `key`, `revision`, and of a put `value`, and `expires_at` and \
              `content_type` where the pair has them.",
         )
         .into(),
     }
-}
-
-/// The schemas that have names.
-pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
-    let line = || {
-        let members = [("key", new_key(&config.limits)), ("value", named("Value"))];
-        let object = object("A pair to be imported", members);
-        let about = "Seconds since 1970; a pair for which they have passed is left out";
-        let expires_at = of(Type::Number).description(Some(about));
-        let [(ttl, about, seconds), _] = lifetime();
-        let others = [
-            ("expires_at", or_null(expires_at)),
-            (ttl, or_null(seconds.description(Some(about)))),
-            content_type(),
-            // Not looked at: an export writes it.
-            ("revision", named("Value")),
-        ];
-        closed(with(object, others))
-    };
-    let counts = |name| (name, named("ImportCounts"));
-    vec![
-        ("Line", line()),
-        (
-            "Imported",
-            either([
-                exact("So far", [counts("progress")]),
-                exact("All is read", [counts("done")]),
-                exact_and(
-                    "A line stopped it",
-                    [("error", named("Problem")), counts("done")],
-                    [(
-                        "line",
-                        revision(1, "The first line that was not written").into(),
-                    )],
-                ),
-            ]),
-        ),
-        ("ImportCounts", {
-            let of = |about: &str| count().description(Some(about)).into();
-            let members = [
-                ("lines", of("All that are not blank")),
-                ("written", of("")),
-                ("exists", of("Not written, with `mode=insert`")),
-                ("missing", of("Not written, with `mode=replace`")),
-                (
-                    "forbidden",
-                    of("Not written, because the caller may not write the key"),
-                ),
-                (
-                    "too_large",
-                    of("Not written, because the pair is too large"),
-                ),
-                ("expired", of("Not written, because the pair has expired")),
-            ];
-            exact("What became of the lines", members)
-        }),
-    ]
 }

@@ -82,15 +82,14 @@ pub fn wrong(value: &Value, schema: &Value, schemas: &Value) -> Option<String> {
     items.next().or_else(|| members.next())
 }
 
-/// The value that a schema speaks of: lines are an array.
-pub fn parsed(media_type: &str, body: &Value) -> Value {
-    match (media_type, body) {
-        ("application/x-ndjson", Value::String(lines)) => {
-            let lines = lines
-                .lines()
-                .map(|line| serde_json::from_str::<Value>(line).unwrap());
-            lines.collect()
-        }
-        _ => body.clone(),
-    }
+/// The schemas that one stands for: those of a `oneOf`, each by its own name.
+pub fn variants<'a>(schema: &'a Value, schemas: &'a Value) -> Vec<&'a Value> {
+    let Some(all) = schema["oneOf"].as_array() else {
+        return vec![schema];
+    };
+    let resolved = |one: &'a Value| match one["$ref"].as_str() {
+        Some(name) => &schemas[name.rsplit('/').next().unwrap()],
+        None => one,
+    };
+    all.iter().map(resolved).collect()
 }
