@@ -9,6 +9,7 @@ from made_by_og import (
     IncrStep, KeyAtRevision, KeyListing, KeysApi, KeysToDelete, KeysToRead, KeyToDelete, KeyValueApi, NewPair, NewPermission,
     NewPermissions, OneKeyApi, PairsToWrite, PutStep, RolesApi, SessionsApi, Step, Token, Transaction,
 )  # fmt: skip
+from pydantic import SecretStr
 
 address, password, prefix = sys.argv[1:]
 out: dict[str, Any] = {}
@@ -19,13 +20,14 @@ def failure(call: Any, *args: Any, **more: Any) -> list[object]:
     try:
         call(*args, **more)
     except ApiException as error:
-        return [error.status, error.data.code]
+        problem: Any = error.data
+        return [error.status, problem.code]
     raise AssertionError("no failure")
 
 
 anyone = ApiClient(Configuration(host=address))
-out["wrong_password"] = failure(SessionsApi(anyone).session_login, Credentials(login="admin", password="wrong"))
-session = SessionsApi(anyone).session_login(Credentials(login="admin", password=password))
+out["wrong_password"] = failure(SessionsApi(anyone).session_login, Credentials(login="admin", password=SecretStr("wrong")))
+session = SessionsApi(anyone).session_login(Credentials(login="admin", password=SecretStr(password)))
 out["login"] = session.token_type
 client = ApiClient(Configuration(host=address, access_token=session.access_token))
 sessions, batches, one = SessionsApi(client), KeyValueApi(client), OneKeyApi(client)
