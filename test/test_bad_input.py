@@ -51,6 +51,8 @@ def nested(depth: int) -> bytes:
     return b"\x91" * depth + b"\xc0"
 
 
+# Tarantool's own code.
+INVALID_MSGPACK = 20
 BAD_UTF8 = b"\xa4ab\xff\xfe"
 BINARY, EXTENSION, DECIMAL = b"\xc4\x02ab", b"\xd4\x05x", b"\xc7\x03\x01\x01\x2a\x0c"
 NOT_FINITE = [b"\xcb" + struct.pack(">d", number) for number in (float("inf"), float("-inf"), float("nan"))]
@@ -128,6 +130,10 @@ def test_a_procedure_refuses_arguments_of_another_shape(instance, procedure, raw
         seen = client.call(procedure, raw)
     if procedure == CHECK and seen == Ok([[{"authorized": False}]]) and "unauthenticated" in allowed:
         return  # check never fails where the number of its arguments is right
+    if DECIMAL in raw and harness.version() >= (2, 11):
+        # A broken decimal does not come as far as authkv: see documentation/commands/values.md.
+        assert seen.code == INVALID_MSGPACK and seen.name.startswith("Invalid MsgPack"), seen
+        return
     assert isinstance(seen, Refusal) and seen.name in allowed, seen
     assert seen.code == ERRORS[seen.name][0] and SECRET not in seen.message
 

@@ -154,21 +154,3 @@ def test_keys_are_rotated_and_retired_while_others_log_in(crowd, people):
     seen = crowd.do(*[("key_retire", people.admin, kid) for kid in old])
     assert set(names(seen)) <= {"unauthenticated"}, "the key of the administrator's token is among them"
     del people.admin
-
-
-def test_what_has_expired_is_forgotten_while_others_come(crowd, people):
-    """The tombstones of users that come back at the moment they are forgotten."""
-    here = people.console
-    logins = [people.new().login for _ in crowd.members]
-    for _ in range(3):
-        crowd.succeed(*[("user_delete", people.admin, login) for login in logins])
-        # As if their last tokens had expired long ago.
-        here.evaluate("for _, row in box.space.authkv_subject:pairs() do if row[2] ~= nil then box.space.authkv_subject:update(row[1], {{'=', 2, 1}}) end end")
-        crowd.succeed(*[("user_register", login, PASSWORD, "Bob", "Stone") for login in logins])
-        # Who is there has a subject: its epoch tells its tokens from those of the one before.
-        wait_until(
-            lambda: here.evaluate("local n = 0 for _, row in box.space.authkv_subject:pairs() do if row[2] ~= nil and row[2] < 2 then n = n + 1 end end return n") <= [1],
-            "tombstones are forgotten",
-        )
-        for login in logins:
-            assert here.evaluate(f"return box.space.authkv_subject:get('{login}') ~= nil") == [True]

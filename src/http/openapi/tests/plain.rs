@@ -1,6 +1,6 @@
 //! Whether the document is one that generators of clients take, and take for what it says.
 
-use super::reading::{document, operations, texts};
+use super::reading::{document, operations, texts, variants};
 use serde_json::Value;
 
 #[test]
