@@ -3,7 +3,6 @@
 import pytest
 
 from fronts import FRONTS
-from harness import wait_until
 from mvcc import Crowd, mvcc_instance, needs_mvcc
 from outcome import A_TEXT, Ok, Refusal
 from people import OTHER_PASSWORD, PASSWORD, fresh, permission
