@@ -230,18 +230,20 @@ mod tests {
     #[test]
     fn what_is_no_key_to_sign_with_is_refused_without_showing_it() {
         let s = samples();
-        let mut halves = pem::blocks(&s.ec_sec1).unwrap().remove(1).der;
-        let last = halves.len() - 1;
-        halves[last] ^= 1;
+        let halves = pem::blocks(&s.ec_sec1).unwrap().remove(1).der;
+        // SEC 1, C.4: the private half begins behind seven bytes; the point is the end.
+        let changed = |at: usize| {
+            let mut halves = halves.clone();
+            halves[at] ^= 1;
+            pem::encode("EC PRIVATE KEY", &halves)
+        };
         for (text, error) in [
             ("", WRONG),
             ("another", WRONG),
             (&s.ed_public, WRONG),
             (&s.p384, WRONG),
-            (
-                &pem::encode("EC PRIVATE KEY", &halves),
-                "do not fit together",
-            ),
+            (&changed(7), "do not fit together"),
+            (&changed(halves.len() - 1), "not on the curve P-256"),
             (&[&*s.ed, &*s.ec].concat(), WRONG),
             (
                 &s.ec
