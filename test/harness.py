@@ -89,6 +89,18 @@ def wait_until(condition, what: str, deadline: float = DEADLINE):
         time.sleep(0.01)
 
 
+def settled(look, times: int = 50):
+    """What `look` gives once it has given the same so many times in a row: for what threads do that have just begun."""
+    seen = []
+
+    def is_settled() -> bool:
+        seen.append(look())
+        return len(seen) >= times and all(one == seen[-1] for one in seen[-times:])
+
+    wait_until(is_settled, "nothing changes any more")
+    return seen[-1]
+
+
 def running() -> list[Instance]:
     """The instances whose logs belong to a failure that happens now."""
     return list(_running)

@@ -40,7 +40,8 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
         names = [file.read_text() for file in harness.Path(f"/proc/{instance.process.pid}/task").glob("*/comm")]
         return sorted(name for name in names if name.startswith("authkv"))
 
-    before = threads()
+    # They get their names after they have begun.
+    before = harness.settled(threads)
     for _ in range(3):
         console.evaluate("return authkv.restart()")
     harness.wait_until(lambda: threads() == before, "the threads of the older images have ended")
