@@ -143,8 +143,9 @@ pub fn one_of(texts: &[&str]) -> ObjectBuilder {
 
 /// A whole number as pairs have it, from `least` on.
 pub fn revision(least: usize, about: &str) -> ObjectBuilder {
-    let object = integer().minimum(Some(least));
-    described(object.maximum(Some(u64::MAX)), about)
+    // Half of them are beyond int64.
+    let object = of(Type::Integer).format(Some(SchemaFormat::Custom("uint64".to_owned())));
+    described(object.minimum(Some(least)).maximum(Some(u64::MAX)), about)
 }
 
 /// `true`, `false`, or null for neither.
