@@ -51,7 +51,7 @@ pub fn in_query(route: &Route, name: &str) -> (&'static str, Shape) {
         }
         "if_revision" => (
             "The revision that the pair has to have; 0 where it must not exist. As If-Match has it",
-            count().into(),
+            revision(0, "").into(),
         ),
         "ttl" => (ttl, for_seconds.into()),
         _ => (expires_at, at.into()),
