@@ -61,7 +61,7 @@ pub fn joined(mut raw: &[u8]) -> Vec<u8> {
     let mut joined = Vec::new();
     loop {
         let line = line(&mut raw);
-        let is_digit = |byte: &u8| char::from(*byte).is_digit(16);
+        let is_digit = |byte: &u8| byte.is_ascii_hexdigit();
         let (digits, extensions) =
             line.split_at(line.iter().take_while(|byte| is_digit(byte)).count());
         assert!(are_extensions(extensions), "{extensions:?}");
