@@ -21,8 +21,8 @@ pub struct Refusal {
 
 /// Name, code of Tarantool, status under `/v1`, what stands for it in a problem.
 pub const REFUSALS: [(&str, u32, u16, &str); 7] = [
-    ("no_keys", 20010, 422, "Unprocessable Entity"),
-    ("repeated_keys", 20011, 422, "Unprocessable Entity"),
+    ("no_keys", 20010, 422, "Unprocessable Content"),
+    ("repeated_keys", 20011, 422, "Unprocessable Content"),
     ("missing_keys", 20012, 404, "Not Found"),
     ("no_such_key", 20050, 404, "Not Found"),
     ("conflict", 20051, 412, "Precondition Failed"),
