@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import contextmanager
 
 import pytest
 
 from fronts import FRONTS, Front
-from harness import CHEAP_HASHES, ROOT, Instance
+from harness import CHEAP_HASHES, Instance, version
 from load import at_once
 from outcome import Ok
 
 MVCC = {"TT_MEMTX_USE_MVCC_ENGINE": "true"}
 # At once, all at one tuple.
 CROWD = 32
-
-
-def version() -> tuple[int, ...]:
-    """That of the Tarantool which the tests run."""
-    said = subprocess.run(["tarantool", "-e", "print(_TARANTOOL) os.exit()"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return tuple(int(part) for part in said.stdout.split("-")[0].split("."))
-
 
 needs_mvcc = pytest.mark.skipif(version() < (2, 10), reason="this Tarantool has no memtx_use_mvcc_engine with levels of isolation")
 
