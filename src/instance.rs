@@ -47,6 +47,8 @@ pub struct Instance {
     pub crypto: Crypto,
     /// Verifies tokens for fibers, and signs those of sessions that are refreshed: neither should wait behind hashes.
     pub verifier: Crypto,
+    /// Makes keys while the instance runs, at the usual priority: of RSA they take seconds, and many more after hashes.
+    pub key_maker: Crypto,
     /// Fibers that wait for one of the two.
     pub waits: Waits,
     pub storage: Storage,
@@ -81,6 +83,8 @@ impl Drop for Call<'_> {
 const NEVER: u64 = u64::MAX;
 /// New tokens that may wait to be verified for iproto and the console.
 const VERIFY_QUEUE: usize = 1024;
+/// Keys that may wait to be made.
+const KEY_QUEUE: usize = 16;
 
 /// Time, beyond that of what they finish, for those who use an instance that has ended.
 const LEAVING: Duration = Duration::from_secs(2);
@@ -206,6 +210,7 @@ impl Instance {
             )
             .map_err(threads)?,
             verifier: Crypto::start("verify", 1, VERIFY_QUEUE, Habits::NONE).map_err(threads)?,
+            key_maker: Crypto::start("keys", 1, KEY_QUEUE, Habits::NONE).map_err(threads)?,
             waits: Waits::new(tx),
             storage,
             audit: Audit::new(tx),
@@ -414,6 +419,7 @@ impl Instance {
         });
         self.crypto.stop(answered);
         self.verifier.stop(answered);
+        self.key_maker.stop(answered);
         // Tarantool 2.6 exits without looking whether its network thread has written what it was given.
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered

@@ -19,6 +19,8 @@ from harness import ADMIN_PASSWORD, CHEAP_HASHES, wait_until
 from people import OTHER_PASSWORD, PASSWORD
 
 FULL = 507
+# What the log says when pairs are refused from then on, and when they are not any more.
+SHORT, ENOUGH = "memory is full up to the reserve", "there is memory again"
 # From one byte to the most that a tuple can have. Each kind of client has its own.
 SIZES = {
     "all": [1, 3, 10, 25, 60, 100, 200, 333, 700, 1500, 3000, 6000, 12_000, 25_000, 50_000, 120_000, 300_000, 1_000_000],
@@ -241,6 +243,25 @@ def test_an_administrator_adds_users_where_strangers_cannot(start):
         for number in range(30):
             answer = admin.call("POST", "/v1/admin/users", body | {"login": f"new{number}"})
             assert answer.status_code == 201, answer.text
+
+
+def test_failed_logins_are_not_counted_while_memory_is_full(start):
+    instance = start()
+    admin, users, _ = people_of(instance, "mallory", "eve")
+    with filled(instance, users, SIZES["all"]):
+        pass
+    # An administrator's changes take of the reserve, until it is no longer whole.
+    permissions = [{"prefix": f"some/longer/prefix/of/keys/{n}/", "read": True, "write": True} for n in range(150)]
+    for number in range(5000):
+        if SHORT in instance.log().rpartition(ENOUGH)[2]:
+            break
+        answer = admin.call("PUT", f"/v1/admin/roles/role{number}", {"permissions": permissions})
+        assert answer.status_code == 200, answer.text
+    # Nothing frees memory any more, and neither this login nor this address has a count yet.
+    for _ in range(10):
+        answer = Api(instance).call("POST", "/v1/login", {"login": "nobody", "password": "Wr0ng-password!"})
+        assert answer.status_code == 401, answer.text
+    assert "failed logins could not be counted: storage_full" in instance.log()
 
 
 @pytest.mark.parametrize("reserve", ["-1", "16777217", "much"])

@@ -99,20 +99,6 @@ def test_who_only_writes_learns_which_keys_exist(people):
         people.administer("role_set", "default", [permission("", True, True)])
 
 
-def test_failed_logins_are_not_counted_while_memory_is_full(make):
-    # A reserve for which there is no memory: from the start it is as if all were used up.
-    instance = make(AUTHKV_MEMTX_MEMORY=str(32 << 20), AUTHKV_MEMTX_RESERVE=str(16 << 20), **CHEAP_HASHES).start()
-    http, console = HttpFront(instance), ConsoleFront(instance)
-    (version,) = console.evaluate("return _TARANTOOL")
-    if not version.startswith("2.6"):
-        pytest.skip("newer versions make 64 MiB of 32")
-    for _ in range(10):
-        assert_outcome(http, http.login("admin", "Wr0ng-password!"), INVALID_CREDENTIALS)
-    assert "failed logins could not be counted: storage_full" in instance.log()
-    http.close()
-    console.close()
-
-
 def test_no_answer_to_an_administrator_has_a_password_or_a_hash(people):
     person = people.new()
     answers = [

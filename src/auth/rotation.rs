@@ -1,5 +1,5 @@
-//! Keys that are made and that are ended while an instance runs. Runs on the tx thread; keys are made and files written on
-//! the crypto pool.
+//! Keys that are made and that are ended while an instance runs. Runs on the tx thread; keys are made on a thread of their own,
+//! files of keys are written on the crypto pool.
 
 use super::key::{files, PrivateKey};
 use super::keyring::{published, refresh, row};
@@ -27,7 +27,7 @@ pub fn rotate(
     if is_read_only(tx) {
         return Err(Error::ReadOnly);
     }
-    let key = run(tx, instance, &instance.crypto, || {
+    let key = run(tx, instance, &instance.key_maker, || {
         let key = told(instance, PrivateKey::make(instance.config.token_algorithm))?;
         told(instance, files::store(keyring.directory(), &key))?;
         Ok(key)
