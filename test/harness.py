@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -173,9 +172,10 @@ class Instance:
             **settings,
         }
         self.process: subprocess.Popen | None = None
-        self._output: list[str] = []
-        self._decided = threading.Event()
-        self._pump: threading.Thread | None = None
+        # A file, not a pipe: what the process has said is there as soon as it has said it.
+        self._output = Path(tempfile.mkstemp(prefix="authkv-output-")[1])
+        # Where the output of the present start begins.
+        self._begun = 0
         _running.append(self)
 
     @property
@@ -187,22 +187,21 @@ class Instance:
         assert self.process is None, "already running"
         inherited = {name: value for name, value in environment().items() if not name.startswith("AUTHKV_")}
         given = {name: value for name, value in self.settings.items() if value is not None}
-        self._decided.clear()
-        self.process = subprocess.Popen(
-            self.command,
-            cwd=ROOT,
-            env=inherited | given,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self._pump = threading.Thread(target=self._read_output, args=(self.process.stdout,), daemon=True)
-        self._pump.start()
+        with self._output.open("ab") as output:
+            self._begun = output.tell()
+            self.process = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=inherited | given,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def start(self) -> Instance:
         """Starts the process and returns when it serves."""
         self.launch()
-        assert self._decided.wait(DEADLINE), f"neither ready nor ended:\n{self.log()}"
+        wait_until(lambda: self.is_ready() or self.process.poll() is not None, "the instance is ready or has ended")
         assert self.process.poll() is None and self.is_ready(), f"the start failed:\n{self.log()}"
         return self
 
@@ -214,28 +213,21 @@ class Instance:
         assert not self.is_ready(), "said ready before it ended"
         return self.log()
 
-    def _read_output(self, stream) -> None:
-        for line in stream:
-            self._output.append(line.decode(errors="replace"))
-            if self.is_ready():
-                self._decided.set()
-        self._decided.set()
-
     def is_ready(self) -> bool:
-        return any(line.strip() == "authkv: ready" for line in self._output)
+        """Whether the present process has said that it serves."""
+        said = self._output.read_bytes()[self._begun :]
+        return any(line.strip() == b"authkv: ready" for line in said.splitlines())
 
     def send_signal(self, number: int) -> None:
         self.process.send_signal(number)
 
     def wait_for_exit(self) -> int:
-        """The exit code, once the process has ended and all its output has been read."""
+        """The exit code, once the process has ended."""
         try:
             code = self.process.wait(DEADLINE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise AssertionError(f"did not stop:\n{self.log()}") from None
-        self._pump.join(DEADLINE)
-        self.process.stdout.close()
         self.process = None
         return code
 
@@ -244,18 +236,19 @@ class Instance:
         self.send_signal(number)
         code = self.wait_for_exit()
         assert code == 0, f"ended with {code}:\n{self.log()}"
-        self._output.append("---- stopped ----\n")
-        self._forget_readiness()
+        self._note("stopped")
 
     def kill(self) -> None:
         """Ends the process as a power cut does."""
         self.process.kill()
         self.wait_for_exit()
-        self._output.append("---- killed ----\n")
-        self._forget_readiness()
+        self._note("killed")
 
-    def _forget_readiness(self) -> None:
-        self._output = [line.replace("authkv: ready", "authkv: was ready") for line in self._output]
+    def _note(self, what: str) -> None:
+        """Puts a line of ours into the output. What was said before it is no longer that of the present process."""
+        with self._output.open("a") as output:
+            output.write(f"---- {what} ----\n")
+            self._begun = output.tell()
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -269,8 +262,8 @@ class Instance:
 
     def log(self) -> str:
         """Everything the process has said so far, over all its starts, wherever it said it."""
-        files = sorted(self.data_dir.glob("**/*.log"))
-        return "".join(self._output) + "".join(file.read_text(errors="replace") for file in files)
+        files = [self._output, *sorted(self.data_dir.glob("**/*.log"))]
+        return "".join(file.read_text(errors="replace") for file in files)
 
     def dispose(self) -> None:
         """Ends the process if it still runs and removes its data."""
@@ -278,6 +271,7 @@ class Instance:
             self.kill()
         _running.remove(self)
         shutil.rmtree(self.data_dir, ignore_errors=True)
+        self._output.unlink()
 
     def __enter__(self) -> Instance:
         try:

@@ -49,7 +49,7 @@ class Configured(Instance):
         (self.directory / "app.lua").write_text(app)
 
     def is_ready(self) -> bool:
-        return (self.directory / "console.sock").exists() and "started" in "".join(self._output) and self._serves()
+        return (self.directory / "console.sock").exists() and "started" in self.log() and self._serves()
 
     def _serves(self) -> bool:
         with socket.socket() as probe:

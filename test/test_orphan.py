@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from fronts import HttpFront
+from fronts import ConsoleFront, HttpFront
 from harness import CHEAP_HASHES, CLIENT_PASSWORD, HOST, Instance, wait_until
 from outcome import Ok, Refused
 from watching import ANY, put
@@ -38,7 +38,7 @@ def master(visit):
         with second:
             # As on Tarantool 3, whatever the version.
             people.console.evaluate("box.cfg{replication_sync_timeout = 0.001}")
-            people.peer = address(second)
+            people.peer, people.other = address(second), second
             yield people
 
 
@@ -76,10 +76,16 @@ def test_no_write_is_refused_because_replication_is_changed(master):
 
 @pytest.fixture
 def orphan(master):
-    """The same, where the leader stays an orphan: no lag is below NaN, so it never is as close to the other as it wants to be."""
+    """The same, where the leader stays an orphan, because it cannot apply what the other has: both have inserted the same key."""
     master.token = master.new().access
     put(master, master.token, "k")
-    master.console.evaluate(f"box.cfg{{replication_sync_lag = 0 / 0, replication = '{master.peer}'}}")
+    master.console.evaluate("box.schema.space.create('apart'):create_index('pk')")
+    other = ConsoleFront(master.other)
+    wait_until(lambda: other.evaluate("return box.space.apart ~= nil and box.space.apart.index.pk ~= nil")[0], "the other has the space")
+    other.evaluate("box.cfg{replication = {}} box.cfg{read_only = false} box.space.apart:insert{1, 'other'}")
+    other.close()
+    master.console.evaluate("box.space.apart:insert{1, 'leader'}")
+    master.console.evaluate(f"box.cfg{{replication = '{master.peer}'}}")
     assert status(master) == "orphan"
     return master
 
