@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -152,6 +155,65 @@ def write_key_pair(directory: Path, bits: int = 2048) -> rsa.RSAPrivateKey:
     return key
 
 
+class Output:
+    """What a process has said, over all its starts. Whoever asks reads what is in the pipe first, so nothing that has been said
+    is missing; a thread reads meanwhile, so that the pipe is never full."""
+
+    def __init__(self):
+        self._said = bytearray()
+        # Where the output of the present start begins.
+        self._begun = 0
+        self._pipe: int | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def begin(self):
+        """The end of a pipe for a process that starts."""
+        self._drain()
+        self._pipe, theirs = os.pipe()
+        os.set_blocking(self._pipe, False)
+        self._begun = len(self._said)
+        try:
+            yield theirs
+        finally:
+            os.close(theirs)
+            threading.Thread(target=self._read, args=(self._pipe,), daemon=True).start()
+
+    def _read(self, pipe: int) -> None:
+        while self._pipe == pipe:
+            # It may be closed meanwhile.
+            with suppress(OSError):
+                select.select([pipe], [], [])
+            self._drain()
+
+    def _drain(self) -> None:
+        with self._lock:
+            while self._pipe is not None:
+                try:
+                    piece = os.read(self._pipe, 1 << 16)
+                except BlockingIOError:
+                    return
+                self._said += piece
+                if not piece:
+                    os.close(self._pipe)
+                    self._pipe = None
+
+    def note(self, what: str) -> None:
+        """Puts a line of ours in. What was said before it is no longer that of the present process."""
+        self._drain()
+        self._said += f"---- {what} ----\n".encode()
+        self._begun = len(self._said)
+
+    def text(self) -> str:
+        self._drain()
+        return self._said.decode(errors="replace")
+
+    def present(self) -> str:
+        """What the present process has said."""
+        self._drain()
+        return self._said[self._begun :].decode(errors="replace")
+
+
 class Instance:
     """One authkv process. Settings are given by their environment names; `None` leaves one unset."""
 
@@ -172,10 +234,7 @@ class Instance:
             **settings,
         }
         self.process: subprocess.Popen | None = None
-        # A file, not a pipe: what the process has said is there as soon as it has said it.
-        self._output = Path(tempfile.mkstemp(prefix="authkv-output-")[1])
-        # Where the output of the present start begins.
-        self._begun = 0
+        self._output = Output()
         _running.append(self)
 
     @property
@@ -187,8 +246,7 @@ class Instance:
         assert self.process is None, "already running"
         inherited = {name: value for name, value in environment().items() if not name.startswith("AUTHKV_")}
         given = {name: value for name, value in self.settings.items() if value is not None}
-        with self._output.open("ab") as output:
-            self._begun = output.tell()
+        with self._output.begin() as output:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=ROOT,
@@ -215,8 +273,7 @@ class Instance:
 
     def is_ready(self) -> bool:
         """Whether the present process has said that it serves."""
-        said = self._output.read_bytes()[self._begun :]
-        return any(line.strip() == b"authkv: ready" for line in said.splitlines())
+        return any(line.strip() == "authkv: ready" for line in self._output.present().splitlines())
 
     def send_signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -236,19 +293,13 @@ class Instance:
         self.send_signal(number)
         code = self.wait_for_exit()
         assert code == 0, f"ended with {code}:\n{self.log()}"
-        self._note("stopped")
+        self._output.note("stopped")
 
     def kill(self) -> None:
         """Ends the process as a power cut does."""
         self.process.kill()
         self.wait_for_exit()
-        self._note("killed")
-
-    def _note(self, what: str) -> None:
-        """Puts a line of ours into the output. What was said before it is no longer that of the present process."""
-        with self._output.open("a") as output:
-            output.write(f"---- {what} ----\n")
-            self._begun = output.tell()
+        self._output.note("killed")
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -262,8 +313,8 @@ class Instance:
 
     def log(self) -> str:
         """Everything the process has said so far, over all its starts, wherever it said it."""
-        files = [self._output, *sorted(self.data_dir.glob("**/*.log"))]
-        return "".join(file.read_text(errors="replace") for file in files)
+        files = sorted(self.data_dir.glob("**/*.log"))
+        return self._output.text() + "".join(file.read_text(errors="replace") for file in files)
 
     def dispose(self) -> None:
         """Ends the process if it still runs and removes its data."""
@@ -271,7 +322,6 @@ class Instance:
             self.kill()
         _running.remove(self)
         shutil.rmtree(self.data_dir, ignore_errors=True)
-        self._output.unlink()
 
     def __enter__(self) -> Instance:
         try:

@@ -111,11 +111,13 @@ def test_an_end_that_cannot_be_kept_is_told_once_it_can(own):
     with Stream(own.instance, token) as stream:
         put(own, token, "b", 1)
         # Nothing is removed before the log fails, however long that takes.
-        put(own, token, "a", 1, ttl=1)
+        ends = moment(3)
+        put(own, token, "a", 1, expires_at=ends)
         own.console.evaluate("box.cfg{read_only = true}")
+        assert own.console.evaluate("return box.space.key_value_store:get('a') ~= nil") == [True], "the machine stood still"
         with own.instance.failing():
             own.console.evaluate("box.cfg{read_only = false}")
-            pass_by(moment(1))
+            pass_by(ends)
             wait_until(lambda: "what has expired was not removed" in own.instance.log(), "the end could not be kept")
             for front in ADMIN_FRONTS:
                 own.expect(front, Refused("no_such_key"), "pair_get", token, "a")
