@@ -7,11 +7,20 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /build
 # The dependencies are a layer of their own: a change in src/ does not compile them again.
 COPY Cargo.toml Cargo.lock build.rs ./
-RUN mkdir src && touch src/lib.rs && cargo build --release --locked && rm -r src
+COPY src/crates/base/Cargo.toml src/crates/base/
+COPY src/crates/codec/Cargo.toml src/crates/codec/
+COPY src/crates/command/Cargo.toml src/crates/command/
+COPY src/crates/config/Cargo.toml src/crates/config/
+COPY src/crates/domain/Cargo.toml src/crates/domain/
+COPY src/crates/mailbox/Cargo.toml src/crates/mailbox/
+COPY src/crates/token/Cargo.toml src/crates/token/
+COPY src/crates/wire/Cargo.toml src/crates/wire/
+RUN for crate in src src/crates/*; do touch $crate/lib.rs; done \
+    && cargo build --release --locked && find src -name lib.rs -delete
 COPY src src
 COPY tarantool_infra tarantool_infra
-# The copied files may be older than the empty library just built; cargo goes by modification times.
-RUN touch src/lib.rs && cargo build --release --locked
+# The copied files may be older than the empty libraries just built; cargo goes by modification times.
+RUN touch src/lib.rs src/crates/*/lib.rs && cargo build --release --locked
 
 FROM ${RUNTIME_IMAGE}
 RUN apt-get update \

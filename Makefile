@@ -74,12 +74,12 @@ target/tools/bin/inferno-flamegraph:
 lint: ## format, clippy, luacheck, and which module may name what
 	@$(call installs,cc,build-essential)
 	@$(call installs,luacheck,lua-check)
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path test/bench/Cargo.toml
 	cargo fmt --check --manifest-path test/check/Cargo.toml
 	cargo fmt --check --manifest-path test/fuzz/Cargo.toml
 	cargo fmt --check --manifest-path test/micro/Cargo.toml
-	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --all-targets --locked $(BENCH) -- -D warnings
 	cargo clippy --all-targets --locked $(CHECK) -- -D warnings
 	cargo clippy --locked --manifest-path test/fuzz/Cargo.toml --target-dir target --no-default-features -- -D warnings
@@ -89,7 +89,7 @@ lint: ## format, clippy, luacheck, and which module may name what
 
 unit: ## the tests that need no Tarantool
 	@$(call installs,openssl,openssl)
-	cargo test --locked
+	cargo test --workspace --locked
 	cargo test --locked $(BENCH)
 	cargo test --locked $(CHECK)
 

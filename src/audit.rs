@@ -1,12 +1,12 @@
 //! The audit log: who did what to whom, from where, with what result. One JSON line per event in Tarantool's log; never
 //! a password or a token, for which the id of the token stands. Runs on the tx thread.
 
-use crate::command::{Caller, Command, Needs, Operation, Outcome};
-use crate::domain::Login;
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::origin::Origin;
 use crate::tx::{log, session, Tx, TxCell};
+use authkv_base::error::Error;
+use authkv_base::origin::Origin;
+use authkv_command::{Caller, Command, Needs, Operation, Outcome};
+use authkv_domain::Login;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::HashMap;

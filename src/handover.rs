@@ -3,10 +3,10 @@
 //! The older one tells its descriptors at its start; the newer one, in the same process, shares the listening sockets,
 //! starts, and rings the bell; then the older one finishes what it has and ends. Runs on the tx thread.
 
-use crate::bridge::doorbell::Doorbell;
-use crate::config::Listen;
 use crate::http::Listener;
 use crate::tx::fd;
+use authkv_config::Listen;
+use authkv_mailbox::doorbell::Doorbell;
 use serde::{Deserialize, Serialize};
 use socket2::Socket;
 use std::io;

@@ -7,24 +7,24 @@ use crate::audit::Audit;
 use crate::auth::first_admin;
 use crate::auth::keyring::{self, Files, Keyring};
 use crate::auth::password::{self, Hasher};
-use crate::auth::token::Tokens;
 use crate::bridge::crypto::{Crypto, Habits};
 use crate::bridge::dispatch::{self, Waits};
-use crate::bridge::doorbell::Doorbell;
 use crate::bridge::Bridge;
-use crate::codec::types::Types;
-use crate::config::{Config, HttpConfig};
-use crate::error::Error;
 use crate::handover::{Inheritance, Legacy};
 use crate::http::site::Site;
 use crate::http::{Listener, Server};
 use crate::storage::Storage;
-use crate::threads::{self, give_way};
 use crate::tx::fiber::Cond;
 use crate::tx::lent::{Lent, User, Users};
 use crate::tx::returned::Returned;
 use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
 use crate::upkeep;
+use authkv_base::error::Error;
+use authkv_base::threads::{self, give_way};
+use authkv_codec::types::Types;
+use authkv_config::{Config, HttpConfig};
+use authkv_mailbox::doorbell::Doorbell;
+use authkv_token::Tokens;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -194,7 +194,7 @@ impl Instance {
             users: Users::default(),
             types: Types::of_version(major, minor),
             returned: TxCell::new(tx, Returned::new(tx)),
-            tokens: Tokens::new(&config),
+            tokens: Tokens::new(config.tokens()),
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
             bridge,

@@ -11,25 +11,15 @@ mod audit;
 mod auth;
 mod bridge;
 mod bulk;
-mod clock;
-mod codec;
-mod command;
-mod config;
-mod domain;
-mod error;
-mod guard;
+mod core;
 mod handover;
 mod http;
 mod instance;
 mod kv;
-mod memory;
-mod origin;
 // The attribute of the procedures exports symbols, which counts as unsafe.
 #[allow(unsafe_code)]
 mod procs;
-mod steady;
 mod storage;
-mod threads;
 #[allow(unsafe_code)]
 mod tx;
 mod upkeep;

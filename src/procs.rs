@@ -4,18 +4,19 @@
 
 use crate::auth::{keyring, session};
 use crate::bulk::console;
-use crate::codec::msgpack::Reader;
-use crate::codec::Document;
-use crate::command::{execute, Caller, Command, Needs, Operation, Outcome, Request};
-use crate::config::Config;
-use crate::error::Error;
-use crate::guard::{guard, quiet_panics};
+use crate::core::execute;
 use crate::handover::Legacy;
 use crate::http::foreign::ForeignRequest;
 use crate::instance::Instance;
-use crate::origin::{Front, Origin, Peer};
 use crate::storage::Entry;
 use crate::tx::{fiber, in_transaction, lua, settle, Tx};
+use authkv_base::error::Error;
+use authkv_base::guard::{guard, quiet_panics};
+use authkv_base::origin::{Front, Origin, Peer};
+use authkv_codec::msgpack::Reader;
+use authkv_codec::Document;
+use authkv_command::{Caller, Command, Needs, Operation, Outcome, Request};
+use authkv_config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,12 +1,12 @@
 //! The fiber that forgets what nobody needs any more, and takes over keys that others have changed. Runs on the tx thread.
 
-use crate::auth::token::Tokens;
 use crate::auth::{keyring, rotation};
-use crate::clock::now;
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::steady::{boot, Steady};
 use crate::tx::{fiber, log, Tx};
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_base::steady::{boot, Steady};
+use authkv_token::Tokens;
 use std::time::Duration;
 
 /// Tuples of a space that are forgotten in one transaction.

@@ -1,11 +1,11 @@
 //! The user `admin` of a new installation. Runs on the tx thread.
 
 use super::users;
-use crate::command::Registration;
-use crate::domain::{Password, RoleName, Subject};
-use crate::error::Error;
 use crate::instance::Instance;
 use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_command::Registration;
+use authkv_domain::{Password, RoleName, Subject};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 

@@ -4,17 +4,18 @@
 //! The public halves and their times are in a space, so that every instance has them; a private half never leaves the
 //! instance that made it. The key of the settings is one key of the ring, and signs until there is another.
 
-use super::key::{files, PrivateKey, PublicKey};
-use super::ring::{Ring, RingKey};
+use super::key_files as files;
 use super::rotation;
 use crate::bridge::crypto::run;
-use crate::clock::now;
-use crate::command::{KeyRow, Outcome};
-use crate::config::Config;
-use crate::error::Error;
 use crate::instance::Instance;
 use crate::storage::{Depth, TokenKey};
 use crate::tx::{log, Tx, TxCell};
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_command::{KeyRow, Outcome};
+use authkv_config::Config;
+use authkv_token::key::{PrivateKey, PublicKey};
+use authkv_token::ring::{Ring, RingKey};
 use jsonwebtoken::EncodingKey;
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -4,15 +4,15 @@
 use super::password::Stored;
 use super::session::{active, record};
 use super::throttle::Attempt;
-use super::token::Bearer;
 use crate::bridge::crypto::run;
-use crate::command::{Credentials, Outcome};
-use crate::domain::Subject;
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::origin::Origin;
 use crate::storage::Users;
 use crate::tx::{log, settle, Tx};
+use authkv_base::error::Error;
+use authkv_base::origin::Origin;
+use authkv_command::{Credentials, Outcome};
+use authkv_domain::Subject;
+use authkv_token::Bearer;
 use ring::digest::{Context, SHA256};
 
 /// Checks a password and issues a token. Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`. Yields.

@@ -4,17 +4,13 @@
 //! once an instance is started, not on the tx thread. The others run on the tx thread and hand them their work.
 
 pub mod first_admin;
-pub mod jwt;
-pub mod key;
+pub mod key_files;
 pub mod keyring;
 pub mod login;
 pub mod password;
-pub mod recent;
-pub mod ring;
+pub mod principal;
 pub mod roles;
 pub mod rotation;
 pub mod session;
-pub mod strict;
 pub mod throttle;
-pub mod token;
 pub mod users;

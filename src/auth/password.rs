@@ -1,11 +1,11 @@
 //! Password hashes. Slow on purpose: runs on the crypto pool only.
 
-use super::token::random;
-use crate::config::Argon2Cost;
-use crate::error::Error;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::PasswordVerifier;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use authkv_base::error::Error;
+use authkv_config::Argon2Cost;
+use authkv_token::random;
 use secrecy::{ExposeSecret, SecretString};
 use std::cell::RefCell;
 

@@ -1,12 +1,12 @@
 //! Roles, and what those that have them may do. Runs on the tx thread.
 
 use super::users;
-use crate::command::{Done, Grant, Outcome};
-use crate::domain::{Access, Granted, Permission, Permissions, Role, RoleName, Subject};
-use crate::error::Error;
 use crate::instance::Instance;
 use crate::storage::Depth;
 use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_command::{Done, Grant, Outcome};
+use authkv_domain::{Access, Granted, Permission, Permissions, Role, RoleName, Subject};
 
 /// Roles that a user may have.
 const MAX: usize = 100;

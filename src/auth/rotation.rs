@@ -1,15 +1,16 @@
 //! Keys that are made and that are ended while an instance runs. Runs on the tx thread; keys are made on a thread of their own,
 //! files of keys are written on the crypto pool.
 
-use super::key::{files, PrivateKey};
+use super::key_files as files;
 use super::keyring::{published, refresh, row};
 use crate::bridge::crypto::run;
-use crate::clock::now;
-use crate::command::Outcome;
-use crate::error::Error;
 use crate::instance::Instance;
 use crate::storage::Depth;
 use crate::tx::{is_read_only, log, Tx};
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_command::Outcome;
+use authkv_token::key::PrivateKey;
 
 /// Until when a key verifies that was retired: never, even if the clock is set back.
 const RETIRED: u64 = 0;

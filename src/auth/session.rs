@@ -2,16 +2,17 @@
 //! signatures are the crypto pool's work.
 
 use super::login::prove;
-use super::token::{random, AccessToken, Bearer, Draft, Known};
+use super::principal::Principal;
 use crate::bridge::crypto::run;
-use crate::clock::{microseconds, now};
-use crate::command::{Caller, Credentials, Done, Outcome, Principal, Session};
-use crate::domain::{Claims, RoleName, Subject};
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::origin::Origin;
 use crate::storage::{Depth, SessionRow};
 use crate::tx::{settle, Tx};
+use authkv_base::clock::{microseconds, now};
+use authkv_base::error::Error;
+use authkv_base::origin::Origin;
+use authkv_command::{Caller, Credentials, Done, Outcome, Session};
+use authkv_domain::{Claims, RoleName, Subject};
+use authkv_token::{random, AccessToken, Bearer, Draft, Known};
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use ring::digest::{digest, SHA256};
 use secrecy::{ExposeSecret, SecretString};

@@ -5,12 +5,12 @@
 //! the failures of others do not matter there (as with the device cookies of OWASP's "Slow Down Online Guessing
 //! Attacks"). Counts are forgotten in time, and by a success.
 
-use crate::clock::now;
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::origin::Origin;
 use crate::storage::Count;
 use crate::tx::{latest, log, Tx};
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_base::origin::Origin;
 use ring::digest::{digest, SHA256};
 use std::net::IpAddr;
 

@@ -1,17 +1,18 @@
 //! Users: registered, looked at, changed and deleted. Runs on the tx thread; hashes are the crypto pool's work.
 
 use super::login::{prove, users};
+use super::principal::Principal;
 use super::roles;
 use super::session::{active, end_all};
 use crate::bridge::crypto::run;
-use crate::clock::now;
-use crate::command::{Credentials, Done, Outcome, Page, Principal, Registration};
-use crate::domain::{Initial, Login, Password, PasswordRules, User};
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::origin::Origin;
 use crate::storage::{Depth, NewUser, UserRow};
 use crate::tx::{settle, transaction, Tx};
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_base::origin::Origin;
+use authkv_command::{Credentials, Done, Outcome, Page, Registration};
+use authkv_domain::{Initial, Login, Password, PasswordRules, User};
 use secrecy::SecretString;
 
 /// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadInitial`; `Overloaded`. Yields.

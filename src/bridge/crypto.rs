@@ -1,10 +1,10 @@
 //! The crypto pool: a few threads for hashes and signatures, with a bounded queue before them.
 
-use crate::error::Error;
-use crate::guard::guard;
 use crate::instance::Instance;
-use crate::threads::spawn;
 use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_base::guard::guard;
+use authkv_base::threads::spawn;
 use crossbeam_channel::{bounded, Receiver, Sender, TrySendError};
 use std::io;
 use std::sync::{Arc, Mutex};

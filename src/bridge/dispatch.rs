@@ -3,13 +3,14 @@
 
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
-use crate::command::{execute, execute_unsettled, Command, Lane as Kind};
-use crate::domain::What;
-use crate::error::Error;
-use crate::guard::guard;
+use crate::core::{execute, execute_unsettled};
 use crate::instance::Instance;
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{commits_begun, log, Tx, TxCell};
+use authkv_base::error::Error;
+use authkv_base::guard::guard;
+use authkv_command::{Command, Lane as Kind};
+use authkv_domain::What;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;

@@ -4,18 +4,16 @@
 
 pub mod crypto;
 pub mod dispatch;
-pub mod doorbell;
-mod mailbox;
 mod parking;
 
-use crate::command::{Outcome, Request};
-use crate::config::Config;
-use crate::error::Error;
-use crate::memory::{Held, Memory};
-use arc_swap::ArcSwap;
+use authkv_base::error::Error;
+use authkv_base::memory::{Held, Memory};
+use authkv_command::{Outcome, Request};
+use authkv_config::Config;
+use authkv_mailbox::doorbell::Doorbell;
+use authkv_mailbox::{Mailbox, Mailboxes};
 use crossbeam_queue::{ArrayQueue, SegQueue};
-use doorbell::Doorbell;
-use mailbox::{Mailbox, Reply};
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -29,6 +27,34 @@ pub struct Job {
     request: Request,
     reply: Reply,
     gone: Gone,
+}
+
+/// Where the answer to a job goes.
+type Reply = authkv_mailbox::Reply<Answer>;
+
+thread_local! {
+    static OWN: RefCell<Option<Arc<Mailbox<Answer>>>> = const { RefCell::new(None) };
+}
+
+/// The mailbox of this thread, until it is dropped.
+pub struct OwnMailbox<'a> {
+    bridge: &'a Bridge,
+    mailbox: Arc<Mailbox<Answer>>,
+}
+
+impl<'a> OwnMailbox<'a> {
+    /// Hands out the answers to this thread's jobs. Does not return.
+    pub fn serve(&self) -> impl Future<Output = ()> + use<'a> {
+        let (bridge, mailbox) = (self.bridge, self.mailbox.clone());
+        async move { mailbox.serve(&bridge.doorbell).await }
+    }
+}
+
+impl Drop for OwnMailbox<'_> {
+    fn drop(&mut self) {
+        OWN.set(None);
+        self.bridge.mailboxes.remove(&self.mailbox);
+    }
 }
 
 /// Set once a client is most likely gone; its jobs are then not begun.
@@ -62,7 +88,7 @@ impl Future for Call {
 pub struct Bridge {
     jobs: ArrayQueue<Job>,
     /// Those of the workers.
-    mailboxes: ArcSwap<Vec<Arc<Mailbox>>>,
+    mailboxes: Mailboxes<Answer>,
     /// Ids of the waits on tx that are over.
     finished: SegQueue<u64>,
     /// Lines for Tarantool's log, which is not promised to work on other threads.
@@ -96,7 +122,7 @@ impl Bridge {
             memory: Memory::new(config.http.memory_max),
             lost: AtomicUsize::new(0),
             jobs: ArrayQueue::new(capacity),
-            mailboxes: ArcSwap::default(),
+            mailboxes: Mailboxes::default(),
             finished: SegQueue::new(),
             lines: ArrayQueue::new(1024),
             news: Arc::new(watch::Sender::new(0)),
@@ -105,6 +131,22 @@ impl Bridge {
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
+    }
+
+    /// Opens a mailbox for this thread, which needs one to have commands executed, and a task that runs
+    /// [`OwnMailbox::serve`].
+    pub fn open_mailbox(&self) -> OwnMailbox<'_> {
+        let mailbox = self.mailboxes.add();
+        OWN.set(Some(mailbox.clone()));
+        OwnMailbox {
+            bridge: self,
+            mailbox,
+        }
+    }
+
+    /// Wakes the workers that have answers. To be called after one or several of them.
+    fn ring_back(&self) {
+        self.mailboxes.ring_back();
     }
 
     /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
@@ -121,7 +163,7 @@ impl Bridge {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::ShuttingDown);
         }
-        let mailbox = Mailbox::own()?;
+        let mailbox = OWN.with_borrow(Option::clone).ok_or(Error::Internal)?;
         let (reply, answer) = Reply::new(mailbox.clone());
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.jobs.capacity()
             || self
@@ -138,7 +180,7 @@ impl Bridge {
             let what = "requests before the database";
             return Err(Error::Overloaded { what, limit });
         }
-        mailbox.left_one(self);
+        mailbox.left_one(&self.doorbell);
         if self.has_ended() {
             self.refuse_waiting();
         }

@@ -1,11 +1,11 @@
 //! Answers that rest on what is not durable yet: Tarantool shows changes before their commit has ended. Runs on the tx thread.
 
 use super::{Answer, Bridge, Reply};
-use crate::command::Outcome;
-use crate::error::Error;
 use crate::instance::Instance;
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{settle_since, Mark, Tx};
+use authkv_base::error::Error;
+use authkv_command::Outcome;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

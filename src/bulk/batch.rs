@@ -1,9 +1,9 @@
 //! Pairs of several lines that are written by one command.
 
-use crate::codec::msgpack::{Head, Reader};
-use crate::codec::{unknown, Document, Rules};
-use crate::domain::Mode;
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_codec::{unknown, Document, Rules};
+use authkv_domain::Mode;
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_str};
 use std::collections::HashSet;
 

@@ -3,12 +3,13 @@
 
 use super::{ask, Counts, Failure, Import, Page};
 use crate::bridge::crypto;
-use crate::command::{execute, Caller, Command, Outcome, Request};
-use crate::domain::Mode;
-use crate::error::Error;
+use crate::core::execute;
 use crate::instance::Instance;
-use crate::origin::{Front, Origin, Peer};
 use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_base::origin::{Front, Origin, Peer};
+use authkv_command::{Caller, Command, Outcome, Request};
+use authkv_domain::Mode;
 use serde::{Deserialize, Serialize};
 
 /// A page of an export, as Lua is told it.

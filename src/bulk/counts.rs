@@ -1,7 +1,7 @@
 //! What has become of the lines of an import.
 
-use crate::codec::msgpack::{Head, Reader};
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{Head, Reader};
 use serde::Serialize;
 
 /// How many lines there were, and how many of each outcome.
@@ -68,7 +68,7 @@ pub fn member<'a>(map: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Error>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::json_read::to_msgpack;
+    use authkv_codec::json_read::to_msgpack;
 
     #[test]
     fn every_outcome_has_its_count() {

@@ -3,13 +3,13 @@
 use super::batch::{Batch, Pair};
 use super::counts::Counts;
 use super::lines::Lines;
-use crate::clock::milliseconds;
-use crate::codec::types::Types;
-use crate::codec::Rules;
-use crate::command::{Command, Operation, Outcome};
-use crate::config::Config;
-use crate::domain::{Limits, Mode};
-use crate::error::Error;
+use authkv_base::clock::milliseconds;
+use authkv_base::error::Error;
+use authkv_codec::types::Types;
+use authkv_codec::Rules;
+use authkv_command::{Command, Operation, Outcome};
+use authkv_config::Config;
+use authkv_domain::{Limits, Mode};
 
 /// Why an import ends early.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Lines out of pieces of any length.
 
-use crate::codec::without_mark;
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::without_mark;
 use bytes::{Buf, Bytes, BytesMut};
 
 /// What has come and is not a whole line yet, or was not asked for yet.

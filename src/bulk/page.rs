@@ -1,12 +1,12 @@
 //! Pages of pairs as lines.
 
 use super::counts::member;
-use crate::codec::json_write::write_tagged;
-use crate::codec::msgpack::{Head, Reader};
-use crate::codec::{self, in_one_line, Document, Member, Rules};
-use crate::command::{Command, Operation};
-use crate::domain::{KeyRange, Limits, Listing, What};
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::json_write::write_tagged;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_codec::{self as codec, in_one_line, Document, Member, Rules};
+use authkv_command::{Command, Operation};
+use authkv_domain::{KeyRange, Limits, Listing, What};
 
 /// Pairs of a page, at most.
 const PAIRS: u64 = 1000;
@@ -72,7 +72,7 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::json_read::to_msgpack;
+    use authkv_codec::json_read::to_msgpack;
 
     #[test]
     fn a_page_is_a_line_for_each_pair() {

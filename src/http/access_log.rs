@@ -1,7 +1,7 @@
 //! The line a request leaves in Tarantool's log. It never holds a token, a password, a query or a path that no
 //! route has. Pure.
 
-use crate::origin::Peer;
+use authkv_base::origin::Peer;
 use serde::Serialize;
 
 /// What is told of a request.

@@ -1,9 +1,9 @@
 //! The profile `/api`: what existing clients observe, byte for byte. Pure; any thread.
 
-use crate::codec::json_write::{write, write_string};
-use crate::codec::msgpack::Reader;
-use crate::command::{Done, Operation, Outcome};
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::json_write::{write, write_string};
+use authkv_codec::msgpack::Reader;
+use authkv_command::{Done, Operation, Outcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 

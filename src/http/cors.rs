@@ -1,8 +1,8 @@
 //! Cross-origin requests of pages (Fetch §3.2): off unless origins are configured. Pure.
 
-use super::head::Head;
 use super::response::Response;
-use crate::config::Origins;
+use authkv_config::Origins;
+use authkv_wire::head::Head;
 use std::borrow::Cow;
 
 /// Seconds a browser may remember the answer to a preflight.

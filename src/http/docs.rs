@@ -5,7 +5,8 @@
 use super::compress;
 use super::openapi;
 use super::response::Response;
-use crate::config::Config;
+use authkv_config::Config;
+use authkv_wire::routes;
 use bytes::Bytes;
 use std::sync::OnceLock;
 
@@ -21,9 +22,6 @@ const HEADERS: &[(&str, &str)] = &[
     // A page is never older than the server that it calls.
     ("Cache-Control", "no-store"),
 ];
-
-/// The methods of every page here, as `Allow` lists them.
-pub const ALLOW: &str = "GET, HEAD";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -51,6 +49,9 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js")),
     ),
 ];
+
+/// What a path and a method mean, with the pages of this module.
+pub type Target = routes::Target<&'static Page>;
 
 /// What a path of this module answers.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,18 +1,19 @@
 //! Requests that another HTTP server in this process took, such as the `http` rock. Runs on the tx thread.
 
 use super::exchange::Exchange;
-use super::head::Head;
 use super::response::Response;
-use super::routes::Delivery;
 use crate::auth::session::caller;
 use crate::bridge::Gone;
-use crate::command::{execute, Caller, Outcome};
-use crate::error::Error;
-use crate::guard::guard;
+use crate::core::execute;
 use crate::instance::Instance;
-use crate::memory::Held;
-use crate::origin::Peer;
 use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_base::guard::guard;
+use authkv_base::memory::Held;
+use authkv_base::origin::Peer;
+use authkv_command::{Caller, Outcome};
+use authkv_wire::head::Head;
+use authkv_wire::routes::Delivery;
 use bytes::Bytes;
 use hyper::Method;
 use serde::de::Visitor;

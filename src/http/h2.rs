@@ -1,24 +1,21 @@
 //! HTTP/2 (RFC 9113) on one connection, by hyper; only over TLS. HTTP workers only.
 
-mod gate;
 mod guarded;
-mod heading;
-mod hpack;
 mod import;
 mod sent;
 mod upload;
 
 use super::exchange::Exchange;
-use super::head::Head;
-use super::routes::Delivery;
 use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
-use crate::memory::Held;
-use crate::origin::Peer;
+use authkv_base::memory::Held;
+use authkv_base::origin::Peer;
+use authkv_wire::h2::heading::{Mark, MARK, MARK_SIZE};
+use authkv_wire::head::Head;
+use authkv_wire::routes::Delivery;
 use bytes::Bytes;
 use guarded::{Guarded, Interim};
-use heading::{Mark, MARK, MARK_SIZE};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;

@@ -1,6 +1,6 @@
 //! Listening sockets: made on tx, shared by the workers, and handed on when the front is started anew.
 
-use crate::config::Listen;
+use authkv_config::Listen;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs;
 use std::io;

@@ -16,10 +16,10 @@ mod tests;
 mod words;
 
 use super::api::{Authorized, Message, TokenMessage};
-use super::routes::{self, Route};
 use super::v1::Problem;
-use crate::command::Needs;
-use crate::config::Config;
+use authkv_command::Needs;
+use authkv_config::Config;
+use authkv_wire::routes::{self, Route};
 use schemas::{Values, Written};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths, PathsBuilder};
 use utoipa::openapi::schema::ComponentsBuilder;

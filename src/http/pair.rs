@@ -1,13 +1,13 @@
 //! One pair as a resource of HTTP: its value is the body, its revision the entity tag (RFC 9110 §8.8.3). Pure; any thread.
 
-use super::head::{Field, Head};
-use super::input::{coding, is_json, BYTES};
 use super::response::Response;
-use super::routes::Members;
-use crate::codec::msgpack::{Head as Start, Reader};
-use crate::codec::{json_write, Member, Rules};
-use crate::command::Operation;
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{Head as Start, Reader};
+use authkv_codec::{json_write, Member, Rules};
+use authkv_command::Operation;
+use authkv_wire::head::{Field, Head};
+use authkv_wire::input::{coding, is_json, BYTES};
+use authkv_wire::routes::Members;
 use bytes::Bytes;
 use hyper::Method;
 use std::borrow::Cow;

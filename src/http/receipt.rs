@@ -2,11 +2,12 @@
 //! has ended it.
 
 use super::access_log::Entry;
-use super::routes;
+use super::docs::Target;
 use super::site::Site;
-use crate::config::AccessLog;
-use crate::error::Error;
-use crate::origin::Peer;
+use authkv_base::error::Error;
+use authkv_base::origin::Peer;
+use authkv_config::AccessLog;
+use authkv_wire::routes;
 use hyper::Method;
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,9 +74,9 @@ impl Drop for Receipt {
 }
 
 /// The path as the log has it.
-pub fn path(target: &Result<routes::Target, Error>, path: &str) -> &'static str {
+pub fn path(target: &Result<Target, Error>, path: &str) -> &'static str {
     match target {
-        Ok(routes::Target::Page(page)) => page.path,
+        Ok(Target::Page(page)) => page.path,
         _ => routes::known(path),
     }
 }

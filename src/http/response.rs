@@ -2,7 +2,7 @@
 
 use super::site::InFlight;
 use super::stream::Stream;
-use crate::memory::Held;
+use authkv_base::memory::Held;
 use bytes::Bytes;
 use hyper::StatusCode;
 use std::borrow::Cow;

@@ -1,12 +1,12 @@
 //! What all connections of the HTTP front share: the settings, and how much there is of what is limited.
 
 use super::request_id::Ids;
-use crate::config::HttpConfig;
-use crate::error::Error;
 use crate::instance::Instance;
-use crate::memory::Memory;
-use crate::origin::Peer;
 use crate::tx::lent::User;
+use authkv_base::error::Error;
+use authkv_base::memory::Memory;
+use authkv_base::origin::Peer;
+use authkv_config::HttpConfig;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

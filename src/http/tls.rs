@@ -1,6 +1,6 @@
 //! TLS, by rustls with ring. Any thread.
 
-use crate::config::TlsFiles;
+use authkv_config::TlsFiles;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

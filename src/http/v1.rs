@@ -1,10 +1,10 @@
 //! The profile `/v1`: answers have the members of the outcome, failures are problem details (RFC 9457). Pure; any thread.
 
 use super::response::reason;
-use crate::codec::json_write::write_tagged;
-use crate::codec::msgpack::Reader;
-use crate::command::{Operation, Outcome};
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::json_write::write_tagged;
+use authkv_codec::msgpack::Reader;
+use authkv_command::{Operation, Outcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -132,8 +132,8 @@ pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::Done;
-    use crate::error::Deed;
+    use authkv_base::error::Deed;
+    use authkv_command::Done;
 
     fn text(rendered: (u16, Vec<u8>)) -> (u16, String) {
         (rendered.0, String::from_utf8(rendered.1).unwrap())

@@ -5,8 +5,8 @@ use super::listen::{Accepted, AsyncListener, Listener};
 use super::seats::{Incoming, Seat, Seats};
 use super::site::{Permit, Site};
 use super::{h1, h2};
-use crate::error::Error;
-use crate::origin::Peer;
+use authkv_base::error::Error;
+use authkv_base::origin::Peer;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -144,9 +144,8 @@ impl Worker {
             // Others that can run do so first: most often they bring work, and to sleep and to be woken costs more.
             .on_thread_park(std::thread::yield_now)
             .build();
-        let mailbox = open.mailbox.clone();
         let served = runtime.and_then(|runtime| {
-            runtime.spawn(async move { mailbox.serve(bridge).await });
+            runtime.spawn(open.serve());
             runtime.block_on(self.serve())
         });
         if let Err(e) = served {

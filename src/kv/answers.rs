@@ -1,9 +1,9 @@
 //! What the operations answer, in msgpack, and which effects are errors. Pure.
 
-use crate::codec::msgpack::write_uint;
-use crate::domain::{key_text, Step, Steps};
-use crate::error::{Deed, Error};
 use crate::storage::{Applied, Effect, KeyValues, Page};
+use authkv_base::error::{Deed, Error};
+use authkv_codec::msgpack::write_uint;
+use authkv_domain::{key_text, Step, Steps};
 use rmp::encode::{write_array_len, write_map_len, write_sint, write_str};
 
 // Writing to a vector does not fail.

@@ -1,15 +1,16 @@
 //! The key-value service. Runs on the tx thread.
 //!
-//! What was read may not be durable yet; whoever executes a command waits for that, see [`crate::command::execute`].
+//! What was read may not be durable yet; whoever executes a command waits for that, see [`authkv_command::execute`].
 
 mod answers;
 
-use crate::command::{Outcome, Principal};
-use crate::domain::{Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
-use crate::error::{Deed, Error};
+use crate::auth::principal::Principal;
 use crate::instance::Instance;
 use crate::storage::{Asked, Effect, KeyValues};
 use crate::tx::{fiber, note_unsettled, take_unsettled, Tx};
+use authkv_base::error::{Deed, Error};
+use authkv_command::Outcome;
+use authkv_domain::{Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
 use std::time::{Duration, Instant};
 
 /// How long a request for changes may sleep before it looks whether the instance stops.

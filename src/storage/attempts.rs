@@ -2,8 +2,8 @@
 //! written on one that is read-only too.
 
 use super::{array, decode, find};
-use crate::error::Error;
 use crate::tx::{transaction, tuple_bytes, Space, Tx};
+use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
 /// A count. Times are seconds since 1970-01-01 UTC.

@@ -2,9 +2,9 @@
 //! whatever the settings and the clock were when they were issued.
 
 use super::{array, broken, find, Depth, Reserve};
-use crate::codec::msgpack::Reader;
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Space, Tx, TxCell};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::Reader;
 use std::cell::Cell;
 use std::sync::Arc;
 

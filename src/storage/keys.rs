@@ -2,8 +2,8 @@
 
 use super::mirror::Mirror;
 use super::{array, find, scan};
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
+use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
 /// A public key. Times are seconds since 1970-01-01 UTC.

@@ -6,9 +6,9 @@
 //! that no number is given twice.
 
 use super::{array, scan, Depth, Reserve};
-use crate::codec::msgpack::Reader;
-use crate::error::Error;
 use crate::tx::{transaction_if, tuple_bytes, Failure, Range, Space, Tx, TxCell};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::Reader;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::cell::Cell;

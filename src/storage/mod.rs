@@ -25,10 +25,10 @@ pub use sessions::{SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users};
 
-use crate::codec::msgpack::Reader;
-use crate::config::Config;
-use crate::error::Error;
 use crate::tx::{transaction_if, Failure, Index, Range, Space, Tx};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::Reader;
+use authkv_config::Config;
 use std::sync::Arc;
 use tarantool::tuple::Tuple;
 

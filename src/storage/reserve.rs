@@ -9,9 +9,9 @@
 //! Indexes have memory of their own kind, which they give back only when they are dropped. So what is left for them is
 //! looked at, and pairs stop before it is used up.
 
-use crate::config::Config;
-use crate::error::Error;
 use crate::tx::{log, lua, transaction, transaction_if, Failure, Range, Space, Tx, TxCell};
+use authkv_base::error::Error;
+use authkv_config::Config;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ impl Reserve {
                     tried_at: Cell::new(None),
                     told_whole: Cell::new(true),
                     // Another image may still count on from where it began.
-                    next_id: Cell::new(crate::clock::milliseconds() << 20),
+                    next_id: Cell::new(authkv_base::clock::milliseconds() << 20),
                 },
             ),
         };

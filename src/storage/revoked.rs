@@ -2,8 +2,8 @@
 
 use super::mirror::Mirror;
 use super::{array, find};
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Space, Tx};
+use authkv_base::error::Error;
 
 /// The revoked tokens.
 pub struct Revoked {

@@ -3,10 +3,10 @@
 
 use super::mirror::Mirror;
 use super::{array, find, scan};
-use crate::codec::msgpack::Reader;
-use crate::domain::{Permission, Role};
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::Reader;
+use authkv_domain::{Permission, Role};
 
 pub struct Roles {
     space: Space,

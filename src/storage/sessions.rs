@@ -1,8 +1,8 @@
 //! The space `authkv_session`: what a refresh token has to match.
 
 use super::{array, find, scan};
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
+use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
 /// A session.

@@ -2,10 +2,10 @@
 
 use super::mirror::Mirror;
 use super::{array, broken, find};
-use crate::codec::msgpack::{Head, Reader};
-use crate::domain::{Granted, Subject};
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Space, Tx};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_domain::{Granted, Subject};
 
 pub struct Subjects {
     space: Space,

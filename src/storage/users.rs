@@ -2,11 +2,11 @@
 
 use super::{array, broken, find, scan};
 use crate::auth::password::is_bcrypt;
-use crate::clock::now;
-use crate::codec::msgpack::{Head, Reader};
-use crate::domain::{Initial, Login};
-use crate::error::Error;
 use crate::tx::{log, transaction, tuple_bytes, Range, Space, Tx, TxCell};
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_domain::{Initial, Login};
 use std::cell::Cell;
 
 /// The users.

@@ -1,7 +1,7 @@
 //! What Tarantool says went wrong.
 
 use super::log;
-use crate::error::Error;
+use authkv_base::error::Error;
 use tarantool::error::{BoxError, TarantoolErrorCode};
 
 /// A failed call of Tarantool's API, as far as authkv tells failures apart.

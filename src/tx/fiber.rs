@@ -1,8 +1,8 @@
 //! Fibers and what they wait on.
 
 use super::{log, Tx};
-use crate::error::Error;
-use crate::guard::guard;
+use authkv_base::error::Error;
+use authkv_base::guard::guard;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 use tarantool::ffi::tarantool::CoIOFlags;

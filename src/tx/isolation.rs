@@ -7,7 +7,7 @@
 //! is being committed, and the log of writes takes them after it. If it fails, so do they.
 
 use super::{log, lua, Failure, Tx};
-use crate::error::Error;
+use authkv_base::error::Error;
 use std::cell::Cell;
 use std::ffi::c_int;
 use tarantool::ffi::helper::get_any_symbol;

@@ -5,9 +5,9 @@
 //! procedures, with statics of its own; so nothing here keeps state.
 
 use super::Tx;
-use crate::config::{Config, SETTINGS};
-use crate::error::Error;
-use crate::guard::guard;
+use authkv_base::error::Error;
+use authkv_base::guard::guard;
+use authkv_config::{Config, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use tlua::{AsTable, LuaState};

@@ -5,7 +5,7 @@
 //! middle, or a version of Tarantool that cannot be told what a transaction sees.
 
 use super::{fiber, log, Tx};
-use crate::error::Error;
+use authkv_base::error::Error;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 

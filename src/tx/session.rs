@@ -1,7 +1,7 @@
 //! Whose connection the present fiber serves.
 
 use super::Tx;
-use crate::origin::{Front, Origin, Peer};
+use authkv_base::origin::{Front, Origin, Peer};
 
 /// Where a call of a procedure came from. Others know it already. Evaluates Lua for the former.
 pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {

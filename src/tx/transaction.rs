@@ -3,7 +3,7 @@
 use super::fiber::{self, Cond};
 use super::isolation::{sees_committing, Open};
 use super::{log, retry, Failure, Tx};
-use crate::error::Error;
+use authkv_base::error::Error;
 use std::cell::Cell;
 
 /// Commits of this library, in the order in which the log of writes takes them.

@@ -1,8 +1,8 @@
 //! What becomes of lines, with commands that are all executed.
 
 use super::*;
-use crate::domain::Steps;
-use crate::error::KeyRule;
+use authkv_base::error::KeyRule;
+use authkv_domain::Steps;
 use std::collections::BTreeMap;
 
 fn import(settings: &[(&str, &str)]) -> Import {

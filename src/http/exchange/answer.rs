@@ -1,15 +1,16 @@
 //! The answer to a request: what was rendered, and what every answer has.
 
-use super::super::head::Head;
+use super::super::docs::Target;
 use super::super::receipt::{self, Receipt};
 use super::super::response::Response;
-use super::super::routes::{self, Delivery, Profile, Route, Target};
 use super::super::stream::{Pieces, Stream};
 use super::super::{api, cors, docs, pair, v1};
 use super::Exchange;
-use crate::command::{Caller, Operation, Outcome};
-use crate::error::Error;
-use crate::memory::Held;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_command::{Caller, Operation, Outcome};
+use authkv_wire::head::Head;
+use authkv_wire::routes::{self, Delivery, Profile, Route};
 use bytes::Bytes;
 use hyper::Method;
 

@@ -1,11 +1,11 @@
 //! Bodies of HTTP/1.1: read whole before their request is answered, or piece by piece. HTTP workers only.
 
 use super::super::exchange::Exchange;
-use super::chunked::Chunked;
-use super::head::Framing;
 use super::{io, Connection, End};
-use crate::error::Error;
-use crate::memory::Held;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_wire::h1::chunked::Chunked;
+use authkv_wire::h1::head::Framing;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -5,24 +5,22 @@
 //! LF, repeated fields), and answers errors without a word.
 
 mod body;
-pub mod chunked;
-pub mod head;
 mod io;
 mod stream;
 
 use super::exchange::Exchange;
-use super::head::Head;
 use super::response::Response;
-use super::routes::{self, Delivery};
 use super::site::Site;
 use super::worker::Stop;
 use crate::bridge::Gone;
-use crate::error::Error;
-use crate::memory::Held;
-use crate::origin::Peer;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_base::origin::Peer;
+use authkv_wire::h1::head::{self, Finder, Request};
+use authkv_wire::head::Head;
+use authkv_wire::routes::{self, Delivery};
 use body::Body;
 use bytes::{Buf, Bytes};
-use head::{Finder, Request};
 use io::{Io, Watched};
 use std::future::Future;
 use std::pin::{pin, Pin};

@@ -1,7 +1,9 @@
 //! The stream that hyper reads and writes HTTP/2 on: what comes goes through the gate, and between the frames that go stand
 //! the answers `100 Continue`, which hyper does not send. HTTP workers only.
 
-use super::gate::{Frame, Gate, CONTINUATION, END_HEADERS, FRAME_HEAD, HEADERS, PUSH_PROMISE};
+use authkv_wire::h2::gate::{
+    Frame, Gate, CONTINUATION, END_HEADERS, FRAME_HEAD, HEADERS, PUSH_PROMISE,
+};
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::mem::MaybeUninit;

@@ -5,7 +5,7 @@ use super::super::response::Response;
 use super::super::stream::import::{Ending, Importing, Step};
 use super::super::stream::{Cut, Piece};
 use super::upload::Upload;
-use crate::error::Error;
+use authkv_base::error::Error;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use std::future::ready;

@@ -4,7 +4,7 @@ use super::super::response::Response;
 use super::super::site::{InFlight, Site};
 use super::super::stream::{Cut, Piece, Stream};
 use super::{Open, PIECE};
-use crate::memory::Held;
+use authkv_base::memory::Held;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use hyper::header::{HeaderName, HeaderValue, CONTENT_LENGTH};

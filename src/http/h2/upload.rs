@@ -3,8 +3,8 @@
 use super::super::exchange::Exchange;
 use super::super::site::Site;
 use super::guarded::Interim;
-use crate::error::Error;
-use crate::memory::Held;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Incoming};
 use std::future::poll_fn;

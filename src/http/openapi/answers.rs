@@ -2,13 +2,13 @@
 //! that clients get. Pure.
 
 use super::{failures, kv};
-use crate::auth::key::Jwk;
-use crate::codec::json_read::to_msgpack;
-use crate::command::{Done, KeyRow, Operation, Outcome, Session};
-use crate::config::Config;
-use crate::domain::{Claims, Permission, Role, User};
-use crate::error::Error;
-use crate::http::routes::Route;
+use authkv_base::error::Error;
+use authkv_codec::json_read::to_msgpack;
+use authkv_command::{Done, KeyRow, Operation, Outcome, Session};
+use authkv_config::Config;
+use authkv_domain::{Claims, Permission, Role, User};
+use authkv_token::key::Jwk;
+use authkv_wire::routes::Route;
 use std::sync::Arc;
 
 /// One way in which a request may end: the name of the example, and what is rendered.

@@ -2,10 +2,10 @@
 
 use super::kv;
 use super::shapes::{closed, count, exact, flag, list, named, object, of, or_null, text, Shape};
-use crate::command::{Operation, PUBLISH_MAX, ROLES_MAX};
-use crate::config::Config;
-use crate::domain::{Class, Permissions};
-use crate::http::routes::{Delivery, Input, Route};
+use authkv_command::{Operation, PUBLISH_MAX, ROLES_MAX};
+use authkv_config::Config;
+use authkv_domain::{Class, Permissions};
+use authkv_wire::routes::{Delivery, Input, Route};
 use serde_json::{json, Value};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{

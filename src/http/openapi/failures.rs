@@ -1,11 +1,11 @@
 //! What may go wrong with each operation, as the errors themselves. Pure.
 
 use super::kv;
-use crate::command::{Needs, Operation};
-use crate::config::Config;
-use crate::domain::RoleName;
-use crate::error::{Deed, Error, KeyRule, INITIAL_LETTERS};
-use crate::http::routes::{Kind, Route};
+use authkv_base::error::{Deed, Error, KeyRule, INITIAL_LETTERS};
+use authkv_command::{Needs, Operation};
+use authkv_config::Config;
+use authkv_domain::RoleName;
+use authkv_wire::routes::{Kind, Route};
 
 /// What may go wrong with a request once its head was read.
 pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {

@@ -2,9 +2,9 @@
 
 use super::kv;
 use super::shapes::{count, of, segment, Shape};
-use crate::command::{Operation, PAGE, PAGE_MAX};
-use crate::domain::Limits;
-use crate::http::routes::Route;
+use authkv_command::{Operation, PAGE, PAGE_MAX};
+use authkv_domain::Limits;
+use authkv_wire::routes::Route;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::Required;

@@ -3,13 +3,13 @@
 use super::kv::EVENTS;
 use super::shapes::{integer, named, of, Shape};
 use super::{answers, kv, schemas};
-use crate::command::{Operation, Outcome};
-use crate::config::Config;
-use crate::error::Error;
-use crate::http::input::{BYTES, NDJSON};
 use crate::http::response::Response as Rendered;
-use crate::http::routes::{Profile, Route};
 use crate::http::{api, v1};
+use authkv_base::error::Error;
+use authkv_command::{Operation, Outcome};
+use authkv_config::Config;
+use authkv_wire::input::{BYTES, NDJSON};
+use authkv_wire::routes::{Profile, Route};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::example::ExampleBuilder;

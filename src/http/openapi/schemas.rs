@@ -8,8 +8,8 @@ use super::shapes::{
     count, exact, exact_and, flag, list, named, of, one_named, only, or_null, seconds, text, yes,
     Shape,
 };
-use crate::command::Operation;
-use crate::http::routes::{Profile, Route};
+use authkv_command::Operation;
+use authkv_wire::routes::{Profile, Route};
 use std::collections::HashMap;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::RefOr;

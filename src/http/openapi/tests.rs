@@ -4,7 +4,7 @@ mod plain;
 mod reading;
 
 use super::*;
-use crate::http::routes::{Delivery, Profile};
+use authkv_wire::routes::{Delivery, Profile};
 use reading::{document, names, operations, texts, variants, wrong};
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! What the document says of each operation in words. Pure.
 
 use super::kv;
-use crate::command::Operation;
-use crate::http::routes::{Profile, Route};
+use authkv_command::Operation;
+use authkv_wire::routes::{Profile, Route};
 
 /// What the document says of a route in words.
 pub struct Words {

@@ -1,10 +1,10 @@
 //! The text of events (HTML §9.2, server-sent events). Pure.
 
 use super::super::v1;
-use crate::codec::json_write::write_tagged;
-use crate::codec::msgpack::{Head, Reader};
-use crate::codec::{self, in_one_line};
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::json_write::write_tagged;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_codec::{self as codec, in_one_line};
 
 /// Milliseconds after which a client that has lost its connection comes again.
 const RETRY: u64 = 1000;
@@ -118,7 +118,7 @@ fn push_line(text: &mut Vec<u8>, name: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::json_read::to_msgpack;
+    use authkv_codec::json_read::to_msgpack;
 
     fn render(json: &str) -> Result<Events, Error> {
         Events::render(&to_msgpack(json.as_bytes(), 9).unwrap())

@@ -1,14 +1,14 @@
 //! `GET /v1/export`: pairs as lines, page by page.
 
 use super::super::exchange::Exchange;
-use super::super::input::NDJSON;
 use super::super::response::Response;
 use super::super::v1;
 use super::{Again, Cut, Patience, Piece, Pieces};
 use crate::bulk::{self, Page};
-use crate::codec::{in_one_line, Member};
-use crate::error::Error;
-use crate::memory::Held;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_codec::{in_one_line, Member};
+use authkv_wire::input::NDJSON;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 

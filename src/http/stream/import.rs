@@ -2,17 +2,17 @@
 //! there is to say: nothing for a second, so that a short import has one whole answer, and then a line each second.
 
 use super::super::exchange::Exchange;
-use super::super::inflate::Inflate;
-use super::super::input::NDJSON;
 use super::super::response::Response;
 use super::super::v1;
 use super::{Again, Patience, Pieces};
 use crate::bulk::{Counts, Failure, Import};
-use crate::codec::{in_one_line, Member};
-use crate::command::Outcome;
-use crate::domain::Mode;
-use crate::error::Error;
-use crate::memory::Held;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_codec::{in_one_line, Member};
+use authkv_command::Outcome;
+use authkv_domain::Mode;
+use authkv_wire::inflate::Inflate;
+use authkv_wire::input::NDJSON;
 use bytes::Bytes;
 use serde::Serialize;
 use std::future::Future;
@@ -162,7 +162,7 @@ impl Importing {
         match (&mut self.inflate, piece) {
             (Some(inflate), Some(piece)) => {
                 inflate.push(piece);
-                inflate.next().map(|text| Some(text.into()))
+                inflate.next_piece().map(|text| Some(text.into()))
             }
             (Some(inflate), None) => inflate.end().map(|()| None),
             (None, piece) => Ok(piece),

@@ -11,12 +11,12 @@ pub mod watch;
 
 use super::receipt::Receipt;
 use super::site::Site;
-use crate::auth::token::Tokens;
 use crate::bridge::Gone;
-use crate::command::{Caller, Command, Outcome, Request};
-use crate::error::Error;
-use crate::memory::Held;
-use crate::origin::{Front, Origin, Peer};
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_base::origin::{Front, Origin, Peer};
+use authkv_command::{Caller, Command, Outcome, Request};
+use authkv_token::Tokens;
 use bytes::Bytes;
 use std::fmt;
 use std::pin::Pin;

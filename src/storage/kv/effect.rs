@@ -1,9 +1,9 @@
 //! What becomes of steps.
 
 use super::Stored;
-use crate::domain::{Action, Mode};
-use crate::error::Error;
 use crate::tx::tuple_bytes;
+use authkv_base::error::Error;
+use authkv_domain::{Action, Mode};
 use tarantool::tuple::Tuple;
 
 /// What became of a step.

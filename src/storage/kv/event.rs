@@ -2,8 +2,8 @@
 //! what it holds. Pure.
 
 use super::stored::Stored;
-use crate::codec::msgpack::Reader;
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::Reader;
 
 /// What happened to a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The last changes of pairs, for those who watch: kept up to a number of bytes, in the order of their commits. Pure.
 
 use super::event::{Change, Events};
-use crate::error::Error;
+use authkv_base::error::Error;
 use rmp::encode::{write_array_len, write_map_len, write_str, write_uint};
 use std::collections::{HashSet, VecDeque};
 

@@ -17,11 +17,11 @@ pub use scan::Page;
 pub use stored::Stored;
 
 use super::Reserve;
-use crate::config::Config;
-use crate::domain::Access;
-use crate::error::{Deed, Error};
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
+use authkv_base::error::{Deed, Error};
+use authkv_config::Config;
+use authkv_domain::Access;
 
 use feed::Feed;
 use revisions::Revisions;

@@ -1,10 +1,10 @@
 //! Reading pairs by their keys. Does not yield.
 
 use super::{KeyValues, Stored};
-use crate::clock::milliseconds;
-use crate::domain::{key_text, Readable};
-use crate::error::Error;
 use crate::tx::Tx;
+use authkv_base::clock::milliseconds;
+use authkv_base::error::Error;
+use authkv_domain::{key_text, Readable};
 use rmp::encode::{write_array_len, write_map_len, write_str};
 
 /// Bytes by which an answer grows at once, at most; more where it doubles.

@@ -1,9 +1,9 @@
 //! The one sequence that numbers every change of a pair, and which of its numbers are durable. Runs on the tx thread.
 
 use super::stored::OLD;
-use crate::codec::msgpack::{write_uint, Reader};
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Space, Tx};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{write_uint, Reader};
 use std::cell::Cell;
 
 /// The tuple of the sequence: its name, and the last number in a transaction that was committed.

@@ -1,12 +1,12 @@
 //! Looking at pairs in the order of their keys, a slice at a time. Does not yield.
 
 use super::{KeyValues, Stored};
-use crate::clock::milliseconds;
-use crate::codec::msgpack::{is_utf8, Reader};
-use crate::domain::{key_text, KeyRange, ReadableRanges};
-use crate::error::Error;
 use crate::storage::array;
 use crate::tx::{Range, Tx};
+use authkv_base::clock::milliseconds;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{is_utf8, Reader};
+use authkv_domain::{key_text, KeyRange, ReadableRanges};
 
 /// Tuples that are looked at in one slice, those that have expired included.
 const LOOK: usize = 2000;

@@ -3,9 +3,9 @@
 //! A tuple is key, value, revision, expiry in milliseconds, content type. What comes after the value may be missing or
 //! null: the old system had two fields.
 
-use crate::codec::msgpack::{write_uint, Reader};
-use crate::domain::Expiry;
-use crate::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{write_uint, Reader};
+use authkv_domain::Expiry;
 use rmp::encode::write_str;
 
 /// The revision of pairs that have none of their own.

@@ -3,10 +3,10 @@
 use super::event::Change;
 use super::write::Writing;
 use super::{KeyValues, Stored};
-use crate::codec::msgpack::{Head, Reader};
-use crate::domain::Expiry;
-use crate::error::Error;
 use crate::tx::{tuple_bytes, Range, Tx};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_domain::Expiry;
 
 /// A time at which a pair expires.
 struct Time {

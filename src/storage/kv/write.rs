@@ -5,12 +5,12 @@ use super::effect::{Applied, Effect, Found};
 use super::event::{Change, Event, Events};
 use super::revisions::Numbers;
 use super::{KeyValues, Looks, Stored};
-use crate::clock::milliseconds;
-use crate::codec::equal;
-use crate::codec::msgpack::{write_uint, Head, Reader};
-use crate::domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
-use crate::error::Error;
 use crate::tx::{attempt, latest, retry, tuple_bytes, Failure, Tx};
+use authkv_base::clock::milliseconds;
+use authkv_base::error::Error;
+use authkv_codec::equal;
+use authkv_codec::msgpack::{write_uint, Head, Reader};
+use authkv_domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
 use rmp::encode::write_sint;
 use tarantool::tuple::Tuple;
 

@@ -7,12 +7,8 @@ mod drivers;
 mod figures;
 mod machine;
 mod options;
-#[path = "../../check/src/port.rs"]
-mod port;
 mod process;
 mod report;
-#[path = "../../check/src/scramble.rs"]
-mod scramble;
 mod subjects;
 mod usage;
 mod works;

@@ -3,11 +3,11 @@
 
 #![no_main]
 
-use authkv_fuzz::codec::check::{check, Allowed};
-use authkv_fuzz::codec::tagged::{json_depth, untag};
-use authkv_fuzz::codec::types::Types;
-use authkv_fuzz::codec::{json_read, json_write, msgpack};
-use authkv_fuzz::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::check::{check, Allowed};
+use authkv_codec::tagged::{json_depth, untag};
+use authkv_codec::types::Types;
+use authkv_codec::{json_read, json_write, msgpack};
 use authkv_fuzz::same;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

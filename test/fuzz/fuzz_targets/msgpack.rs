@@ -2,12 +2,12 @@
 
 #![no_main]
 
-use authkv_fuzz::codec::check::{check, Allowed};
-use authkv_fuzz::codec::equal;
-use authkv_fuzz::codec::msgpack::{Head, Reader};
-use authkv_fuzz::codec::tagged::{json_depth, untag};
-use authkv_fuzz::codec::types::Types;
-use authkv_fuzz::codec::{json_read, json_write, Document, Rules};
+use authkv_codec::check::{check, Allowed};
+use authkv_codec::equal;
+use authkv_codec::msgpack::{Head, Reader};
+use authkv_codec::tagged::{json_depth, untag};
+use authkv_codec::types::Types;
+use authkv_codec::{json_read, json_write, Document, Rules};
 use authkv_fuzz::same::same;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;

@@ -8,12 +8,11 @@ mod connection;
 #[path = "router/oracle.rs"]
 mod oracle;
 
-use authkv_fuzz::config::Services;
-use authkv_fuzz::error::Error;
-use authkv_fuzz::http::docs::Page;
-use authkv_fuzz::http::routes::{self, Target};
+use authkv_base::error::Error;
+use authkv_config::Services;
+use authkv_wire::routes::{self, Target};
 use connection::Connection;
-use hyper::Method;
+use http::Method;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -36,7 +35,7 @@ fn find(method: &Method, path: &str) {
     for setting in 0..8 {
         let (auth, kv, docs) = (setting & 1 != 0, setting & 2 != 0, setting & 4 != 0);
         let known = routes::known(path) != "-";
-        let page = |path: &str| (docs && path == "/docs").then_some(&Page);
+        let page = |path: &str| (docs && path == "/docs").then_some(());
         match routes::find(Services { auth, kv }, method, path, page) {
             Ok(Target::Operation(route, _)) => {
                 let allow = route.allow();

@@ -2,25 +2,24 @@
 
 #![no_main]
 
-use authkv_fuzz::auth::key::files;
-use authkv_fuzz::auth::ring::{Ring, RingKey};
-use authkv_fuzz::auth::token::{bearer, Tokens};
-use authkv_fuzz::config::Config;
+use authkv_config::Config;
+use authkv_token::key::PublicKey;
+use authkv_token::ring::{Ring, RingKey};
+use authkv_token::{bearer, Tokens};
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::LazyLock;
 
 /// Holds until 2100. The private half of its key is gone.
 const VALID: &str = include_str!("../token/valid.jwt");
-const PUBLIC_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/token/public.pem");
+const PUBLIC_KEY: &str = include_str!("../token/public.pem");
 /// Not a byte of UTF-8: what follows are changes to the valid token.
 const CHANGES: u8 = 0xff;
 
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let config = Config::new(BTreeMap::new()).expect("the defaults are valid");
-    let keys = files::load_public(Path::new(PUBLIC_KEY)).expect("the key is there");
-    let tokens = Tokens::new(&config);
+    let keys = PublicKey::all_from_pem(PUBLIC_KEY).expect("it is a key");
+    let tokens = Tokens::new(config.tokens());
     let keys = keys.into_iter().map(|key| RingKey::for_good(key, None));
     tokens.set_ring(Ring::new(keys.collect()));
     assert!(tokens.verify(VALID).is_some(), "the token does not hold");

@@ -1,11 +1,11 @@
 //! What they answer where all is well, as the outcomes themselves.
 
 use super::streams;
-use crate::codec::json_read::to_msgpack;
-use crate::codec::tagged::untag;
-use crate::codec::types::Types;
-use crate::command::{Operation, Outcome};
-use crate::http::routes::{Delivery, Route};
+use authkv_codec::json_read::to_msgpack;
+use authkv_codec::tagged::untag;
+use authkv_codec::types::Types;
+use authkv_command::{Operation, Outcome};
+use authkv_wire::routes::{Delivery, Route};
 use serde_json::{json, Value};
 
 /// Every way in which a request may end well, under a name.

@@ -6,9 +6,9 @@ use super::super::shapes::{
     object, of, one_named, only, or_null, revision, segment, with, Shape,
 };
 use super::parameters::{lifetime, CONTENT_TYPE};
-use crate::command::{Operation, CONTENT_TYPE_MAX};
-use crate::config::Config;
-use crate::domain::{Limits, Txn};
+use authkv_command::{Operation, CONTENT_TYPE_MAX};
+use authkv_config::Config;
+use authkv_domain::{Limits, Txn};
 use serde_json::{json, Value};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::Type;

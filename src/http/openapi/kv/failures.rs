@@ -1,11 +1,11 @@
 //! What may go wrong with them, as the errors themselves.
 
 use super::streams;
-use crate::codec::json_read::to_msgpack;
-use crate::command::Operation;
-use crate::config::Config;
-use crate::error::{Deed, Error, KeyRule};
-use crate::http::routes::{Delivery, Input, Route};
+use authkv_base::error::{Deed, Error, KeyRule};
+use authkv_codec::json_read::to_msgpack;
+use authkv_command::Operation;
+use authkv_config::Config;
+use authkv_wire::routes::{Delivery, Input, Route};
 
 /// What may be wrong with one of them only.
 pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {

@@ -1,9 +1,9 @@
 //! What stands in their paths, queries and headers.
 
 use super::super::shapes::{count, flag, of, one_of, revision, segment, Shape};
-use crate::command::{Operation, PAGE, PAGE_MAX};
-use crate::domain::{Limits, TTL_MAX};
-use crate::http::routes::{Delivery, Route};
+use authkv_command::{Operation, PAGE, PAGE_MAX};
+use authkv_domain::{Limits, TTL_MAX};
+use authkv_wire::routes::{Delivery, Route};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::RefOr;
 

@@ -2,12 +2,12 @@
 
 use super::super::shapes::{bytes, integer, of, Shape};
 use super::streams;
-use crate::command::Outcome;
-use crate::error::Error;
 use crate::http::exchange;
-use crate::http::head::{Field, Head};
 use crate::http::response::Response;
-use crate::http::routes::{Delivery, Route};
+use authkv_base::error::Error;
+use authkv_command::Outcome;
+use authkv_wire::head::{Field, Head};
+use authkv_wire::routes::{Delivery, Route};
 use bytes::Bytes;
 use hyper::Method;
 use utoipa::openapi::schema::Type;

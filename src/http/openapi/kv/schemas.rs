@@ -8,9 +8,9 @@ use super::super::shapes::{
     text, yes, Shape,
 };
 use super::streams;
-use crate::command::Operation;
-use crate::config::Config;
-use crate::http::routes::{Delivery, Route};
+use authkv_command::Operation;
+use authkv_config::Config;
+use authkv_wire::routes::{Delivery, Route};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 const CARRIED_OUT: &str = "Whether the batch was carried out; always, where `atomic` is false";

@@ -2,8 +2,8 @@
 
 use super::super::words::{ONE, PAIRS};
 use super::streams;
-use crate::command::Operation;
-use crate::http::routes::{Delivery, Route};
+use authkv_command::Operation;
+use authkv_wire::routes::{Delivery, Route};
 
 /// The id of the operation, tag, summary and description.
 pub fn of_route(route: &Route) -> [&'static str; 4] {

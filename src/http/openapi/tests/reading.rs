@@ -1,6 +1,6 @@
 //! How the tests read the document.
 
-use crate::config::Config;
+use authkv_config::Config;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 

@@ -1,8 +1,8 @@
 //! iproto, Tarantool's protocol: <https://www.tarantool.io/en/doc/latest/reference/internals/iproto/>.
 
 use crate::drivers::pipeline::Unit;
-use crate::scramble::scramble;
 use crate::Result;
+use authkv_check::scramble::scramble;
 use base64::engine::{general_purpose::STANDARD, Engine};
 use rmpv::Value;
 use std::io::{Read, Write};

@@ -2,9 +2,9 @@
 
 use crate::drivers::http::Http;
 use crate::drivers::iproto::User;
-use crate::port::free_port;
 use crate::process::{command, needs, Process};
 use crate::Result;
+use authkv_check::port::free_port;
 use serde_json::{json, Value};
 use std::path::Path;
 use std::process::Command;

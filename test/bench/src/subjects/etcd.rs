@@ -1,9 +1,9 @@
 //! etcd, by its gateway of HTTP and JSON.
 
 use crate::drivers::http::Http;
-use crate::port::free_port;
 use crate::process::{command, needs, Process};
 use crate::Result;
+use authkv_check::port::free_port;
 use base64::engine::{general_purpose::STANDARD, Engine};
 use serde_json::{json, Value};
 use std::path::Path;

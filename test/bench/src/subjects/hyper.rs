@@ -1,8 +1,8 @@
 //! The floor: what hyper itself costs, set up as authkv sets it up.
 
-use crate::port::free_port;
 use crate::process::{command, listens, Process};
 use crate::Result;
+use authkv_check::port::free_port;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};

@@ -1,8 +1,8 @@
 //! The same logic in Lua: a handler on the `http` rock, and a stored procedure.
 
-use crate::port::free_port;
 use crate::process::{command, listens, needs, Process};
 use crate::Result;
+use authkv_check::port::free_port;
 use std::path::Path;
 use std::process::Command;
 

@@ -1,8 +1,8 @@
 //! Redis.
 
-use crate::port::free_port;
 use crate::process::{command, listens, needs, Process};
 use crate::Result;
+use authkv_check::port::free_port;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -2,9 +2,9 @@
 
 use super::redis::Redis;
 use crate::drivers::http::Http;
-use crate::port::free_port;
 use crate::process::{command, listens, needs, Process};
 use crate::Result;
+use authkv_check::port::free_port;
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;

@@ -1,9 +1,9 @@
 //! A connection without its socket: what `src/http/h1/mod.rs` does with the bytes that come.
 
 use crate::oracle;
-use authkv_fuzz::error::Error;
-use authkv_fuzz::http::h1::chunked::Chunked;
-use authkv_fuzz::http::h1::head::{self, Finder, Framing, Request};
+use authkv_base::error::Error;
+use authkv_wire::h1::chunked::Chunked;
+use authkv_wire::h1::head::{self, Finder, Framing, Request};
 use bytes::{Buf, Bytes, BytesMut};
 use std::mem::Discriminant;
 

@@ -1,7 +1,7 @@
 //! What must hold of a request that was let in, found out by other means than the library's.
 
-use authkv_fuzz::http::h1::head::{Framing, Request};
-use hyper::Uri;
+use authkv_wire::h1::head::{Framing, Request};
+use http::Uri;
 
 /// Looks at a head line by line, as the most careless of readers does.
 pub fn check_head(raw: &[u8], request: &Request) {

@@ -1,13 +1,12 @@
 //! Bodies and answers of batches. Bytes are those of the JSON.
 
-use authkv_micro::codec::json_write::{write, write_tagged};
-use authkv_micro::codec::msgpack::Reader;
-use authkv_micro::codec::types::Types;
-use authkv_micro::codec::{Allowed, Document, Rules};
-use authkv_micro::command::decode::batch;
-use authkv_micro::command::Command;
-use authkv_micro::domain::{Keys, Limits, Steps};
-use authkv_micro::error::Error;
+use authkv_base::error::Error;
+use authkv_codec::json_write::{write, write_tagged};
+use authkv_codec::msgpack::Reader;
+use authkv_codec::types::Types;
+use authkv_codec::{Allowed, Document, Rules};
+use authkv_command::{Command, Operation};
+use authkv_domain::{Keys, Limits, Steps};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use serde_json::{json, Map, Value};
 use std::hint::black_box;
@@ -49,13 +48,17 @@ pub fn read_body(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(body.len() as u64));
     let contract = |body: &str| -> Result<Keys, Error> {
         let input = Document::from_json(body.as_bytes(), CONTRACT)?;
-        let [keys] = input.fields(["keys"], 0)?;
-        Keys::decode(keys, &LIMITS)?
+        match Command::decode(Operation::Get, &input, 0, &LIMITS)? {
+            Command::Get(keys) => keys,
+            other => panic!("{other:?}"),
+        }
     };
     let v1 = |body: &str| -> Result<Keys, Error> {
         let input = Document::from_json_and(body.as_bytes(), V1, &[])?;
-        let Command::BatchGet(keys, _) = batch::batch_get(&input, 0, &LIMITS)?;
-        keys
+        match Command::decode(Operation::BatchGet, &input, 0, &LIMITS)? {
+            Command::BatchGet(keys, _) => keys,
+            other => panic!("{other:?}"),
+        }
     };
     assert_eq!(contract(&body), v1(&body));
     assert_eq!(contract(&body).unwrap().len(), 10);
@@ -72,12 +75,17 @@ pub fn write_body(criterion: &mut Criterion) {
         .collect();
     let contract = |body: &str| -> Result<Steps, Error> {
         let input = Document::from_json(body.as_bytes(), CONTRACT)?;
-        let [pairs] = input.fields(["data"], 0)?;
-        batch::inserts(pairs, &LIMITS)?
+        match Command::decode(Operation::Put, &input, 0, &LIMITS)? {
+            Command::Put(steps) => steps,
+            other => panic!("{other:?}"),
+        }
     };
     let v1 = |body: &str| -> Result<Steps, Error> {
         let input = Document::from_json_and(body.as_bytes(), V1, &[])?;
-        batch::batch_put(&input, 0, &LIMITS)?
+        match Command::decode(Operation::BatchPut, &input, 0, &LIMITS)? {
+            Command::BatchPut(steps) => steps,
+            other => panic!("{other:?}"),
+        }
     };
     let mut group = criterion.benchmark_group("codec/write body, 10 pairs of 16 B and 32 B");
     let body = json!({ "data": data }).to_string();

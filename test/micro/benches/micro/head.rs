@@ -1,7 +1,7 @@
 //! The head of a request in HTTP/1.1: where it ends, and what is in it.
 
 use super::token;
-use authkv_micro::http::h1::head::{self, Finder, Framing};
+use authkv_wire::h1::head::{self, Finder, Framing};
 use bytes::{Bytes, BytesMut};
 use criterion::{BatchSize, Criterion, Throughput};
 use std::hint::black_box;

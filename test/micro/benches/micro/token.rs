@@ -1,9 +1,9 @@
 //! Verification of a token as authkv issues them: RS256 with a key of 2048 bits.
 
-use authkv_micro::auth::key::{Algorithm, PrivateKey};
-use authkv_micro::auth::ring::{Ring, RingKey};
-use authkv_micro::auth::token::{Bearer, Known, Tokens};
-use authkv_micro::config::Config;
+use authkv_config::Config;
+use authkv_token::key::{Algorithm, PrivateKey};
+use authkv_token::ring::{Ring, RingKey};
+use authkv_token::{Bearer, Known, Tokens};
 use criterion::{BatchSize, Criterion};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -20,7 +20,7 @@ static SMALL: LazyLock<Config> = LazyLock::new(|| {
 });
 
 fn tokens(config: &Config) -> Tokens {
-    let tokens = Tokens::new(config);
+    let tokens = Tokens::new(config.tokens());
     let key = RingKey::for_good(KEY.public().clone(), Some(KEY.encoding_key()));
     tokens.set_ring(Ring::new(vec![key]));
     tokens

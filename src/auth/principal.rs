@@ -1,0 +1,81 @@
+//! Who sent a command, for certain. Runs on the tx thread.
+
+use super::{roles, session};
+use crate::instance::Instance;
+use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_command::{Caller, Needs};
+use authkv_domain::{Access, Claims, RoleName, Subject};
+use std::sync::Arc;
+
+/// Who sent a command, for certain. Only [`authenticate`] makes one.
+#[derive(Debug)]
+pub struct Principal<'a>(Who<'a>);
+
+#[derive(Debug)]
+enum Who<'a> {
+    User(&'a Arc<Claims>, Subject),
+    Owner,
+}
+
+impl Principal<'_> {
+    /// The token that proved who this is. Errors: `Unauthenticated` for the owner, who has none.
+    pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
+        match &self.0 {
+            Who::User(claims, _) => Ok(claims),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// What this caller may do with keys. Does not yield.
+    pub fn access(&self, tx: &Tx, instance: &Instance) -> Result<Access, Error> {
+        match &self.0 {
+            Who::User(_, subject) => roles::access(tx, instance, subject),
+            Who::Owner => Ok(Access::everything()),
+        }
+    }
+
+    /// The same, with all that has changed since the caller was authenticated. Errors: also those of [`authenticate`]. Does
+    /// not yield.
+    pub fn access_now(&self, tx: &Tx, instance: &Instance) -> Result<Access, Error> {
+        match &self.0 {
+            Who::User(claims, _) => {
+                let subject = session::subject_of(tx, instance, claims)?;
+                roles::access(tx, instance, &subject)
+            }
+            Who::Owner => Ok(Access::everything()),
+        }
+    }
+
+    /// Errors: `RoleRequired`.
+    pub fn check(&self, needs: Needs) -> Result<(), Error> {
+        let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
+        let Who::User(_, subject) = &self.0 else {
+            return Ok(());
+        };
+        match needs {
+            Needs::Nothing | Needs::Token => Ok(()),
+            Needs::Admin if subject.has(admin) => Ok(()),
+            Needs::Admin => Err(Error::RoleRequired(admin)),
+            Needs::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
+            Needs::Introspect => Err(Error::RoleRequired(introspect)),
+        }
+    }
+}
+
+/// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
+/// `RevocationsUnknown`. Does not yield.
+pub fn authenticate<'a>(
+    tx: &Tx,
+    instance: &Instance,
+    caller: &'a Caller,
+) -> Result<Principal<'a>, Error> {
+    match caller {
+        Caller::Anonymous | Caller::Refused => Err(Error::Unauthenticated),
+        Caller::Owner => Ok(Principal(Who::Owner)),
+        Caller::Bearer(claims) => {
+            let subject = session::subject_of(tx, instance, claims)?;
+            Ok(Principal(Who::User(claims, subject)))
+        }
+    }
+}

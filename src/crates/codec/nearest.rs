@@ -1,0 +1,158 @@
+//! Names that nobody knows, and the known ones that they are nearest to. Pure; runs on any thread.
+
+use authkv_base::error::Error;
+
+/// Characters of a name that are shown and compared.
+const SHOWN: usize = 64;
+
+/// The failure that there is no `what`, such as a member, of the name `given`. It tells the nearest of those that are known,
+/// and all of them.
+#[cold]
+pub fn unknown(what: &str, given: &[u8], known: &[&str]) -> Error {
+    missing(what, given, "", known)
+}
+
+/// The same of a member of an object in the list `list`.
+#[cold]
+pub fn unknown_in(list: &str, given: &[u8], known: &[&str]) -> Error {
+    missing("member", given, &format!(" in {list}"), known)
+}
+
+fn missing(what: &str, given: &[u8], place: &str, known: &[&str]) -> Error {
+    let name = shown(given);
+    Error::malformed(match nearest(&name, known) {
+        Some(nearest) => format!(
+            "There is no {what} {name}{place}: did you mean {nearest}? Known are {}",
+            known.join(", ")
+        ),
+        None => format!("There is no {what} {name}{place}: none is expected"),
+    })
+}
+
+/// The failure that a name is there more than once, so that nobody can say which one counts.
+#[cold]
+pub fn repeated(given: &[u8]) -> Error {
+    Error::malformed(format!("{} should be given once", shown(given)))
+}
+
+/// A name as it is shown to a client: what could end a line is escaped, and what is too long is cut.
+pub fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    let mut characters = text.chars();
+    let mut shown: String = characters.by_ref().take(SHOWN).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    let is_plain = |one: char| !one.is_control() && !one.is_whitespace();
+    match !shown.is_empty() && shown.chars().all(is_plain) {
+        true => shown,
+        false => format!("{shown:?}"),
+    }
+}
+
+/// The one of `known` that is made of `name` by the fewest changes: a letter more, less or another, or two that changed places
+/// (the optimal string alignment distance). Case, underscores and hyphens do not count. `None` where nothing is known.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let name = letters(name);
+    let distance = |one: &&&str| distance(&name, &letters(one));
+    known.iter().min_by_key(distance).copied()
+}
+
+fn letters(name: &str) -> Vec<char> {
+    let counts = |one: &char| !matches!(one, '_' | '-');
+    name.chars()
+        .filter(counts)
+        .flat_map(char::to_lowercase)
+        .take(SHOWN)
+        .collect()
+}
+
+fn distance(one: &[char], other: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=other.len()).collect();
+    for i in 1..=one.len() {
+        let mut row = vec![i];
+        for j in 1..=other.len() {
+            let is_same = one[i - 1] == other[j - 1];
+            let mut least = (last[j - 1] + usize::from(!is_same))
+                .min(last[j] + 1)
+                .min(row[j - 1] + 1);
+            let are_swapped =
+                i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1];
+            if are_swapped {
+                least = least.min(before[j - 2] + 1);
+            }
+            row.push(least);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_the_one_with_the_fewest_changes() {
+        let txn = ["compare", "success", "failure"];
+        let pair = ["if_revision", "mode", "ttl", "expires_at", "content_type"];
+        for (given, known, expected) in [
+            ("comapre", &txn[..], "compare"),
+            ("COMPARE", &txn, "compare"),
+            ("sucess", &txn, "success"),
+            ("fail", &txn, "failure"),
+            ("ifRevision", &pair, "if_revision"),
+            ("If-Revision", &pair, "if_revision"),
+            ("revision", &pair, "if_revision"),
+            ("tl", &pair, "ttl"),
+            ("TTL", &pair, "ttl"),
+            ("expiresAt", &pair, "expires_at"),
+            ("expires", &pair, "expires_at"),
+            ("contentType", &pair, "content_type"),
+            ("mdoe", &pair, "mode"),
+            ("", &["a"], "a"),
+        ] {
+            assert_eq!(nearest(given, known), Some(expected), "{given}");
+        }
+        assert_eq!(nearest("x", &[]), None);
+    }
+
+    #[test]
+    fn a_distance_counts_changes() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "abc", 0),
+            ("abc", "acb", 1),
+            ("abc", "abxc", 1),
+            ("abc", "xyz", 3),
+            ("ca", "abc", 3),
+        ] {
+            let both = (letters(one), letters(other));
+            assert_eq!(distance(&both.0, &both.1), expected, "{one} {other}");
+            assert_eq!(distance(&both.1, &both.0), expected, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_failure_shows_a_name_that_can_be_shown() {
+        let text = |given: &[u8], known: &[&str]| unknown("member", given, known).to_string();
+        assert_eq!(
+            text(b"tl", &["mode", "ttl"]),
+            "There is no member tl: did you mean ttl? Known are mode, ttl"
+        );
+        assert_eq!(text(b"x", &[]), "There is no member x: none is expected");
+        assert_eq!(
+            unknown_in("pairs", b"tl", &["mode", "ttl"]).to_string(),
+            "There is no member tl in pairs: did you mean ttl? Known are mode, ttl"
+        );
+        assert_eq!(text(b"", &[]), "There is no member \"\": none is expected");
+        assert_eq!(
+            text(b"a\nb\xff", &[]),
+            "There is no member \"a\\nb\u{fffd}\": none is expected"
+        );
+        let long = text(&[b'x'; 5000], &["ttl"]);
+        assert!(long.len() < 150 && long.contains("…: did you mean ttl?"));
+    }
+}

@@ -1,0 +1,116 @@
+//! The input of the operations on one key, on keys in their order, and on changes. Pure; any thread.
+
+use super::parts::{
+    option, read_content_type, read_if_revision, read_limit, read_mode, text_of, Checked, Lifetime,
+};
+use authkv_base::clock::milliseconds;
+use authkv_base::error::Error;
+use authkv_codec::{self as codec, Document};
+use authkv_domain::{Action, KeyRange, Limits, Listing, NewContent, Steps, Watching, What};
+use std::time::Duration;
+
+/// Seconds that a request for changes may wait.
+const WAIT_MAX: f64 = 60.0;
+
+pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
+    let names = [
+        "prefix",
+        "from",
+        "to",
+        "after",
+        "limit",
+        "keys_only",
+        "count",
+    ];
+    let ([], [prefix, from, to, after, limit, keys_only, count]) =
+        input.fields_and_options([], names, skip)?;
+    let text = |name, field| option(field, |field| codec::string(name, field));
+    let prefix = text("prefix", prefix)?.unwrap_or_default();
+    let range = KeyRange {
+        from: text("from", from)?.unwrap_or_default().into_bytes(),
+        to: text("to", to)?.map(String::into_bytes),
+    };
+    let after = text("after", after)?;
+    let limit = read_limit(limit)?;
+    let keys_only = option(keys_only, |field| codec::flag("keys_only", field))?.unwrap_or(false);
+    let count = option(count, |field| codec::flag("count", field))?.unwrap_or(false);
+    Ok(limit.map(|limit| Listing {
+        range: range.and(&KeyRange::of_prefix(prefix.as_bytes())),
+        after,
+        what: match (count, keys_only) {
+            (true, _) => What::Count,
+            (false, true) => What::Keys(limit),
+            (false, false) => What::Pairs(limit),
+        },
+    }))
+}
+
+pub fn increment(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<Steps> {
+    let ([key], [by, ttl, expires_at]) =
+        input.fields_and_options(["key"], ["by", "ttl", "expires_at"], skip)?;
+    let key = text_of("key", key)?;
+    let by = option(by, |by| codec::integer("by", by))?.unwrap_or(1);
+    let lifetime = Lifetime::read(ttl, expires_at)?;
+    let mut steps = Steps::new(true);
+    let pushed = lifetime
+        .expiry(milliseconds())
+        .and_then(|expiry| steps.push_increment(limits, key, by, expiry));
+    Ok(pushed.map(|()| steps))
+}
+
+pub fn watching(input: &Document<'_>, skip: usize) -> Checked<Watching> {
+    let ([], [prefix, after, timeout]) =
+        input.fields_and_options([], ["prefix", "after", "timeout"], skip)?;
+    let prefix = option(prefix, |field| codec::string("prefix", field))?.unwrap_or_default();
+    let after = option(after, |field| codec::number("after", field))?;
+    let timeout = option(timeout, |field| codec::seconds("timeout", field))?.unwrap_or(0.0);
+    if !(0.0..=WAIT_MAX).contains(&timeout) {
+        return Ok(Err(Error::BadOption {
+            name: "timeout",
+            allowed: "from 0 to 60 seconds",
+        }));
+    }
+    Ok(Ok(Watching {
+        prefix,
+        after,
+        timeout: Duration::from_secs_f64(timeout),
+    }))
+}
+
+pub fn pair_get(input: &Document<'_>, skip: usize) -> Checked<Steps> {
+    of_one_key(input, skip, Action::Get)
+}
+
+pub fn pair_delete(input: &Document<'_>, skip: usize) -> Checked<Steps> {
+    of_one_key(input, skip, Action::Delete)
+}
+
+fn of_one_key(input: &Document<'_>, skip: usize, action: Action) -> Checked<Steps> {
+    let ([key], [if_revision]) = input.fields_and_options(["key"], ["if_revision"], skip)?;
+    let mut steps = Steps::new(true);
+    let if_revision = read_if_revision(if_revision)?;
+    steps.push(text_of("key", key)?, if_revision, |_| action);
+    Ok(Ok(steps))
+}
+
+pub fn pair_put(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<Steps> {
+    let options = ["mode", "if_revision", "ttl", "expires_at", "content_type"];
+    let ([key, value], [mode, if_revision, ttl, expires_at, content_type]) =
+        input.fields_and_options(["key", "value"], options, skip)?;
+    let key = text_of("key", key)?;
+    let value = input.value(value)?;
+    let mode = read_mode(mode)?;
+    let if_revision = read_if_revision(if_revision)?;
+    let lifetime = Lifetime::read(ttl, expires_at)?;
+    let content_type = read_content_type(content_type)?;
+    let mut steps = Steps::new(true);
+    let pushed = lifetime.expiry(milliseconds()).and_then(|expiry| {
+        let content = NewContent {
+            value: &value,
+            expiry,
+            content_type: content_type?,
+        };
+        steps.push_put(limits, key, mode?, if_revision, content)
+    });
+    Ok(pushed.map(|()| steps))
+}

@@ -1,0 +1,185 @@
+//! From the input of an operation to its command: from a body by name, from arguments by position. Pure; any thread.
+
+mod batch;
+mod kv;
+mod parts;
+#[cfg(test)]
+mod tests;
+mod txn;
+
+pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
+
+use super::{Command, Credentials, Grant, Operation, Page, Registration};
+use authkv_base::error::Error;
+use authkv_codec::{self as codec, Document};
+use authkv_domain::{Keys, Limits, Permission};
+use parts::Items;
+
+/// Seconds from the publication of a key to its first signature, at most.
+pub const PUBLISH_MAX: u64 = 86_400;
+/// Roles that a new user may be given.
+pub const ROLES_MAX: usize = 100;
+
+impl Command {
+    /// Reads the input of an operation: from a map by name, or from an array by position after the first
+    /// `skip` elements. Errors: `Malformed`.
+    pub fn decode(
+        operation: Operation,
+        input: &Document<'_>,
+        skip: usize,
+        limits: &Limits,
+    ) -> Result<Self, Error> {
+        let nothing = || input.fields([], skip).map(|[]| ());
+        Ok(match operation {
+            Operation::Register => Command::Register(registration(input, skip)?),
+            Operation::UserRegister => Command::UserRegister(registration(input, skip)?),
+            Operation::UserCreate => {
+                let names = ["login", "password", "name", "surname"];
+                let (fields, [roles]) = input.fields_and_options(names, ["roles"], skip)?;
+                let roles: Option<Vec<String>> = roles
+                    .map(|roles| codec::shaped("roles", roles, "an array of names"))
+                    .transpose()?;
+                let roles = roles.unwrap_or_default();
+                if roles.len() > ROLES_MAX {
+                    return Err(Error::malformed("roles should be at most 100"));
+                }
+                Command::UserCreate(registered(fields)?, roles)
+            }
+            Operation::Login => Command::Login(credentials(input, skip)?),
+            Operation::SessionLogin => Command::SessionLogin(credentials(input, skip)?),
+            Operation::UserSetPassword => Command::UserSetPassword(credentials(input, skip)?),
+            Operation::SessionRefresh => {
+                Command::SessionRefresh(text("refresh_token", input, skip)?.into())
+            }
+            Operation::SessionIntrospect => {
+                Command::SessionIntrospect(text("token", input, skip)?.into())
+            }
+            Operation::UserPassword => {
+                let [old, new] = input.fields(["old_password", "new_password"], skip)?;
+                Command::UserPassword {
+                    old: codec::string("old_password", old)?.into(),
+                    new: codec::string("new_password", new)?.into(),
+                }
+            }
+            Operation::UserList => {
+                let ([], [after, limit]) =
+                    input.fields_and_options([], ["after", "limit"], skip)?;
+                let after = after
+                    .map(|after| codec::string("after", after))
+                    .transpose()?;
+                let limit = parts::read_limit(limit)?;
+                Command::UserList(limit.map(|limit| Page { after, limit }))
+            }
+            Operation::UserGet => Command::UserGet(text("login", input, skip)?),
+            Operation::UserDelete => Command::UserDelete(text("login", input, skip)?),
+            Operation::UserDisable => Command::UserDisable(text("login", input, skip)?),
+            Operation::UserEnable => Command::UserEnable(text("login", input, skip)?),
+            Operation::UserLogout => Command::UserLogout(text("login", input, skip)?),
+            Operation::RoleGrant => Command::RoleGrant(grant(input, skip)?),
+            Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
+            Operation::RoleSet => {
+                let [role, list] = input.fields(["role", "permissions"], skip)?;
+                Command::RoleSet {
+                    role: codec::string("role", role)?,
+                    permissions: permissions(input, list)?,
+                }
+            }
+            Operation::RoleDelete => Command::RoleDelete(text("role", input, skip)?),
+            Operation::KeyRotate => {
+                let ([], [publish]) = input.fields_and_options([], ["publish"], skip)?;
+                let publish = publish.map(|seconds| codec::number("publish", seconds));
+                Command::KeyRotate(publish.transpose()?.map(publication).transpose())
+            }
+            Operation::KeyRetire => Command::KeyRetire(text("kid", input, skip)?),
+            Operation::Get => {
+                let [keys] = input.fields(["keys"], skip)?;
+                Command::Get(Keys::decode(keys, limits)?)
+            }
+            Operation::Put => {
+                let [pairs] = input.fields(["data"], skip)?;
+                Command::Put(batch::inserts(pairs, limits)?)
+            }
+            Operation::BatchGet => batch::batch_get(input, skip, limits)?,
+            Operation::BatchPut => Command::BatchPut(batch::batch_put(input, skip, limits)?),
+            Operation::BatchDelete => {
+                Command::BatchDelete(batch::batch_delete(input, skip, limits)?)
+            }
+            Operation::KvTxn => Command::KvTxn(txn::txn(input, skip, limits)?),
+            Operation::KvList => Command::KvList(kv::listing(input, skip)?),
+            Operation::KvIncr => Command::KvIncr(kv::increment(input, skip, limits)?),
+            Operation::KvWatch => Command::KvWatch(kv::watching(input, skip)?),
+            Operation::PairGet => Command::PairGet(kv::pair_get(input, skip)?),
+            Operation::PairPut => Command::PairPut(kv::pair_put(input, skip, limits)?),
+            Operation::PairDelete => Command::PairDelete(kv::pair_delete(input, skip)?),
+            Operation::Logout => nothing().map(|()| Command::Logout)?,
+            Operation::Check => nothing().map(|()| Command::Check)?,
+            Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,
+            Operation::UserMe => nothing().map(|()| Command::UserMe)?,
+            Operation::KeySet => nothing().map(|()| Command::KeySet)?,
+            Operation::RoleList => nothing().map(|()| Command::RoleList)?,
+            Operation::KeyList => nothing().map(|()| Command::KeyList)?,
+        })
+    }
+}
+
+fn text(name: &'static str, input: &Document<'_>, skip: usize) -> Result<String, Error> {
+    let [field] = input.fields([name], skip)?;
+    codec::string(name, field)
+}
+
+fn registration(input: &Document<'_>, skip: usize) -> Result<Registration, Error> {
+    registered(input.fields(["login", "password", "name", "surname"], skip)?)
+}
+
+fn registered([login, password, name, surname]: [&[u8]; 4]) -> Result<Registration, Error> {
+    Ok(Registration {
+        login: codec::string("login", login)?,
+        password: codec::string("password", password)?.into(),
+        name: codec::string("name", name)?,
+        surname: codec::string("surname", surname)?,
+    })
+}
+
+fn credentials(input: &Document<'_>, skip: usize) -> Result<Credentials, Error> {
+    let [login, password] = input.fields(["login", "password"], skip)?;
+    Ok(Credentials {
+        login: codec::string("login", login)?,
+        password: codec::string("password", password)?.into(),
+    })
+}
+
+fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
+    let [login, role] = input.fields(["login", "role"], skip)?;
+    Ok(Grant {
+        login: codec::string("login", login)?,
+        role: codec::string("role", role)?,
+    })
+}
+
+fn permissions(input: &Document<'_>, list: &[u8]) -> Result<Vec<Permission>, Error> {
+    const NAME: &str = "permissions";
+    const FORM: &str = "an array of objects with prefix, read and write";
+    let mut items = Items::of(input, NAME, list, FORM)?;
+    let mut permissions = Vec::new();
+    while let Some(found) = items.members(input, NAME, FORM, ["prefix", "read", "write"]) {
+        let [prefix, read, write] = found?;
+        let prefix = prefix.ok_or_else(|| parts::should_be(NAME, FORM))?;
+        let flag = |name, field| parts::option(field, |field| codec::flag(name, field));
+        permissions.push(Permission {
+            prefix: codec::string("prefix", prefix)?,
+            read: flag("read", read)?.unwrap_or(false),
+            write: flag("write", write)?.unwrap_or(false),
+        });
+    }
+    Ok(permissions)
+}
+
+fn publication(seconds: u64) -> Result<u64, Error> {
+    match seconds {
+        0..=PUBLISH_MAX => Ok(seconds),
+        _ => Err(Error::BadOption {
+            name: "publish",
+            allowed: "from 0 to 86400 seconds",
+        }),
+    }
+}

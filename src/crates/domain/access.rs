@@ -1,0 +1,252 @@
+//! Who may read and write which keys. Pure; any thread.
+//!
+//! What that means for a request is in [`super::permitted`].
+
+use super::{is_dot_segment, key_text, Limits};
+use authkv_base::error::{Deed, Error};
+use authkv_codec::msgpack::Reader;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What may be done with the keys that begin with `prefix`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permission {
+    pub prefix: String,
+    #[serde(default)]
+    pub read: bool,
+    #[serde(default)]
+    pub write: bool,
+}
+
+impl Permission {
+    /// The permission for all keys.
+    pub const fn everything() -> Self {
+        Self {
+            prefix: String::new(),
+            read: true,
+            write: true,
+        }
+    }
+
+    fn allows(&self, deed: Deed) -> bool {
+        match deed {
+            Deed::Read => self.read,
+            Deed::Write => self.write,
+        }
+    }
+}
+
+/// The name of a role: 1 to 128 ASCII letters, digits, `_`, `-` and `.`; not `.` or `..`, which no path would have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleName(String);
+
+impl RoleName {
+    /// Characters of a name: twice those of a login, so that a role may be named after a user.
+    pub const MAX: usize = 128;
+    /// Gives all administration, introspection and all keys.
+    pub const ADMIN: &'static str = "admin";
+    /// Gives introspection.
+    pub const INTROSPECT: &'static str = "introspect";
+    /// What every user has, unless a setting says otherwise.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Errors: `BadRole`.
+    pub fn new(text: String) -> Result<Self, Error> {
+        Self::check(&text)?;
+        Self::of_any_version(text)
+    }
+
+    /// The same of a role that may be there already: older versions took `.` and `..`. Errors: `BadRole`.
+    pub fn of_any_version(text: String) -> Result<Self, Error> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        match text.len() {
+            1..=Self::MAX if text.bytes().all(allowed) => Ok(Self(text)),
+            _ => Err(Error::BadRole(
+                "its name should have 1 to 128 ASCII letters, digits, _, - and .",
+            )),
+        }
+    }
+
+    /// Errors: `BadRole` for a name that no role is given by, whether it is there or not.
+    pub fn check(text: &str) -> Result<(), Error> {
+        match is_dot_segment(text.as_bytes()) {
+            true => Err(Error::BadRole("its name should not be . or ..")),
+            false => Ok(()),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Errors: `BadRole` for a role that means what it means.
+    pub fn check_changeable(&self) -> Result<(), Error> {
+        match self.as_str() {
+            Self::ADMIN | Self::INTROSPECT => {
+                Err(Error::BadRole("admin and introspect cannot be changed"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Permissions that a role may have.
+#[derive(Debug)]
+pub struct Permissions(Vec<Permission>);
+
+impl Permissions {
+    pub const MAX: usize = 1000;
+
+    /// Errors: `BadRole`.
+    pub fn new(permissions: Vec<Permission>, limits: &Limits) -> Result<Self, Error> {
+        if permissions.len() > Self::MAX {
+            return Err(Error::BadRole("it may have at most 1000 permissions"));
+        }
+        if permissions.iter().any(|one| one.prefix.len() > limits.key) {
+            return Err(Error::BadRole("a prefix is longer than a key may be"));
+        }
+        Ok(Self(permissions))
+    }
+
+    pub fn into_inner(self) -> Vec<Permission> {
+        self.0
+    }
+}
+
+/// What a caller may do with keys. Without a permission, nothing.
+#[derive(Debug, Default)]
+pub struct Access {
+    permissions: Cow<'static, [Permission]>,
+}
+
+impl Access {
+    pub fn everything() -> Self {
+        const EVERYTHING: &[Permission] = &[Permission::everything()];
+        Self {
+            permissions: Cow::Borrowed(EVERYTHING),
+        }
+    }
+
+    pub fn add(&mut self, permissions: Vec<Permission>) {
+        match self.permissions.is_empty() {
+            true => self.permissions = permissions.into(),
+            false => self.permissions.to_mut().extend(permissions),
+        }
+    }
+
+    pub fn into_permissions(self) -> Vec<Permission> {
+        self.permissions.into_owned()
+    }
+
+    /// The permissions for a deed.
+    pub(super) fn of(&self, deed: Deed) -> impl Iterator<Item = &Permission> {
+        self.permissions.iter().filter(move |one| one.allows(deed))
+    }
+
+    /// Whether it may be done to all keys.
+    pub fn allows_all(&self, deed: Deed) -> bool {
+        self.of(deed).any(|one| one.prefix.is_empty())
+    }
+
+    /// Whether it may be done to this key.
+    pub fn allows(&self, deed: Deed, key: &[u8]) -> bool {
+        self.of(deed)
+            .any(|one| key.starts_with(one.prefix.as_bytes()))
+    }
+
+    /// Takes keys as one-element msgpack arrays. Errors: `Forbidden` with the first one to which this may not be done.
+    pub(super) fn check<'a>(
+        &self,
+        deed: Deed,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), Error> {
+        if self.allows_all(deed) {
+            return Ok(());
+        }
+        for key in keys {
+            if !self.allows(deed, key_bytes(key)) {
+                let key = key_text(&key[1..]);
+                return Err(Error::Forbidden { deed, key });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a key that is a one-element msgpack array.
+pub(super) fn key_bytes(key: &[u8]) -> &[u8] {
+    // Keys that are no strings are not taken.
+    Reader::new(&key[1..]).string().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(permissions: &[(&str, bool, bool)]) -> Access {
+        let mut access = Access::default();
+        for (prefix, read, write) in permissions {
+            access.add(vec![Permission {
+                prefix: (*prefix).to_owned(),
+                read: *read,
+                write: *write,
+            }]);
+        }
+        access
+    }
+
+    fn refused(access: &Access, deed: Deed) -> Option<String> {
+        let keys = [b"\x91\xa3a/1" as &[u8], b"\x91\xa3b/1", b"\x91\xa1c"];
+        match access.check(deed, keys.into_iter()) {
+            Err(Error::Forbidden { key, .. }) => Some(key),
+            other => other.map(|()| None).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_first_key_that_no_permission_covers_is_named() {
+        use Deed::{Read, Write};
+        for (permissions, deed, key) in [
+            (&[][..], Read, Some("a/1")),
+            (&[("", true, false)], Read, None),
+            (&[("", true, false)], Write, Some("a/1")),
+            (&[("a/", true, true), ("c", true, true)], Read, Some("b/1")),
+            (&[("a/", true, true), ("b", false, true)], Write, Some("c")),
+            (
+                &[("a", true, true), ("b", true, true), ("c", true, false)],
+                Read,
+                None,
+            ),
+            (
+                &[("a/1/", true, true), ("", false, true)],
+                Read,
+                Some("a/1"),
+            ),
+        ] {
+            let key = key.map(str::to_owned);
+            assert_eq!(refused(&access(permissions), deed), key, "{permissions:?}");
+        }
+        assert_eq!(refused(&Access::everything(), Write), None);
+    }
+
+    #[test]
+    fn the_name_of_a_role_has_rules() {
+        for (text, ok) in [
+            ("a", true),
+            ("Team_1.read-only", true),
+            (&"r".repeat(128), true),
+            (&format!("user-{}", "a".repeat(64)), true),
+            (&"r".repeat(129), false),
+            ("", false),
+            ("a b", false),
+            ("роль", false),
+            ("a/b", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
+        ] {
+            assert_eq!(RoleName::new(text.to_owned()).is_ok(), ok, "{text}");
+        }
+    }
+}

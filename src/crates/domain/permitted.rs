@@ -1,0 +1,176 @@
+//! What a request asks for, as far as the caller may have it. Pure; any thread.
+//!
+//! Only [`Access`] makes these, and the store takes nothing else, so that no way to the pairs goes around it.
+
+use super::access::key_bytes;
+use super::{key_text, Access, Action, Comparison, KeyRange, Keys, Step, Steps, Txn};
+use authkv_base::error::{Deed, Error};
+
+/// Keys that the caller may read.
+pub struct Readable<'a>(&'a Keys);
+
+/// Ranges of keys that the caller may read, in their order, without those that are in others.
+#[derive(Debug)]
+pub struct ReadableRanges(Vec<KeyRange>);
+
+/// Comparisons with keys that the caller may read.
+pub struct Comparable<'a>(&'a [Comparison]);
+
+/// Steps, of which it is known which the caller may take.
+pub struct Permitted<'a> {
+    steps: &'a Steps,
+    /// By place; empty where all may be taken.
+    forbidden: Vec<Option<Deed>>,
+}
+
+impl Access {
+    /// Errors: `Forbidden` with the first key that may not be read.
+    pub fn reads<'a>(&self, keys: &'a Keys) -> Result<Readable<'a>, Error> {
+        self.check(Deed::Read, keys.iter())?;
+        Ok(Readable(keys))
+    }
+
+    /// The part of a range that may be read.
+    pub fn reads_of(&self, range: &KeyRange) -> ReadableRanges {
+        let mut prefixes: Vec<&[u8]> = self
+            .of(Deed::Read)
+            .map(|one| one.prefix.as_bytes())
+            .collect();
+        prefixes.sort_unstable();
+        // One that begins with the one before is in it.
+        prefixes.dedup_by(|one, before| one.starts_with(before));
+        let ranges = prefixes.into_iter().map(KeyRange::of_prefix);
+        let ranges = ranges.map(|one| one.and(range));
+        ReadableRanges(ranges.filter(|one| !one.is_empty()).collect())
+    }
+
+    /// Steps, each of which may be taken or not.
+    pub fn sorts<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
+        let mut forbidden = Vec::new();
+        if !(self.allows_all(Deed::Read) && self.allows_all(Deed::Write)) {
+            forbidden.extend(steps.iter().map(|step| self.forbids(steps, step)));
+        }
+        Permitted { steps, forbidden }
+    }
+
+    /// Steps, all of which may be taken. Errors: `Forbidden` with the first that may not.
+    pub fn takes<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
+        let permitted = self.sorts(steps);
+        for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
+            if let Some(deed) = *forbidden {
+                let key = key_text(&steps.key(step)[1..]);
+                return Err(Error::Forbidden { deed, key });
+            }
+        }
+        Ok(permitted)
+    }
+
+    /// The parts of a transaction, all of which may be done. Errors: `Forbidden`.
+    pub fn does<'a>(
+        &self,
+        txn: &'a Txn,
+    ) -> Result<(Comparable<'a>, Permitted<'a>, Permitted<'a>), Error> {
+        let keys = txn.compare.iter().map(|one| &*one.key);
+        self.check(Deed::Read, keys)?;
+        let (success, failure) = (self.takes(&txn.success)?, self.takes(&txn.failure)?);
+        Ok((Comparable(&txn.compare), success, failure))
+    }
+
+    /// What the caller lacks for a step.
+    fn forbids(&self, steps: &Steps, step: &Step) -> Option<Deed> {
+        let deeds: &[Deed] = match step.action {
+            Action::Get => &[Deed::Read],
+            Action::Put { .. } | Action::Delete => &[Deed::Write],
+            Action::Increment { .. } => &[Deed::Read, Deed::Write],
+        };
+        let key = key_bytes(steps.key(step));
+        let lacking = deeds.iter().find(|deed| !self.allows(**deed, key));
+        lacking.copied()
+    }
+}
+
+impl<'a> Readable<'a> {
+    pub fn keys(&self) -> &'a Keys {
+        self.0
+    }
+}
+
+impl ReadableRanges {
+    pub fn iter(&self) -> impl Iterator<Item = &KeyRange> {
+        self.0.iter()
+    }
+}
+
+impl<'a> Comparable<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = &'a Comparison> {
+        self.0.iter()
+    }
+}
+
+impl<'a> Permitted<'a> {
+    pub fn steps(&self) -> &'a Steps {
+        self.steps
+    }
+
+    /// The steps, and whether each may be taken.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Step, bool)> + use<'a, '_> {
+        let allowed = |place| !matches!(self.forbidden.get(place), Some(Some(_)));
+        let steps = self.steps.iter().enumerate();
+        steps.map(move |(place, step)| (step, allowed(place)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{IfRevision, Permission};
+
+    fn access(permissions: &[(&str, bool, bool)]) -> Access {
+        let mut access = Access::default();
+        let permission = |(prefix, read, write): &(&str, bool, bool)| Permission {
+            prefix: (*prefix).to_owned(),
+            read: *read,
+            write: *write,
+        };
+        access.add(permissions.iter().map(permission).collect());
+        access
+    }
+
+    #[test]
+    fn a_step_needs_what_it_does() {
+        let mut steps = Steps::new(false);
+        for key in [b"r" as &[u8], b"w", b"rw"] {
+            steps.push(key, IfRevision::Any, |_| Action::Get);
+            steps.push(key, IfRevision::Any, |_| Action::Delete);
+        }
+        let access = access(&[("r", true, false), ("w", false, true), ("rw", true, true)]);
+        let allowed: Vec<bool> = access.sorts(&steps).iter().map(|(_, one)| one).collect();
+        assert_eq!(allowed, [true, false, false, true, true, true]);
+        let first = Error::Forbidden {
+            deed: Deed::Write,
+            key: "r".to_owned(),
+        };
+        assert_eq!(access.takes(&steps).map(drop), Err(first));
+        assert!(Access::everything().takes(&steps).is_ok());
+    }
+
+    #[test]
+    fn ranges_are_those_of_the_prefixes() {
+        let ranges = |permissions: &[(&str, bool, bool)], prefix: &str| {
+            let range = KeyRange::of_prefix(prefix.as_bytes());
+            let ranges = access(permissions).reads_of(&range);
+            ranges.iter().cloned().collect::<Vec<_>>()
+        };
+        let of = |prefix: &str| KeyRange::of_prefix(prefix.as_bytes());
+        let some = [
+            ("b", true, false),
+            ("a/1", true, false),
+            ("a/", true, true),
+            ("c", false, true),
+        ];
+        assert_eq!(ranges(&some, ""), [of("a/"), of("b")]);
+        assert_eq!(ranges(&some, "a/1"), [of("a/1")]);
+        assert_eq!(ranges(&some, "c"), []);
+        assert_eq!(ranges(&[("", true, false)], "x"), [of("x")]);
+    }
+}

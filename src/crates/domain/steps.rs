@@ -1,0 +1,250 @@
+//! What is done to pairs in one transaction, encoded once. Pure; any thread.
+//!
+//! Every write of the key-value store is a list of steps: a batch, a counter, a pair alone, a branch of a transaction.
+
+use super::{write_lookup, Expiry, Limits};
+use authkv_base::error::Error;
+use authkv_codec::msgpack::write_str;
+
+/// Steps in their order, with the bytes that they speak of.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Steps {
+    bytes: Vec<u8>,
+    steps: Vec<Step>,
+    /// All or nothing.
+    pub atomic: bool,
+}
+
+/// One step, and the key that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    key: Span,
+    pub action: Action,
+    /// The revision that the pair has to have.
+    pub if_revision: IfRevision,
+}
+
+/// What is done to the pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Get,
+    Put {
+        mode: Mode,
+        content: Content,
+    },
+    Delete,
+    /// `content` is for a key that is new; it has no value.
+    Increment {
+        by: i128,
+        content: Content,
+    },
+}
+
+/// Which keys a put writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Those that do not exist; one that exists is no failure, as in the contract.
+    Fill,
+    /// Those that do not exist.
+    Insert,
+    #[default]
+    Upsert,
+    /// Those that exist.
+    Replace,
+}
+
+impl Mode {
+    /// Those that are chosen by a name.
+    const NAMED: [(&'static str, Mode); 3] = [
+        ("insert", Mode::Insert),
+        ("upsert", Mode::Upsert),
+        ("replace", Mode::Replace),
+    ];
+
+    /// Errors: `BadOption`.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
+        let mode = Self::NAMED.into_iter().find(|(known, _)| *known == name);
+        mode.map(|(_, mode)| mode).ok_or(Error::BadOption {
+            name: "mode",
+            allowed: "insert, upsert or replace",
+        })
+    }
+
+    /// The name, where it has one.
+    pub fn name(self) -> Option<&'static str> {
+        let mut named = Self::NAMED.into_iter();
+        named.find_map(|(name, mode)| (mode == self).then_some(name))
+    }
+}
+
+/// A condition on the revision of a pair; 0 is that of one which is not there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum IfRevision {
+    #[default]
+    Any,
+    Is(u64),
+    IsOneOf(Box<[u64]>),
+}
+
+impl IfRevision {
+    pub fn allows(&self, revision: u64) -> bool {
+        match self {
+            IfRevision::Any => true,
+            IfRevision::Is(one) => *one == revision,
+            IfRevision::IsOneOf(all) => all.contains(&revision),
+        }
+    }
+}
+
+/// What a pair holds beside its key and revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Content {
+    value: Span,
+    pub expiry: Option<Expiry>,
+    /// A string in msgpack; empty where there is none.
+    content_type: Span,
+}
+
+/// The same before it is kept: the value in msgpack.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewContent<'a> {
+    pub value: &'a [u8],
+    pub expiry: Option<Expiry>,
+    pub content_type: Option<&'a str>,
+}
+
+/// A part of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Steps {
+    pub fn new(atomic: bool) -> Self {
+        Self {
+            bytes: Vec::new(),
+            steps: Vec::new(),
+            atomic,
+        }
+    }
+
+    /// With room for `count` steps of `size` bytes in all.
+    pub fn with_capacity(atomic: bool, count: usize, size: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(size),
+            steps: Vec::with_capacity(count),
+            atomic,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter()
+    }
+
+    /// Whether none of them changes anything.
+    pub fn only_read(&self) -> bool {
+        self.iter().all(|step| step.action == Action::Get)
+    }
+
+    /// Whether none of them writes a pair.
+    pub fn only_shrink(&self) -> bool {
+        let shrinks = |step: &Step| matches!(step.action, Action::Get | Action::Delete);
+        self.iter().all(shrinks)
+    }
+
+    /// The key of a step, as a one-element msgpack array.
+    pub fn key(&self, step: &Step) -> &[u8] {
+        self.slice(step.key)
+    }
+
+    pub fn value(&self, content: &Content) -> &[u8] {
+        self.slice(content.value)
+    }
+
+    /// A string in msgpack; empty where there is none.
+    pub fn content_type(&self, content: &Content) -> &[u8] {
+        self.slice(content.content_type)
+    }
+
+    fn slice(&self, span: Span) -> &[u8] {
+        &self.bytes[span.start as usize..span.end as usize]
+    }
+
+    /// Adds a step for a key of any length.
+    pub fn push(
+        &mut self,
+        key: &[u8],
+        if_revision: IfRevision,
+        action: impl FnOnce(&mut Self) -> Action,
+    ) {
+        let key = self.keep(|bytes| write_lookup(bytes, key));
+        let action = action(self);
+        self.steps.push(Step {
+            key,
+            action,
+            if_revision,
+        });
+    }
+
+    /// Adds a put. Errors: `BadKey`.
+    pub fn push_put(
+        &mut self,
+        limits: &Limits,
+        key: &[u8],
+        mode: Mode,
+        if_revision: IfRevision,
+        content: NewContent<'_>,
+    ) -> Result<(), Error> {
+        limits.check_key(key, mode)?;
+        self.push(key, if_revision, |steps| Action::Put {
+            mode,
+            content: steps.content(content),
+        });
+        Ok(())
+    }
+
+    /// Adds an addition to a number. Errors: `BadKey`.
+    pub fn push_increment(
+        &mut self,
+        limits: &Limits,
+        key: &[u8],
+        by: i128,
+        expiry: Option<Expiry>,
+    ) -> Result<(), Error> {
+        limits.check_key(key, Mode::Upsert)?;
+        self.push(key, IfRevision::Any, |steps| Action::Increment {
+            by,
+            content: steps.content(NewContent {
+                expiry,
+                ..NewContent::default()
+            }),
+        });
+        Ok(())
+    }
+
+    fn content(&mut self, content: NewContent<'_>) -> Content {
+        Content {
+            value: self.keep(|bytes| bytes.extend_from_slice(content.value)),
+            expiry: content.expiry,
+            content_type: self.keep(|bytes| {
+                if let Some(text) = content.content_type {
+                    write_str(bytes, text.as_bytes());
+                }
+            }),
+        }
+    }
+
+    fn keep(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
+        let start = self.bytes.len() as u32;
+        write(&mut self.bytes);
+        Span {
+            start,
+            end: self.bytes.len() as u32,
+        }
+    }
+}

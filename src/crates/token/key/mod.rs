@@ -1,0 +1,15 @@
+//! The keys that sign and verify tokens. Pure; any thread.
+
+mod algorithm;
+mod jwk;
+mod pem;
+mod private;
+mod public;
+#[cfg(test)]
+pub mod samples;
+mod sound;
+
+pub use algorithm::Algorithm;
+pub use jwk::Jwk;
+pub use private::PrivateKey;
+pub use public::PublicKey;

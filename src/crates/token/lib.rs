@@ -1,0 +1,13 @@
+//! Access tokens (RFC 9068), the keys that sign and verify them, and the ring of keys. Pure; any thread, but for tx: signing
+//! and verifying are too slow there.
+
+#![forbid(unsafe_code)]
+
+mod jwt;
+pub mod key;
+mod recent;
+pub mod ring;
+mod strict;
+mod tokens;
+
+pub use tokens::*;

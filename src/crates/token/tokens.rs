@@ -1,0 +1,400 @@
+//! Access tokens: JSON Web Tokens (RFC 7519, RFC 9068) signed with a key of the ring. Any thread; signing and the
+//! verification of a token not seen before are too slow for tx.
+
+use crate::jwt;
+use crate::recent::Recent;
+use crate::ring::Ring;
+use crate::strict;
+use arc_swap::ArcSwap;
+use authkv_base::clock::now;
+use authkv_base::error::Error;
+use authkv_domain::Claims;
+use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
+use jsonwebtoken::{Header, Validation};
+use quick_cache::sync::Cache;
+use ring::digest::{digest, SHA256};
+use ring::rand::{SecureRandom, SystemRandom};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of the longest token that is looked at.
+const MAX_LENGTH: usize = 8192;
+/// The type of an access token (RFC 9068 §2.1).
+const TYPE: &str = "at+jwt";
+/// Seconds that no request takes from the check of its token to its end.
+const MARGIN: u64 = 60;
+
+thread_local! {
+    static RECENT: RefCell<Recent<Arc<Verified>>> = const { RefCell::new(Recent::EMPTY) };
+}
+
+/// Seconds: the longest leeway that a setting allows.
+pub const LEEWAY_MAX: u64 = 300;
+
+/// What tokens say, and how long they hold.
+pub struct Settings {
+    pub issuer: String,
+    pub audience: String,
+    pub ttl: Duration,
+    /// For clocks that differ.
+    pub leeway: Duration,
+    /// How many verified tokens are remembered.
+    pub cache: usize,
+}
+
+/// Issues and verifies tokens.
+pub struct Tokens {
+    /// No other has it.
+    number: u64,
+    ring: ArcSwap<Ring>,
+    issuer: String,
+    audience: String,
+    ttl: Duration,
+    leeway: Duration,
+    /// Claims by the digest of the whole token, signature included.
+    verified: Cache<Digest, Arc<Verified>>,
+}
+
+/// SHA-256 of a token.
+type Digest = [u8; 32];
+
+struct Verified {
+    /// Of [`Tokens`].
+    by: u64,
+    claims: Arc<Claims>,
+    kid: String,
+}
+
+/// What is known of a token without a signature being verified.
+pub enum Known {
+    /// Verified before, and in time still.
+    Valid(Arc<Claims>),
+    Invalid,
+    /// To be verified.
+    New,
+}
+
+/// For whom a token is issued.
+pub struct Bearer<'a> {
+    pub login: &'a str,
+    pub epoch: u64,
+    /// The session it belongs to, if any.
+    pub session: Option<&'a str>,
+}
+
+/// A new token.
+pub struct AccessToken {
+    pub text: String,
+    /// What stands for it in a log.
+    pub jti: String,
+    /// When it expires, in seconds since 1970-01-01 UTC.
+    pub exp: u64,
+}
+
+/// A new token that nobody may have yet: when it expires was not written down.
+pub struct Draft(AccessToken);
+
+impl Draft {
+    /// When the token expires, in seconds since 1970-01-01 UTC.
+    pub fn exp(&self) -> u64 {
+        self.0.exp
+    }
+
+    /// The token, for whoever has written that down.
+    pub fn recorded(self) -> AccessToken {
+        self.0
+    }
+}
+
+impl Tokens {
+    /// Without keys, until a ring is set.
+    pub fn new(settings: Settings) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        jwt::install();
+        Self {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            ring: ArcSwap::default(),
+            issuer: settings.issuer,
+            audience: settings.audience,
+            ttl: settings.ttl,
+            leeway: settings.leeway,
+            verified: Cache::new(settings.cache),
+        }
+    }
+
+    /// The keys of this moment.
+    pub fn ring(&self) -> Arc<Ring> {
+        self.ring.load_full()
+    }
+
+    /// Goes on with these keys. Tokens of others are refused from now on.
+    pub fn set_ring(&self, ring: Ring) {
+        self.ring.store(Arc::new(ring));
+    }
+
+    /// Fails where a token of the key that signs would not hold: `ring` refuses to sign with some keys that it verifies.
+    pub fn check_signing(&self) -> Result<(), String> {
+        let check = Bearer {
+            login: "check",
+            epoch: 0,
+            session: None,
+        };
+        let token = self.issue(&check).map_err(|_| {
+            "this key cannot sign: it should have 2048 to 4096 bits and the exponent 65537"
+                .to_owned()
+        })?;
+        match self.verify(&token.recorded().text) {
+            Some(_) => Ok(()),
+            None => Err("a token signed with this key does not hold".to_owned()),
+        }
+    }
+
+    /// How long a new token lives.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// When no token that expires at `exp` or earlier holds any more. Times are seconds since 1970-01-01 UTC.
+    pub fn holds_until(&self, exp: u64) -> u64 {
+        exp + self.leeway.as_secs() + 1
+    }
+
+    /// At `time`, what concerns tokens that expired before the result can be forgotten: they hold nowhere, whatever leeway
+    /// other instances have, or this one after its next start.
+    pub fn forgotten_before(time: u64) -> u64 {
+        time.saturating_sub(LEEWAY_MAX + MARGIN)
+    }
+
+    /// Whether a token has not expired.
+    pub fn is_in_time(&self, claims: &Claims) -> bool {
+        claims.exp + self.leeway.as_secs() >= now()
+    }
+
+    /// A new token. Costs a signature; that of RSA some milliseconds. Errors: `NoSigningKey`.
+    pub fn issue(&self, bearer: &Bearer<'_>) -> Result<Draft, Error> {
+        let now = now();
+        let ring = self.ring.load();
+        let (key, signing) = ring.signer(now).ok_or(Error::NoSigningKey)?;
+        let jti = URL_SAFE_NO_PAD.encode(random::<16>()?);
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: bearer.login.to_owned(),
+            jti: jti.clone(),
+            iat: now,
+            nbf: now,
+            exp: now + self.ttl.as_secs(),
+            username: bearer.login.to_owned(),
+            email: bearer.login.to_owned(),
+            epoch: bearer.epoch,
+            sid: bearer.session.map(str::to_owned),
+        };
+        let header = Header {
+            kid: Some(key.id().to_owned()),
+            typ: Some(TYPE.to_owned()),
+            ..Header::new(key.algorithm().into())
+        };
+        let text = jsonwebtoken::encode(&header, &claims, signing).map_err(|_| Error::Internal)?;
+        let exp = claims.exp;
+        Ok(Draft(AccessToken { text, jti, exp }))
+    }
+
+    /// Looks a token up among those verified before. Costs a SHA-256 of it, unless this thread has looked it up lately.
+    pub fn known(&self, token: &str) -> Known {
+        if token.len() > MAX_LENGTH {
+            return Known::Invalid;
+        }
+        let Some(verified) = self.find(token) else {
+            return Known::New;
+        };
+        let is_valid = self.is_in_time(&verified.claims)
+            && self.ring.load().find(&verified.kid, now()).is_some();
+        match is_valid {
+            true => Known::Valid(verified.claims.clone()),
+            false => Known::Invalid,
+        }
+    }
+
+    fn find(&self, token: &str) -> Option<Arc<Verified>> {
+        let recent = RECENT.with_borrow(|recent| recent.get(token).cloned());
+        if recent.as_ref().is_some_and(|found| found.by == self.number) {
+            return recent;
+        }
+        let found = self.verified.get(&digest_of(token))?;
+        RECENT.with_borrow_mut(|recent| recent.put(token, found.clone()));
+        Some(found)
+    }
+
+    /// The claims of a valid token: its signature, key, type, times, issuer and audience hold (RFC 7519 §7.2, RFC 8725).
+    /// Whether it was revoked is for the tx thread to say. Costs the verification of a signature where it is new.
+    pub fn verify(&self, token: &str) -> Option<Arc<Claims>> {
+        match self.known(token) {
+            Known::Valid(claims) => return Some(claims),
+            Known::Invalid => return None,
+            Known::New => {}
+        }
+        let kid = strict::kid(token, TYPE)?;
+        let ring = self.ring.load();
+        let (key, verifying) = ring.find(&kid, now())?;
+        let mut validation = Validation::new(key.algorithm().into());
+        validation.leeway = self.leeway.as_secs();
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        let decoded = jsonwebtoken::decode::<Claims>(token, verifying, &validation).ok()?;
+        let claims = Arc::new(decoded.claims);
+        let verified = Verified {
+            by: self.number,
+            claims: claims.clone(),
+            kid,
+        };
+        self.verified.insert(digest_of(token), Arc::new(verified));
+        Some(claims)
+    }
+}
+
+fn digest_of(token: &str) -> Digest {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    bytes
+}
+
+/// Random bytes that nobody can guess.
+pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::Internal)?;
+    Ok(bytes)
+}
+
+/// The token of an `Authorization` value: two words, the first `Bearer` in any case (RFC 6750 §2.1).
+pub fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization
+        .trim_ascii()
+        .split_at_checked("Bearer".len())?;
+    let word = token.trim_ascii_start();
+    let is_apart = !word.is_empty() && word.len() < token.len();
+    // All bytes are looked at, which is faster than to stop.
+    let low = word.bytes().fold(false, |any, byte| any | (byte <= b' '));
+    let has_space = low && word.contains(|char: char| char.is_ascii_whitespace());
+    (scheme.eq_ignore_ascii_case("Bearer") && is_apart && !has_space).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Algorithm, PrivateKey};
+    use crate::ring::RingKey;
+
+    fn settings() -> Settings {
+        Settings {
+            issuer: "authkv".to_owned(),
+            audience: "authkv".to_owned(),
+            ttl: Duration::from_secs(1800),
+            leeway: Duration::from_secs(30),
+            cache: 100,
+        }
+    }
+
+    fn tokens(settings: Settings) -> Tokens {
+        let key = PrivateKey::make(Algorithm::Es256).unwrap();
+        let tokens = Tokens::new(settings);
+        let key = RingKey::for_good(key.public().clone(), Some(key.encoding_key()));
+        tokens.set_ring(Ring::new(vec![key]));
+        tokens
+    }
+
+    fn issue(tokens: &Tokens) -> String {
+        let bearer = Bearer {
+            login: "alice",
+            epoch: 0,
+            session: None,
+        };
+        tokens.issue(&bearer).unwrap().recorded().text
+    }
+
+    #[test]
+    fn a_token_is_valid_where_its_key_is_known_and_nowhere_else() {
+        let (ours, others) = (tokens(settings()), tokens(settings()));
+        let token = issue(&ours);
+        assert!(matches!(ours.known(&token), Known::New));
+        let claims = ours.verify(&token).unwrap();
+        assert_eq!(
+            (&*claims.sub, &*claims.username, &*claims.email),
+            ("alice", "alice", "alice")
+        );
+        assert_eq!(claims.exp, claims.iat + 1800);
+        assert!(matches!(ours.known(&token), Known::Valid(_)));
+        assert!(others.verify(&token).is_none());
+        let half = token.len() / 2;
+        for broken in [
+            "",
+            "a.b.c",
+            &token[1..],
+            &token[..half],
+            &token.replace('.', ","),
+            &"x".repeat(9000),
+        ] {
+            assert!(ours.verify(broken).is_none());
+        }
+    }
+
+    #[test]
+    fn what_another_has_verified_is_not_known() {
+        let key = PrivateKey::make(Algorithm::Es256).unwrap();
+        let [ours, others] = ["ours", "others"].map(|issuer| {
+            let tokens = tokens(Settings {
+                issuer: issuer.to_owned(),
+                ..settings()
+            });
+            let key = RingKey::for_good(key.public().clone(), Some(key.encoding_key()));
+            tokens.set_ring(Ring::new(vec![key]));
+            tokens
+        });
+        let token = issue(&ours);
+        assert!(ours.verify(&token).is_some());
+        assert!(matches!(ours.known(&token), Known::Valid(_)));
+        assert!(matches!(others.known(&token), Known::New));
+        assert!(others.verify(&token).is_none());
+    }
+
+    #[test]
+    fn a_remembered_token_expires_too() {
+        let tokens = tokens(Settings {
+            ttl: Duration::from_secs(1),
+            leeway: Duration::ZERO,
+            ..settings()
+        });
+        let token = issue(&tokens);
+        let claims = tokens.verify(&token).unwrap();
+        while now() <= claims.exp {
+            std::thread::yield_now();
+        }
+        assert!(matches!(tokens.known(&token), Known::Invalid));
+        assert!(tokens.verify(&token).is_none());
+    }
+
+    #[test]
+    fn authorization_is_two_words() {
+        for (text, token) in [
+            ("Bearer abc", Some("abc")),
+            ("bEaReR abc", Some("abc")),
+            (" Bearer\t abc\n", Some("abc")),
+            ("Bearer \u{a0}", Some("\u{a0}")),
+            ("Bearerabc", None),
+            ("Bearer abc\td", None),
+            ("ééé abc", None),
+            ("Bearer", None),
+            ("abc", None),
+            ("Basic abc", None),
+            ("Bearer a b", None),
+            ("", None),
+        ] {
+            assert_eq!(bearer(text), token, "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What is read from the header of a request, whatever carried it. Pure.
+
+pub mod check;
+
+use bytes::Bytes;
+use http::Method;
+
+/// The method, the path and the fields that mean something here.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Head {
+    pub method: Method,
+    /// Without the query. Visible ASCII.
+    pub path: Bytes,
+    /// What follows the question mark.
+    pub query: Bytes,
+    pub authorization: Field,
+    pub content_type: Field,
+    pub content_encoding: Field,
+    pub accept_encoding: Field,
+    pub if_match: Field,
+    pub if_none_match: Field,
+    pub origin: Field,
+    /// A preflight asks for it (Fetch §3.2).
+    pub requested_method: Field,
+    pub request_id: Field,
+    /// Where a watch is to go on (HTML §9.2.4).
+    pub last_event_id: Field,
+}
+
+/// A field that should stand once.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub enum Field {
+    #[default]
+    None,
+    One(Bytes),
+    /// More than once, so that nobody can say which counts.
+    Many,
+}
+
+impl Field {
+    /// The text of a field that stands once and is visible ASCII or spaces.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Field::One(value) => std::str::from_utf8(value).ok(),
+            Field::None | Field::Many => None,
+        }
+    }
+
+    fn join(&mut self, value: &[u8]) {
+        *self = Field::One(match self {
+            Field::One(before) => [&before[..], b",", value].concat().into(),
+            Field::None | Field::Many => Bytes::copy_from_slice(value),
+        });
+    }
+
+    fn set(&mut self, value: Bytes) {
+        *self = match self {
+            Field::None => Field::One(value),
+            Field::One(_) | Field::Many => Field::Many,
+        };
+    }
+}
+
+impl Head {
+    /// `target` is the path with or without a query.
+    pub fn new(method: Method, target: Bytes) -> Self {
+        let end = memchr::memchr(b'?', &target);
+        Self {
+            method,
+            path: target.slice(..end.unwrap_or(target.len())),
+            query: end.map_or_else(Bytes::new, |end| target.slice(end + 1..)),
+            authorization: Field::None,
+            content_type: Field::None,
+            content_encoding: Field::None,
+            accept_encoding: Field::None,
+            if_match: Field::None,
+            if_none_match: Field::None,
+            origin: Field::None,
+            requested_method: Field::None,
+            request_id: Field::None,
+            last_event_id: Field::None,
+        }
+    }
+
+    /// Takes a field of the header, if it means something here. Names compare without case.
+    pub fn add(&mut self, name: &str, value: impl FnOnce() -> Bytes) {
+        let field = match name.len() {
+            6 if name.eq_ignore_ascii_case("origin") => &mut self.origin,
+            8 if name.eq_ignore_ascii_case("if-match") => &mut self.if_match,
+            12 if name.eq_ignore_ascii_case("content-type") => &mut self.content_type,
+            12 if name.eq_ignore_ascii_case("x-request-id") => &mut self.request_id,
+            13 if name.eq_ignore_ascii_case("last-event-id") => &mut self.last_event_id,
+            13 if name.eq_ignore_ascii_case("if-none-match") => &mut self.if_none_match,
+            13 if name.eq_ignore_ascii_case("authorization") => &mut self.authorization,
+            15 if name.eq_ignore_ascii_case("accept-encoding") => &mut self.accept_encoding,
+            16 if name.eq_ignore_ascii_case("content-encoding") => &mut self.content_encoding,
+            29 if name.eq_ignore_ascii_case("access-control-request-method") => {
+                &mut self.requested_method
+            }
+            _ => return,
+        };
+        match name.len() {
+            // Lists, whose lines are one list (RFC 9110 §5.3).
+            8 | 13 if name.as_bytes()[0].eq_ignore_ascii_case(&b'i') => field.join(&value()),
+            _ => field.set(value()),
+        }
+    }
+
+    /// The path as text.
+    pub fn path(&self) -> &str {
+        std::str::from_utf8(&self.path).unwrap_or_default()
+    }
+}

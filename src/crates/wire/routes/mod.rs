@@ -1,0 +1,409 @@
+//! Which path means which operation. Pure.
+
+mod table;
+
+use crate::percent;
+use authkv_base::error::Error;
+use authkv_codec::Member;
+use authkv_command::Operation;
+use authkv_config::Services;
+use http::Method;
+use percent_encoding::percent_decode_str;
+use table::ROUTES;
+
+/// How a request is read and answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// What clients of the old system know.
+    Api,
+    V1,
+}
+
+/// Where the input of an operation stands, beside the path and the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Nowhere; a body is not looked at.
+    Nothing,
+    /// In a JSON body.
+    Json,
+    /// In a body that holds the value of an `Authorization` header.
+    Authorization,
+    /// In a form (RFC 7662 §2.1), or in a JSON body.
+    Form,
+    /// The body is a value.
+    Value,
+}
+
+/// How the answer comes, and the body goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// At once.
+    Whole,
+    /// The answer has no end: events as they happen.
+    Watch,
+    /// The answer is lines, page by page.
+    Export,
+    /// The body is lines, which are executed as they come.
+    Import,
+}
+
+/// What a member of the query is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Number,
+    Seconds,
+    Flag,
+}
+
+/// A path, a method and what they mean.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Without the trailing slash that the old profile allows. `{name}` stands for one segment.
+    path: &'static str,
+    /// The part of it before the first name.
+    literal: &'static str,
+    method: &'static str,
+    /// All methods of the path, as `Allow` lists them.
+    allow: &'static str,
+    pub operation: Operation,
+    pub profile: Profile,
+    pub input: Input,
+    pub query: &'static [(&'static str, Kind)],
+    pub delivery: Delivery,
+}
+
+/// Every route there is.
+pub fn all() -> &'static [Route] {
+    ROUTES
+}
+
+impl Route {
+    /// Its path, without a trailing slash.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The names in its path, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(name)
+    }
+
+    pub fn method(&self) -> &'static str {
+        self.method
+    }
+
+    /// All methods that its path allows.
+    pub fn allow(&self) -> &'static str {
+        self.allow
+    }
+
+    /// Whether its body is read.
+    pub fn has_body(&self) -> bool {
+        self.input != Input::Nothing
+    }
+
+    /// Whether that method asks for it: what has a GET has a HEAD (RFC 9110 §9.3.2), save in the old profile.
+    fn takes(&self, method: &str) -> bool {
+        self.method == method
+            || method == "HEAD" && self.method == "GET" && self.profile == Profile::V1
+    }
+
+    /// The segments that the names in its path stand for, still encoded, or `None` where it is another path. A dot segment is
+    /// no name: only a client that leaves it in the path (RFC 3986 §5.2.4) could ask for it.
+    fn captures<'a>(&self, path: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
+        let mut captures = Vec::new();
+        let mut segments = path.split('/');
+        for part in self.path.split('/') {
+            let segment = segments.next()?;
+            match name(part) {
+                Some(name) if !segment.is_empty() && !is_dots(segment) => {
+                    captures.push((name, segment));
+                }
+                None if part == segment => {}
+                _ => return None,
+            }
+        }
+        segments.next().is_none().then_some(captures)
+    }
+}
+
+/// The name in a part of a route's path that stands for a segment.
+fn name(part: &'static str) -> Option<&'static str> {
+    part.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Members of the input that stand in a path.
+pub type Members = Vec<(&'static str, Member)>;
+
+/// The methods of a page, as `Allow` lists them.
+pub const PAGE_ALLOW: &str = "GET, HEAD";
+
+/// What a path and a method mean. `P` is a page that is no operation.
+#[derive(Debug, PartialEq)]
+pub enum Target<P> {
+    Operation(&'static Route, Members),
+    Page(P),
+    /// The question which methods there are, and the answer.
+    Options(&'static str),
+}
+
+impl<P> Target<P> {
+    /// The methods, as `Allow` lists them.
+    pub fn allow(&self) -> &'static str {
+        match self {
+            Target::Operation(route, _) => route.allow,
+            Target::Page(_) => PAGE_ALLOW,
+            Target::Options(allow) => allow,
+        }
+    }
+
+    pub fn route(&self) -> Option<&'static Route> {
+        match self {
+            Target::Operation(route, _) => Some(route),
+            Target::Page(_) | Target::Options(_) => None,
+        }
+    }
+}
+
+/// What a request is for; `page` looks for what is no operation. Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`,
+/// `Malformed` for a path that is not UTF-8.
+pub fn find<P>(
+    services: Services,
+    method: &Method,
+    path: &str,
+    page: impl FnOnce(&str) -> Option<P>,
+) -> Result<Target<P>, Error> {
+    if path == "*" && method == Method::OPTIONS {
+        return Ok(Target::Options("GET, HEAD, POST, PUT, DELETE"));
+    }
+    let method = method.as_str();
+    let mut routes = matching(path);
+    let first = routes.next();
+    let allow = match (first, method) {
+        (Some((route, _)), _) if !route.operation.offered_by(services) => {
+            return Err(Error::NotOffered)
+        }
+        (Some((route, _)), "OPTIONS") => return Ok(Target::Options(route.allow)),
+        (Some(first), _) => {
+            let allow = first.0.allow;
+            let taking = std::iter::once(first)
+                .chain(routes)
+                .find(|(route, _)| route.takes(method));
+            if let Some((route, captures)) = taking {
+                return decode(captures).map(|members| Target::Operation(route, members));
+            }
+            allow
+        }
+        (None, _) => {
+            let page = page(path).ok_or(Error::NoSuchRoute)?;
+            match method {
+                "GET" | "HEAD" => return Ok(Target::Page(page)),
+                "OPTIONS" => return Ok(Target::Options(PAGE_ALLOW)),
+                _ => PAGE_ALLOW,
+            }
+        }
+    };
+    Err(Error::WrongMethod { allow })
+}
+
+/// Whether a segment is a dot segment, percent-encoded or not: clients take `%2e` for a dot, too (WHATWG URL, "double-dot URL
+/// path segment").
+fn is_dots(segment: &str) -> bool {
+    let is = |name: &[u8]| percent_decode_str(segment).eq(name.iter().copied());
+    is(b".") || is(b"..")
+}
+
+/// The routes of a path. Under `/v1` a trailing slash is none's: a segment that a client or a proxy took away would leave
+/// one, and the request would hit what is above.
+fn matching(
+    path: &str,
+) -> impl Iterator<Item = (&'static Route, Vec<(&'static str, &str)>)> + use<'_> {
+    let profile = profile(path);
+    let path = match profile {
+        Profile::Api => path.strip_suffix('/').unwrap_or(path),
+        Profile::V1 => path,
+    };
+    let routes = ROUTES.iter().filter(move |route| route.profile == profile);
+    routes.filter_map(move |route| match route.literal.len() == route.path.len() {
+        true => (path == route.path).then(|| (route, Vec::new())),
+        false if path.starts_with(route.literal) => Some((route, route.captures(path)?)),
+        false => None,
+    })
+}
+
+fn first(path: &str) -> Option<&'static Route> {
+    matching(path).next().map(|(route, _)| route)
+}
+
+fn decode(captures: Vec<(&'static str, &str)>) -> Result<Members, Error> {
+    let decoded = captures.into_iter().map(|(name, segment)| {
+        let text = percent::decode(name, segment.as_bytes())?;
+        Ok((name, Member::Text(text)))
+    });
+    decoded.collect()
+}
+
+/// What the paths of `/v1` begin with.
+const OF_V1: [&str; 2] = ["/v1", "/.well-known/"];
+
+/// Whether the beginning of a path tells its profile.
+pub fn tells_profile(beginning: &str) -> bool {
+    !OF_V1
+        .iter()
+        .any(|of_v1| of_v1.len() > beginning.len() && of_v1.starts_with(beginning))
+}
+
+/// The profile in which what is under a path is answered, also where there is no such path.
+pub fn profile(path: &str) -> Profile {
+    match OF_V1.iter().any(|of_v1| path.starts_with(of_v1)) {
+        true => Profile::V1,
+        false => Profile::Api,
+    }
+}
+
+/// The path as it is known here, or `-`.
+pub fn known(path: &str) -> &'static str {
+    first(path).map_or("-", |route| route.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: Services = Services {
+        auth: true,
+        kv: true,
+    };
+
+    fn found(method: Method, path: &str) -> Result<(Operation, Members), Error> {
+        match super::find(BOTH, &method, path, |_| None::<()>)? {
+            Target::Operation(route, members) => Ok((route.operation, members)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_path_of_the_old_profile_is_found_with_and_without_its_slash() {
+        let find = |method, path| {
+            let services = Services {
+                auth: false,
+                kv: true,
+            };
+            super::find(services, &method, path, |_| None::<()>)
+        };
+        for path in ["/api/read", "/api/read/"] {
+            let target = find(Method::POST, path).unwrap();
+            assert_eq!(target.route().unwrap().operation, Operation::Get);
+        }
+        assert_eq!(
+            find(Method::OPTIONS, "/api/read"),
+            Ok(Target::Options("POST"))
+        );
+        assert_eq!(find(Method::POST, "/api/login/"), Err(Error::NotOffered));
+        assert_eq!(
+            find(Method::GET, "/api/read/"),
+            Err(Error::WrongMethod { allow: "POST" })
+        );
+        for path in [
+            "",
+            "/",
+            "/api",
+            "/api/",
+            "/api/read//",
+            "//api/read",
+            "/api/reads",
+            "/API/read",
+            "/api/read/x",
+            "/v1",
+            "/v1/",
+            "/v1/admin/users//disable",
+            "/v1/admin/users/a/b",
+        ] {
+            assert_eq!(find(Method::POST, path), Err(Error::NoSuchRoute), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_path_that_lost_a_segment_is_none() {
+        let without_names = ROUTES.iter().filter(|route| route.profile == Profile::V1);
+        for path in without_names.map(Route::path) {
+            let whole = path.replace("{login}", "a").replace("{role}", "b");
+            let whole = whole.replace("{key}", "c").replace("{kid}", "d");
+            assert!(first(&whole).is_some(), "{whole}");
+            for ending in ["/", "//", "/.", "/.."] {
+                assert!(
+                    first(&format!("{whole}{ending}")).is_none(),
+                    "{whole}{ending}"
+                );
+            }
+            for dots in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E"] {
+                for name in path.split('/').filter(|part| part.starts_with('{')) {
+                    let with = path.replace(name, dots);
+                    assert!(first(&with).is_none(), "{with}");
+                }
+            }
+        }
+        for (segment, is) in [
+            ("...", false),
+            ("%2e%2e%2e", false),
+            ("%2e.%2f", false),
+            (".a", false),
+            ("%252e", false),
+            ("%2", false),
+            ("", false),
+            ("%2e", true),
+        ] {
+            assert_eq!(is_dots(segment), is, "{segment}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_path_may_tell_its_profile() {
+        for (beginning, tells) in [
+            ("", false),
+            ("/", false),
+            ("/v", false),
+            ("/v1", true),
+            ("/v1/k", true),
+            ("/a", true),
+            ("/api/x", true),
+            ("/.well-known", false),
+            ("/.well-known/", true),
+            ("/.w3", true),
+        ] {
+            assert_eq!(tells_profile(beginning), tells, "{beginning}");
+        }
+        for path in ["/v1", "/v1/", "/v1/x", "/v1x", "/.well-known/x"] {
+            assert_eq!(profile(path), Profile::V1, "{path}");
+        }
+        for path in ["/", "/v", "/api/v1", "/.well-known", "/docs"] {
+            assert_eq!(profile(path), Profile::Api, "{path}");
+        }
+    }
+
+    #[test]
+    fn segments_of_a_path_are_members_of_the_input() {
+        let text = |name, text: &str| (name, Member::Text(text.to_owned()));
+        assert_eq!(
+            found(Method::PUT, "/v1/admin/users/al%2Fice/roles/%D1%8F"),
+            Ok((
+                Operation::RoleGrant,
+                vec![text("login", "al/ice"), text("role", "я")]
+            ))
+        );
+        assert_eq!(
+            found(Method::HEAD, "/v1/admin/users/rotate").unwrap().0,
+            Operation::UserGet
+        );
+        assert!(matches!(
+            found(Method::GET, "/v1/admin/users/%ff"),
+            Err(Error::Malformed(_))
+        ));
+        let allow = "GET, HEAD, DELETE";
+        assert_eq!(
+            found(Method::PUT, "/v1/admin/users/a"),
+            Err(Error::WrongMethod { allow })
+        );
+    }
+}
