@@ -15,6 +15,8 @@ mod clock;
 mod codec;
 mod command;
 mod config;
+#[cfg(test)]
+mod documentation;
 mod domain;
 mod error;
 mod guard;

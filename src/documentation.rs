@@ -1,0 +1,79 @@
+//! Tests that the tables in the documentation say what the lists in the code say. `make tables` writes them.
+//!
+//! A page decides where a row stands, and the code what is in it: rows are made anew between the two comments below.
+
+use crate::error::Error;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const BEGIN: &str = "<!-- The rows of these tables are made from the code: `make tables` -->";
+const END: &str = "<!-- The end of the rows that are made -->";
+
+/// The row of each name.
+type Rows = BTreeMap<&'static str, String>;
+
+fn errors() -> Rows {
+    let row = |(row, meaning): &(crate::error::Row, &str)| {
+        let (name, code, api, v1) = (row.name, row.code, row.api_status, row.v1_status);
+        (
+            name,
+            format!("| `{name}` | {code} | {api} | {v1} | {meaning} |"),
+        )
+    };
+    Error::ROWS.iter().map(row).collect()
+}
+
+/// The pages, what each has, and what it should have.
+fn pages() -> Vec<(PathBuf, String, String)> {
+    let page = |path: &str, rows| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let should_be = with_rows(&text, rows);
+        (path, text, should_be)
+    };
+    vec![page("documentation/api.md", errors())]
+}
+
+/// The page with the rows made anew. Panics if it lacks one, or has one that should not be there.
+fn with_rows(page: &str, mut rows: Rows) -> String {
+    let mut is_made = false;
+    let mut lines = String::new();
+    for line in page.lines() {
+        is_made = (is_made || line == BEGIN) && line != END;
+        let cell = line.strip_prefix("| `").filter(|_| is_made);
+        match cell.and_then(|cell| cell.split('`').next()) {
+            Some(name) => {
+                let row = rows.remove(name);
+                lines += &row
+                    .unwrap_or_else(|| panic!("the row {name} is of nothing, or is there twice"));
+            }
+            None => lines += line,
+        }
+        lines.push('\n');
+    }
+    let missing: Vec<_> = rows.keys().collect();
+    assert!(
+        missing.is_empty(),
+        "add a line `| `NAME` |` to a table for each of {missing:?}, then `make tables`"
+    );
+    lines
+}
+
+#[test]
+fn the_tables_say_what_the_code_says() {
+    for (path, text, should_be) in pages() {
+        assert!(
+            text == should_be,
+            "{}: run `make tables`, and read what it has changed",
+            path.display()
+        );
+    }
+}
+
+#[test]
+#[ignore = "writes the tables: `make tables`"]
+fn write_the_tables() {
+    for (path, _, should_be) in pages() {
+        std::fs::write(path, should_be).unwrap();
+    }
+}
