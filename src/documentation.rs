@@ -2,7 +2,8 @@
 //!
 //! A page decides where a row stands, and the code what is in it: rows are made anew between the two comments below.
 
-use crate::error::Error;
+use crate::config::{Config, SETTINGS};
+use crate::error::{Error, Row};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,32 +11,77 @@ const BEGIN: &str = "<!-- The rows of these tables are made from the code: `make
 const END: &str = "<!-- The end of the rows that are made -->";
 
 /// The row of each name.
-type Rows = BTreeMap<&'static str, String>;
+type Rows = BTreeMap<String, String>;
 
 fn errors() -> Rows {
-    let row = |(row, meaning): &(crate::error::Row, &str)| {
+    let row = |(row, meaning): &(Row, &str)| {
         let (name, code, api, v1) = (row.name, row.code, row.api_status, row.v1_status);
-        (
-            name,
-            format!("| `{name}` | {code} | {api} | {v1} | {meaning} |"),
-        )
+        let row = format!("| `{name}` | {code} | {api} | {v1} | {meaning} |");
+        (name.to_owned(), row)
     };
     Error::ROWS.iter().map(row).collect()
 }
 
-/// The pages, what each has, and what it should have.
-fn pages() -> Vec<(PathBuf, String, String)> {
-    let page = |path: &str, rows| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        let text = std::fs::read_to_string(&path).unwrap();
-        let should_be = with_rows(&text, rows);
-        (path, text, should_be)
-    };
-    vec![page("documentation/api.md", errors())]
+fn settings() -> Rows {
+    let mut rows = Rows::new();
+    for setting in Config::reference() {
+        let (name, default) = (setting.name, cell_of_default(setting.default));
+        let allowed = plain(&setting.allowed.replace("a whole number from ", ""));
+        let text = match setting.text {
+            "" => plain(setting.meaning),
+            text => text.to_owned(),
+        };
+        let row = format!("| `{name}` | {default} | {allowed} | {text} |");
+        rows.insert(name.to_owned(), row);
+    }
+    rows
 }
 
-/// The page with the rows made anew. Panics if it lacks one, or has one that should not be there.
-fn with_rows(page: &str, mut rows: Rows) -> String {
+/// With the names of the environment variables, and the words of `authkv.settings()`.
+fn variables() -> Rows {
+    let row = |(name, default, meaning): &(&str, &str, &str)| {
+        let (name, default) = (format!("AUTHKV_{name}"), cell_of_default(default));
+        let row = format!("| `{name}` | {default} | {} |", plain(meaning));
+        (name, row)
+    };
+    SETTINGS.iter().map(row).collect()
+}
+
+/// A default in angle brackets is a description.
+fn cell_of_default(default: &str) -> String {
+    let described = default
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'));
+    match described {
+        Some(text) => text.to_owned(),
+        None if default.parse::<u64>().is_ok() => default.to_owned(),
+        None => format!("`{default}`"),
+    }
+}
+
+/// Text that is not Markdown.
+fn plain(text: &str) -> String {
+    text.replace('*', "\\*")
+}
+
+/// The pages, what each has, and what it should have.
+fn pages() -> Vec<(PathBuf, String, String)> {
+    let page = |path: &str, rows, is_all| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let should_be = with_rows(&text, rows, is_all);
+        (path, text, should_be)
+    };
+    vec![
+        page("documentation/api.md", errors(), true),
+        page("documentation/how-to-run.md", settings(), true),
+        // Those that are used most.
+        page("README.md", variables(), false),
+    ]
+}
+
+/// The page with the rows made anew. Panics if it has a row of nothing, or lacks one and should have all.
+fn with_rows(page: &str, mut rows: Rows, is_all: bool) -> String {
     let mut is_made = false;
     let mut lines = String::new();
     for line in page.lines() {
@@ -44,14 +90,13 @@ fn with_rows(page: &str, mut rows: Rows) -> String {
         match cell.and_then(|cell| cell.split('`').next()) {
             Some(name) => {
                 let row = rows.remove(name);
-                lines += &row
-                    .unwrap_or_else(|| panic!("the row {name} is of nothing, or is there twice"));
+                lines += &row.unwrap_or_else(|| panic!("{name} is nothing, or has two rows"));
             }
             None => lines += line,
         }
         lines.push('\n');
     }
-    let missing: Vec<_> = rows.keys().collect();
+    let missing: Vec<_> = rows.keys().filter(|_| is_all).collect();
     assert!(
         missing.is_empty(),
         "add a line `| `NAME` |` to a table for each of {missing:?}, then `make tables`"
