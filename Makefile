@@ -31,7 +31,7 @@ AUDITED := . test/bench test/check test/fuzz test/micro
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench micro profile test lint unit fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
+.PHONY: help build run bench micro profile test lint unit tables fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -92,6 +92,9 @@ unit: ## the tests that need no Tarantool
 	cargo test --workspace --locked
 	cargo test --locked $(BENCH)
 	cargo test --locked $(CHECK)
+
+tables: ## write the tables of the documentation that are made from lists in the code
+	cargo test --locked documentation::write_the_tables -- --ignored
 
 fuzz-smoke: ## each fuzz target for ten seconds
 	@$(call installs,c++,build-essential)

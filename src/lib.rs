@@ -12,6 +12,8 @@ mod auth;
 mod bridge;
 mod bulk;
 mod core;
+#[cfg(test)]
+mod documentation;
 mod handover;
 mod http;
 mod instance;

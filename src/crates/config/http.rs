@@ -1,42 +1,11 @@
-//! The settings of the HTTP front. Pure.
+//! The values of the settings of HTTP that need more than a line. Pure.
 
-use super::origins::Origins;
-use super::settings::{invalid, Settings, PREFIX};
-use super::SOCKET_PATH_MAX;
+use super::text::{invalid, items, PREFIX};
+use super::{HttpConfig, SOCKET_PATH_MAX};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Everything the HTTP front is told. It may be changed while the instance runs.
-#[derive(Debug)]
-pub struct HttpConfig {
-    /// None: HTTP is off, or not ours.
-    pub listen: Vec<Listen>,
-    /// Where a server of the `http` rock listens instead, which Lua starts.
-    pub rock_listen: Option<Listen>,
-    pub tls: Option<TlsFiles>,
-    pub workers: usize,
-    pub header_max: usize,
-    pub header_timeout: Duration,
-    pub body_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub write_timeout: Duration,
-    pub connections_max: usize,
-    pub connections_per_address: usize,
-    pub requests_max: usize,
-    /// Bytes.
-    pub memory_max: usize,
-    /// Requests at a time on one connection of HTTP/2.
-    pub streams_max: u32,
-    pub cors: Origins,
-    pub compression: bool,
-    /// The header `Server`.
-    pub server: Option<String>,
-    pub access_log: AccessLog,
-    /// Whether the description and its page are served.
-    pub docs: bool,
-}
 
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,65 +40,16 @@ impl HttpConfig {
         const PACE: usize = 64 * 1024;
         self.write_timeout + Duration::from_secs((bytes / PACE) as u64)
     }
+}
 
-    /// Reads the settings; `cores` is the default of the workers. The error names the variable and what is
-    /// allowed.
-    pub fn new(read: &Settings, cores: usize) -> Result<Self, String> {
-        let rock = read.word("HTTP_ENGINE", "rock", "native")?;
-        let mut config = Self {
-            rock_listen: None,
-            listen: match read.text("HTTP_LISTEN") {
-                "off" => Vec::new(),
-                _ => read
-                    .list("HTTP_LISTEN")
-                    .map(Listen::parse)
-                    .collect::<Result<_, _>>()?,
-            },
-            tls: tls(read)?,
-            workers: read.size_or("HTTP_WORKERS", cores, 1, 64)?,
-            header_max: read.size("HTTP_HEADER_MAX", 1024, 65_536)?,
-            header_timeout: read.seconds("HTTP_HEADER_TIMEOUT", 1, 3600)?,
-            body_timeout: read.seconds("HTTP_BODY_TIMEOUT", 1, 3600)?,
-            idle_timeout: read.seconds("HTTP_IDLE_TIMEOUT", 1, 86_400)?,
-            write_timeout: read.seconds("HTTP_WRITE_TIMEOUT", 1, 3600)?,
-            connections_max: read.size("HTTP_CONNECTIONS_MAX", 1, 1_000_000)?,
-            connections_per_address: match read.text("HTTP_CONNECTIONS_PER_ADDRESS") {
-                "unlimited" => usize::MAX,
-                _ => read
-                    .size("HTTP_CONNECTIONS_PER_ADDRESS", 1, 1_000_000)
-                    .map_err(|what| format!("{what}, or unlimited"))?,
-            },
-            requests_max: read.size("HTTP_REQUESTS_MAX", 1, 1_000_000)?,
-            memory_max: read.size("HTTP_MEMORY_MAX", 1 << 20, 1 << 40)?,
-            streams_max: read.number("HTTP_STREAMS_MAX", 1, 10_000)? as u32,
-            cors: Origins::new(read)?,
-            compression: read.word("HTTP_COMPRESSION", "on", "off")?,
-            server: read.given("HTTP_SERVER").map(server).transpose()?,
-            access_log: match read.text("HTTP_ACCESS_LOG") {
-                "off" => AccessLog::Off,
-                "errors" => AccessLog::Errors,
-                "all" => AccessLog::All,
-                other => return Err(invalid("HTTP_ACCESS_LOG", other, "all, errors or off")),
-            },
-            docs: read.word("HTTP_DOCS", "on", "off")?,
-        };
-        let secured = |listen: &Listen| matches!(listen, Listen::Tcp { tls: true, .. });
-        if config.listen.iter().any(secured) && config.tls.is_none() {
-            return Err(format!(
-                "{PREFIX}HTTP_LISTEN with https needs {PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE"
-            ));
+impl AccessLog {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "off" => Some(Self::Off),
+            "errors" => Some(Self::Errors),
+            "all" => Some(Self::All),
+            _ => None,
         }
-        if rock {
-            let many = config.listen.len() > 1;
-            config.rock_listen = config.listen.pop();
-            if many || config.rock_listen.as_ref().is_some_and(secured) {
-                return Err(format!(
-                    "{PREFIX}HTTP_ENGINE=rock needs {PREFIX}HTTP_LISTEN to be one address without https, or off"
-                ));
-            }
-            config.listen.clear();
-        }
-        Ok(config)
     }
 }
 
@@ -145,14 +65,27 @@ impl Listen {
         }
     }
 
+    pub fn allowed() -> String {
+        format!(
+            "address:port, https://address:port or unix:path (of at most {SOCKET_PATH_MAX} bytes), with commas between several, or off"
+        )
+    }
+
+    /// Reads the setting: none if it is `off`.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
+        match text {
+            "off" => Ok(Vec::new()),
+            _ => items(text).map(Self::parse).collect(),
+        }
+    }
+
+    fn is_secured(&self) -> bool {
+        matches!(self, Listen::Tcp { tls: true, .. })
+    }
+
     /// Reads what `Display` writes. The error names the variable and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            let allowed = format!(
-            "address:port, https://address:port or unix:path (of at most {SOCKET_PATH_MAX} bytes), with commas between several, or off"
-        );
-            invalid("HTTP_LISTEN", text, &allowed)
-        };
+        let wrong = || invalid("HTTP_LISTEN", text, &Self::allowed());
         if let Some(path) = text.strip_prefix("unix:") {
             return match path.len() {
                 1..=SOCKET_PATH_MAX => Ok(Listen::Unix(path.into())),
@@ -168,15 +101,19 @@ impl Listen {
     }
 }
 
-fn tls(read: &Settings) -> Result<Option<TlsFiles>, String> {
-    let file = |name| read.given(name).map(PathBuf::from);
-    let required = read.word("HTTP_TLS_CLIENT_AUTH", "required", "optional")?;
-    match (file("HTTP_TLS_CERT_FILE"), file("HTTP_TLS_KEY_FILE")) {
+/// Puts the settings of TLS together.
+pub fn tls(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+    client_required: bool,
+) -> Result<Option<TlsFiles>, String> {
+    match (cert, key) {
         (Some(cert), Some(key)) => Ok(Some(TlsFiles {
             cert,
             key,
-            client_ca: file("HTTP_TLS_CLIENT_CA_FILE"),
-            client_required: required,
+            client_ca,
+            client_required,
         })),
         (None, None) => Ok(None),
         _ => Err(format!(
@@ -185,13 +122,24 @@ fn tls(read: &Settings) -> Result<Option<TlsFiles>, String> {
     }
 }
 
-fn server(text: &str) -> Result<String, String> {
-    match text
-        .bytes()
-        .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-    {
-        true => Ok(text.to_owned()),
-        false => Err(invalid("HTTP_SERVER", text, "printable ASCII")),
+/// The address for the `http` rock, if that is the engine; checks the addresses for either.
+pub fn rock_listen(
+    is_rock: bool,
+    addresses: &[Listen],
+    has_tls: bool,
+) -> Result<Option<Listen>, String> {
+    let is_secured = addresses.iter().any(Listen::is_secured);
+    if is_secured && !has_tls {
+        return Err(format!(
+            "{PREFIX}HTTP_LISTEN with https needs {PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE"
+        ));
+    }
+    match (is_rock, addresses) {
+        (true, []) | (false, _) => Ok(None),
+        (true, [one]) if !is_secured => Ok(Some(one.clone())),
+        (true, _) => Err(format!(
+            "{PREFIX}HTTP_ENGINE=rock needs {PREFIX}HTTP_LISTEN to be one address without https, or off"
+        )),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The setting of the pages that may call: `HTTP_CORS_ORIGINS`. Pure.
 
-use super::settings::{invalid, Settings};
+use super::text::{invalid, items};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 const NAME: &str = "HTTP_CORS_ORIGINS";
-const ALLOWED: &str = "scheme://host or scheme://host:port with http or https as the scheme and a host that may begin with *. \
+pub const ALLOWED: &str = "scheme://host or scheme://host:port with http or https as the scheme and a host that may begin with *. \
                        for the names below it, with commas between several, or * alone";
 
 /// The pages that may call, by their origin (RFC 6454).
@@ -29,14 +29,12 @@ pub struct Origin {
 
 impl Origins {
     /// Reads the setting. The error names it and what is wrong.
-    pub fn new(read: &Settings) -> Result<Self, String> {
-        match read.given(NAME) {
-            None => Ok(Origins::These(Vec::new())),
-            Some("*") => Ok(Origins::All),
-            Some(_) => {
-                let each = read.list(NAME).map(Origin::parse);
-                Ok(Origins::These(each.collect::<Result<_, _>>()?))
-            }
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "*" => Ok(Origins::All),
+            _ => Ok(Origins::These(
+                items(text).map(Origin::parse).collect::<Result<_, _>>()?,
+            )),
         }
     }
 }

@@ -1,472 +1,389 @@
-//! The table of settings, and how one is read from text. Pure.
+//! The list of settings. One list makes the table of `authkv.settings()`, the values that an instance runs with, how they are
+//! read, and the reference in `documentation/how-to-run.md`. Pure.
 
-use super::Services;
+use super::http::{rock_listen, tls, AccessLog, Listen, TlsFiles};
+use super::origins::{self, Origins};
+use super::text::{
+    any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size, Given, PREFIX,
+};
+use super::{Argon2Cost, LoginDelay, Services};
+use authkv_domain::{Class, Limits, Password, PasswordRules};
+use authkv_token::key::Algorithm;
+use authkv_token::LEEWAY_MAX;
+use ipnet::IpNet;
 use secrecy::SecretString;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// What can be set: name, default, what it means. A default in angle brackets depends on others.
-pub const SETTINGS: &[(&str, &str, &str)] = &[
-    (
-        "DATA_DIR",
-        "./var",
-        "directory of snapshots, logs of writes, and keys",
-    ),
-    (
-        "LAYOUT",
-        "single",
-        "defaults to start from: single, authorization_tarantool or key_value_tarantool",
-    ),
-    (
-        "SERVICES",
-        "auth,kv",
-        "what this instance offers: auth, kv or auth,kv",
-    ),
-    (
-        "HTTP_LISTEN",
-        "127.0.0.1:8080",
-        "addresses of HTTP with commas between them, each address:port, https://address:port or unix:path; or off",
-    ),
-    (
-        "HTTP_ENGINE",
-        "native",
-        "what serves HTTP: native or rock, a server of the http rock",
-    ),
-    (
-        "IPROTO_LISTEN",
-        "127.0.0.1:3301",
-        "address of iproto, or off",
-    ),
-    (
-        "CONSOLE_LISTEN",
-        "<data dir>/console.sock",
-        "unix socket of the console, or off",
-    ),
-    (
-        "ADMIN_PASSWORD",
-        "<random, shown once>",
-        "password of the user admin, used when there is no such user",
-    ),
-    (
-        "CLIENT_PASSWORD",
-        "<none>",
-        "makes the Tarantool user authkv with the role authkv_client",
-    ),
-    (
-        "FOLLOWER_PASSWORD",
-        "<none>",
-        "password of the Tarantool user authkv_follower, on both sides of a split",
-    ),
-    (
-        "FOLLOW",
-        "<none>",
-        "iproto address of the authorization instance; only where SERVICES is kv",
-    ),
-    (
-        "FOLLOW_MAX_LAG",
-        "5",
-        "seconds without that instance after which tokens are refused, or unlimited",
-    ),
-    ("READ_ONLY", "false", "refuse to write: true or false"),
-    ("MEMTX_MEMORY", "268435456", "bytes for tuples and indexes"),
-    (
-        "MEMTX_RESERVE",
-        "<a 32nd of MEMTX_MEMORY, 6 to 64 MiB>",
-        "bytes of it that pairs cannot have, for users, tokens, roles, keys and deletes; or 0",
-    ),
-    (
-        "MEMTX_MAX_TUPLE_SIZE",
-        "1048576",
-        "bytes of a key with its value",
-    ),
-    (
-        "PRIVATE_KEY_FILE",
-        "<data dir>/jwt_private.pem",
-        "key (PEM) that signs tokens; the default one is made when missing",
-    ),
-    (
-        "PUBLIC_KEY_FILE",
-        "<data dir>/jwt_public.pem",
-        "its public half; written with auth, read without",
-    ),
-    (
-        "TOKEN_ALGORITHM",
-        "RS256",
-        "algorithm of keys that are made: RS256, ES256 or EdDSA",
-    ),
-    (
-        "TOKEN_ISSUER",
-        "authkv",
-        "claim iss of tokens: instances whose tokens hold at one another have the same",
-    ),
-    (
-        "TOKEN_AUDIENCE",
-        "authkv",
-        "claim aud of tokens, of the same instances the same",
-    ),
-    (
-        "KEY_PUBLISH",
-        "300",
-        "seconds from the publication of a rotated key to its first signature",
-    ),
-    ("TOKEN_TTL", "1800", "seconds a token lives"),
-    ("TOKEN_LEEWAY", "30", "seconds that clocks may differ"),
-    (
-        "TOKEN_CACHE",
-        "10000",
-        "verified tokens that are remembered",
-    ),
-    (
-        "REFRESH_TTL",
-        "1209600",
-        "seconds a session lives after its last refresh",
-    ),
-    (
-        "SESSIONS_MAX",
-        "100",
-        "sessions of a user; the oldest ends for one more",
-    ),
-    (
-        "REGISTRATION",
-        "open",
-        "who may add users: open (anyone) or admin",
-    ),
-    (
-        "DEFAULT_ROLE",
-        "on",
-        "whether every user has the role default, which gives all keys unless it is set: on or off",
-    ),
-    ("PASSWORD_MIN", "8", "characters in a password, at least"),
-    ("PASSWORD_MAX", "64", "characters in a password, at most"),
-    (
-        "PASSWORD_CLASSES",
-        "lower,upper,digit,special",
-        "classes of characters that a password needs, with commas between them, or none",
-    ),
-    (
-        "LOGIN_FAILURES",
-        "5",
-        "failed logins before the next ones are delayed",
-    ),
-    (
-        "LOGIN_DELAY_MAX",
-        "60",
-        "seconds of the longest such delay, or 0 for none at all",
-    ),
-    (
-        "LOGIN_DELAY_EXEMPT",
-        "127.0.0.0/8,::1/128",
-        "networks whose addresses are not counted, such as those of proxies, with commas between them, or none",
-    ),
-    (
-        "AUDIT_LOG",
-        "on",
-        "a line in the log for each event of security: on or off",
-    ),
-    ("BATCH_MAX", "10000", "keys or pairs in a batch"),
-    ("KEY_MAX", "1024", "bytes in a key"),
-    (
-        "JSON_DEPTH_MAX",
-        "64",
-        "arrays and objects inside one another in a value",
-    ),
-    (
-        "HTTP_WORKERS",
-        "<cores, at most 4>",
-        "threads that serve HTTP",
-    ),
-    (
-        "KV_INPUT_MAX",
-        "8388608",
-        "bytes in the input of a read or write, or of a role",
-    ),
-    ("AUTH_INPUT_MAX", "16384", "bytes in any other input"),
-    (
-        "HTTP_HEADER_TIMEOUT",
-        "10",
-        "seconds to send the header of a request",
-    ),
-    (
-        "HTTP_BODY_TIMEOUT",
-        "30",
-        "seconds to send the body of a request",
-    ),
-    (
-        "HTTP_IDLE_TIMEOUT",
-        "75",
-        "seconds that a connection may stay open between requests",
-    ),
-    (
-        "HTTP_WRITE_TIMEOUT",
-        "30",
-        "seconds to take an answer, and one more for every 64 KiB of it",
-    ),
-    ("HTTP_HEADER_MAX", "8192", "bytes in the header of a request"),
-    ("HTTP_CONNECTIONS_MAX", "10000", "open connections"),
-    (
-        "HTTP_CONNECTIONS_PER_ADDRESS",
-        "1000",
-        "open connections from one address, or unlimited",
-    ),
-    (
-        "HTTP_REQUESTS_MAX",
-        "8192",
-        "requests that are read or answered at a time",
-    ),
-    (
-        "HTTP_MEMORY_MAX",
-        "536870912",
-        "bytes of bodies and answers that are held at a time",
-    ),
-    (
-        "HTTP_STREAMS_MAX",
-        "100",
-        "requests at a time on one connection of HTTP/2",
-    ),
-    (
-        "HTTP_TLS_CERT_FILE",
-        "<none>",
-        "certificate (PEM) with its chain, for addresses with https",
-    ),
-    ("HTTP_TLS_KEY_FILE", "<none>", "private key (PEM) of the certificate"),
-    (
-        "HTTP_TLS_CLIENT_CA_FILE",
-        "<none>",
-        "certificates (PEM) of the authorities whose clients are let in",
-    ),
-    (
-        "HTTP_TLS_CLIENT_AUTH",
-        "required",
-        "with such a file: required or optional",
-    ),
-    (
-        "HTTP_CORS_ORIGINS",
-        "<none>",
-        "origins whose pages may call, with commas between them, or *",
-    ),
-    (
-        "HTTP_COMPRESSION",
-        "on",
-        "compress answers of 1 KiB and more when asked, gzip or br: on or off",
-    ),
-    ("HTTP_SERVER", "<none>", "text of the header Server"),
-    (
-        "HTTP_ACCESS_LOG",
-        "errors",
-        "requests that get a line in the log: all, errors (5xx) or off",
-    ),
-    (
-        "HTTP_DOCS",
-        "on",
-        "serve /openapi.json and /docs: on or off",
-    ),
-    ("LOG_FORMAT", "plain", "format of the log: plain or json"),
-    (
-        "REPLY_MAX",
-        "67108864",
-        "bytes of the values that one read may return",
-    ),
-    (
-        "QUEUE",
-        "8192",
-        "requests between the HTTP workers and the tx thread",
-    ),
-    (
-        "WATCH_MAX",
-        "1000",
-        "watches over HTTP at a time, which do not count as requests",
-    ),
-    (
-        "WATCH_BUFFER",
-        "16777216",
-        "bytes of changes that are kept for watches",
-    ),
-    (
-        "CRYPTO_THREADS",
-        "<cores, at most 4>",
-        "threads that hash passwords and sign tokens",
-    ),
-    (
-        "CRYPTO_QUEUE",
-        "64",
-        "hashes that may wait for such a thread",
-    ),
-    ("ARGON2_MEMORY", "19456", "KiB of memory of Argon2id"),
-    ("ARGON2_ITERATIONS", "2", "passes of Argon2id"),
-    ("ARGON2_PARALLELISM", "1", "lanes of Argon2id"),
-    ("SHUTDOWN_TIMEOUT", "10", "seconds to finish what runs"),
-];
+/// Seconds: the longest that a setting allows. `schema.lua` knows the first, too.
+const TOKEN_TTL_MAX: u64 = 31_536_000;
 
-/// The environment variables of all settings begin with this.
-pub const PREFIX: &str = "AUTHKV_";
-
-/// The default of a setting, or `None` where there is no such setting.
-pub fn default(name: &str) -> Option<&'static str> {
-    SETTINGS
-        .iter()
-        .find(|(known, ..)| *known == name)
-        .map(|(_, default, _)| *default)
+/// A setting as the reference shows it.
+pub struct Reference {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub allowed: String,
+    /// What `authkv.settings()` says. Plain text.
+    pub meaning: &'static str,
+    /// What the reference says instead, in Markdown; may be empty.
+    pub text: &'static str,
 }
 
-/// Settings as text, with their defaults.
-pub struct Settings(pub BTreeMap<String, String>);
+/// Makes the table [`SETTINGS`], and the structs [`Config`] and [`HttpConfig`] with their constructors. An entry of the
+/// list, explained:
+///
+/// ```text
+/// /// seconds a token lives                what `authkv.settings()` says of it
+/// /// seconds that an access token lives   what the reference says, if that is something else; Markdown
+/// TOKEN_TTL = "1800",                      name and default; one in `<` and `>` is a description: see `Kind::or`
+///     seconds(1, TOKEN_TTL_MAX)            what is allowed, and which value it gives: see `text.rs`
+///     => config.token_ttl: Duration;       where the value goes
+/// ```
+///
+/// A value goes to one of:
+/// - `config.field: Type`: a field of `Config`;
+/// - `http.field: Type`: a field of `HttpConfig`, which `authkv.http.reload` replaces;
+/// - `config(name)` or `http(name)`: a field that is made of several values, in a block above the list. There the value
+///   has this name.
+///
+/// A new setting also needs a line in `docker-compose.yml` and in a table of the reference; tests tell.
+macro_rules! settings {
+    (
+        $given:ident;
+        Config { $($(#[doc = $about:literal])* $made:ident: $made_type:ty = $value:expr;)* }
+        HttpConfig { $($(#[doc = $http_about:literal])* $http_made:ident: $http_made_type:ty = $http_value:expr;)* }
+        $(
+            #[doc = $meaning:literal] $(#[doc = $text:literal])*
+            $name:ident = $default:literal, $kind:expr =>
+                $(config.$field:ident: $field_type:ty;)? $(config($part:ident);)?
+                $(http.$http_field:ident: $http_field_type:ty;)? $(http($http_part:ident);)?
+        )*
+    ) => {
+        /// What can be set: name, default, what it means. A default in angle brackets depends on others.
+        pub const SETTINGS: &[(&str, &str, &str)] =
+            &[$((stringify!($name), $default, $meaning.trim_ascii())),*];
 
-impl Settings {
-    /// Refuses what nobody means: a file or a command that makes a setting adds the end of a line to it. The text is not shown,
-    /// because it may be a secret.
-    pub fn check_texts(&self) -> Result<(), String> {
-        // Byte order marks and spaces without a width are no white space by their category.
-        let is_space =
-            |c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
-        for (name, text) in &self.0 {
-            if text.starts_with(is_space) || text.ends_with(is_space) {
-                return Err(format!(
-                    "{PREFIX}{name} begins or ends with white space, which is no part of a setting"
-                ));
+        /// Everything an instance is told at its start.
+        #[derive(Debug)]
+        pub struct Config {
+            $($(#[doc = $meaning] pub $field: $field_type,)?)*
+            $($(#[doc = $about])* pub $made: $made_type,)*
+        }
+
+        /// Everything the HTTP front is told. It may be changed while the instance runs.
+        #[derive(Debug)]
+        pub struct HttpConfig {
+            $($(#[doc = $meaning] pub $http_field: $http_field_type,)?)*
+            $($(#[doc = $http_about])* pub $http_made: $http_made_type,)*
+        }
+
+        impl Config {
+            /// The settings as the reference shows them. For tests.
+            pub fn reference() -> Vec<Reference> {
+                vec![$(Reference {
+                    name: stringify!($name),
+                    default: $default,
+                    allowed: $kind.allowed,
+                    meaning: $meaning.trim_ascii(),
+                    text: concat!($($text),*).trim_ascii(),
+                }),*]
             }
-            if text.contains(char::is_control) {
-                return Err(format!(
-                    "{PREFIX}{name} has a control character, such as the end of a line"
-                ));
+
+            pub(super) fn read($given: &Given) -> Result<Self, String> {
+                $(
+                    $(let $field = $given.read(stringify!($name), $default, $kind)?;)?
+                    $(let $part = $given.read(stringify!($name), $default, $kind)?;)?
+                )*
+                $(let $made = $value;)*
+                Ok(Self { $($($field,)?)* $($made),* })
             }
         }
-        Ok(())
-    }
 
-    /// An empty value counts as none given, as in a compose file.
-    pub fn given(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|text| !text.is_empty())
-    }
-
-    pub fn text(&self, name: &str) -> &str {
-        self.given(name).or(default(name)).unwrap_or_default()
-    }
-
-    pub fn secret(&self, name: &str) -> Option<SecretString> {
-        self.given(name).map(SecretString::from)
-    }
-
-    pub fn file(&self, name: &str, directory: &Path, file: &str) -> PathBuf {
-        self.given(name)
-            .map_or_else(|| directory.join(file), PathBuf::from)
-    }
-
-    pub fn number(&self, name: &str, min: u64, max: u64) -> Result<u64, String> {
-        let text = self.text(name);
-        let number = text
-            .parse()
-            .ok()
-            .filter(|number| (min..=max).contains(number));
-        number.ok_or_else(|| invalid(name, text, &format!("a whole number from {min} to {max}")))
-    }
-
-    pub fn size(&self, name: &str, min: usize, max: usize) -> Result<usize, String> {
-        self.number(name, min as u64, max as u64)
-            .map(|number| number as usize)
-    }
-
-    pub fn size_or(
-        &self,
-        name: &str,
-        default: usize,
-        min: usize,
-        max: usize,
-    ) -> Result<usize, String> {
-        self.given(name)
-            .map_or(Ok(default), |_| self.size(name, min, max))
-    }
-
-    pub fn seconds(&self, name: &str, min: u64, max: u64) -> Result<Duration, String> {
-        self.number(name, min, max).map(Duration::from_secs)
-    }
-
-    pub fn unless_off<T>(
-        &self,
-        name: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        allowed: &str,
-    ) -> Result<Option<T>, String> {
-        match self.text(name) {
-            "off" => Ok(None),
-            text => parse(text)
-                .map(Some)
-                .ok_or_else(|| invalid(name, text, allowed)),
+        impl HttpConfig {
+            pub(super) fn read($given: &Given) -> Result<Self, String> {
+                $(
+                    $(let $http_field = $given.read(stringify!($name), $default, $kind)?;)?
+                    $(let $http_part = $given.read(stringify!($name), $default, $kind)?;)?
+                )*
+                $(let $http_made = $http_value;)*
+                Ok(Self { $($($http_field,)?)* $($http_made),* })
+            }
         }
-    }
 
-    /// Which of two words.
-    pub fn word(&self, name: &str, yes: &str, no: &str) -> Result<bool, String> {
-        match self.text(name) {
-            text if text == yes => Ok(true),
-            text if text == no => Ok(false),
-            other => Err(invalid(name, other, &format!("{yes} or {no}"))),
-        }
-    }
+        /// The settings of HTTP, each with the name of its value.
+        #[cfg(test)]
+        pub const OF_HTTP: &[(&str, &str)] = &[$(
+            $((stringify!($name), stringify!($http_field)),)?
+            $((stringify!($name), stringify!($http_part)),)?
+        )*];
+    };
+}
 
-    /// The items of a list with commas.
-    pub fn list(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.text(name)
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty())
-    }
-
-    /// The items of such a list, or none where the word says so.
-    pub fn list_of<T>(
-        &self,
-        name: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        allowed: &str,
-    ) -> Result<Vec<T>, String> {
-        if self.text(name) == "none" {
-            return Ok(Vec::new());
-        }
-        let item = |item| parse(item).ok_or_else(|| invalid(name, self.text(name), allowed));
-        self.list(name).map(item).collect()
-    }
-
-    /// The layout itself is in Lua, and has become settings by now.
-    pub fn layout(&self) -> Result<(), String> {
-        const LAYOUTS: [&str; 3] = ["single", "authorization_tarantool", "key_value_tarantool"];
-        match self.text("LAYOUT") {
-            known if LAYOUTS.contains(&known) => Ok(()),
-            other => Err(invalid("LAYOUT", other, &LAYOUTS.join(", "))),
-        }
-    }
-
-    pub fn services(&self) -> Result<Services, String> {
-        let text = self.text("SERVICES");
-        let mut services = Services {
-            auth: false,
-            kv: false,
+settings! {
+    given;
+    Config {
+        http: Arc<HttpConfig> = Arc::new(HttpConfig::read(given)?);
+        console_listen: Option<PathBuf> = console.unwrap_or_else(|| Some(data_dir.join("console.sock")));
+        password_rules: PasswordRules =
+            PasswordRules { min: password_min, max: password_max, classes: password_classes };
+        admin_password: Option<Password> = admin
+            .map(|secret| Password::new(secret, &password_rules))
+            .transpose()
+            .map_err(|error| format!("{PREFIX}ADMIN_PASSWORD: {error}"))?;
+        login_delay: LoginDelay =
+            LoginDelay { failures: login_failures, max: login_delay_max, exempt: login_delay_exempt };
+        /// Bytes that pairs cannot have; 0 if nothing is reserved.
+        memtx_reserve: u64 = {
+            let default = (memtx_memory / 32).clamp(6 << 20, 64 << 20);
+            given.read("MEMTX_RESERVE", "", number(0, memtx_memory / 2).or(default))?
         };
-        for name in text.split(',').map(str::trim) {
-            match name {
-                "auth" => services.auth = true,
-                "kv" => services.kv = true,
-                _ => return Err(invalid("SERVICES", text, "auth, kv or auth,kv")),
-            }
-        }
-        Ok(services)
+        /// It was named by a setting, so it must exist.
+        private_key_given: bool = private_key.is_some();
+        private_key_file: PathBuf = private_key.unwrap_or_else(|| data_dir.join("jwt_private.pem"));
+        /// It was named by a setting, so a file that is there must be right.
+        public_key_given: bool = public_key.is_some();
+        public_key_file: PathBuf = public_key.unwrap_or_else(|| data_dir.join("jwt_public.pem"));
+        limits: Limits = Limits { batch: batch_max, key: key_max };
+        argon2: Argon2Cost = Argon2Cost {
+            memory: argon2_memory as u32,
+            iterations: argon2_iterations as u32,
+            parallelism: argon2_parallelism as u32,
+        };
     }
+    HttpConfig {
+        tls: Option<TlsFiles> = tls(cert, key, client_ca, client_required)?;
+        /// Where a server of the `http` rock listens instead, which Lua starts.
+        rock_listen: Option<Listen> = rock_listen(rock, &addresses, tls.is_some())?;
+        /// None: HTTP is off, or not ours.
+        listen: Vec<Listen> = if rock { Vec::new() } else { addresses };
+    }
+
+    /// directory of snapshots, logs of writes, and keys
+    /// snapshots, logs of writes and keys; the directory is made when missing
+    DATA_DIR = "./var", path() => config.data_dir: PathBuf;
+    // A layout itself is in Lua, and has become settings by now.
+    /// defaults to start from: single, authorization_tarantool or key_value_tarantool
+    /// the set of [defaults](#two-processes) to start from
+    LAYOUT = "single", of("single, authorization_tarantool, key_value_tarantool", |text| {
+        matches!(text, "single" | "authorization_tarantool" | "key_value_tarantool").then_some(())
+    }) => config(_layout);
+    /// what this instance offers: auth, kv or auth,kv
+    /// the services that this instance offers
+    SERVICES = "auth,kv", of("auth, kv or auth,kv", Services::parse) => config.services: Services;
+    /// addresses of HTTP with commas between them, each address:port, https://address:port or unix:path; or off
+    /// addresses of HTTP, numeric. For https see [TLS](#tls). With port 0 the system chooses one, and the start prints it. A
+    /// unix socket has mode 0660; one that a dead process left is replaced
+    HTTP_LISTEN = "127.0.0.1:8080", checked(Listen::allowed(), |_, text| Listen::parse_all(text)) => http(addresses);
+    /// what serves HTTP: native or rock, a server of the http rock
+    /// `native`: authkv's own server; `rock`: a server of [the `http` rock](#on-the-http-rock), with one address without TLS
+    HTTP_ENGINE = "native", flag("rock", "native") => http(rock);
+    /// address of iproto, or off
+    /// address of iproto
+    IPROTO_LISTEN = "127.0.0.1:3301", of("host:port", host_and_port).unless("off") => config.iproto_listen: Option<String>;
+    /// unix socket of the console, or off
+    /// unix socket of the console, with mode 0600; its path has at most 107 bytes
+    CONSOLE_LISTEN = "<data dir>/console.sock", path().unless("off").optional() => config(console);
+    /// password of the user admin, used when there is no such user
+    /// password of authkv's user `admin`, used if there is no such user; it has to keep the rules for passwords
+    ADMIN_PASSWORD = "<random, shown once>", secret().optional() => config(admin);
+    /// makes the Tarantool user authkv with the role authkv_client
+    /// makes the Tarantool user `authkv`, with this password and the role `authkv_client`
+    CLIENT_PASSWORD = "<none>", secret().optional() => config.client_password: Option<SecretString>;
+    /// password of the Tarantool user authkv_follower, on both sides of a split
+    /// password of the Tarantool user `authkv_follower`, the same on both sides of a split
+    FOLLOWER_PASSWORD = "<none>", secret().optional() => config.follower_password: Option<SecretString>;
+    /// iproto address of the authorization instance; only where SERVICES is kv
+    /// iproto address of the authorization instance; only if `SERVICES` is `kv`, and not with `READ_ONLY`
+    FOLLOW = "<none>", of("host:port", host_and_port).optional() => config.follow: Option<String>;
+    /// seconds without that instance after which tokens are refused, or unlimited
+    /// seconds that the authorization instance may be out of reach before tokens are refused
+    FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => config.follow_max_lag: Option<Duration>;
+    /// refuse to write: true or false
+    /// refuse to write; the data must have been started writable once
+    READ_ONLY = "false", flag("true", "false") => config.read_only: bool;
+    /// bytes for tuples and indexes
+    /// bytes of memory for tuples and indexes. From 2.11 on Tarantool takes 64 MiB (67108864) at least; with less, the log
+    /// says what is in force
+    MEMTX_MEMORY = "268435456", number(33_554_432, 1 << 46) => config.memtx_memory: u64;
+    /// bytes of it that pairs cannot have, for users, tokens, roles, keys and deletes; or 0
+    /// bytes of `MEMTX_MEMORY` that pairs cannot have, in pieces of 2 MiB: see [a full store](#a-full-store)
+    MEMTX_RESERVE = "<a 32nd of MEMTX_MEMORY, 6 to 64 MiB>",
+        any("a whole number from 0 to half of MEMTX_MEMORY").optional() => config(_reserve);
+    /// bytes of a key with its value
+    MEMTX_MAX_TUPLE_SIZE = "1048576", number(16_384, 1 << 30) => config.memtx_max_tuple_size: u64;
+    /// key (PEM) that signs tokens; the default one is made when missing
+    /// the first key that signs tokens, in PEM: see [keys](#keys-and-rotation)
+    PRIVATE_KEY_FILE = "<data dir>/jwt_private.pem", path().optional() => config(private_key);
+    /// its public half; written with auth, read without
+    /// the public half of that key; written if `SERVICES` has `auth`, read if not
+    PUBLIC_KEY_FILE = "<data dir>/jwt_public.pem", path().optional() => config(public_key);
+    /// algorithm of keys that are made: RS256, ES256 or EdDSA
+    /// algorithm of keys that are made from now on
+    TOKEN_ALGORITHM = "RS256", of("RS256, ES256 or EdDSA", Algorithm::from_name) => config.token_algorithm: Algorithm;
+    /// claim iss of tokens: instances whose tokens hold at one another have the same
+    /// claim `iss` of tokens, the same on both sides of a split; tokens with another one are refused
+    TOKEN_ISSUER = "authkv", any("a text") => config.token_issuer: String;
+    /// claim aud of tokens, of the same instances the same
+    /// claim `aud` of tokens, likewise
+    TOKEN_AUDIENCE = "authkv", any("a text") => config.token_audience: String;
+    /// seconds from the publication of a rotated key to its first signature
+    /// seconds from the publication of a new key to its first signature
+    KEY_PUBLISH = "300", seconds(0, 86_400) => config.key_publish: Duration;
+    /// seconds a token lives
+    /// seconds that an access token lives
+    TOKEN_TTL = "1800", seconds(1, TOKEN_TTL_MAX) => config.token_ttl: Duration;
+    /// seconds that clocks may differ
+    TOKEN_LEEWAY = "30", seconds(0, LEEWAY_MAX) => config.token_leeway: Duration;
+    /// verified tokens that are remembered
+    TOKEN_CACHE = "10000", size(1, 10_000_000) => config.token_cache: usize;
+    /// seconds a session lives after its last refresh
+    /// seconds that a refresh token lives, and so a session from its last refresh
+    REFRESH_TTL = "1209600", seconds(1, 315_360_000) => config.refresh_ttl: Duration;
+    /// sessions of a user; the oldest ends for one more
+    /// sessions of a user; one more ends the oldest
+    SESSIONS_MAX = "100", size(1, 10_000) => config.sessions_max: usize;
+    /// who may add users: open (anyone) or admin
+    /// who may register users: anyone, or administrators
+    REGISTRATION = "open", flag("open", "admin") => config.registration_open: bool;
+    /// whether every user has the role default, which gives all keys unless it is set: on or off
+    /// whether every user has the role `default`, which by default gives all keys; in a split, set it on the key-value
+    /// instance
+    DEFAULT_ROLE = "on", flag("on", "off") => config.default_role: bool;
+    /// characters in a password, at least
+    PASSWORD_MIN = "8", size(1, 1024) => config(password_min);
+    /// characters in a password, at most
+    PASSWORD_MAX = "64", size(1, 1024) => config(password_max);
+    /// classes of characters that a password needs, with commas between them, or none
+    /// a password has a character of each of these classes; `special` is one of ``!@#$%^&*()_+-=/.,``
+    PASSWORD_CLASSES = "lower,upper,digit,special",
+        list("lower, upper, digit and special with commas between them, or none", Class::by_name) => config(password_classes);
+    /// failed logins before the next ones are delayed
+    /// [failed logins](#failed-logins) without a delay
+    LOGIN_FAILURES = "5", number(1, 1000) => config(login_failures);
+    /// seconds of the longest such delay, or 0 for none at all
+    /// seconds of the longest delay; 0 turns delays off
+    LOGIN_DELAY_MAX = "60", number(0, 86_400) => config(login_delay_max);
+    /// networks whose addresses are not counted, such as those of proxies, with commas between them, or none
+    /// addresses whose failures are not counted for the address, only for the login; unix sockets are exempt anyway
+    LOGIN_DELAY_EXEMPT = "127.0.0.0/8,::1/128",
+        list("networks like 10.0.0.0/8 or fd00::/8 with commas between them, or none", |text| text.parse::<IpNet>().ok())
+            => config(login_delay_exempt);
+    /// a line in the log for each event of security: on or off
+    /// the [audit log](#audit-log), with a line for each event of security
+    AUDIT_LOG = "on", flag("on", "off") => config.audit_log: bool;
+    /// keys or pairs in a batch
+    BATCH_MAX = "10000", size(1, 1_000_000) => config(batch_max);
+    /// bytes in a key
+    /// bytes in a key that is written
+    KEY_MAX = "1024", size(1, 65_535) => config(key_max);
+    /// arrays and objects inside one another in a value
+    JSON_DEPTH_MAX = "64", size(1, 256) => config.json_depth_max: usize;
+    /// threads that serve HTTP
+    HTTP_WORKERS = "<cores, at most 4>", size(1, 64).or(cores()) => http.workers: usize;
+    /// bytes in the input of a read or write, or of a role
+    /// bytes in the HTTP body or the arguments of a read or write, or of a role with its permissions
+    KV_INPUT_MAX = "8388608", size(1024, 1 << 28) => config.kv_input_max: usize;
+    /// bytes in any other input
+    /// bytes in any other body or arguments
+    AUTH_INPUT_MAX = "16384", size(1024, 1 << 24) => config.auth_input_max: usize;
+    /// seconds to send the header of a request
+    /// seconds to send the header of a request, from its first byte on, and for the handshake of TLS; then 408
+    HTTP_HEADER_TIMEOUT = "10", seconds(1, 3600) => http.header_timeout: Duration;
+    /// seconds to send the body of a request
+    /// seconds to send the body of a request; then 408
+    HTTP_BODY_TIMEOUT = "30", seconds(1, 3600) => http.body_timeout: Duration;
+    /// seconds that a connection may stay open between requests
+    /// seconds until the first byte of the next request; then the connection ends. On HTTP/2 it ends after up to twice that
+    /// without a request
+    HTTP_IDLE_TIMEOUT = "75", seconds(1, 86_400) => http.idle_timeout: Duration;
+    /// seconds to take an answer, and one more for every 64 KiB of it
+    /// seconds to take an answer, and one more for every 64 KiB of it; then the connection is dropped. On HTTP/2 this is the
+    /// time of all answers that wait on the connection
+    HTTP_WRITE_TIMEOUT = "30", seconds(1, 3600) => http.write_timeout: Duration;
+    /// bytes in the header of a request
+    /// bytes in the header of a request, its first line and the empty one included; more is answered 431. It may have 100
+    /// lines
+    HTTP_HEADER_MAX = "8192", size(1024, 65_536) => http.header_max: usize;
+    /// open connections
+    /// open connections; more are answered 503. Fewer if the process may not open as many descriptors (`ulimit -n`, less
+    /// 256), which the log says
+    HTTP_CONNECTIONS_MAX = "10000", size(1, 1_000_000) => http.connections_max: usize;
+    /// open connections from one address, or unlimited
+    /// open connections from one IPv4 address, or from one /64 of IPv6; more are answered 429. Use `unlimited` behind a
+    /// proxy, which is one address. Does not apply to unix sockets
+    HTTP_CONNECTIONS_PER_ADDRESS = "1000", size(1, 1_000_000).unless("unlimited").map(|most| most.unwrap_or(usize::MAX))
+        => http.connections_per_address: usize;
+    /// requests that are read or answered at a time
+    /// requests from the end of the header to the end of the answer; more are answered 503. A client that has read its answer
+    /// does not count
+    HTTP_REQUESTS_MAX = "8192", size(1, 1_000_000) => http.requests_max: usize;
+    /// bytes of bodies and answers that are held at a time
+    /// bytes of bodies and answers that are held at a time, those of up to 16 KiB not counted; more are answered 503
+    HTTP_MEMORY_MAX = "536870912", size(1 << 20, 1 << 40) => http.memory_max: usize;
+    /// requests at a time on one connection of HTTP/2
+    HTTP_STREAMS_MAX = "100", number(1, 10_000).map(|most| most as u32) => http.streams_max: u32;
+    /// certificate (PEM) with its chain, for addresses with https
+    HTTP_TLS_CERT_FILE = "<none>", path().optional() => http(cert);
+    /// private key (PEM) of the certificate
+    /// private key (PEM) of the certificate; the two go together
+    HTTP_TLS_KEY_FILE = "<none>", path().optional() => http(key);
+    /// certificates (PEM) of the authorities whose clients are let in
+    HTTP_TLS_CLIENT_CA_FILE = "<none>", path().optional() => http(client_ca);
+    /// with such a file: required or optional
+    /// whether a client has to show a certificate, if `HTTP_TLS_CLIENT_CA_FILE` is set
+    HTTP_TLS_CLIENT_AUTH = "required", flag("required", "optional") => http(client_required);
+    /// origins whose pages may call, with commas between them, or *
+    /// pages that may call: `https://shop.example`, `http://localhost:3000`; `https://*.shop.example` for all hosts below
+    /// `shop.example`, without itself
+    HTTP_CORS_ORIGINS = "<none>", checked(origins::ALLOWED, |_, text| Origins::parse(text)).or(Origins::These(Vec::new()))
+        => http.cors: Origins;
+    /// compress answers of 1 KiB and more when asked, gzip or br: on or off
+    /// compress answers of 1 KiB and more, by gzip or brotli, for clients that ask
+    HTTP_COMPRESSION = "on", flag("on", "off") => http.compression: bool;
+    /// text of the header Server
+    /// text of the header `Server`, which is not sent without it
+    HTTP_SERVER = "<none>", of("printable ASCII", |text| {
+        text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()).then(|| text.to_owned())
+    }).optional() => http.server: Option<String>;
+    /// requests that get a line in the log: all, errors (5xx) or off
+    /// requests that get a [line in the log](#the-access-log); `errors` are statuses from 500 on
+    HTTP_ACCESS_LOG = "errors", of("all, errors or off", AccessLog::parse) => http.access_log: AccessLog;
+    /// serve /openapi.json and /docs: on or off
+    /// serve `/openapi.json` and `/docs`
+    HTTP_DOCS = "on", flag("on", "off") => http.docs: bool;
+    /// format of the log: plain or json
+    /// format of Tarantool's log
+    LOG_FORMAT = "plain", flag("json", "plain") => config.log_json: bool;
+    /// bytes of the values that one read may return
+    /// bytes of the values that one read may return, in msgpack
+    REPLY_MAX = "67108864", size(1024, 1 << 30) => config.reply_max: usize;
+    /// requests between the HTTP workers and the tx thread
+    /// requests between the HTTP workers and the tx thread; more are answered 503
+    QUEUE = "8192", size(1, 100_000) => config.queue: usize;
+    /// watches over HTTP at a time, which do not count as requests
+    /// watches over HTTP at a time, which do not count as requests; more are answered 503
+    WATCH_MAX = "1000", size(1, 1_000_000) => config.watch_max: usize;
+    /// bytes of changes that are kept for watches
+    /// bytes of changes that are kept for watches; a watch that is further behind ends with `too_old`
+    WATCH_BUFFER = "16777216", size(65_536, 1 << 32) => config.watch_buffer: usize;
+    /// threads that hash passwords and sign tokens
+    CRYPTO_THREADS = "<cores, at most 4>", size(1, 64).or(cores()) => config.crypto_threads: usize;
+    /// hashes that may wait for such a thread
+    /// hashes that may wait for such a thread, and as many logins over HTTP that may wait to be hashed; more are answered 503
+    CRYPTO_QUEUE = "64", size(1, 1024) => config.crypto_queue: usize;
+    /// KiB of memory of Argon2id
+    /// KiB of memory of a hash; at least 8 × `ARGON2_PARALLELISM`
+    ARGON2_MEMORY = "19456", number(8, 1_048_576) => config(argon2_memory);
+    /// passes of Argon2id
+    ARGON2_ITERATIONS = "2", number(1, 1000) => config(argon2_iterations);
+    /// lanes of Argon2id
+    ARGON2_PARALLELISM = "1", number(1, 16) => config(argon2_parallelism);
+    /// seconds to finish what runs
+    SHUTDOWN_TIMEOUT = "10", seconds(1, 3600) => config.shutdown_timeout: Duration;
 }
 
-/// What to say of a value. One that may hold a password is not repeated.
-pub fn invalid(name: &str, text: &str, allowed: &str) -> String {
-    match text.contains('@') {
-        true => format!("{PREFIX}{name} should be {allowed}"),
-        false => format!("{PREFIX}{name} is {text:?}, but should be {allowed}"),
-    }
-}
-
-/// `host:port`. A user or a password in it is refused: an address is written to the log.
-pub fn host_and_port(text: &str) -> Option<String> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port: u16 = port.parse().ok()?;
-    let plain = !host.is_empty() && !text.contains('@');
-    (plain && port > 0).then(|| text.to_owned())
+fn cores() -> usize {
+    let cores = std::thread::available_parallelism();
+    cores.map_or(1, usize::from).min(4)
 }

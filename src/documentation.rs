@@ -1,0 +1,112 @@
+//! Tests that the tables in the documentation say what the lists in the code say. `make tables` writes them.
+//!
+//! A page decides where a row stands, and the code what is in it: rows are made anew between the two comments below.
+
+use authkv_base::error::{Error, Row};
+use authkv_config::Config;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const BEGIN: &str = "<!-- The rows of these tables are made from the code: `make tables` -->";
+const END: &str = "<!-- The end of the rows that are made -->";
+
+/// The row of each name.
+type Rows = BTreeMap<String, String>;
+
+fn errors() -> Rows {
+    let row = |(row, meaning): &(Row, &str)| {
+        let (name, code, api, v1) = (row.name, row.code, row.api_status, row.v1_status);
+        let row = format!("| `{name}` | {code} | {api} | {v1} | {meaning} |");
+        (name.to_owned(), row)
+    };
+    Error::ROWS.iter().map(row).collect()
+}
+
+fn settings() -> Rows {
+    let mut rows = Rows::new();
+    for setting in Config::reference() {
+        let (name, default) = (setting.name, cell_of_default(setting.default));
+        let allowed = plain(&setting.allowed.replace("a whole number from ", ""));
+        let text = match setting.text {
+            "" => plain(setting.meaning),
+            text => text.to_owned(),
+        };
+        let row = format!("| `{name}` | {default} | {allowed} | {text} |");
+        rows.insert(name.to_owned(), row);
+    }
+    rows
+}
+
+/// A default in angle brackets is a description.
+fn cell_of_default(default: &str) -> String {
+    let described = default
+        .strip_prefix('<')
+        .and_then(|text| text.strip_suffix('>'));
+    match described {
+        Some(text) => text.to_owned(),
+        None if default.parse::<u64>().is_ok() => default.to_owned(),
+        None => format!("`{default}`"),
+    }
+}
+
+/// Text that is not Markdown.
+fn plain(text: &str) -> String {
+    text.replace('*', "\\*")
+}
+
+/// The pages, what each has, and what it should have.
+fn pages() -> Vec<(PathBuf, String, String)> {
+    let page = |path: &str, rows| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let should_be = with_rows(&text, rows);
+        (path, text, should_be)
+    };
+    vec![
+        page("documentation/api.md", errors()),
+        page("documentation/how-to-run.md", settings()),
+    ]
+}
+
+/// The page with the rows made anew. Panics if it has a row of nothing, or lacks one.
+fn with_rows(page: &str, mut rows: Rows) -> String {
+    let mut is_made = false;
+    let mut lines = String::new();
+    for line in page.lines() {
+        is_made = (is_made || line == BEGIN) && line != END;
+        let cell = line.strip_prefix("| `").filter(|_| is_made);
+        match cell.and_then(|cell| cell.split('`').next()) {
+            Some(name) => {
+                let row = rows.remove(name);
+                lines += &row.unwrap_or_else(|| panic!("{name} is nothing, or has two rows"));
+            }
+            None => lines += line,
+        }
+        lines.push('\n');
+    }
+    let missing: Vec<_> = rows.keys().collect();
+    assert!(
+        missing.is_empty(),
+        "add a line `| `NAME` |` to a table for each of {missing:?}, then `make tables`"
+    );
+    lines
+}
+
+#[test]
+fn the_tables_say_what_the_code_says() {
+    for (path, text, should_be) in pages() {
+        assert!(
+            text == should_be,
+            "{}: run `make tables`, and read what it has changed",
+            path.display()
+        );
+    }
+}
+
+#[test]
+#[ignore = "writes the tables: `make tables`"]
+fn write_the_tables() {
+    for (path, _, should_be) in pages() {
+        std::fs::write(path, should_be).unwrap();
+    }
+}
