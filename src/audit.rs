@@ -1,11 +1,11 @@
 //! The audit log: who did what to whom, from where, with what result. One JSON line per event in Tarantool's log; never
 //! a password or a token, for which the id of the token stands. Runs on the tx thread.
 
-use crate::instance::Instance;
 use crate::tx::{log, session, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Needs, Operation, Outcome};
+use authkv_config::Config;
 use authkv_domain::Login;
 use serde::Serialize;
 use std::cell::RefCell;
@@ -76,7 +76,7 @@ impl Event {
     pub fn end(
         self,
         tx: &Tx,
-        instance: &Instance,
+        audit: &Audit,
         (origin, caller): (Origin, &Caller),
         result: &Result<Outcome, Error>,
     ) {
@@ -87,10 +87,7 @@ impl Event {
             _ => false,
         };
         let kind = if refused { REFUSED } else { row.name };
-        if !instance.config.audit_log
-            || !(row.audited || refused)
-            || !instance.audit.admits(tx, instance, (kind, result.is_ok()))
-        {
+        if !audit.is_on || !(row.audited || refused) || !audit.admits(tx, (kind, result.is_ok())) {
             return;
         }
         let (who, jti) = match (result, caller) {
@@ -123,18 +120,17 @@ impl Event {
             front: origin.front.name(),
             jti,
         };
-        write(instance, &line);
+        audit.write(&line);
     }
 }
 
-fn write(instance: &Instance, line: &impl Serialize) {
-    // Structures of strings do not fail to encode.
-    let line = serde_json::to_string(line).unwrap_or_default();
-    log::request(&line, instance.config.log_json);
+/// The audit log, and how many lines of each kind there were in the present second: those of what went well apart from the
+/// others.
+pub struct Audit {
+    is_on: bool,
+    is_json: bool,
+    seconds: TxCell<RefCell<HashMap<(&'static str, bool), Second>>>,
 }
-
-/// How many lines of each kind there were in the present second, those of what went well apart from the others.
-pub struct Audit(TxCell<RefCell<HashMap<(&'static str, bool), Second>>>);
 
 struct Second {
     began: Instant,
@@ -142,26 +138,36 @@ struct Second {
 }
 
 impl Audit {
-    pub fn new(tx: &Tx) -> Self {
-        Self(TxCell::new(tx, RefCell::default()))
+    pub fn new(tx: &Tx, config: &Config) -> Self {
+        Self {
+            is_on: config.audit_log,
+            is_json: config.log_json,
+            seconds: TxCell::new(tx, RefCell::default()),
+        }
+    }
+
+    fn write(&self, line: &impl Serialize) {
+        // Structures of strings do not fail to encode.
+        let line = serde_json::to_string(line).unwrap_or_default();
+        log::request(&line, self.is_json);
     }
 
     /// Tells of lines that were left out in a second that is over.
-    pub fn flush(&self, tx: &Tx, instance: &Instance) {
-        let mut seconds = self.0.get(tx).borrow_mut();
+    pub fn flush(&self, tx: &Tx) {
+        let mut seconds = self.seconds.get(tx).borrow_mut();
         for ((kind, _), second) in seconds.iter_mut() {
-            second.begin_anew(instance, kind);
+            second.begin_anew(self, kind);
         }
     }
 
     /// Whether one more line of this kind may be written.
-    fn admits(&self, tx: &Tx, instance: &Instance, kind: (&'static str, bool)) -> bool {
-        let mut seconds = self.0.get(tx).borrow_mut();
+    fn admits(&self, tx: &Tx, kind: (&'static str, bool)) -> bool {
+        let mut seconds = self.seconds.get(tx).borrow_mut();
         let second = seconds.entry(kind).or_insert_with(|| Second {
             began: Instant::now(),
             lines: 0,
         });
-        second.begin_anew(instance, kind.0);
+        second.begin_anew(self, kind.0);
         second.lines += 1;
         second.lines <= RATE
     }
@@ -169,7 +175,7 @@ impl Audit {
 
 impl Second {
     /// Begins another second where this one is over, and tells of lines that were left out in it.
-    fn begin_anew(&mut self, instance: &Instance, kind: &'static str) {
+    fn begin_anew(&mut self, audit: &Audit, kind: &'static str) {
         if self.began.elapsed() < Duration::from_secs(1) {
             return;
         }
@@ -177,8 +183,11 @@ impl Second {
         self.began = Instant::now();
         self.lines = 0;
         if count > 0 {
-            let audit = "dropped";
-            write(instance, &Dropped { audit, kind, count });
+            audit.write(&Dropped {
+                audit: "dropped",
+                kind,
+                count,
+            });
         }
     }
 }

@@ -1,21 +1,20 @@
-//! The running instance: all native state, in one place. There is one at a time in a loaded library.
+//! The running instance: puts its parts together, starts and stops them. There is one at a time in a loaded library.
 //!
-//! Every thread reads it. What changes in it is in atomics, locks and cells that only the tx thread reaches.
+//! Every thread reads the parts. What changes in them is in atomics, locks and cells that only the tx thread reaches.
 
 use crate::allocator;
 use crate::audit::Audit;
-use crate::auth::first_admin;
-use crate::auth::keyring::{self, Files, Keyring};
-use crate::auth::password::{self, Hasher};
-use crate::bridge::crypto::{Crypto, Habits};
-use crate::bridge::dispatch::{self, Waits};
-use crate::bridge::Bridge;
+use crate::auth::{self, first_admin, rotation, Auth, Files};
+use crate::bridge::{dispatch, Bridge};
+use crate::core::Core;
 use crate::handover::{Inheritance, Legacy};
-use crate::http::site::Site;
+use crate::http::site::{Parts, Site};
 use crate::http::{Listener, Server};
+use crate::kv::Kv;
+use crate::offload::{ThreadHooks, Waits};
 use crate::storage::Storage;
-use crate::tx::fiber::Cond;
-use crate::tx::lent::{Lent, User, Users};
+use crate::tx::lent::{Lent, User};
+use crate::tx::life::Life;
 use crate::tx::returned::Returned;
 use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
 use crate::upkeep;
@@ -24,67 +23,23 @@ use authkv_base::threads::{self, give_way};
 use authkv_codec::types::Types;
 use authkv_config::{Config, HttpConfig};
 use authkv_mailbox::doorbell::Doorbell;
-use authkv_token::Tokens;
-use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Everything that runs.
 pub struct Instance {
-    /// Fibers, procedures, threads and their work.
-    pub users: Users,
-    pub config: Config,
+    pub life: Arc<Life>,
+    pub config: Arc<Config>,
     /// The extension types that this Tarantool has.
     pub types: Types,
     /// What this Tarantool makes of the results of procedures.
     pub returned: TxCell<Returned>,
-    pub tokens: Tokens,
-    pub keyring: Keyring,
-    pub hasher: Hasher,
-    pub bridge: Bridge,
-    /// Hashes passwords and signs tokens.
-    pub crypto: Crypto,
-    /// Verifies tokens for fibers, and signs those of sessions that are refreshed: neither should wait behind hashes.
-    pub verifier: Crypto,
-    /// Makes keys while the instance runs, at the usual priority: of RSA they take seconds, and many more after hashes.
-    pub key_maker: Crypto,
-    /// Fibers that wait for one of the two.
-    pub waits: Waits,
-    pub storage: Storage,
-    pub audit: Audit,
-    /// What is mixed into logins that are not known, to tell what they cost.
-    pub login_salt: [u8; 32],
+    pub core: Core,
+    bridge: Bridge,
     http: Mutex<Http>,
     /// Rung by the instance that takes over.
     heir: Doorbell,
-    /// Procedures of clients that run.
-    calls: AtomicUsize,
-    /// Set first of all when the instance stops.
-    stopping: AtomicBool,
-    /// Wakes fibers that pause, for the end.
-    ending: TxCell<Cond>,
-    started_at: Instant,
-    /// When revocations were last heard of, in milliseconds since `started_at`; `NEVER` before that.
-    followed_at: AtomicU64,
-    /// All changes of the instance followed are known here up to this number.
-    heard: AtomicU64,
 }
-
-/// A call of a procedure that runs.
-pub struct Call<'a>(&'a AtomicUsize);
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-const NEVER: u64 = u64::MAX;
-/// New tokens that may wait to be verified for iproto and the console.
-const VERIFY_QUEUE: usize = 1024;
-/// Keys that may wait to be made.
-const KEY_QUEUE: usize = 16;
 
 /// Time, beyond that of what they finish, for those who use an instance that has ended.
 const LEAVING: Duration = Duration::from_secs(2);
@@ -122,7 +77,7 @@ const IDLE: Duration = Duration::from_secs(3);
 
 /// Gives back what hashes of passwords have used.
 fn forget_memory() {
-    password::forget_memory();
+    auth::forget_memory();
     allocator::give_back();
 }
 
@@ -164,7 +119,7 @@ impl Instance {
     /// what is wrong; then nothing is left of it, and it can be tried again. Yields.
     pub fn start(tx: &Tx, config: Config, legacy: Option<Legacy>) -> Result<Started, String> {
         match Self::get() {
-            Some(instance) if !instance.is_stopping() => {
+            Some(instance) if !instance.life.is_stopping() => {
                 return Err("authkv is started already".into())
             }
             Some(stopped) => stopped.leave(tx),
@@ -175,64 +130,11 @@ impl Instance {
             .map(Legacy::take)
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
-        let threads = |e: io::Error| format!("cannot start threads: {e}");
-        let (crypto_threads, crypto_queue) = (config.crypto_threads, config.crypto_queue);
-        let now = Instant::now();
-        let bridge = Bridge::new(&config).map_err(|e| format!("cannot make an eventfd: {e}"))?;
-        let news = bridge.news.clone();
-        let tell = move |revision| {
-            if news.receiver_count() > 0 {
-                news.send_replace(revision);
-            }
-        };
         let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
-        let (major, minor) = lua::version(tx);
-        learn_mode(tx);
-        let storage = Storage::open(tx, &config, Box::new(tell))?;
-        let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
-        let instance = Self {
-            users: Users::default(),
-            types: Types::of_version(major, minor),
-            returned: TxCell::new(tx, Returned::new(tx)),
-            tokens: Tokens::new(config.tokens()),
-            keyring: Keyring::new(tx, &config, &files),
-            hasher: Hasher::new(config.argon2)?,
-            bridge,
-            crypto: Crypto::start(
-                "crypto",
-                crypto_threads,
-                crypto_queue,
-                Habits {
-                    begin: give_way,
-                    idle: forget_memory,
-                    idle_after: IDLE,
-                },
-            )
-            .map_err(threads)?,
-            verifier: Crypto::start("verify", 1, VERIFY_QUEUE, Habits::NONE).map_err(threads)?,
-            key_maker: Crypto::start("keys", 1, KEY_QUEUE, Habits::NONE).map_err(threads)?,
-            waits: Waits::new(tx),
-            storage,
-            audit: Audit::new(tx),
-            login_salt: files
-                .main
-                .map_or([0; 32], |key| key.derive(b"logins that are not known")),
-            http: Mutex::default(),
-            heir: Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"))?,
-            calls: AtomicUsize::new(0),
-            stopping: AtomicBool::new(false),
-            ending: TxCell::new(tx, Cond::new()),
-            // Reckoned from when the older instance last heard of revocations.
-            started_at: heard_ago
-                .and_then(|ago| now.checked_sub(ago))
-                .unwrap_or(now),
-            followed_at: AtomicU64::new(heard_ago.map_or(NEVER, |_| 0)),
-            heard: AtomicU64::new(heard),
-            config,
-        };
+        let instance = Self::new(tx, Arc::new(config), files, heard_ago)?;
         let instance = Lent::new(instance);
         let started = instance.get();
-        let user = started.users.add();
+        let user = started.life.add_user();
         *running() = Some(instance);
         let launched = started.launch(tx, inheritance);
         if launched.is_err() {
@@ -245,6 +147,57 @@ impl Instance {
         launched
     }
 
+    /// Puts the parts together. The error says what is wrong.
+    fn new(
+        tx: &Tx,
+        config: Arc<Config>,
+        files: Files,
+        heard_ago: Option<Duration>,
+    ) -> Result<Self, String> {
+        let doorbell = || Doorbell::new().map_err(|e| format!("cannot make an eventfd: {e}"));
+        let life = Life::new(tx);
+        let bell = Arc::new(doorbell()?);
+        let waits = Arc::new(Waits::new(tx, bell.clone(), life.clone()));
+        let bridge = Bridge::new(config.clone(), bell, waits.clone(), life.clone());
+        let news = bridge.news.clone();
+        let tell = move |revision| {
+            if news.receiver_count() > 0 {
+                news.send_replace(revision);
+            }
+        };
+        let (major, minor) = lua::version(tx);
+        learn_mode(tx);
+        let storage = Arc::new(Storage::open(tx, &config, Box::new(tell))?);
+        let hooks = ThreadHooks {
+            begin: give_way,
+            idle: forget_memory,
+            idle_after: IDLE,
+        };
+        let auth = Auth::new(
+            tx,
+            (config.clone(), storage.clone()),
+            (&waits, life.clone()),
+            files,
+            heard_ago,
+            hooks,
+        )?;
+        Ok(Self {
+            types: Types::of_version(major, minor),
+            returned: TxCell::new(tx, Returned::new(tx)),
+            core: Core {
+                auth,
+                kv: Kv::new(storage, life.clone()),
+                audit: Audit::new(tx, &config),
+                config: config.clone(),
+            },
+            bridge,
+            http: Mutex::default(),
+            heir: doorbell()?,
+            life,
+            config,
+        })
+    }
+
     /// Lets go of this instance, which has ended, once nobody uses it. Yields.
     fn leave(&'static self, tx: &Tx) {
         let lent = {
@@ -255,55 +208,34 @@ impl Instance {
         let is_unused = || {
             // It may have been made for a request after the end.
             self.http().site = None;
-            self.users.is_empty()
+            self.life.users().is_empty()
         };
         let left = fiber::wait_until(tx, Instant::now() + LEAVING, is_unused);
-        if !(left && lent.free(tx, |instance| &instance.users)) {
+        if !(left && lent.free(tx, |instance| instance.life.users())) {
             log::warn(
                 "something still uses what was stopped: its memory stays until the process ends",
             );
         }
     }
 
-    /// Starts a fiber of this instance. See [`fiber::start`].
-    pub fn start_fiber(
-        &'static self,
-        tx: &Tx,
-        name: &str,
-        body: impl FnOnce(&Tx) + 'static,
-    ) -> Result<(), Error> {
-        let user = self.users.add();
-        fiber::start(tx, name, move |tx| {
-            body(tx);
-            drop(user);
-        })
-    }
-
-    /// Waits, but not beyond the end of the instance. Yields.
-    pub fn pause(&self, tx: &Tx, time: Duration) {
-        if !self.bridge.is_closed() {
-            self.ending.get(tx).wait_timeout(time);
-        }
-    }
-
     /// Starts what runs.
     fn launch(&'static self, tx: &Tx, inheritance: Option<Inheritance>) -> Result<Started, String> {
-        let instance = self;
+        let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
-        dispatch::start(tx, instance).map_err(text)?;
-        keyring::open(tx, instance)?;
-        let start = |name, body: fn(&Tx, &'static Self)| {
-            let started = instance.start_fiber(tx, name, move |tx| body(tx, instance));
+        dispatch::start(tx, &self.bridge, core).map_err(text)?;
+        rotation::open(tx, &core.auth)?;
+        let start = |name, body: fn(&Tx, &'static Core, &Life)| {
+            let started = life.start_fiber(tx, name, move |tx| body(tx, core, life));
             started.map_err(text)
         };
         start("authkv-upkeep", upkeep::run)?;
         start("authkv-sweep", upkeep::sweep)?;
-        let admin_password = first_admin::make(tx, instance)?;
+        let admin_password = first_admin::make(tx, &core.auth)?;
         let listeners = inheritance.as_ref().map(|left| &*left.listeners);
-        let config = instance.config.http.clone();
-        let http = instance.start_http(config, listeners.unwrap_or_default())?;
-        let user = instance.users.add();
-        fiber::start(tx, "authkv-heir", move |tx| instance.await_heir(tx, user)).map_err(text)?;
+        let config = self.config.http.clone();
+        let http = self.start_http(config, listeners.unwrap_or_default())?;
+        let user = life.add_user();
+        fiber::start(tx, "authkv-heir", move |tx| self.await_heir(tx, user)).map_err(text)?;
         if let Some(inheritance) = inheritance {
             inheritance.accept();
         }
@@ -320,7 +252,7 @@ impl Instance {
         config: Arc<HttpConfig>,
         taken_over: &[Listener],
     ) -> Result<HttpStarted, String> {
-        if self.stopping.load(Ordering::Relaxed) {
+        if self.life.is_stopping() {
             return Err(Error::ShuttingDown.to_string());
         }
         let mut http = self.http();
@@ -329,7 +261,7 @@ impl Instance {
             true => None,
             false => {
                 let taken_over = old.map_or(taken_over, Server::listeners);
-                Some(Server::start(self, config.clone(), taken_over)?)
+                Some(Server::start(&self.parts(), config.clone(), taken_over)?)
             }
         };
         self.bridge.memory.set_max(config.memory_max);
@@ -345,7 +277,7 @@ impl Instance {
             http.leaving.push(old);
         }
         http.leaving.retain(|server| !server.has_ended());
-        http.site = Some(Site::new(self, config, usize::MAX));
+        http.site = Some(Site::new(&self.parts(), config, usize::MAX));
         Ok(started)
     }
 
@@ -376,13 +308,23 @@ impl Instance {
     }
 
     /// What requests share that another server takes.
-    pub fn site(&'static self) -> Arc<Site> {
+    pub fn shared(&'static self) -> Arc<Site> {
         let mut http = self.http();
         let site = http.server.as_ref().map(|server| server.site.clone());
         site.unwrap_or_else(|| {
-            let new = || Site::new(self, self.config.http.clone(), usize::MAX);
+            let new = || Site::new(&self.parts(), self.config.http.clone(), usize::MAX);
             http.site.get_or_insert_with(new).clone()
         })
+    }
+
+    /// What of this instance the HTTP server is given.
+    fn parts(&'static self) -> Parts {
+        Parts {
+            core: &self.core,
+            bridge: &self.bridge,
+            life: self.life.clone(),
+            types: self.types,
+        }
     }
 
     fn http(&self) -> MutexGuard<'_, Http> {
@@ -391,9 +333,9 @@ impl Instance {
 
     /// The body of the fiber that waits for the instance that takes over, and then ends this one.
     fn await_heir(&'static self, tx: &Tx, user: User) {
-        while !self.is_stopping() && !fiber::is_cancelled(tx) {
+        while !self.life.is_stopping() && !fiber::is_cancelled(tx) {
             fiber::wait_readable(tx, self.heir.fd(), Duration::from_secs(1));
-            if !self.is_stopping() && self.heir.take_ring() {
+            if !self.life.is_stopping() && self.heir.take_ring() {
                 self.end(tx, false);
                 drop(user);
                 return self.leave(tx);
@@ -408,68 +350,18 @@ impl Instance {
     }
 
     fn end(&self, tx: &Tx, at_once: bool) -> bool {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.life.stop();
         let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
         let connections = self.stop_http(tx, at_once);
         self.bridge.close();
-        self.ending.get(tx).broadcast();
+        self.life.end(tx);
         self.heir.force();
         let answered = fiber::wait_until(tx, deadline, || {
-            self.bridge.in_flight() == 0 && self.calls.load(Ordering::Relaxed) == 0
+            self.bridge.in_flight() == 0 && self.life.calls() == 0
         });
-        self.crypto.stop(answered);
-        self.verifier.stop(answered);
-        self.key_maker.stop(answered);
+        self.core.auth.stop(answered);
         // Tarantool 2.6 exits without looking whether its network thread has written what it was given.
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered
-    }
-
-    /// Whether no new requests are taken any more.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    /// Counts a call of a procedure, until the result is dropped. Errors: `ShuttingDown`.
-    pub fn begin_call(&self) -> Result<Call<'_>, Error> {
-        if self.stopping.load(Ordering::Relaxed) {
-            return Err(Error::ShuttingDown);
-        }
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(Call(&self.calls))
-    }
-
-    /// Notes that just now all changes up to this number were heard of.
-    pub fn followed(&self, number: u64) {
-        self.heard.store(number, Ordering::Relaxed);
-        self.followed_at.store(self.uptime(), Ordering::Relaxed);
-    }
-
-    /// The number up to which all changes of the instance followed are known here.
-    pub fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
-    }
-
-    /// Milliseconds since the start, by a clock that is not set back.
-    fn uptime(&self) -> u64 {
-        self.started_at.elapsed().as_millis() as u64
-    }
-
-    /// Errors: `RevocationsUnknown` where this instance follows another and has not heard of it for too long.
-    pub fn check_following(&self) -> Result<(), Error> {
-        let (Some(_), Some(lag)) = (&self.config.follow, self.config.follow_max_lag) else {
-            return Ok(());
-        };
-        // One that finishes what it has is not told any more; the spaces are, by the instance that took over.
-        if self.stopping.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let followed_at = self.followed_at.load(Ordering::Relaxed);
-        let late = followed_at == NEVER
-            || u128::from(self.uptime().saturating_sub(followed_at)) > lag.as_millis();
-        match late {
-            true => Err(Error::RevocationsUnknown),
-            false => Ok(()),
-        }
     }
 }

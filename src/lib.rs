@@ -18,6 +18,7 @@ mod handover;
 mod http;
 mod instance;
 mod kv;
+mod offload;
 // The attribute of the procedures exports symbols, which counts as unsafe.
 #[allow(unsafe_code)]
 mod procs;

@@ -2,14 +2,13 @@
 //!
 //! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
 
-use crate::auth::{keyring, session};
+use crate::auth::{follow, session};
 use crate::bulk::console;
 use crate::core::execute;
 use crate::handover::Legacy;
 use crate::http::foreign::ForeignRequest;
 use crate::instance::Instance;
-use crate::storage::Entry;
-use crate::tx::{fiber, in_transaction, lua, settle, Tx};
+use crate::tx::{fiber, in_transaction, lua, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Front, Origin, Peer};
@@ -17,7 +16,7 @@ use authkv_codec::msgpack::Reader;
 use authkv_codec::Document;
 use authkv_command::{Caller, Command, Needs, Operation, Outcome, Request};
 use authkv_config::Config;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -130,7 +129,7 @@ clients! {
 #[proc(packed_args)]
 fn owner(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
-        let _call = instance.begin_call()?;
+        let _call = instance.life.begin_call()?;
         let operation = first_text(args).and_then(Operation::by_name);
         let operation =
             operation.ok_or(Error::malformed("There is no such procedure of clients"))?;
@@ -177,7 +176,7 @@ fn http_stop(args: &RawBytes) -> Reply {
 fn http_request(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let (request,): (ForeignRequest,) = decode(args)?;
-        encode(&request.answer(tx, instance))
+        encode(&request.answer(tx, &instance.core, &instance.shared()))
     })
 }
 
@@ -185,9 +184,14 @@ fn http_request(args: &RawBytes) -> Reply {
 #[proc(packed_args)]
 fn export_page(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
-        let _call = instance.begin_call()?;
+        let _call = instance.life.begin_call()?;
         let (prefix, after): (String, Option<String>) = decode(args)?;
-        encode(&console::export(tx, instance, &prefix, after.as_deref())?)
+        encode(&console::export(
+            tx,
+            &instance.core,
+            &prefix,
+            after.as_deref(),
+        )?)
     })
 }
 
@@ -196,9 +200,9 @@ fn export_page(args: &RawBytes) -> Reply {
 #[proc(packed_args)]
 fn import_lines(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
-        let _call = instance.begin_call()?;
+        let _call = instance.life.begin_call()?;
         let (piece,): (console::Piece,) = decode(args)?;
-        encode(&console::import(tx, instance, piece)?)
+        encode(&console::import(tx, &instance.core, instance.types, piece)?)
     })
 }
 
@@ -214,12 +218,7 @@ fn stop(args: &RawBytes) -> Reply {
 fn changes(args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
         let (after,): (u64,) = decode(args)?;
-        let mirror = &instance.storage.mirror;
-        let last = mirror.last(tx)?;
-        let entries = mirror.after(tx, after, 1000)?;
-        // What is undone here would stay there.
-        settle(tx)?;
-        encode(&Changes { entries, last })
+        encode(&follow::changes(tx, &instance.core.auth, after)?)
     })
 }
 
@@ -227,29 +226,15 @@ fn changes(args: &RawBytes) -> Reply {
 #[proc(packed_args)]
 fn changes_apply(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
-        let (news,): (Changes,) = decode(args)?;
-        let storage = &instance.storage;
-        storage.mirror.apply(tx, &storage.reserve, &news.entries)?;
-        keyring::refresh(tx, instance)?;
-        let caught_up = news.entries.last().map_or(news.last, |entry| entry.number);
-        if caught_up == news.last {
-            instance.followed(news.last);
-        }
-        encode(&caught_up)
+        let (changes,): (follow::Changes,) = decode(args)?;
+        encode(&follow::apply(tx, &instance.core.auth, &changes)?)
     })
-}
-
-/// What an instance tells those that follow it.
-#[derive(Serialize, Deserialize)]
-struct Changes {
-    entries: Vec<Entry>,
-    last: u64,
 }
 
 /// A procedure of a client: the first argument is the token, where the operation takes one.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
-        let _call = instance.begin_call()?;
+        let _call = instance.life.begin_call()?;
         let input = read(instance, operation, args)?;
         let takes_token = operation == Operation::Check || operation.row().needs != Needs::Nothing;
         if !takes_token {
@@ -259,10 +244,10 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
         // The shape of the rest is checked before the token is.
         let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
         let caller = match token {
-            Some(token) => session::caller(tx, instance, token)?,
+            Some(token) => session::caller(tx, &instance.core.auth, token)?,
             None => Caller::Anonymous,
         };
-        outcome(execute(tx, instance, request(caller, command))?)
+        outcome(execute(tx, &instance.core, request(caller, command))?)
     })
 }
 
@@ -288,7 +273,7 @@ fn run(
     caller: Caller,
 ) -> Result<RawByteBuf, Error> {
     let command = Command::decode(operation, input, skip, &instance.config.limits)?;
-    outcome(execute(tx, instance, request(caller, command))?)
+    outcome(execute(tx, &instance.core, request(caller, command))?)
 }
 
 /// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
@@ -344,13 +329,13 @@ fn procedure(
             return Err(Error::InTransaction);
         }
         if let Some(instance) = Instance::get() {
-            let _user = instance.users.add();
+            let _user = instance.life.add_user();
             return body(&tx, instance, args);
         }
         // What Tarantool passes is gone after the first yield.
         let args = args.to_vec();
         let instance = instance(&tx)?;
-        let _user = instance.users.add();
+        let _user = instance.life.add_user();
         body(&tx, instance, RawBytes::new(&args))
     };
     guard(run).map_err(ProcError)

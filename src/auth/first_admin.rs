@@ -1,7 +1,7 @@
 //! The user `admin` of a new installation. Runs on the tx thread.
 
 use super::users;
-use crate::instance::Instance;
+use super::Auth;
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_command::Registration;
@@ -16,18 +16,18 @@ const ADMIN: &str = "admin";
 /// and this instance may write. Looks at all users.
 /// One that is there already keeps what it has: in an old installation anyone may have registered it. Returns the
 /// password, where it was made up. Yields.
-pub fn make(tx: &Tx, instance: &'static Instance) -> Result<Option<String>, String> {
+pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Option<String>, String> {
     let text = |e: Error| e.to_string();
-    let Some(users) = &instance.storage.users else {
+    let Some(users) = &auth.storage.users else {
         return Ok(None);
     };
     let has_admin = |subject: &Subject| subject.is_active() && subject.has(RoleName::ADMIN);
     if users.contains(tx, ADMIN).map_err(text)?
-        || instance.storage.subjects.any(tx, has_admin).map_err(text)?
+        || auth.storage.subjects.any(tx, has_admin).map_err(text)?
     {
         return Ok(None);
     }
-    let (password, made_up) = match &instance.config.admin_password {
+    let (password, made_up) = match &auth.config.admin_password {
         Some(given) => (given.secret().clone(), None),
         None => {
             let made_up = random_password()?;
@@ -41,7 +41,7 @@ pub fn make(tx: &Tx, instance: &'static Instance) -> Result<Option<String>, Stri
         surname: "Admin".to_owned(),
     };
     let roles = [RoleName::ADMIN.to_owned()];
-    match users::add(tx, instance, registration, Password::new, Some(&roles)) {
+    match users::add(tx, auth, registration, Password::new, Some(&roles)) {
         Ok(_) => Ok(made_up),
         Err(Error::ReadOnly) => Ok(None),
         Err(e) => Err(format!("cannot make the user admin: {e}")),

@@ -5,9 +5,7 @@
 //! instance that made it. The key of the settings is one key of the ring, and signs until there is another.
 
 use super::key_files as files;
-use super::rotation;
-use crate::bridge::crypto::run;
-use crate::instance::Instance;
+use super::Auth;
 use crate::storage::{Depth, TokenKey};
 use crate::tx::{log, Tx, TxCell};
 use authkv_base::clock::now;
@@ -90,6 +88,11 @@ impl Keyring {
         }
     }
 
+    /// What the ring was made of.
+    pub fn rows(&self, tx: &Tx) -> Vec<TokenKey> {
+        self.state.get(tx).borrow().rows.clone()
+    }
+
     /// Where the private keys are that this instance has made.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -133,67 +136,19 @@ impl Keyring {
     }
 }
 
-/// Makes the first ring. The error says what is wrong. Yields.
-pub fn open(tx: &Tx, instance: &'static Instance) -> Result<(), String> {
-    refresh(tx, instance).map_err(|e| e.to_string())?;
-    if !instance.config.services.auth {
-        return Ok(());
-    }
-    for row in &instance.keyring.state.get(tx).borrow().rows {
-        if row.verifies_until.is_none() && !instance.keyring.held(tx).contains(&row.kid) {
-            let kid = &row.kid;
-            log::info(&format!(
-                "tokens of the key {kid} hold, but this instance cannot sign with it: where no other can, retire it"
-            ));
-        }
-    }
-    let seen_to = run(tx, instance, &instance.crypto, || {
-        let tokens = &instance.tokens;
-        let signs = match tokens.ring().signer(now()) {
-            Some(_) => tokens.check_signing(),
-            None => Ok(()),
-        };
-        let file = &instance.config.private_key_file;
-        let signs = signs.map_err(|e| format!("{}: {e}", file.display()));
-        Ok(signs.and_then(|()| files::see_to_public(&instance.config, &published(instance))))
-    });
-    seen_to.unwrap_or_else(|error| Err(error.to_string()))
-}
-
 /// The public keys that verify at present.
-pub fn published(instance: &Instance) -> Vec<PublicKey> {
-    instance.tokens.ring().published(now()).cloned().collect()
-}
-
-/// Takes over what has changed in the space, by replication or by following, and sees to it that a key of this instance
-/// signs. Yields where there is something to be written.
-pub fn refresh(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
-    publish_own(tx, instance)?;
-    let rows = instance.storage.token_keys.all(tx)?;
-    let is_same = instance.keyring.state.get(tx).borrow().rows == rows;
-    if !is_same || instance.tokens.ring().is_empty() {
-        load(tx, instance, rows);
-    }
-    let signs = instance.tokens.ring().signer(now()).is_some();
-    if instance.config.services.auth && !signs {
-        // All that this instance has may have been retired, or signed by another that has the same file.
-        match rotation::rotate(tx, instance, Some(0)) {
-            Ok(_) => log::warn("no key of this instance signed any more: another one does now"),
-            Err(Error::ReadOnly) => {}
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(())
+pub fn published(auth: &Auth) -> Vec<PublicKey> {
+    auth.tokens.ring().published(now()).cloned().collect()
 }
 
 /// Writes the key of the settings to the space, where it is not there. One that was retired is, and stays so. On a
 /// read-only instance nothing is written, and the key does not sign.
-fn publish_own(tx: &Tx, instance: &Instance) -> Result<(), Error> {
-    let storage = &instance.storage;
-    if !instance.config.services.auth {
+pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
+    let storage = &auth.storage;
+    if !auth.config.services.auth {
         return Ok(());
     }
-    let own = instance.keyring.state.get(tx).borrow().files.clone();
+    let own = auth.keyring.state.get(tx).borrow().files.clone();
     for key in own {
         if storage.token_keys.get(tx, key.id())?.is_some() {
             continue;
@@ -227,9 +182,9 @@ pub fn row(key: &PublicKey, signs_from: u64) -> TokenKey {
     }
 }
 
-/// Has the ring be what these rows say, and the files of this instance.
-fn load(tx: &Tx, instance: &Instance, rows: Vec<TokenKey>) {
-    let mut state = instance.keyring.state.get(tx).borrow_mut();
+/// Has the ring be what these rows say, and the files of this auth.
+pub fn load(tx: &Tx, auth: &Auth, rows: Vec<TokenKey>) {
+    let mut state = auth.keyring.state.get(tx).borrow_mut();
     let mut keys = Vec::new();
     for row in &rows {
         let Ok(public) = PublicKey::from_pem(&row.pem) else {
@@ -254,22 +209,22 @@ fn load(tx: &Tx, instance: &Instance, rows: Vec<TokenKey>) {
         }
     }
     state.rows = rows;
-    instance.tokens.set_ring(Ring::new(keys));
+    auth.tokens.set_ring(Ring::new(keys));
 }
 
 /// The public keys, for other services (RFC 7517). Does not yield.
-pub fn key_set(instance: &Instance) -> Outcome {
+pub fn key_set(auth: &Auth) -> Outcome {
     Outcome::KeySet {
-        keys: instance.tokens.ring().key_set(now()),
+        keys: auth.tokens.ring().key_set(now()),
     }
 }
 
 /// All keys that are published, with their times. Does not yield.
-pub fn list(tx: &Tx, instance: &Instance) -> Result<Outcome, Error> {
+pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     let time = now();
-    let ring = instance.tokens.ring();
+    let ring = auth.tokens.ring();
     let signer = ring.signer(time).map(|(key, _)| key.id());
-    let rows = instance.storage.token_keys.all(tx)?;
+    let rows = auth.storage.token_keys.all(tx)?;
     let counting = rows.iter().filter_map(|row| {
         let (key, _) = ring.find(&row.kid, time)?;
         Some(KeyRow {

@@ -2,10 +2,9 @@
 //! pool's work.
 
 use super::password::Stored;
-use super::session::{active, record};
+use super::subject::{active, record};
 use super::throttle::Attempt;
-use crate::bridge::crypto::run;
-use crate::instance::Instance;
+use super::Auth;
 use crate::storage::Users;
 use crate::tx::{log, settle, Tx};
 use authkv_base::error::Error;
@@ -18,27 +17,27 @@ use ring::digest::{Context, SHA256};
 /// Checks a password and issues a token. Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`. Yields.
 pub fn login(
     tx: &Tx,
-    instance: &'static Instance,
+    auth: &'static Auth,
     origin: &Origin,
     input: Credentials,
 ) -> Result<Outcome, Error> {
     let login = input.login.clone();
     let issue = move |subject: &Subject| {
-        let draft = instance.tokens.issue(&Bearer {
+        let draft = auth.tokens.issue(&Bearer {
             login: &login,
             epoch: subject.epoch,
             session: None,
         })?;
         Ok((draft, subject.epoch))
     };
-    let (draft, epoch) = prove(tx, instance, origin, &input, issue)?;
-    let token = record(tx, instance, draft)?;
+    let (draft, epoch) = prove(tx, auth, origin, &input, issue)?;
+    let token = record(tx, auth, draft)?;
     // The user may have been changed since the password was proved.
-    active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
+    active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
     Ok(Outcome::LoggedIn {
         token: token.text,
         token_type: "Bearer",
-        expires_in: instance.tokens.ttl().as_secs(),
+        expires_in: auth.tokens.ttl().as_secs(),
         login: input.login,
         jti: token.jti,
     })
@@ -57,26 +56,26 @@ enum Proof<T> {
 /// Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`, those of `then`. Yields.
 pub fn prove<T: Send + 'static>(
     tx: &Tx,
-    instance: &'static Instance,
+    auth: &'static Auth,
     origin: &Origin,
     input: &Credentials,
     then: impl Fn(&Subject) -> Result<T, Error> + Clone + Send + 'static,
 ) -> Result<T, Error> {
-    let attempt = Attempt::begin(tx, instance, &input.login, origin)?;
+    let attempt = Attempt::begin(tx, auth, &input.login, origin)?;
     // A hash that changes while it is being compared says nothing: compare with the new one, once more.
     for _ in 0..2 {
-        let proof = try_prove(tx, instance, input, then.clone())?;
+        let proof = try_prove(tx, auth, input, then.clone())?;
         // Others may have failed meanwhile: many attempts at once are worth no more than one after the other.
-        attempt.check(tx, instance)?;
+        attempt.check(tx, auth)?;
         match proof {
             Proof::Right(made) => {
-                attempt.succeeded(tx, instance);
+                attempt.succeeded(tx, auth);
                 // What the user was found by has to be durable before an answer says so.
                 settle(tx)?;
                 return Ok(made);
             }
             Proof::Wrong => {
-                attempt.failed(tx, instance);
+                attempt.failed(tx, auth);
                 return Err(Error::InvalidCredentials);
             }
             Proof::Changed => {}
@@ -87,34 +86,34 @@ pub fn prove<T: Send + 'static>(
 
 fn try_prove<T: Send + 'static>(
     tx: &Tx,
-    instance: &'static Instance,
+    auth: &'static Auth,
     input: &Credentials,
     then: impl Fn(&Subject) -> Result<T, Error> + Send + 'static,
 ) -> Result<Proof<T>, Error> {
-    let users = users(instance)?;
+    let users = users(auth)?;
     let login = &*input.login;
     let known = users.hash(tx, login)?;
-    let subject = instance.storage.subjects.get(tx, login)?;
+    let subject = auth.storage.subjects.get(tx, login)?;
     let stored = match &known {
         Some(hash) => Stored::Hash(hash.clone()),
         None => Stored::Unknown {
-            bcrypt: looks_old(instance, login, users.bcrypt_share(tx)),
+            bcrypt: looks_old(auth, login, users.bcrypt_share(tx)),
         },
     };
     let (password, found) = (input.password.clone(), subject.clone());
-    let matched = run(tx, instance, &instance.crypto, move || {
-        let verdict = instance.hasher.verify(&password, &stored);
+    let matched = auth.hashes.run(tx, move || {
+        let verdict = auth.hasher.verify(&password, &stored);
         if !verdict.matches || !found.is_active() {
             return Ok(None);
         }
         let renewed = verdict
             .outdated
-            .then(|| instance.hasher.hash(&password))
+            .then(|| auth.hasher.hash(&password))
             .transpose()?;
         Ok(Some((then(&found)?, renewed)))
     })?;
     let unchanged =
-        users.hash(tx, login)? == known && instance.storage.subjects.get(tx, login)? == subject;
+        users.hash(tx, login)? == known && auth.storage.subjects.get(tx, login)? == subject;
     Ok(match (matched, known) {
         _ if !unchanged => Proof::Changed,
         (Some((made, Some(hash))), Some(known)) => match renew(tx, users, login, &known, &hash) {
@@ -143,9 +142,9 @@ fn renew(tx: &Tx, users: &Users, login: &str, old: &str, new: &str) -> bool {
 /// Whether an unknown login is to cost what a user of the old system costs. The answer is the same for a
 /// login at each try, and `yes` for as large a share of unknown logins as of known ones, so that the time a
 /// login takes tells nothing about whether it is known.
-fn looks_old(instance: &Instance, login: &str, share: f64) -> bool {
+fn looks_old(auth: &Auth, login: &str, share: f64) -> bool {
     let mut context = Context::new(&SHA256);
-    context.update(&instance.login_salt);
+    context.update(&auth.login_salt);
     context.update(login.as_bytes());
     let digest = context.finish();
     let drawn = digest
@@ -157,6 +156,6 @@ fn looks_old(instance: &Instance, login: &str, share: f64) -> bool {
 }
 
 /// Errors: `NotOffered`.
-pub fn users(instance: &Instance) -> Result<&Users, Error> {
-    instance.storage.users.as_ref().ok_or(Error::NotOffered)
+pub fn users(auth: &Auth) -> Result<&Users, Error> {
+    auth.storage.users.as_ref().ok_or(Error::NotOffered)
 }

@@ -5,6 +5,7 @@ use argon2::password_hash::PasswordVerifier;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use authkv_base::error::Error;
 use authkv_config::Argon2Cost;
+use authkv_domain::is_bcrypt;
 use authkv_token::random;
 use secrecy::{ExposeSecret, SecretString};
 use std::cell::RefCell;
@@ -155,11 +156,6 @@ impl Hasher {
             && hash.version == Some(Version::V0x13.into())
             && hash.hash.as_ref().is_some_and(|tag| tag.len() == TAG)
     }
-}
-
-/// Whether a stored hash is one of the old system.
-pub fn is_bcrypt(hash: &str) -> bool {
-    hash.starts_with("$2")
 }
 
 #[cfg(test)]

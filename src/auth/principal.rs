@@ -1,7 +1,7 @@
 //! Who sent a command, for certain. Runs on the tx thread.
 
-use super::{roles, session};
-use crate::instance::Instance;
+use super::Auth;
+use super::{access, subject};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_command::{Caller, Needs};
@@ -28,20 +28,20 @@ impl Principal<'_> {
     }
 
     /// What this caller may do with keys. Does not yield.
-    pub fn access(&self, tx: &Tx, instance: &Instance) -> Result<Access, Error> {
+    pub fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
-            Who::User(_, subject) => roles::access(tx, instance, subject),
+            Who::User(_, subject) => access::access(tx, auth, subject),
             Who::Owner => Ok(Access::everything()),
         }
     }
 
     /// The same, with all that has changed since the caller was authenticated. Errors: also those of [`authenticate`]. Does
     /// not yield.
-    pub fn access_now(&self, tx: &Tx, instance: &Instance) -> Result<Access, Error> {
+    pub fn access_now(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
             Who::User(claims, _) => {
-                let subject = session::subject_of(tx, instance, claims)?;
-                roles::access(tx, instance, &subject)
+                let subject = subject::subject_of(tx, auth, claims)?;
+                access::access(tx, auth, &subject)
             }
             Who::Owner => Ok(Access::everything()),
         }
@@ -65,16 +65,12 @@ impl Principal<'_> {
 
 /// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
 /// `RevocationsUnknown`. Does not yield.
-pub fn authenticate<'a>(
-    tx: &Tx,
-    instance: &Instance,
-    caller: &'a Caller,
-) -> Result<Principal<'a>, Error> {
+pub fn authenticate<'a>(tx: &Tx, auth: &Auth, caller: &'a Caller) -> Result<Principal<'a>, Error> {
     match caller {
         Caller::Anonymous | Caller::Refused => Err(Error::Unauthenticated),
         Caller::Owner => Ok(Principal(Who::Owner)),
         Caller::Bearer(claims) => {
-            let subject = session::subject_of(tx, instance, claims)?;
+            let subject = subject::subject_of(tx, auth, claims)?;
             Ok(Principal(Who::User(claims, subject)))
         }
     }

@@ -2,9 +2,8 @@
 //! files of keys are written on the crypto pool.
 
 use super::key_files as files;
-use super::keyring::{published, refresh, row};
-use crate::bridge::crypto::run;
-use crate::instance::Instance;
+use super::keyring::{load, publish_own, published, row};
+use super::Auth;
 use crate::storage::Depth;
 use crate::tx::{is_read_only, log, Tx};
 use authkv_base::clock::now;
@@ -15,34 +14,78 @@ use authkv_token::key::PrivateKey;
 /// Until when a key verifies that was retired: never, even if the clock is set back.
 const RETIRED: u64 = 0;
 
+/// Makes the first ring. The error says what is wrong. Yields.
+pub fn open(tx: &Tx, auth: &'static Auth) -> Result<(), String> {
+    refresh(tx, auth).map_err(|e| e.to_string())?;
+    if !auth.config.services.auth {
+        return Ok(());
+    }
+    for row in auth.keyring.rows(tx) {
+        if row.verifies_until.is_none() && !auth.keyring.held(tx).contains(&row.kid) {
+            let kid = row.kid;
+            log::info(&format!(
+                "tokens of the key {kid} hold, but this instance cannot sign with it: where no other can, retire it"
+            ));
+        }
+    }
+    let seen_to = auth.hashes.run(tx, || {
+        let tokens = &auth.tokens;
+        let signs = match tokens.ring().signer(now()) {
+            Some(_) => tokens.check_signing(),
+            None => Ok(()),
+        };
+        let file = &auth.config.private_key_file;
+        let signs = signs.map_err(|e| format!("{}: {e}", file.display()));
+        Ok(signs.and_then(|()| files::see_to_public(&auth.config, &published(auth))))
+    });
+    seen_to.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+/// Takes over what has changed in the space, by replication or by following, and sees to it that a key of this instance
+/// signs. Yields where there is something to be written.
+pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
+    publish_own(tx, auth)?;
+    let rows = auth.storage.token_keys.all(tx)?;
+    let is_same = auth.keyring.rows(tx) == rows;
+    if !is_same || auth.tokens.ring().is_empty() {
+        load(tx, auth, rows);
+    }
+    let signs = auth.tokens.ring().signer(now()).is_some();
+    if auth.config.services.auth && !signs {
+        // All that this instance has may have been retired, or signed by another that has the same file.
+        match rotate(tx, auth, Some(0)) {
+            Ok(_) => log::warn("no key of this instance signed any more: another one does now"),
+            Err(Error::ReadOnly) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
 /// Makes a key, publishes it at once, and has it sign after some seconds: those of the settings where none are given.
 /// The keys that this instance has signed with verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`.
 /// Yields.
-pub fn rotate(
-    tx: &Tx,
-    instance: &'static Instance,
-    publish: Option<u64>,
-) -> Result<Outcome, Error> {
-    let (storage, keyring) = (&instance.storage, &instance.keyring);
+pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outcome, Error> {
+    let (storage, keyring) = (&auth.storage, &auth.keyring);
     // A key of RSA takes seconds to make.
     if is_read_only(tx) {
         return Err(Error::ReadOnly);
     }
-    let key = run(tx, instance, &instance.key_maker, || {
-        let key = told(instance, PrivateKey::make(instance.config.token_algorithm))?;
-        told(instance, files::store(keyring.directory(), &key))?;
-        Ok(key)
+    let made = auth.key_maker.run(tx, || {
+        let made = PrivateKey::make(auth.config.token_algorithm);
+        Ok(made.and_then(|key| files::store(keyring.directory(), &key).map(|()| key)))
     })?;
-    let publish = publish.unwrap_or(instance.config.key_publish.as_secs());
+    let key = told(made)?;
+    let publish = publish.unwrap_or(auth.config.key_publish.as_secs());
     let (kid, signs_from) = (key.public().id().to_owned(), now() + publish);
     let before = keyring.held(tx);
     // First, because others may read the space while this is committed.
     keyring.hold(tx, &key);
-    let last = signs_from + instance.tokens.ttl().as_secs();
+    let last = signs_from + auth.tokens.ttl().as_secs();
     let written = storage.reserve.transaction(tx, Depth::Last, || {
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
-        let until = instance.tokens.holds_until(last);
+        let until = auth.tokens.holds_until(last);
         for mut row in storage.token_keys.all(tx)? {
             if row.verifies_until.is_none() && before.contains(&row.kid) {
                 row.verifies_until = Some(until);
@@ -54,12 +97,12 @@ pub fn rotate(
     });
     if let Err(error) = written {
         keyring.release(tx, &kid);
-        remove(tx, instance, &kid);
+        remove(tx, auth, &kid);
         return Err(error);
     }
-    refresh(tx, instance)?;
-    instance.keyring.outdate_file(tx);
-    write_public(tx, instance);
+    refresh(tx, auth)?;
+    auth.keyring.outdate_file(tx);
+    write_public(tx, auth);
     Ok(Outcome::Rotated {
         kid,
         alg: key.public().algorithm().name(),
@@ -68,15 +111,14 @@ pub fn rotate(
 }
 
 /// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for the one that signs here, or will. Yields.
-pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome, Error> {
-    let storage = &instance.storage;
-    let ring = instance.tokens.ring();
+pub fn retire(tx: &Tx, auth: &'static Auth, kid: &str) -> Result<Outcome, Error> {
+    let storage = &auth.storage;
+    let ring = auth.tokens.ring();
     let until = storage.reserve.transaction(tx, Depth::Last, || {
         let row = storage.token_keys.get(tx, kid)?;
         let mut row = row.ok_or(Error::NoSuchSigningKey)?;
         let signs = ring.signer(now()).is_some_and(|(key, _)| key.id() == kid);
-        let will_sign =
-            row.verifies_until.is_none() && instance.keyring.held(tx).contains(&row.kid);
+        let will_sign = row.verifies_until.is_none() && auth.keyring.held(tx).contains(&row.kid);
         if signs || will_sign {
             return Err(Error::KeySigns);
         }
@@ -88,11 +130,11 @@ pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome
         storage.token_keys.put(tx, &storage.mirror, &row)?;
         Ok(until)
     })?;
-    instance.keyring.release(tx, kid);
-    refresh(tx, instance)?;
-    remove(tx, instance, kid);
-    instance.keyring.outdate_file(tx);
-    write_public(tx, instance);
+    auth.keyring.release(tx, kid);
+    refresh(tx, auth)?;
+    remove(tx, auth, kid);
+    auth.keyring.outdate_file(tx);
+    write_public(tx, auth);
     Ok(Outcome::Retired {
         kid: kid.to_owned(),
         verifies_until: until,
@@ -100,22 +142,20 @@ pub fn retire(tx: &Tx, instance: &'static Instance, kid: &str) -> Result<Outcome
 }
 
 /// Removes the file of a private key that counts no more. Yields.
-fn remove(tx: &Tx, instance: &'static Instance, kid: &str) {
+fn remove(tx: &Tx, auth: &'static Auth, kid: &str) {
     let kid = kid.to_owned();
-    let removed = run(tx, instance, &instance.crypto, move || {
-        told(instance, files::remove(instance.keyring.directory(), &kid))
-    });
+    let remove = move || Ok(files::remove(auth.keyring.directory(), &kid));
+    let removed = auth.hashes.run(tx, remove).and_then(told);
     warn("the file of a private key was not removed", removed);
 }
 
 /// Leaves the public keys for instances that only have the file, where it is outdated. What is done already does not
 /// fail because it cannot be written: upkeep tries again. Yields.
-pub fn write_public(tx: &Tx, instance: &'static Instance) {
-    instance.keyring.update_file(tx, || {
-        run(tx, instance, &instance.crypto, || {
-            let file = &instance.config.public_key_file;
-            told(instance, files::write_public(file, &published(instance)))
-        })
+pub fn write_public(tx: &Tx, auth: &'static Auth) {
+    auth.keyring.update_file(tx, || {
+        let file = &auth.config.public_key_file;
+        let write = || Ok(files::write_public(file, &published(auth)));
+        auth.hashes.run(tx, write).and_then(told)
     });
 }
 
@@ -126,10 +166,9 @@ fn warn(what: &str, result: Result<(), Error>) {
 }
 
 /// What a file or a key has against it is for the operator, not for the client.
-fn told<T>(instance: &Instance, result: Result<T, String>) -> Result<T, Error> {
+fn told<T>(result: Result<T, String>) -> Result<T, Error> {
     result.map_err(|what| {
-        // This is not the tx thread.
-        instance.bridge.log(what);
+        log::warn(&what);
         Error::Internal
     })
 }

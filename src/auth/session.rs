@@ -3,15 +3,15 @@
 
 use super::login::prove;
 use super::principal::Principal;
-use crate::bridge::crypto::run;
-use crate::instance::Instance;
+use super::subject::{active, end_all, record, subject_of};
+use super::Auth;
 use crate::storage::{Depth, SessionRow};
 use crate::tx::{settle, Tx};
 use authkv_base::clock::{microseconds, now};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Credentials, Done, Outcome, Session};
-use authkv_domain::{Claims, RoleName, Subject};
+use authkv_domain::{RoleName, Subject};
 use authkv_token::{random, AccessToken, Bearer, Draft, Known};
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use ring::digest::{digest, SHA256};
@@ -25,68 +25,34 @@ const SECRET: usize = 32;
 const ID: usize = 16;
 
 /// Verifies a token: those seen before at once, others on a thread. Yields for the latter.
-pub fn caller(tx: &Tx, instance: &'static Instance, token: String) -> Result<Caller, Error> {
-    let claims = match instance.tokens.known(&token) {
+pub fn caller(tx: &Tx, auth: &'static Auth, token: String) -> Result<Caller, Error> {
+    let claims = match auth.tokens.known(&token) {
         Known::Valid(claims) => Some(claims),
         Known::Invalid => None,
         Known::New => {
-            let verify = move || Ok(instance.tokens.verify(&token));
-            run(tx, instance, &instance.verifier, verify)?
+            let verify = move || Ok(auth.tokens.verify(&token));
+            auth.verifier.run(tx, verify)?
         }
     };
     Ok(claims.map_or(Caller::Refused, Caller::Bearer))
 }
 
-/// The user of a token, where it holds at this moment. Errors: `Unauthenticated` for one that has expired or was
-/// revoked, whose user changed the password, was disabled or deleted; `RevocationsUnknown`. Does not yield.
-pub fn subject_of(tx: &Tx, instance: &Instance, claims: &Claims) -> Result<Subject, Error> {
-    let storage = &instance.storage;
-    // The token may have expired on its way here, and its revocation may be forgotten since.
-    if !instance.tokens.is_in_time(claims) {
-        return Err(Error::Unauthenticated);
-    }
-    instance.check_following()?;
-    if storage.revoked.contains(tx, claims.revocation_id())? {
-        return Err(Error::Unauthenticated);
-    }
-    let subject = active(tx, instance, &claims.sub, claims.epoch)?;
-    subject.ok_or(Error::Unauthenticated)
-}
-
-/// The user of a token of that epoch, or `None` where it holds no more. Does not yield.
-pub fn active(
-    tx: &Tx,
-    instance: &Instance,
-    login: &str,
-    epoch: u64,
-) -> Result<Option<Subject>, Error> {
-    let subject = instance.storage.subjects.get(tx, login)?;
-    let is_present = subject.is_active() && subject.epoch == epoch;
-    let holds = match &instance.storage.users {
-        Some(users) => is_present && users.contains(tx, login)?,
-        // Epochs and changes are numbered by one sequence. An epoch above the last change heard of is on its way here; one
-        // below it that is not known has ended, and what ended it was forgotten.
-        None => is_present || epoch > subject.epoch.max(instance.heard()),
-    };
-    Ok(holds.then_some(subject))
-}
-
 /// Checks a password and begins a session. Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`. Yields.
 pub fn login(
     tx: &Tx,
-    instance: &'static Instance,
+    auth: &'static Auth,
     origin: &Origin,
     input: Credentials,
 ) -> Result<Outcome, Error> {
     let token = RefreshToken::new()?;
     let (login, id) = (input.login.clone(), token.id.clone());
     let issue = move |subject: &Subject| {
-        let access = issue(instance, &login, subject.epoch, &id)?;
+        let access = issue(auth, &login, subject.epoch, &id)?;
         Ok((access, subject.epoch))
     };
-    let (draft, epoch) = prove(tx, instance, origin, &input, issue)?;
-    let access = record(tx, instance, draft)?;
-    let storage = &instance.storage;
+    let (draft, epoch) = prove(tx, auth, origin, &input, issue)?;
+    let access = record(tx, auth, draft)?;
+    let storage = &auth.storage;
     let is_admin = storage.subjects.get(tx, &input.login)?.has(RoleName::ADMIN);
     let depth = match is_admin {
         true => Depth::Last,
@@ -94,45 +60,41 @@ pub fn login(
     };
     storage.reserve.transaction(tx, depth, || {
         // The user may have been changed since the password was proved.
-        active(tx, instance, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
-        let kept = instance.config.sessions_max - 1;
+        active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
+        let kept = auth.config.sessions_max - 1;
         for ended in storage.sessions.prune(tx, &input.login, kept)? {
             let until = ended.tokens_until;
             storage.revoked.put(tx, &storage.mirror, &ended.id, until)?;
         }
-        let row = token.row(instance, &input.login, epoch, microseconds(), access.exp);
+        let row = token.row(auth, &input.login, epoch, microseconds(), access.exp);
         storage.sessions.put(tx, &row)
     })?;
-    Ok(begun(instance, input.login, access, token))
+    Ok(begun(auth, input.login, access, token))
 }
 
 /// Issues new tokens for a refresh token, which is good once: where it was used before, somebody else has had it, and
 /// the session ends. Errors: `InvalidRefreshToken`, `Overloaded`. Yields.
-pub fn refresh(
-    tx: &Tx,
-    instance: &'static Instance,
-    given: &SecretString,
-) -> Result<Outcome, Error> {
+pub fn refresh(tx: &Tx, auth: &'static Auth, given: &SecretString) -> Result<Outcome, Error> {
     const UNKNOWN: Error = Error::InvalidRefreshToken { reused: None };
     let given = RefreshToken::parse(given.expose_secret()).ok_or(UNKNOWN)?;
-    let storage = &instance.storage;
+    let storage = &auth.storage;
     let session = storage.sessions.get(tx, &given.id)?;
     let session = session.filter(|session| session.expires_at > now());
     let session = session.ok_or(UNKNOWN)?;
-    active(tx, instance, &session.login, session.epoch)?.ok_or(UNKNOWN)?;
+    active(tx, auth, &session.login, session.epoch)?.ok_or(UNKNOWN)?;
     if session.digest != given.digest {
-        return end_reused(tx, instance, &session);
+        return end_reused(tx, auth, &session);
     }
     let (login, epoch, id) = (session.login.clone(), session.epoch, session.id.clone());
     // Not behind the hashes: who is logged in stays so while others cannot log in.
-    let draft = run(tx, instance, &instance.verifier, move || {
-        issue(instance, &login, epoch, &id)
-    })?;
-    let access = record(tx, instance, draft)?;
+    let draft = auth
+        .verifier
+        .run(tx, move || issue(auth, &login, epoch, &id))?;
+    let access = record(tx, auth, draft)?;
     let token = RefreshToken::of(&given.handle)?;
     // The time that tokens live may have become shorter.
     let until = access.exp.max(session.tokens_until);
-    let row = token.row(instance, &session.login, epoch, session.created_at, until);
+    let row = token.row(auth, &session.login, epoch, session.created_at, until);
     let is_first = storage.reserve.transaction(tx, Depth::Last, || {
         let present = storage.sessions.get(tx, &session.id)?.ok_or(UNKNOWN)?;
         if present == session {
@@ -141,30 +103,30 @@ pub fn refresh(
         Ok(present == session)
     })?;
     match is_first {
-        true => Ok(begun(instance, session.login, access, token)),
-        false => end_reused(tx, instance, &session),
+        true => Ok(begun(auth, session.login, access, token)),
+        false => end_reused(tx, auth, &session),
     }
 }
 
 /// Ends a session whose refresh token was presented twice.
-fn end_reused(tx: &Tx, instance: &Instance, session: &SessionRow) -> Result<Outcome, Error> {
-    end(tx, instance, &session.id, None)?;
+fn end_reused(tx: &Tx, auth: &Auth, session: &SessionRow) -> Result<Outcome, Error> {
+    end(tx, auth, &session.id, None)?;
     Err(Error::InvalidRefreshToken {
         reused: Some(session.login.clone()),
     })
 }
 
 /// Revokes the token the caller came with, and its session. Errors: `Unauthenticated` for a caller without one. Yields.
-pub fn logout(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, Error> {
+pub fn logout(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
     let claims = who.claims()?;
     let exp = claims.sid.is_none().then_some(claims.exp);
-    end(tx, instance, claims.revocation_id(), exp)?;
+    end(tx, auth, claims.revocation_id(), exp)?;
     Ok(Outcome::Done(Done::Revoked))
 }
 
 /// Ends the token with that id, which expires at `exp`, or the session. Yields.
-fn end(tx: &Tx, instance: &Instance, id: &str, exp: Option<u64>) -> Result<(), Error> {
-    let storage = &instance.storage;
+fn end(tx: &Tx, auth: &Auth, id: &str, exp: Option<u64>) -> Result<(), Error> {
+    let storage = &auth.storage;
     let is_new = storage.reserve.transaction(tx, Depth::Last, || {
         let session = storage.sessions.get(tx, id)?;
         let until = match (exp, session) {
@@ -184,63 +146,41 @@ fn end(tx: &Tx, instance: &Instance, id: &str, exp: Option<u64>) -> Result<(), E
 }
 
 /// Ends all tokens and sessions of the caller. Yields.
-pub fn logout_all(tx: &Tx, instance: &Instance, who: &Principal) -> Result<Outcome, Error> {
+pub fn logout_all(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
     let login = &who.claims()?.sub;
-    let reserve = &instance.storage.reserve;
-    reserve.transaction(tx, Depth::Last, || end_all(tx, instance, login, |_| ()))?;
+    let reserve = &auth.storage.reserve;
+    reserve.transaction(tx, Depth::Last, || end_all(tx, auth, login, |_| ()))?;
     Ok(Outcome::Done(Done::Revoked))
 }
 
-/// Ends all tokens and sessions of a login, in a transaction of the caller's, with what else changes in the subject.
-pub fn end_all(
-    tx: &Tx,
-    instance: &Instance,
-    login: &str,
-    change: impl FnOnce(&mut Subject),
-) -> Result<Subject, Error> {
-    let storage = &instance.storage;
-    storage.sessions.prune(tx, login, 0)?;
-    storage.subjects.renew(tx, &storage.mirror, login, change)
-}
-
 /// What a token is worth at this moment (RFC 7662). Yields for a token not seen before.
-pub fn introspect(
-    tx: &Tx,
-    instance: &'static Instance,
-    token: SecretString,
-) -> Result<Outcome, Error> {
-    let claims = match caller(tx, instance, token.expose_secret().to_owned())? {
+pub fn introspect(tx: &Tx, auth: &'static Auth, token: SecretString) -> Result<Outcome, Error> {
+    let claims = match caller(tx, auth, token.expose_secret().to_owned())? {
         Caller::Bearer(claims) => claims,
         _ => return Ok(Outcome::Introspected(None)),
     };
-    match subject_of(tx, instance, &claims) {
+    match subject_of(tx, auth, &claims) {
         Ok(_) => Ok(Outcome::Introspected(Some(Arc::clone(&claims)))),
         Err(Error::Unauthenticated) => Ok(Outcome::Introspected(None)),
         Err(other) => Err(other),
     }
 }
 
-/// Writes down when a new token expires: only then anybody may have it. Yields if there is something to write.
-pub fn record(tx: &Tx, instance: &Instance, draft: Draft) -> Result<AccessToken, Error> {
-    instance.storage.issued.cover(tx, draft.exp())?;
-    Ok(draft.recorded())
-}
-
-fn issue(instance: &Instance, login: &str, epoch: u64, id: &str) -> Result<Draft, Error> {
-    instance.tokens.issue(&Bearer {
+fn issue(auth: &Auth, login: &str, epoch: u64, id: &str) -> Result<Draft, Error> {
+    auth.tokens.issue(&Bearer {
         login,
         epoch,
         session: Some(id),
     })
 }
 
-fn begun(instance: &Instance, login: String, access: AccessToken, token: RefreshToken) -> Outcome {
+fn begun(auth: &Auth, login: String, access: AccessToken, token: RefreshToken) -> Outcome {
     Outcome::Session(Session {
         access_token: access.text,
         token_type: "Bearer",
-        expires_in: instance.tokens.ttl().as_secs(),
+        expires_in: auth.tokens.ttl().as_secs(),
         refresh_token: token.text,
-        refresh_expires_in: instance.config.refresh_ttl.as_secs(),
+        refresh_expires_in: auth.config.refresh_ttl.as_secs(),
         login,
         jti: access.jti,
     })
@@ -283,7 +223,7 @@ impl RefreshToken {
 
     fn row(
         &self,
-        instance: &Instance,
+        auth: &Auth,
         login: &str,
         epoch: u64,
         created_at: u64,
@@ -291,7 +231,7 @@ impl RefreshToken {
     ) -> SessionRow {
         SessionRow {
             id: self.id.clone(),
-            expires_at: now() + instance.config.refresh_ttl.as_secs(),
+            expires_at: now() + auth.config.refresh_ttl.as_secs(),
             login: login.to_owned(),
             created_at,
             epoch,

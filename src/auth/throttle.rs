@@ -5,7 +5,7 @@
 //! the failures of others do not matter there (as with the device cookies of OWASP's "Slow Down Online Guessing
 //! Attacks"). Counts are forgotten in time, and by a success.
 
-use crate::instance::Instance;
+use super::Auth;
 use crate::storage::Count;
 use crate::tx::{latest, log, Tx};
 use authkv_base::clock::now;
@@ -29,14 +29,9 @@ pub struct Attempt {
 
 impl Attempt {
     /// Errors: `TooManyAttempts`. Does not yield.
-    pub fn begin(
-        tx: &Tx,
-        instance: &Instance,
-        login: &str,
-        origin: &Origin,
-    ) -> Result<Self, Error> {
+    pub fn begin(tx: &Tx, auth: &Auth, login: &str, origin: &Origin) -> Result<Self, Error> {
         let peer = &origin.peer;
-        let exempt = &instance.config.login_delay.exempt;
+        let exempt = &auth.config.login_delay.exempt;
         let is_exempt = |address: IpAddr| exempt.iter().any(|network| network.contains(&address));
         let network = match peer.address() {
             Some(address) if !is_exempt(address) => peer.network(),
@@ -47,7 +42,7 @@ impl Attempt {
             None => (vec![format!("login {login}")], None),
             Some(network) => {
                 let marker = format!("known {login} {network}");
-                let keys = match count(tx, instance, &marker)? {
+                let keys = match count(tx, auth, &marker)? {
                     Some(_) => vec![format!("pair {login} {network}")],
                     None => vec![format!("login {login}"), format!("address {network}")],
                 };
@@ -55,36 +50,36 @@ impl Attempt {
             }
         };
         let attempt = Self { keys, marker };
-        attempt.check(tx, instance)?;
+        attempt.check(tx, auth)?;
         Ok(attempt)
     }
 
     /// Whether it may be made, or its result be told. Errors: `TooManyAttempts`. Does not yield.
-    pub fn check(&self, tx: &Tx, instance: &Instance) -> Result<(), Error> {
+    pub fn check(&self, tx: &Tx, auth: &Auth) -> Result<(), Error> {
         let mut wait = 0;
         // Failures count from the moment they are being committed.
         latest(tx, || {
             for key in &self.keys {
-                if let Some(count) = count(tx, instance, key)? {
+                if let Some(count) = count(tx, auth, key)? {
                     wait = wait.max(count.delayed_until.saturating_sub(now()));
                 }
             }
             Ok(())
         })?;
         // The clock may have been set back, and the limit be a lower one.
-        match wait.min(instance.config.login_delay.max) {
+        match wait.min(auth.config.login_delay.max) {
             0 => Ok(()),
             seconds => Err(Error::TooManyAttempts { seconds }),
         }
     }
 
     /// Counts a failure. Yields.
-    pub fn failed(self, tx: &Tx, instance: &Instance) {
-        let delay = &instance.config.login_delay;
+    pub fn failed(self, tx: &Tx, auth: &Auth) {
+        let delay = &auth.config.login_delay;
         if delay.max == 0 {
             return;
         }
-        let is_short = instance.storage.reserve.admit(tx).is_err();
+        let is_short = auth.storage.reserve.admit(tx).is_err();
         let counted = |key: &str, before: Option<Count>| {
             if is_short && before.is_none() {
                 // Strangers do not get what is reserved for administrators.
@@ -103,19 +98,19 @@ impl Attempt {
                 delayed_until,
             })
         };
-        tell(instance.storage.attempts.change(tx, &self.keys, counted));
+        tell(auth.storage.attempts.change(tx, &self.keys, counted));
     }
 
     /// Forgets the failures of this login, and notes that it is known at this address. Yields where there is something
     /// to note.
-    pub fn succeeded(self, tx: &Tx, instance: &Instance) {
-        if instance.config.login_delay.max > 0 {
-            tell(self.note_success(tx, instance));
+    pub fn succeeded(self, tx: &Tx, auth: &Auth) {
+        if auth.config.login_delay.max > 0 {
+            tell(self.note_success(tx, auth));
         }
     }
 
-    fn note_success(self, tx: &Tx, instance: &Instance) -> Result<(), Error> {
-        let attempts = &instance.storage.attempts;
+    fn note_success(self, tx: &Tx, auth: &Auth) -> Result<(), Error> {
+        let attempts = &auth.storage.attempts;
         // The first is that of the login; those from the address may be of other logins.
         if let Some(key) = self.keys.first() {
             if attempts.get(tx, key)?.is_some() {
@@ -126,7 +121,7 @@ impl Attempt {
             return Ok(());
         };
         let expires_at = now() + KNOWN_FOR;
-        let known = count(tx, instance, &key)?;
+        let known = count(tx, auth, &key)?;
         if known.is_some_and(|known| known.expires_at + KNOWN_AGAIN_AFTER > expires_at) {
             return Ok(());
         }
@@ -142,8 +137,8 @@ impl Attempt {
 }
 
 /// A count that is not to be forgotten yet.
-fn count(tx: &Tx, instance: &Instance, key: &str) -> Result<Option<Count>, Error> {
-    let count = instance.storage.attempts.get(tx, key)?;
+fn count(tx: &Tx, auth: &Auth, key: &str) -> Result<Option<Count>, Error> {
+    let count = auth.storage.attempts.get(tx, key)?;
     Ok(count.filter(is_counting))
 }
 

@@ -3,16 +3,15 @@
 
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
-use crate::core::{execute, execute_unsettled};
-use crate::instance::Instance;
+use crate::core::{execute, execute_unsettled, Core};
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{commits_begun, log, Tx, TxCell};
+use crate::tx::{commits_begun, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Command, Lane as Kind};
 use authkv_domain::What;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,9 +28,9 @@ const TURN: usize = 256;
 const SLICE: usize = 1024;
 
 /// Starts the fibers. They end once the bridge is closed and all jobs are answered.
-pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
-    let config = &instance.config;
-    let start = |name, fibers, capacity| Lane::start(tx, instance, name, fibers, capacity);
+pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<(), Error> {
+    let config = &bridge.config;
+    let start = |name, fibers, capacity| Lane::start(tx, bridge, core, name, fibers, capacity);
     let lanes = Rc::new(Lanes {
         commits: start("commit", COMMITTING, usize::MAX)?,
         scans: start("scan", SCANNING, usize::MAX)?,
@@ -39,10 +38,10 @@ pub fn start(tx: &Tx, instance: &'static Instance) -> Result<(), Error> {
         // Enough to keep the crypto pool busy. Jobs wait here and not there, so that those of clients that go
         // away are never begun.
         logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
-        parking: Parking::start(tx, instance)?,
+        parking: Parking::start(tx, bridge)?,
     });
-    instance.start_fiber(tx, "authkv-bridge", move |tx| {
-        take_jobs(tx, instance, &lanes)
+    bridge.life.start_fiber(tx, "authkv-bridge", move |tx| {
+        take_jobs(tx, bridge, core, &lanes)
     })
 }
 
@@ -58,14 +57,14 @@ struct Lanes {
 /// However the fiber that takes jobs ends, nobody waits for it any more.
 struct End<'a> {
     tx: &'a Tx,
-    instance: &'static Instance,
+    bridge: &'static Bridge,
     lanes: &'a Lanes,
 }
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.instance.bridge.end();
-        self.instance.waits.abandon(self.tx);
+        self.bridge.end();
+        self.bridge.waits.abandon(self.tx);
         self.lanes.commits.close();
         self.lanes.scans.close();
         self.lanes.counts.close();
@@ -74,19 +73,12 @@ impl Drop for End<'_> {
     }
 }
 
-fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
-    let bridge = &instance.bridge;
-    let _end = End {
-        tx,
-        instance,
-        lanes,
-    };
-    let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && instance.waits.is_empty(tx);
+fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lanes) {
+    let _end = End { tx, bridge, lanes };
+    let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && bridge.waits.is_empty(tx);
     let mut has_waited = true;
     while !is_done() && !fiber::is_cancelled(tx) {
-        while let Some(id) = bridge.finished.pop() {
-            instance.waits.finish(tx, id);
-        }
+        bridge.waits.wake(tx);
         let mut done = 0;
         while done < LINES {
             let Some(line) = bridge.lines.pop() else {
@@ -95,7 +87,7 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
             done += 1;
             match line {
                 Line::Warning(line) => log::warn(&line),
-                Line::Request(line) => log::request(&line, instance.config.log_json),
+                Line::Request(line) => log::request(&line, bridge.config.log_json),
             }
         }
         match bridge.lost.swap(0, Ordering::Relaxed) {
@@ -112,7 +104,7 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
                 bridge.ring_back();
             }
             done += cost;
-            begin(tx, instance, lanes, job);
+            begin(tx, bridge, core, lanes, job);
         }
         bridge.ring_back();
         match done {
@@ -129,7 +121,7 @@ fn take_jobs(tx: &Tx, instance: &'static Instance, lanes: &Lanes) {
             0 => bridge.doorbell.sleep(
                 || {
                     !bridge.jobs.is_empty()
-                        || !bridge.finished.is_empty()
+                        || bridge.waits.has_finished()
                         || !bridge.lines.is_empty()
                 },
                 |fd| fiber::wait_readable(tx, fd, Duration::from_secs(1)),
@@ -155,9 +147,9 @@ fn is_count(command: &Command) -> bool {
 }
 
 /// Executes a job that does not yield, and hands any other to its lane.
-fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
+fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job) {
     let lane = match job.request.command.operation().row().lane {
-        Kind::Inline => return answer(tx, instance, &lanes.parking, job),
+        Kind::Inline => return answer(tx, bridge, core, &lanes.parking, job),
         Kind::Commit => &lanes.commits,
         Kind::Scan if is_count(&job.request.command) => &lanes.counts,
         Kind::Scan => &lanes.scans,
@@ -166,31 +158,31 @@ fn begin(tx: &Tx, instance: &'static Instance, lanes: &Lanes, job: Job) {
     if let Err(job) = lane.add(job) {
         let error = match lane.alive.get() {
             0 => Error::ShuttingDown,
-            _ => instance.crypto.full(),
+            _ => core.auth.hashes.full(),
         };
-        instance.bridge.answer(job.reply, Err(error));
+        bridge.answer(job.reply, Err(error));
     }
 }
 
 /// Executes a job that does not yield. An answer that rests on what is not durable yet has to wait for that.
-fn answer(tx: &Tx, instance: &'static Instance, parking: &Parking, job: Job) {
+fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job: Job) {
     let Job {
         request,
         reply,
         gone,
     } = job;
     if reply.is_closed() || gone.load(Ordering::Relaxed) {
-        return instance.bridge.answer(reply, Err(Error::Cancelled));
+        return bridge.answer(reply, Err(Error::Cancelled));
     }
-    let executed = guard(|| Ok(execute_unsettled(tx, instance, request)));
+    let executed = guard(|| Ok(execute_unsettled(tx, core, request)));
     match executed {
-        Ok((result, Some(mark))) => parking.add(&instance.bridge, reply, result, mark),
-        Ok((result, None)) => instance.bridge.answer(reply, result),
-        Err(error) => instance.bridge.answer(reply, Err(error)),
+        Ok((result, Some(mark))) => parking.add(bridge, reply, result, mark),
+        Ok((result, None)) => bridge.answer(reply, result),
+        Err(error) => bridge.answer(reply, Err(error)),
     }
 }
 
-fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
+fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
     let Job {
         request,
         reply,
@@ -198,9 +190,9 @@ fn finish(tx: &Tx, instance: &'static Instance, job: Job) {
     } = job;
     let result = match reply.is_closed() || gone.load(Ordering::Relaxed) {
         true => Err(Error::Cancelled),
-        false => guard(|| execute(tx, instance, request)),
+        false => guard(|| execute(tx, core, request)),
     };
-    instance.bridge.answer(reply, result);
+    bridge.answer(reply, result);
 }
 
 /// A queue of jobs with the fibers that execute them.
@@ -218,7 +210,8 @@ struct Lane {
 impl Lane {
     fn start(
         tx: &Tx,
-        instance: &'static Instance,
+        bridge: &'static Bridge,
+        core: &'static Core,
         name: &str,
         fibers: usize,
         capacity: usize,
@@ -233,19 +226,21 @@ impl Lane {
         });
         for _ in 0..fibers {
             let lane = lane.clone();
-            instance.start_fiber(tx, &format!("authkv-{name}"), move |tx| {
-                lane.alive.set(lane.alive.get() + 1);
-                while let Some(job) = lane.next(tx) {
-                    let before = commits_begun(tx);
-                    finish(tx, instance, job);
-                    instance.bridge.ring_back();
-                    // One that has not yielded would not let others run before the next.
-                    if commits_begun(tx) == before {
-                        fiber::pass(tx);
+            bridge
+                .life
+                .start_fiber(tx, &format!("authkv-{name}"), move |tx| {
+                    lane.alive.set(lane.alive.get() + 1);
+                    while let Some(job) = lane.next(tx) {
+                        let before = commits_begun(tx);
+                        finish(tx, bridge, core, job);
+                        bridge.ring_back();
+                        // One that has not yielded would not let others run before the next.
+                        if commits_begun(tx) == before {
+                            fiber::pass(tx);
+                        }
                     }
-                }
-                lane.end_one(&instance.bridge);
-            })?;
+                    lane.end_one(bridge);
+                })?;
         }
         Ok(lane)
     }
@@ -294,85 +289,5 @@ impl Lane {
     fn close(&self) {
         self.closed.set(true);
         self.added.broadcast();
-    }
-}
-
-/// Fibers that wait for other threads.
-pub struct Waits(TxCell<RefCell<Pending>>);
-
-#[derive(Default)]
-struct Pending {
-    last: u64,
-    conds: HashMap<u64, Rc<Cond>>,
-}
-
-/// One such wait. It ends when it is dropped.
-pub struct Wait<'a> {
-    waits: &'a Waits,
-    tx: &'a Tx,
-    id: u64,
-    cond: Rc<Cond>,
-}
-
-impl Waits {
-    pub fn new(tx: &Tx) -> Self {
-        Self(TxCell::new(tx, RefCell::default()))
-    }
-
-    /// Begins a wait that [`Bridge::finish`] with its id will end.
-    pub fn begin<'a>(&'a self, tx: &'a Tx) -> Wait<'a> {
-        let cond = Rc::new(Cond::new());
-        let mut pending = self.0.get(tx).borrow_mut();
-        pending.last += 1;
-        let id = pending.last;
-        pending.conds.insert(id, cond.clone());
-        Wait {
-            waits: self,
-            tx,
-            id,
-            cond,
-        }
-    }
-
-    fn finish(&self, tx: &Tx, id: u64) {
-        if let Some(cond) = self.0.get(tx).borrow_mut().conds.remove(&id) {
-            cond.signal();
-        }
-    }
-
-    /// Ends all waits, because nobody is left who would.
-    fn abandon(&self, tx: &Tx) {
-        for (_, cond) in self.0.get(tx).borrow_mut().conds.drain() {
-            cond.signal();
-        }
-    }
-
-    pub fn is_empty(&self, tx: &Tx) -> bool {
-        self.0.get(tx).borrow().conds.is_empty()
-    }
-}
-
-impl Wait<'_> {
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Yields until the wait is finished or the fiber is cancelled.
-    pub fn until_finished(&self, tx: &Tx) {
-        while self.waits.0.get(tx).borrow().conds.contains_key(&self.id) && !fiber::is_cancelled(tx)
-        {
-            self.cond.wait();
-        }
-    }
-}
-
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        self.waits
-            .0
-            .get(self.tx)
-            .borrow_mut()
-            .conds
-            .remove(&self.id);
     }
 }

@@ -1,21 +1,21 @@
-//! Between threads: jobs from the HTTP workers to tx, work from tx to the crypto pool, and back.
+//! Between threads: jobs from the HTTP workers to tx, their answers, and lines for the log.
 //!
 //! Both ways are bounded. The tx thread never blocks; its fibers wait.
 
-pub mod crypto;
 pub mod dispatch;
 mod parking;
 
+use crate::offload::Waits;
+use crate::tx::life::Life;
 use authkv_base::error::Error;
 use authkv_base::memory::{Held, Memory};
 use authkv_command::{Outcome, Request};
 use authkv_config::Config;
 use authkv_mailbox::doorbell::Doorbell;
 use authkv_mailbox::{Mailbox, Mailboxes};
-use crossbeam_queue::{ArrayQueue, SegQueue};
+use crossbeam_queue::ArrayQueue;
 use std::cell::RefCell;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -89,8 +89,6 @@ pub struct Bridge {
     jobs: ArrayQueue<Job>,
     /// Those of the workers.
     mailboxes: Mailboxes<Answer>,
-    /// Ids of the waits on tx that are over.
-    finished: SegQueue<u64>,
     /// Lines for Tarantool's log, which is not promised to work on other threads.
     lines: ArrayQueue<Line>,
     /// Lines that were lost.
@@ -99,7 +97,11 @@ pub struct Bridge {
     pub memory: Arc<Memory>,
     /// The revision of the last change of a pair that was committed, for those who wait for one.
     pub news: Arc<watch::Sender<u64>>,
-    doorbell: Doorbell,
+    doorbell: Arc<Doorbell>,
+    /// Fibers that wait for other threads, woken by the same fiber that takes jobs.
+    waits: Arc<Waits>,
+    config: Arc<Config>,
+    life: Arc<Life>,
     /// Jobs that were taken in and not answered yet, at most the capacity of `jobs`.
     in_flight: AtomicUsize,
     /// No new jobs are taken in.
@@ -116,21 +118,29 @@ pub enum Line {
 }
 
 impl Bridge {
-    pub fn new(config: &Config) -> io::Result<Self> {
+    /// The doorbell is also that of `waits`.
+    pub fn new(
+        config: Arc<Config>,
+        doorbell: Arc<Doorbell>,
+        waits: Arc<Waits>,
+        life: Arc<Life>,
+    ) -> Self {
         let capacity = config.queue;
-        Ok(Self {
+        Self {
             memory: Memory::new(config.http.memory_max),
             lost: AtomicUsize::new(0),
             jobs: ArrayQueue::new(capacity),
             mailboxes: Mailboxes::default(),
-            finished: SegQueue::new(),
             lines: ArrayQueue::new(1024),
             news: Arc::new(watch::Sender::new(0)),
-            doorbell: Doorbell::new()?,
+            doorbell,
+            waits,
+            config,
+            life,
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Opens a mailbox for this thread, which needs one to have commands executed, and a task that runs
@@ -185,12 +195,6 @@ impl Bridge {
             self.refuse_waiting();
         }
         Ok(answer)
-    }
-
-    /// Ends the wait on tx that has this id.
-    pub fn finish(&self, wait: u64) {
-        self.finished.push(wait);
-        self.doorbell.ring();
     }
 
     /// Writes a line to Tarantool's log, soon. When lines come too fast, the oldest are lost.

@@ -1,7 +1,6 @@
 //! Answers that rest on what is not durable yet: Tarantool shows changes before their commit has ended. Runs on the tx thread.
 
 use super::{Answer, Bridge, Reply};
-use crate::instance::Instance;
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{settle_since, Mark, Tx};
 use authkv_base::error::Error;
@@ -39,7 +38,7 @@ impl Drop for End<'_> {
 }
 
 impl Parking {
-    pub fn start(tx: &Tx, instance: &'static Instance) -> Result<Rc<Self>, Error> {
+    pub fn start(tx: &Tx, bridge: &'static Bridge) -> Result<Rc<Self>, Error> {
         let parking = Rc::new(Self {
             waiting: RefCell::default(),
             closed: Cell::new(false),
@@ -47,8 +46,7 @@ impl Parking {
             added: Cond::new(),
         });
         let started = parking.clone();
-        instance.start_fiber(tx, "authkv-settle", move |tx| {
-            let bridge = &instance.bridge;
+        bridge.life.start_fiber(tx, "authkv-settle", move |tx| {
             let _end = End(&started, bridge);
             while !(fiber::is_cancelled(tx) || started.closed.get() && started.is_empty()) {
                 if started.is_empty() {

@@ -2,12 +2,11 @@
 //! the JSON is the work of another.
 
 use super::{ask, Counts, Failure, Import, Page};
-use crate::bridge::crypto;
-use crate::core::execute;
-use crate::instance::Instance;
+use crate::core::{execute, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::origin::{Front, Origin, Peer};
+use authkv_codec::types::Types;
 use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_domain::Mode;
 use serde::{Deserialize, Serialize};
@@ -53,23 +52,23 @@ struct Refused {
 /// A page of pairs, as lines. Yields.
 pub fn export(
     tx: &Tx,
-    instance: &'static Instance,
+    core: &'static Core,
     prefix: &str,
     after: Option<&str>,
 ) -> Result<Exported, Error> {
-    let command = ask(prefix, after, &instance.config.limits)?;
-    let Outcome::Encoded(answer) = act(tx, instance, command)? else {
+    let command = ask(prefix, after, &core.config.limits)?;
+    let Outcome::Encoded(answer) = act(tx, core, command)? else {
         return Err(Error::Internal);
     };
-    crypto::run(tx, instance, &instance.verifier, move || {
+    core.auth.verifier.run(tx, move || {
         let Page { text, pairs, next } = Page::render(&answer)?;
         let text = String::from_utf8(text).map_err(|_| Error::Internal)?;
         Ok(Exported { text, pairs, next })
     })
 }
 
-/// Writes the pairs of whole lines. Yields.
-pub fn import(tx: &Tx, instance: &'static Instance, piece: Piece) -> Result<Imported, Error> {
+/// Writes the pairs of whole lines; `types` are those that this Tarantool has. Yields.
+pub fn import(tx: &Tx, core: &'static Core, types: Types, piece: Piece) -> Result<Imported, Error> {
     let Piece {
         text,
         mode,
@@ -77,7 +76,7 @@ pub fn import(tx: &Tx, instance: &'static Instance, piece: Piece) -> Result<Impo
         is_last,
     } = piece;
     let mode = mode.map_or(Ok(Mode::default()), |name| Mode::from_name(&name))?;
-    let mut import = Import::new(&instance.config, instance.types, mode, line);
+    let mut import = Import::new(&core.config, types, mode, line);
     let length = text.len();
     import.push(&text);
     drop(text);
@@ -85,12 +84,12 @@ pub fn import(tx: &Tx, instance: &'static Instance, piece: Piece) -> Result<Impo
         import.end();
     }
     let failure = loop {
-        let (next, back) = crypto::run(tx, instance, &instance.verifier, move || {
-            Ok((import.next(true), import))
-        })?;
+        let (next, back) = core
+            .auth
+            .verifier
+            .run(tx, move || Ok((import.next(true), import)))?;
         import = back;
-        let done =
-            next.map(|command| command.map(|command| import.done(act(tx, instance, command))));
+        let done = next.map(|command| command.map(|command| import.done(act(tx, core, command))));
         match done {
             Ok(None) => break None,
             Ok(Some(Ok(()))) => {}
@@ -106,7 +105,7 @@ pub fn import(tx: &Tx, instance: &'static Instance, piece: Piece) -> Result<Impo
 }
 
 /// Executes a command of the owner.
-fn act(tx: &Tx, instance: &'static Instance, command: Command) -> Result<Outcome, Error> {
+fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error> {
     let origin = Origin {
         front: Front::Console,
         peer: Peer::Session,
@@ -116,7 +115,7 @@ fn act(tx: &Tx, instance: &'static Instance, command: Command) -> Result<Outcome
         caller: Caller::Owner,
         command,
     };
-    execute(tx, instance, request)
+    execute(tx, core, request)
 }
 
 impl From<Failure> for Refused {

@@ -91,7 +91,7 @@ impl Exchange {
     pub fn body_max(&self) -> Option<usize> {
         match &self.target {
             Ok(Target::Operation(route, _)) if route.has_body() => {
-                Some(route.operation.input_max(&self.site.instance.config))
+                Some(route.operation.input_max(&self.site.settings))
             }
             _ => None,
         }
@@ -133,14 +133,14 @@ impl Exchange {
     /// Looks at the token of a client that waits before it sends its body, as far as that can be done here: under `/v1`, where
     /// the shape of the body, which comes before the token, is not known yet. Errors: `Unauthenticated`.
     pub fn invite(&mut self) -> Result<(), Error> {
-        let config = &self.site.instance.config;
+        let config = &self.site.settings;
         let asks = |route: &&Route| {
             route.profile == Profile::V1 && route.operation.needs(config) != Needs::Nothing
         };
         if self.route().filter(asks).is_none() {
             return Ok(());
         }
-        self.caller = stream::caller(&self.site.instance.tokens, self.bearer());
+        self.caller = stream::caller(self.site.tokens, self.bearer());
         match self.caller {
             Caller::Bearer(_) => Ok(()),
             _ => Err(Error::Unauthenticated),
@@ -164,10 +164,9 @@ impl Exchange {
     /// Has the command executed. Errors: those of `decode`.
     fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
         let (command, token) = self.decode(body)?;
-        let instance = self.site.instance;
-        let caller = stream::caller(&instance.tokens, token.as_deref());
+        let caller = stream::caller(self.site.tokens, token.as_deref());
         let request = self.request(caller, command, body.len());
-        Ok(instance.bridge.call(request, self.gone.clone()))
+        Ok(self.site.bridge.call(request, self.gone.clone()))
     }
 
     /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` where there
@@ -176,12 +175,12 @@ impl Exchange {
         let Ok(Target::Operation(route, members)) = &self.target else {
             return Err(Error::Internal);
         };
-        let config = &self.site.instance.config;
+        let config = &self.site.settings;
         let limit = route.operation.input_max(config);
         if body.len() > limit {
             return Err(Error::InputTooLarge { limit });
         }
-        let rules = route.operation.rules(config, self.site.instance.types);
+        let rules = route.operation.rules(config, self.site.types);
         if route.input == Input::Authorization {
             let input = Document::from_json(body, rules)?;
             let [authorization] = input.fields(["authorization"], 0)?;
@@ -298,7 +297,7 @@ impl Exchange {
 
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
 fn check(site: &Site, head: &Head) -> Result<Target, Error> {
-    let config = &site.instance.config;
+    let config = &site.settings;
     let page = |path: &str| match site.config.docs {
         true => docs::find(config, path),
         false => None,

@@ -2,10 +2,10 @@
 
 use super::exchange::Exchange;
 use super::response::Response;
+use super::site::Site;
 use crate::auth::session::caller;
 use crate::bridge::Gone;
-use crate::core::execute;
-use crate::instance::Instance;
+use crate::core::{execute, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
@@ -21,6 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// A request as Lua tells it.
 #[derive(Deserialize)]
@@ -50,7 +51,7 @@ pub struct ForeignResponse {
 
 impl ForeignRequest {
     /// Answers. Yields.
-    pub fn answer(self, tx: &Tx, instance: &'static Instance) -> ForeignResponse {
+    pub fn answer(self, tx: &Tx, core: &'static Core, site: &Arc<Site>) -> ForeignResponse {
         let method = Method::from_bytes(&self.method.0);
         let is_valid = method.is_ok();
         let mut head = Head::new(method.unwrap_or_default(), self.path.0.into());
@@ -63,8 +64,7 @@ impl ForeignRequest {
             }
         }
         let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange =
-            Exchange::begin(&instance.site(), &peer, &Gone::default(), Box::new(head));
+        let mut exchange = Exchange::begin(site, &peer, &Gone::default(), Box::new(head));
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))
@@ -84,14 +84,14 @@ impl ForeignRequest {
             if length > limit {
                 return Err(Error::InputTooLarge { limit });
             }
-            let _call = instance.begin_call()?;
+            let _call = site.life.begin_call()?;
             let (command, token) = exchange.decode(&body.0)?;
             let caller = match token {
-                Some(token) => caller(tx, instance, token.into_owned())?,
+                Some(token) => caller(tx, &core.auth, token.into_owned())?,
                 None => Caller::Anonymous,
             };
             let request = exchange.request(caller, command, body.0.len());
-            execute(tx, instance, request)
+            execute(tx, core, request)
         });
         exchange.finish(result, Held::default()).into()
     }

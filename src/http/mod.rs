@@ -24,13 +24,13 @@ mod tls;
 mod v1;
 mod worker;
 
-use crate::instance::Instance;
+use crate::bridge::Bridge;
 use authkv_base::threads::spawn;
 use authkv_config::HttpConfig;
 pub use listen::Listener;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use seats::Seats;
-use site::Site;
+use site::{Parts, Site};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -48,7 +48,7 @@ impl Server {
     /// Listens on the addresses of `config`, taking over sockets that listen on them already, and starts the
     /// workers, which share the sockets. The error says what is wrong.
     pub fn start(
-        instance: &'static Instance,
+        parts: &Parts,
         config: Arc<HttpConfig>,
         taken_over: &[Listener],
     ) -> Result<Self, String> {
@@ -59,8 +59,8 @@ impl Server {
             listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let room = descriptors(instance, config.connections_max);
-        let site = Site::new(instance, config, room);
+        let room = descriptors(parts.bridge, config.connections_max);
+        let site = Site::new(parts, config, room);
         // Where it fails midway, the workers that have been started end with it.
         let mut server = Self {
             signals: Signals {
@@ -131,7 +131,7 @@ impl Drop for Server {
 }
 
 /// The connections there is room for: Tarantool needs some descriptors itself, and floods its log without them.
-fn descriptors(instance: &Instance, wanted: usize) -> usize {
+fn descriptors(bridge: &Bridge, wanted: usize) -> usize {
     const RESERVED: u64 = 256;
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -143,7 +143,7 @@ fn descriptors(instance: &Instance, wanted: usize) -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
     if possible < wanted {
-        instance.bridge.log(format!(
+        bridge.log(format!(
             "{possible} HTTP connections may be open, not {wanted}: the limit of descriptors (ulimit -n) is {descriptors}"
         ));
     }

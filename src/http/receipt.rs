@@ -67,9 +67,8 @@ impl Drop for Receipt {
             bytes_out: self.bytes_out,
             microseconds: self.started.elapsed().as_micros(),
         };
-        let instance = self.site.instance;
-        let line = entry.line(instance.config.log_json);
-        instance.bridge.log_request(line);
+        let line = entry.line(self.site.settings.log_json);
+        self.site.bridge.log_request(line);
     }
 }
 

@@ -1,12 +1,16 @@
 //! What all connections of the HTTP front share: the settings, and how much there is of what is limited.
 
 use super::request_id::Ids;
-use crate::instance::Instance;
+use crate::bridge::Bridge;
+use crate::core::Core;
 use crate::tx::lent::User;
+use crate::tx::life::Life;
 use authkv_base::error::Error;
 use authkv_base::memory::Memory;
 use authkv_base::origin::Peer;
-use authkv_config::HttpConfig;
+use authkv_codec::types::Types;
+use authkv_config::{Config, HttpConfig};
+use authkv_token::Tokens;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,8 +24,14 @@ const TURNING_AWAY_MAX: usize = 64;
 
 /// Shared by the workers, and by the tx thread for requests that another server took.
 pub struct Site {
-    pub instance: &'static Instance,
+    pub bridge: &'static Bridge,
+    pub tokens: &'static Tokens,
+    pub life: Arc<Life>,
     pub config: Arc<HttpConfig>,
+    /// The settings of the instance.
+    pub settings: Arc<Config>,
+    /// The extension types that this Tarantool has.
+    pub types: Types,
     pub ids: Ids,
     /// Connections end after the request they are at.
     pub leaving: AtomicBool,
@@ -43,6 +53,14 @@ pub struct Site {
     _user: User,
 }
 
+/// What of the instance the HTTP server is given.
+pub struct Parts {
+    pub core: &'static Core,
+    pub bridge: &'static Bridge,
+    pub life: Arc<Life>,
+    pub types: Types,
+}
+
 /// How often watches are told of changes, at most: they look for them together then, and a commit wakes one task only.
 const NEWS: Duration = Duration::from_millis(20);
 /// What each watch adds to that: a look takes tx some time, the more the more permissions its user has.
@@ -62,14 +80,14 @@ pub struct Permit {
 
 impl Site {
     /// `descriptors` is how many connections the process has room for.
-    pub fn new(
-        instance: &'static Instance,
-        config: Arc<HttpConfig>,
-        descriptors: usize,
-    ) -> Arc<Self> {
+    pub fn new(parts: &Parts, config: Arc<HttpConfig>, descriptors: usize) -> Arc<Self> {
         Arc::new(Self {
-            instance,
-            _user: instance.users.add(),
+            bridge: parts.bridge,
+            tokens: &parts.core.auth.tokens,
+            life: parts.life.clone(),
+            settings: parts.core.config.clone(),
+            types: parts.types,
+            _user: parts.life.add_user(),
             connections_max: config.connections_max.min(descriptors),
             watched: Memory::new(config.memory_max / 4),
             config,
@@ -92,7 +110,7 @@ impl Site {
 
     /// Counts a watch until the result is dropped. Errors: `Overloaded`.
     pub fn begin_watch(self: &Arc<Self>) -> Result<Watching, Error> {
-        let limit = self.instance.config.watch_max;
+        let limit = self.settings.watch_max;
         let what = "watches at a time";
         match take(&self.watches, limit) {
             true => Ok(Watching(self.clone())),
@@ -102,7 +120,7 @@ impl Site {
 
     /// Tells watches of what tx has committed. Does not return.
     pub async fn tell_news(&self) {
-        let mut news = self.instance.bridge.news.subscribe();
+        let mut news = self.bridge.news.subscribe();
         // The sender is never dropped.
         while news.changed().await.is_ok() {
             let revision = *news.borrow_and_update();

@@ -97,7 +97,7 @@ impl Door {
                     // Out of descriptors, most likely: wait for connections to end.
                     if !failing {
                         let line = format!("cannot accept connections: {e}");
-                        self.site.instance.bridge.log(line);
+                        self.site.bridge.log(line);
                     }
                     failing = true;
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -137,7 +137,7 @@ impl Door {
 impl Worker {
     /// The main function of the thread. Returns once it is told to stop and the connections have ended.
     pub fn run(self) {
-        let bridge = &self.site.instance.bridge;
+        let bridge = self.site.bridge;
         let open = bridge.open_mailbox();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -154,7 +154,7 @@ impl Worker {
     }
 
     async fn serve(self) -> io::Result<()> {
-        let limit = self.site.instance.config.shutdown_timeout;
+        let limit = self.site.settings.shutdown_timeout;
         if self.number == 0 {
             // One of them tells the watches of all.
             let site = self.site.clone();

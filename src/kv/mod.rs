@@ -1,17 +1,48 @@
 //! The key-value service. Runs on the tx thread.
 //!
-//! What was read may not be durable yet; whoever executes a command waits for that, see [`authkv_command::execute`].
+//! What was read may not be durable yet; whoever executes a command waits for that, see [`crate::core::execute`].
 
 mod answers;
 
-use crate::auth::principal::Principal;
-use crate::instance::Instance;
-use crate::storage::{Asked, Effect, KeyValues};
+use crate::storage::{Asked, Effect, KeyValues, Storage};
+use crate::tx::life::Life;
 use crate::tx::{fiber, note_unsettled, take_unsettled, Tx};
 use authkv_base::error::{Deed, Error};
 use authkv_command::Outcome;
-use authkv_domain::{Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
+use authkv_domain::{Access, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// The store, as far as this instance offers it.
+pub struct Kv {
+    storage: Arc<Storage>,
+    life: Arc<Life>,
+}
+
+impl Kv {
+    pub fn new(storage: Arc<Storage>, life: Arc<Life>) -> Self {
+        Self { storage, life }
+    }
+
+    /// Errors: `NotOffered`.
+    fn store(&self) -> Result<&KeyValues, Error> {
+        self.storage.key_values.as_ref().ok_or(Error::NotOffered)
+    }
+
+    /// Removes at most `limit` pairs that have expired. Returns by how many milliseconds the oldest was late, or `None` if there
+    /// was none, or no store. Errors: `ReadOnly`. Yields.
+    pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
+        match &self.storage.key_values {
+            Some(store) => store.sweep(tx, limit),
+            None => Ok(None),
+        }
+    }
+
+    /// Fills the reserve of memory that pairs cannot have, if it can be filled now. Does not yield.
+    pub fn fill_reserve(&self, tx: &Tx) {
+        self.storage.reserve.keep(tx);
+    }
+}
 
 /// How long a request for changes may sleep before it looks whether the instance stops.
 const NAP: Duration = Duration::from_millis(200);
@@ -20,17 +51,17 @@ const NAP: Duration = Duration::from_millis(200);
 const REST: Duration = Duration::from_millis(20);
 
 /// The values of all the keys. Errors: `Forbidden` before `MissingKeys`. Does not yield.
-pub fn get(tx: &Tx, instance: &Instance, who: &Principal, keys: &Keys) -> Result<Outcome, Error> {
-    let keys = who.access(tx, instance)?.reads(keys)?;
-    let found = store(instance)?.get(tx, &keys, Asked::Values)?;
+pub fn get(tx: &Tx, kv: &Kv, access: &Access, keys: &Keys) -> Result<Outcome, Error> {
+    let keys = access.reads(keys)?;
+    let found = kv.store()?.get(tx, &keys, Asked::Values)?;
     Ok(Outcome::Found(found))
 }
 
 /// Inserts the pairs whose keys do not exist, in one transaction. Errors: `Forbidden` before
 /// `ValueTooLarge`, `StorageFull`, `ReadOnly`. Yields while it commits.
-pub fn put(tx: &Tx, instance: &Instance, who: &Principal, steps: &Steps) -> Result<Outcome, Error> {
-    let store = store(instance)?;
-    let permitted = who.access(tx, instance)?.takes(steps)?;
+pub fn put(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
+    let store = kv.store()?;
+    let permitted = access.takes(steps)?;
     let applied = store.apply(tx, &permitted)?;
     answers::check(store, steps, &applied)?;
     let mut existing = Vec::new();
@@ -49,34 +80,29 @@ pub fn put(tx: &Tx, instance: &Instance, who: &Principal, steps: &Steps) -> Resu
 /// before `MissingKeys`. Does not yield.
 pub fn batch_get(
     tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
+    kv: &Kv,
+    access: &Access,
     keys: &Keys,
     strict: bool,
 ) -> Result<Outcome, Error> {
-    let keys = who.access(tx, instance)?.reads(keys)?;
-    let found = store(instance)?.get(tx, &keys, Asked::Pairs { strict })?;
+    let keys = access.reads(keys)?;
+    let found = kv.store()?.get(tx, &keys, Asked::Pairs { strict })?;
     Ok(Outcome::Encoded(found))
 }
 
 /// Takes steps in one transaction, and tells what became of each. Errors: `StorageFull`, `ReadOnly`. Yields while it
 /// commits.
-pub fn batch(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    steps: &Steps,
-) -> Result<Outcome, Error> {
-    let permitted = who.access(tx, instance)?.sorts(steps);
-    let applied = store(instance)?.apply(tx, &permitted)?;
+pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
+    let permitted = access.sorts(steps);
+    let applied = kv.store()?.apply(tx, &permitted)?;
     answers::of_batch(steps, &applied).map(Outcome::Encoded)
 }
 
 /// Takes the one list of steps or the other, in one transaction. Errors: `Forbidden`, and those of a step, which undo all
 /// of them. Yields while it commits.
-pub fn txn(tx: &Tx, instance: &Instance, who: &Principal, txn: &Txn) -> Result<Outcome, Error> {
-    let store = store(instance)?;
-    let (compare, success, failure) = who.access(tx, instance)?.does(txn)?;
+pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Error> {
+    let store = kv.store()?;
+    let (compare, success, failure) = access.does(txn)?;
     let (succeeded, applied) = store.choose(tx, &compare, &success, &failure)?;
     let steps = if succeeded {
         &txn.success
@@ -89,9 +115,9 @@ pub fn txn(tx: &Tx, instance: &Instance, who: &Principal, txn: &Txn) -> Result<O
 
 /// Takes the one step there is: reads, writes or deletes a pair, or adds to a number. Errors: what stands in its way:
 /// `Forbidden`, `NoSuchKey`, `Conflict`, `ValueTooLarge`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
-pub fn one(tx: &Tx, instance: &Instance, who: &Principal, steps: &Steps) -> Result<Outcome, Error> {
-    let store = store(instance)?;
-    let permitted = who.access(tx, instance)?.takes(steps)?;
+pub fn one(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
+    let store = kv.store()?;
+    let permitted = access.takes(steps)?;
     let applied = store.apply(tx, &permitted)?;
     answers::check(store, steps, &applied)?;
     let (Some(step), Some(effect)) = (steps.iter().next(), applied.effects.first()) else {
@@ -130,14 +156,8 @@ pub fn one(tx: &Tx, instance: &Instance, who: &Principal, steps: &Steps) -> Resu
 
 /// Keys or pairs in their order, a page; or how many there are. Yields between the slices of a count, which is then not of
 /// one moment.
-pub fn list(
-    tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
-    listing: &Listing,
-) -> Result<Outcome, Error> {
-    let store = store(instance)?;
-    let access = who.access(tx, instance)?;
+pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outcome, Error> {
+    let store = kv.store()?;
     let ranges = access.reads_of(&listing.range);
     let after = listing.after.as_deref();
     let (limit, keys_only) = match listing.what {
@@ -148,7 +168,7 @@ pub fn list(
             return Ok(Outcome::Encoded(answers::of_total(total)));
         }
         What::Count => {
-            let count = slices(tx, instance, store, &ranges, after)?;
+            let count = slices(tx, kv, store, &ranges, after)?;
             return Ok(Outcome::Encoded(answers::of_count(count)));
         }
     };
@@ -156,7 +176,7 @@ pub fn list(
     let mut unsettled = take_unsettled(tx);
     // A slice may hold nothing but what has expired.
     while let Some(after) = page.next.take_if(|_| page.count == 0) {
-        rest(tx, instance)?;
+        rest(tx, kv)?;
         page = store.page(tx, &ranges, Some(&after), limit, keys_only)?;
         unsettled = unsettled.or(take_unsettled(tx));
     }
@@ -169,7 +189,7 @@ pub fn list(
 /// Counts slice by slice. One at a time, whatever fronts they come from: each slice takes tx for a while. Yields.
 fn slices(
     tx: &Tx,
-    instance: &Instance,
+    kv: &Kv,
     store: &KeyValues,
     ranges: &ReadableRanges,
     after: Option<&str>,
@@ -179,7 +199,7 @@ fn slices(
     let mut count = page.count;
     let mut unsettled = take_unsettled(tx);
     while let Some(after) = page.next {
-        rest(tx, instance)?;
+        rest(tx, kv)?;
         page = store.count(tx, ranges, Some(&after))?;
         count += page.count;
         unsettled = unsettled.or(take_unsettled(tx));
@@ -191,9 +211,9 @@ fn slices(
 }
 
 /// Lets others run between two slices. Yields. Errors: `ShuttingDown`.
-fn rest(tx: &Tx, instance: &Instance) -> Result<(), Error> {
+fn rest(tx: &Tx, kv: &Kv) -> Result<(), Error> {
     fiber::pass(tx);
-    match instance.is_stopping() || fiber::is_cancelled(tx) {
+    match kv.life.is_stopping() || fiber::is_cancelled(tx) {
         true => Err(Error::ShuttingDown),
         false => Ok(()),
     }
@@ -203,13 +223,13 @@ fn rest(tx: &Tx, instance: &Instance) -> Result<(), Error> {
 /// is asked for, and yields then.
 pub fn watch(
     tx: &Tx,
-    instance: &Instance,
-    who: &Principal,
+    kv: &Kv,
+    mut access: Access,
+    access_now: impl Fn() -> Result<Access, Error>,
     watching: &Watching,
 ) -> Result<Outcome, Error> {
-    let store = store(instance)?;
+    let store = kv.store()?;
     let deadline = Instant::now() + watching.timeout;
-    let mut access = who.access(tx, instance)?;
     let mut after = match watching.after {
         Some(after) => after,
         None => store.known(tx)?,
@@ -217,7 +237,7 @@ pub fn watch(
     loop {
         let told = store.changes(tx, &access, &watching.prefix, Some(after))?;
         let left = deadline.saturating_duration_since(Instant::now());
-        let is_over = left.is_zero() || fiber::is_cancelled(tx) || instance.is_stopping();
+        let is_over = left.is_zero() || fiber::is_cancelled(tx) || kv.life.is_stopping();
         if told.count > 0 || is_over {
             return Ok(Outcome::Encoded(told.answer));
         }
@@ -231,14 +251,6 @@ pub fn watch(
                 fiber::sleep(tx, REST.min(left));
             }
         }
-        access = who.access_now(tx, instance)?;
+        access = access_now()?;
     }
-}
-
-fn store(instance: &Instance) -> Result<&KeyValues, Error> {
-    instance
-        .storage
-        .key_values
-        .as_ref()
-        .ok_or(Error::NotOffered)
 }

@@ -1,11 +1,11 @@
 //! The space `user`: login, password (a hash), name, surname, and when the user registered.
 
 use super::{array, broken, find, scan};
-use crate::auth::password::is_bcrypt;
 use crate::tx::{log, transaction, tuple_bytes, Range, Space, Tx, TxCell};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
+use authkv_domain::is_bcrypt;
 use authkv_domain::{Initial, Login};
 use std::cell::Cell;
 

@@ -5,6 +5,7 @@ pub mod fd;
 pub mod fiber;
 mod isolation;
 pub mod lent;
+pub mod life;
 pub mod log;
 pub mod lua;
 pub mod orphan;

@@ -23,7 +23,7 @@ pub use initial::Initial;
 pub use keys::{check_different, key_text, write_lookup, Keys};
 pub use listing::{KeyRange, Listing, Watching, What};
 pub use login::Login;
-pub use password::{Class, Password, PasswordRules};
+pub use password::{is_bcrypt, Class, Password, PasswordRules};
 pub use permitted::{Comparable, Permitted, Readable, ReadableRanges};
 pub use steps::{Action, Content, IfRevision, Mode, NewContent, Step, Steps};
 pub use txn::{Comparison, Test, Txn};

@@ -6,6 +6,11 @@ use secrecy::{ExposeSecret, SecretString};
 /// The most common passwords, in lower case, a line each.
 const COMMON: &str = include_str!("common_passwords.txt");
 
+/// Whether a stored hash is one of the old system.
+pub fn is_bcrypt(hash: &str) -> bool {
+    hash.starts_with("$2")
+}
+
 /// A class of characters, with the name that the contract gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {

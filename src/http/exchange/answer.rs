@@ -74,7 +74,7 @@ impl Exchange {
     ) -> (Response, Option<Receipt>) {
         response.held = held;
         // It is there already; others that come have to wait for it.
-        let memory = &self.site.instance.bridge.memory;
+        let memory = &self.site.bridge.memory;
         response.held.grow_to(memory, response.body.len());
         response.head_only = self.head.method == Method::HEAD;
         let config = &self.site.config;

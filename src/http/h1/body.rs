@@ -117,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     body.len()
                 }
             };
-            if !held.grow_to(&self.site.instance.bridge.memory, length) {
-                return Err(self.site.instance.bridge.memory_error().into());
+            if !held.grow_to(&self.site.bridge.memory, length) {
+                return Err(self.site.bridge.memory_error().into());
             }
             if !waiting {
                 waiting = true;

@@ -90,7 +90,7 @@ impl Upload {
         if self.body.size_hint().lower() > limit as u64 {
             return Err(too_large);
         }
-        let bridge = &site.instance.bridge;
+        let bridge = site.bridge;
         let (mut whole, mut held) = (BytesMut::new(), Held::default());
         while let Some(data) = self.piece().await? {
             if whole.len() + data.len() > limit {

@@ -110,13 +110,13 @@ impl Export {
 
     /// A page, and after which key the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
-        let instance = self.again.site.instance;
-        let command = bulk::ask(&self.prefix, after, &instance.config.limits);
+        let site = &self.again.site;
+        let command = bulk::ask(&self.prefix, after, &site.settings.limits);
         let (answer, mut held) = self.again.ask(command).await?;
         let page = Page::render(&answer)?;
         drop(answer);
         // It is there already; others that come have to wait for it.
-        held.grow_to(&instance.bridge.memory, page.text.len());
+        held.grow_to(&site.bridge.memory, page.text.len());
         let piece = Piece {
             bytes: page.text.into(),
             held,

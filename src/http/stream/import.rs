@@ -94,8 +94,7 @@ impl Importing {
             _ => None,
         });
         // The token is looked at before the rules are, and before the body is read.
-        let instance = again.site.instance;
-        let (config, types) = (&instance.config, instance.types);
+        let (config, types) = (&again.site.settings, again.site.types);
         let probe = Import::new(config, types, Mode::default(), 1).probe();
         match again.call(probe?).await.0 {
             Ok(_) | Err(Error::NoKeys) => {}
@@ -111,7 +110,7 @@ impl Importing {
         let site = self.again.site.clone();
         async move {
             site.leave.cancelled().await;
-            if !site.instance.is_stopping() {
+            if !site.life.is_stopping() {
                 std::future::pending::<()>().await;
             }
             Error::ShuttingDown
@@ -141,7 +140,7 @@ impl Importing {
             // Others have their turn: a small piece may be a large text.
             yield_now().await;
         }
-        let bridge = &self.again.site.instance.bridge;
+        let bridge = &self.again.site.bridge;
         if !self.held.grow_to(&bridge.memory, self.import.size()) {
             self.import.stop(bridge.memory_error());
         }
@@ -193,7 +192,7 @@ impl Importing {
         match outcome {
             Err(Error::TransactionAborted) => true,
             Err(error @ Error::Overloaded { .. }) => {
-                *error != self.again.site.instance.bridge.memory_error()
+                *error != self.again.site.bridge.memory_error()
             }
             _ => false,
         }

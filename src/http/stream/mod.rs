@@ -112,7 +112,7 @@ pub struct Again {
 impl Again {
     /// Who asks, as far as the token says at this moment.
     pub fn caller(&self) -> Caller {
-        caller(&self.site.instance.tokens, self.token.as_deref())
+        caller(self.site.tokens, self.token.as_deref())
     }
 
     /// Executes a command.
@@ -125,7 +125,7 @@ impl Again {
             caller: self.caller(),
             command,
         };
-        let bridge = &self.site.instance.bridge;
+        let bridge = self.site.bridge;
         bridge.call(request, self.gone.clone()).await
     }
 

@@ -68,7 +68,8 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
         }
     }
     let after = exchange.last_event_id()?.or(after);
-    let (instance, now) = (again.site.instance, Instant::now());
+    let now = Instant::now();
+    let leeway = again.site.settings.token_leeway;
     let mut watch = Watch {
         // From before the first question on, so that nothing is missed.
         news: again.site.news.subscribe(),
@@ -80,7 +81,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
         is_busy: false,
         sent: now,
         looked: now,
-        expires: now + left(exchange.caller(), instance.config.token_leeway),
+        expires: now + left(exchange.caller(), leeway),
         first: None,
         ended: false,
         _counted: None,
@@ -168,19 +169,19 @@ impl Watch {
     async fn pull(&mut self) -> Result<(Piece, u32), Error> {
         let mut members = vec![("prefix", Member::Text(self.prefix.clone()))];
         members.extend(self.after.map(|after| ("after", Member::Number(after))));
-        let instance = self.again.site.instance;
+        let site = &self.again.site;
         let input = Document::from_json_and(b"", Rules::json(0), &members)?;
-        let command = Command::decode(Operation::KvWatch, &input, 0, &instance.config.limits);
+        let command = Command::decode(Operation::KvWatch, &input, 0, &site.settings.limits);
         self.looked = Instant::now();
         let (answer, _held) = self.again.ask(command).await?;
         let events = Events::render(&answer)?;
         drop(answer);
         let held = self.again.site.watched.hold(events.text.len());
-        let held = held.ok_or_else(|| instance.bridge.memory_error())?;
+        let held = held.ok_or_else(|| site.bridge.memory_error())?;
         self.after = Some(events.revision);
         self.id = events.last.unwrap_or(self.id);
         // One answer has only so many.
-        self.has_more = events.revision < *instance.bridge.news.borrow();
+        self.has_more = events.revision < *site.bridge.news.borrow();
         let piece = Piece {
             bytes: events.text.into(),
             held,

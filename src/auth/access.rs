@@ -1,0 +1,62 @@
+//! What users may do, by the roles that they have. Runs on the tx thread.
+
+use super::Auth;
+use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_domain::{Access, Granted, Permission, RoleName, Subject};
+
+/// What a user may do with keys. Does not yield.
+pub fn access(tx: &Tx, auth: &Auth, subject: &Subject) -> Result<Access, Error> {
+    if subject.has(RoleName::ADMIN) {
+        return Ok(Access::everything());
+    }
+    let mut access = Access::default();
+    if auth.config.default_role {
+        access.add(default_permissions(tx, auth)?);
+    }
+    for granted in &subject.roles {
+        if granted.name == RoleName::DEFAULT {
+            access.add(default_permissions(tx, auth)?);
+            continue;
+        }
+        let role = auth.storage.roles.get(tx, &granted.name)?;
+        if let Some(role) = role.filter(|role| role.since == granted.since) {
+            access.add(role.permissions);
+        }
+    }
+    Ok(access)
+}
+
+/// The names of the roles that a user has: those that were deleted are not among them. Does not yield.
+pub fn names(tx: &Tx, auth: &Auth, subject: Subject) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for granted in subject.roles {
+        if since(tx, auth, &granted.name)? == Some(granted.since) {
+            names.push(granted.name);
+        }
+    }
+    Ok(names)
+}
+
+/// Which role it is that has this name, or `None` where none has. Does not yield.
+fn since(tx: &Tx, auth: &Auth, name: &str) -> Result<Option<u64>, Error> {
+    match name {
+        // These are always there, and the same.
+        RoleName::ADMIN | RoleName::INTROSPECT | RoleName::DEFAULT => Ok(Some(0)),
+        _ => auth.storage.roles.since(tx, name),
+    }
+}
+
+/// Those of the role that every user has. Does not yield.
+fn default_permissions(tx: &Tx, auth: &Auth) -> Result<Vec<Permission>, Error> {
+    let stored = auth.storage.roles.get(tx, RoleName::DEFAULT)?;
+    Ok(stored.map_or_else(|| vec![Permission::everything()], |role| role.permissions))
+}
+
+/// The role of this name, as it is given to users. Errors: `NoSuchRole`, `BadRole`. Does not yield.
+pub fn granted(tx: &Tx, auth: &Auth, name: &str) -> Result<Granted, Error> {
+    RoleName::check(name)?;
+    let since = since(tx, auth, name)?.ok_or(Error::NoSuchRole)?;
+    let name = name.to_owned();
+    Ok(Granted { name, since })
+}

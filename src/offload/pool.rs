@@ -1,0 +1,77 @@
+//! Threads that fibers hand slow work to.
+
+use super::threads::{Refused, ThreadHooks, Threads};
+use super::waits::Waits;
+use crate::tx::Tx;
+use authkv_base::error::Error;
+use authkv_base::guard::guard;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// A few threads, with a bounded queue before them.
+pub struct Pool {
+    threads: Threads,
+    waits: Arc<Waits>,
+    what: &'static str,
+}
+
+impl Pool {
+    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait. `what` is that work, in the
+    /// plural, for a message that there is too much of it.
+    pub fn start(
+        waits: Arc<Waits>,
+        name: &str,
+        what: &'static str,
+        (threads, queue): (usize, usize),
+        hooks: ThreadHooks,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            threads: Threads::start(name, threads, queue, hooks)?,
+            waits,
+            what,
+        })
+    }
+
+    /// What to say if too much work waits.
+    pub fn full(&self) -> Error {
+        Error::Overloaded {
+            what: self.what,
+            limit: self.threads.limit(),
+        }
+    }
+
+    /// Takes no more work, and ends the threads. See [`Threads::stop`].
+    pub fn stop(&self, join: bool) {
+        self.threads.stop(join);
+    }
+
+    /// Runs `work` on one of the threads. Errors: `Overloaded` if the queue is full, `ShuttingDown`, and those of the work; a
+    /// panic in it is `Internal`. Yields.
+    pub fn run<T: Send + 'static>(
+        &self,
+        tx: &Tx,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let slot = Arc::new(Mutex::new(None));
+        let wait = self.waits.begin(tx);
+        let (result, finish) = (slot.clone(), wait.finisher());
+        let submitted = self.threads.submit(Box::new(move || {
+            let done = guard(work);
+            *result
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(done);
+            finish();
+        }));
+        submitted.map_err(|refused| match refused {
+            Refused::Full => self.full(),
+            Refused::Stopped => Error::ShuttingDown,
+        })?;
+        wait.until_finished(tx);
+        // A fiber that was cancelled has no result.
+        let result = slot
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
+        result.unwrap_or(Err(Error::ShuttingDown))
+    }
+}
