@@ -66,7 +66,7 @@ profile: build $(VENV)/installed target/tools/bin/inferno-flamegraph ## flame gr
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,wrk,wrk)
 	@$(call installs,perf,linux-perf)
-	$(VENV)/bin/python test/flame.py $(PROFILE_ARGUMENTS)
+	PYTHONPATH=test $(VENV)/bin/python -m tools.flame $(PROFILE_ARGUMENTS)
 
 target/tools/bin/inferno-flamegraph:
 	cargo install --locked --root target/tools --no-default-features --features cli inferno

@@ -1,0 +1,198 @@
+"""Runs the conformance table of key-value operations over every front, and shows that the fronts share one store."""
+
+import threading
+
+import pytest
+
+from support import kv_rows
+from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront
+from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
+from conformance.kv_batch_cases import BATCH_MAX, TUPLE_MAX
+from conformance.kv_cases import ROWS
+from support.kv_rows import GARBAGE, SOME, Row
+from support.outcome import Like, Ok, Refused
+from support.people import permission
+
+
+@pytest.fixture(scope="module")
+def instance():
+    """Nobody may do anything but by the roles they are given; batches and pairs are small."""
+    settings = {"AUTHKV_BATCH_MAX": str(BATCH_MAX), "AUTHKV_MEMTX_MAX_TUPLE_SIZE": str(TUPLE_MAX), "AUTHKV_DEFAULT_ROLE": "off"}
+    with Instance(**settings, **CHEAP_HASHES) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tokens(people) -> dict[str, str]:
+    everything = people.role(permission("", True, True))
+    return {"all": people.new(everything).access, "some": people.new(people.role(*SOME)).access, "garbage": GARBAGE}
+
+
+@pytest.mark.parametrize(
+    "row,front",
+    [pytest.param(row, name, id=f"{row.name}-{name}") for row in ROWS for name, front in ADMIN_FRONTS.items() if row.is_for(front)],
+)
+def test_kv(people, tokens, row: Row, front: str):
+    kv_rows.run(people, front, tokens, row)
+
+
+@pytest.mark.parametrize("writer", ADMIN_FRONTS)
+def test_what_one_front_writes_every_front_reads_and_deletes(people, tokens, writer):
+    token = tokens["all"]
+    for reader in ADMIN_FRONTS:
+        keys = [f"{writer}/{reader}/{n}" for n in range(3)]
+        pairs = [{"key": key, "value": {"n": [n, None, "ж"]}} for n, key in enumerate(keys)]
+        put = people.expect(writer, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, pairs)
+        shown = [one | {"revision": did["revision"]} for one, did in zip(pairs, put["results"])]
+        people.expect(reader, Ok({"pairs": shown, "missing": []}), "batch_get", token, keys)
+        people.expect(reader, Ok({"pairs": shown, "next": None}), "kv_list", token, {"prefix": f"{writer}/{reader}/"})
+        people.expect(reader, Ok(shown[0]), "pair_get", token, keys[0])
+        people.expect(reader, Ok({key: one["value"] for key, one in zip(keys, pairs)}), "get", token, keys)
+        condition = {"key": keys[0], "if_revision": shown[0]["revision"]}
+        people.expect(reader, Ok(Like("deleted", lambda seen: seen["committed"])), "batch_delete", token, [condition, *keys[1:]])
+        people.expect(writer, Ok({"pairs": [], "missing": keys}), "batch_get", token, keys)
+
+
+@pytest.mark.parametrize("front", ADMIN_FRONTS)
+def test_pages_together_are_the_whole(people, tokens, front):
+    keys = sorted(f"pages/{n:03}" for n in range(2 * BATCH_MAX))
+    for at in (0, BATCH_MAX):
+        batch = [{"key": key, "value": 1} for key in keys[at : at + BATCH_MAX]]
+        people.expect(front, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", tokens["all"], batch)
+    for options in ({"limit": 7}, {"limit": 1000}, {"limit": 50}, {}):
+        seen, after = [], None
+        while not seen or after is not None:
+            page = people.expect(front, Ok(Like("a page", bool)), "kv_list", tokens["all"], {"prefix": "pages/", "after": after, **options})
+            assert 0 < len(page["pairs"]) <= options.get("limit", 100) or not page["pairs"] and page["next"] is None
+            assert page["next"] in (None, page["pairs"][-1]["key"])
+            seen, after = seen + [one["key"] for one in page["pairs"]], page["next"]
+        assert seen == keys
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_change_of_a_role_counts_on_the_next_request(people, tokens, front):
+    role = people.role(permission("x/", True, True))
+    token = people.new(role).access
+    people.expect(front, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, [{"key": "x/a", "value": 1}])
+    people.administer("role_set", role, [])
+    people.expect(front, kv_rows.forbidden("read", "x/a"), "pair_get", token, "x/a")
+    people.expect(front, Ok({"pairs": [], "next": None}), "kv_list", token)
+    people.expect(front, kv_rows.results(("x/a", "forbidden"), committed=False), "batch_put", token, [{"key": "x/a", "value": 1}])
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_page_is_cut_at_a_mebibyte_of_values(make, visit, front):
+    people = visit(make(**CHEAP_HASHES).start())
+    token = people.new().access
+    large = "x" * 400_000
+    for n in range(5):
+        people.expect(front, Ok(Like("written", bool)), "pair_put", token, f"k{n}", large)
+    people.expect(front, Ok(Like("written", bool)), "pair_put", token, "k9", "x" * 1_000_000)
+    seen, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        page = people.expect(front, Ok(Like("a page", bool)), "kv_list", token, {"after": after})
+        assert len(page["pairs"]) <= 3 and (page["pairs"] or page["next"] is None)
+        seen, after, pages = seen + [one["key"] for one in page["pairs"]], page["next"], pages + 1
+    assert seen == [*(f"k{n}" for n in range(5)), "k9"]
+    people.expect(front, Ok({"keys": seen, "next": None}), "kv_list", token, {"keys_only": True})
+
+
+def test_a_transaction_that_would_answer_too_much_writes_nothing(make, visit):
+    people = visit(make(AUTHKV_REPLY_MAX="1048576", **CHEAP_HASHES).start())
+    token = people.new().access
+    before = people.expect("http", Ok(Like("written", bool)), "pair_put", token, "large", "x" * 100_000)["revision"]
+    reads = [{"op": "get", "key": "large"}] * 9
+    for front in ADMIN_FRONTS:
+        steps = [{"op": "put", "key": "beside", "value": 1}, *reads, *reads, {"op": "incr", "key": "count"}]
+        people.expect(front, Refused("reply_too_large"), "kv_txn", token, {"success": steps})
+        people.expect(front, Ok({"pairs": [], "missing": ["beside", "count"]}), "batch_get", token, ["beside", "count"])
+        shown = people.expect(front, Ok(Like("succeeded", bool)), "kv_txn", token, {"success": reads})["results"]
+        assert [one["outcome"] for one in shown] == ["found"] * len(reads)
+    # Nor has it taken a revision.
+    assert people.expect("http", Ok(Like("written", bool)), "pair_put", token, "beside", 1)["revision"] == before + 1
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, front):
+    """Once equal to as many as a request has room for, and once to none of a thousand."""
+    people = visit(make(**CHEAP_HASHES).start())
+    token, large = people.new().access, [0] * 500_000
+    people.expect("iproto", Ok(Like("written", bool)), "pair_put", token, "large", large)
+    people.expect("iproto", Ok(Like("written", bool)), "pair_put", token, "small", 1)
+    answers, done = [], threading.Event()
+
+    def read() -> None:
+        reader = HttpFront(people.instance)
+        while not done.is_set():
+            answers.append(reader.do("pair_get", token, "small"))
+        reader.close()
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        for expected, values in ((True, [large] * 3), (False, [1] * 1000), (False, [large[1:]] * 3), (False, [[0] * 30] * 1000)):
+            before = len(answers)
+            compare = [{"key": "large", "value": value} for value in values]
+            people.expect(front, Ok({"succeeded": expected, "results": []}), "kv_txn", token, {"compare": compare})
+            wait_until(lambda before=before: len(answers) > before + 5, "others read on")
+    finally:
+        done.set()
+        reading.join(DEADLINE)
+    assert all(isinstance(one, Ok) for one in answers)
+
+
+@pytest.mark.parametrize("name", ["compare", "success", "failure"])
+@pytest.mark.parametrize("wrong", [{}, {"op": "get", "key": "k"}, {"1": {"op": "get", "key": "k"}}, "get", 1, True], ids=repr)
+def test_a_transaction_takes_lists_and_nothing_else(people, tokens, name, wrong):
+    """Msgpack of Lua cannot tell an empty list from an empty map; JSON can."""
+    for front in ("http", "iproto") if wrong != {} else ("http",):
+        people.expect(front, Refused("malformed"), "kv_txn", tokens["all"], {name: wrong})
+
+
+def test_an_empty_table_of_lua_is_whatever_is_asked_for(people):
+    console = people.console
+    for line, expected in [
+        ("authkv.batch.get({'none'}, {})", {"pairs": [], "missing": ["none"]}),
+        ("authkv.batch.put({{key = 'lua', value = {}}}, {})", Like("written", lambda seen: seen["committed"])),
+        ("authkv.batch.delete({'lua'}, {})", Like("deleted", lambda seen: seen["committed"])),
+        ("authkv.kv.txn{}", {"succeeded": True, "results": []}),
+        ("authkv.kv.txn{compare = {}, success = {}, failure = {}}", {"succeeded": True, "results": []}),
+        ("authkv.kv.list{prefix = 'none'}", {"pairs": [], "next": None}),
+        ("authkv.kv.incr('lua', {})", Like("counted", lambda seen: seen["value"] == 1)),
+        ("authkv.pair.get('lua', {})", Like("a pair", lambda seen: seen["value"] == 1)),
+        ("authkv.pair.put('lua', {1, 2}, {})", Like("written", lambda seen: seen["created"] is False)),
+        ("authkv.pair.delete('lua', {})", Like("deleted", lambda seen: seen["deleted"])),
+    ]:
+        seen = console.outcome(line)
+        assert isinstance(seen, Ok), (line, seen)
+        assert expected.holds(seen.value) if isinstance(expected, Like) else seen.value == expected, (line, seen)
+
+
+def test_options_may_be_left_out_in_lua(people):
+    console = people.console
+    assert console.outcome("authkv.kv.list()").value.keys() == {"pairs", "next"}
+    assert console.outcome("authkv.kv.txn{}") == Ok({"succeeded": True, "results": []})
+    assert console.outcome("authkv.kv.incr('lua/left out')").value["value"] == 1
+    assert console.outcome("authkv.batch.get{'lua/left out'}").value["missing"] == []
+
+
+def test_help_names_the_operations_on_keys(people):
+    shown = people.console.show("authkv.help()")
+    for command in ("batch", "kv", "pair", "export", "import"):
+        assert f"authkv.{command}" in shown, command
+
+
+@pytest.mark.parametrize("front", FRONTS)
+def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, front):
+    instance = make(**CHEAP_HASHES).start()
+    people = visit(instance)
+    token = people.new().access
+    people.expect(front, Ok(Like("written", bool)), "pair_put", token, "k", 1)
+    people.restart(AUTHKV_READ_ONLY="true")
+    people.expect(front, Ok(Like("a pair", lambda seen: seen["value"] == 1)), "pair_get", token, "k")
+    people.expect(front, Ok(Like("a page", bool)), "kv_list", token)
+    for operation, *args in [
+        ("batch_put", [{"key": "a", "value": 1}]), ("batch_delete", ["k"]), ("kv_incr", "n"), ("pair_put", "a", 1),
+        ("pair_delete", "k"), ("kv_txn", {"success": [{"op": "put", "key": "a", "value": 1}]}),
+    ]:  # fmt: skip
+        people.expect(front, Refused("read_only"), operation, token, *args)

@@ -1,0 +1,26 @@
+"""What the tests of watching write, and who calls kv_watch as a procedure."""
+
+from __future__ import annotations
+
+from support.fronts import ADMIN_FRONTS
+from support.outcome import Like, Ok
+
+ANY = Ok(Like("anything", lambda seen: True))
+CALLERS = [name for name in ADMIN_FRONTS if not ADMIN_FRONTS[name].is_http]
+
+# More than one look of a watch at what was changed takes in.
+ELSEWHERE = 6_000
+
+
+def put(people, token, key, value=1, front="http", **options) -> int:
+    return people.expect(front, ANY, "pair_put", token, key, value, *([options] if options else []))["revision"]
+
+
+def put_elsewhere(people, token) -> None:
+    """Changes of keys that nobody watches, in a few transactions."""
+    for at in range(0, ELSEWHERE, 1000):
+        people.expect("http", ANY, "batch_put", token, [{"key": f"elsewhere/{n}", "value": 1} for n in range(at, at + 1000)])
+
+
+def delete(people, token, key, front="http") -> int:
+    return people.expect(front, ANY, "pair_delete", token, key)["revision"]
