@@ -48,9 +48,7 @@ def console(instance):
 @pytest.fixture(scope="module")
 def spaces(console) -> dict[str, int]:
     """Every space of ours, and the system's that hold users, rights and definitions."""
-    (found,) = console.evaluate(
-        "local found = {} for _, row in box.space._space:pairs() do found[row[3]] = row[1] end return found"
-    )
+    (found,) = console.evaluate("local found = {} for _, row in box.space._space:pairs() do found[row[3]] = row[1] end return found")
     ours = {name: number for name, number in found.items() if number >= 512}
     assert {"user", "key_value_store"} < ours.keys() and len(ours) >= 3, "and at least one for revoked tokens"
     return ours | {name: found[name] for name in SYSTEM_SPACES}
@@ -59,9 +57,7 @@ def spaces(console) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def procedures(console) -> list[str]:
     """The names of all stored procedures that are authkv's."""
-    (found,) = console.evaluate(
-        "local found = {} for _, row in box.space._func:pairs() do table.insert(found, row[3]) end return found"
-    )
+    (found,) = console.evaluate("local found = {} for _, row in box.space._func:pairs() do table.insert(found, row[3]) end return found")
     ours = [name for name in found if name.startswith("authkv")]
     assert CLIENT_PROCEDURES < set(ours), CLIENT_PROCEDURES - set(ours)
     return ours
@@ -94,8 +90,17 @@ def test_no_user_writes_revocations(user, spaces):
 def test_no_user_runs_code(user):
     assert is_denied(user.evaluate("return box.space.user:select()"))
     for function in (
-        "authkv.get", "authkv.as", "authkv.register", "authkv.users.list", "authkv.roles.grant", "authkv.keys.rotate",
-        "authkv.session.login", "authkv.introspect", "box.space.user:select", "os.exit", "loadstring",
+        "authkv.get",
+        "authkv.as",
+        "authkv.register",
+        "authkv.users.list",
+        "authkv.roles.grant",
+        "authkv.keys.rotate",
+        "authkv.session.login",
+        "authkv.introspect",
+        "box.space.user:select",
+        "os.exit",
+        "loadstring",
     ):
         assert is_denied(user.call(function, b"\x90")), function
 

@@ -176,9 +176,7 @@ def test_a_token_of_one_instance_is_refused_at_another(people, make, visit):
 def test_a_token_of_an_instance_with_the_same_key_is_refused_where_its_issuer_or_audience_is_another(make, visit, tmp_path, name):
     write_key_pair(tmp_path)
     files = {"AUTHKV_PRIVATE_KEY_FILE": str(tmp_path / "jwt_private.pem"), "AUTHKV_PUBLIC_KEY_FILE": str(tmp_path / "jwt_public.pem")}
-    ours, theirs = (
-        visit(make(keys=False, **files, **setting, **CHEAP_HASHES).start()) for setting in ({}, {name: "https://auth.example"})
-    )
+    ours, theirs = (visit(make(keys=False, **files, **setting, **CHEAP_HASHES).start()) for setting in ({}, {name: "https://auth.example"}))
     for one, other in ((ours, theirs), (theirs, ours)):
         one.assert_holds(one.admin)
         other.assert_fails(one.admin)
@@ -197,8 +195,7 @@ def test_a_session_of_one_instance_is_refused_at_another(people, make, visit):
 def test_a_forged_token_is_answered_without_a_word_on_why(people, victim, name):
     forge = Forge(people.instance.data_dir, victim.access)
     seen = {
-        people.http.request("POST", "/api/check", {"authorization": f"Bearer {token}"}).body
-        for token in (ATTACKS[name].token(forge), "x")
+        people.http.request("POST", "/api/check", {"authorization": f"Bearer {token}"}).body for token in (ATTACKS[name].token(forge), "x")
     }
     assert seen == {b'{"authorized":"NO"}'}
     if name != "longer_than_8_kib":

@@ -165,9 +165,7 @@ def test_a_bad_key_in_the_space_verifies_nothing(instance):
     digest = __import__("hashlib").sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
     kid = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     now = int(time.time())
-    console.evaluate(
-        f"return box.space.authkv_token_key:replace{{'{kid}', box.NULL, 1000000, \"{text}\", {now}, {now - 100}}} ~= nil"
-    )
+    console.evaluate(f"return box.space.authkv_token_key:replace{{'{kid}', box.NULL, 1000000, \"{text}\", {now}, {now - 100}}} ~= nil")
     head = base64.urlsafe_b64encode(f'{{"alg":"EdDSA","typ":"at+jwt","kid":"{kid}"}}'.encode()).rstrip(b"=").decode()
     forged = f"{head}.{good.split('.')[1]}.{forged_signature}"
     end = time.monotonic() + 3

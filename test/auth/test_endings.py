@@ -40,9 +40,7 @@ def await_upkeep(instance: Instance) -> None:
     """Returns when the upkeep has forgotten what it may, twice."""
     for _ in range(2):
         note_an_attempt(instance)
-        wait_until(
-            lambda: evaluate(instance, "return box.space.authkv_login_attempt:get('watched') == nil"), "upkeep has come by"
-        )
+        wait_until(lambda: evaluate(instance, "return box.space.authkv_login_attempt:get('watched') == nil"), "upkeep has come by")
 
 
 class Pair:

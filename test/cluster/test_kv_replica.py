@@ -43,7 +43,9 @@ def token(pair) -> str:
 
 def position(people: People) -> list:
     """How far the instance has come, of the changes that are replicated."""
-    return people.console.evaluate("local sum = 0 for id, lsn in pairs(box.info.vclock) do sum = sum + (id > 0 and lsn or 0) end return sum")
+    return people.console.evaluate(
+        "local sum = 0 for id, lsn in pairs(box.info.vclock) do sum = sum + (id > 0 and lsn or 0) end return sum"
+    )
 
 
 def level(pair) -> None:

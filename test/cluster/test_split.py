@@ -12,7 +12,19 @@ from support.harness import Instance, wait_until
 from support.iproto import RawIproto
 from support.load import Load
 from support.outcome import Ok, Refusal, Refused, assert_outcome
-from support.split import FOLLOWER_PASSWORD, UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, log_in, http_to, once_known, refused, two_instances, when_following
+from support.split import (
+    FOLLOWER_PASSWORD,
+    UNKNOWN,
+    WITHIN_A_SECOND,
+    auth_settings,
+    kv_settings,
+    log_in,
+    http_to,
+    once_known,
+    refused,
+    two_instances,
+    when_following,
+)
 
 NOT_OFFERED = Refused("not_offered")
 
@@ -147,9 +159,7 @@ def test_a_revocation_is_not_missed_while_the_follower_is_down(pair):
     kv.start()
     iproto = IprotoFront(kv)
     seen = []
-    wait_until(
-        lambda: seen.append(iproto.get(token, ["k"])) or refused(seen[-1], iproto, UNAUTHENTICATED), "the token is refused"
-    )
+    wait_until(lambda: seen.append(iproto.get(token, ["k"])) or refused(seen[-1], iproto, UNAUTHENTICATED), "the token is refused")
     assert not any(isinstance(one, Ok) for one in seen), "accepted before the revocations were known"
     iproto.close()
 

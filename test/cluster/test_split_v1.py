@@ -123,8 +123,9 @@ def test_roles_and_grants_are_known_to_the_other_instance_within_a_second(own):
     person = people.new()
     split.wait_until_refused(person.access, FORBIDDEN)
     may_read = {
-        name: lambda front=front: isinstance(seen := front.get(person.access, ["k"]), Refusal)
-        and refused(seen, front, Refused("missing_keys"))
+        name: lambda front=front: (
+            isinstance(seen := front.get(person.access, ["k"]), Refusal) and refused(seen, front, Refused("missing_keys"))
+        )
         for name, front in split.kv.items()
     }
     people.administer("role_grant", person.login, role)

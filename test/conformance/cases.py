@@ -67,10 +67,14 @@ LETTERS = bad_initial("initial should have only lower-upper latin letters")
 REGISTER = [
     Row("register_then_login", register(), Ok(), then=((login(), Ok(A_TOKEN)),)),
     Row("register_refuses_a_taken_login", register(password="0ther-Pass"), LOGIN_TAKEN, (register(),)),
-    Row("register_keeps_the_first_password", register(password="0ther-Pass"), LOGIN_TAKEN, (register(),),
-        ((login(), Ok(A_TOKEN)), (login(password="0ther-Pass"), INVALID_CREDENTIALS))),
-    Row("register_reports_a_taken_login_before_the_other_rules",
-        register(password="x", name="", surname=""), LOGIN_TAKEN, (register(),)),
+    Row(
+        "register_keeps_the_first_password",
+        register(password="0ther-Pass"),
+        LOGIN_TAKEN,
+        (register(),),
+        ((login(), Ok(A_TOKEN)), (login(password="0ther-Pass"), INVALID_CREDENTIALS)),
+    ),
+    Row("register_reports_a_taken_login_before_the_other_rules", register(password="x", name="", surname=""), LOGIN_TAKEN, (register(),)),
     Row("register_takes_logins_that_differ_by_case", register(login="BOB1"), Ok(), (register(),)),
     Row("register_checks_the_login_before_the_password", register("", "", ""), bad_login(SHORT(2))),
     Row("register_checks_the_password_before_the_name", register(password="", name=""), bad_password(SHORT(8))),
@@ -110,8 +114,7 @@ REGISTER += [
         ("asks_for_digits_third", {"password": "aaaaAAAA"}, without_class("DIGITS")),
         ("asks_for_digits", {"password": "aaaaAAA!"}, without_class("DIGITS")),
         ("asks_for_special_symbols", {"password": "aaaAAA11"}, without_class("SPECIAL_SYMBOLS")),
-        ("counts_no_other_symbol_as_special", {"password": "aA1~`'\"?<>:;[]{}|\\ №"},
-         without_class("SPECIAL_SYMBOLS")),
+        ("counts_no_other_symbol_as_special", {"password": "aA1~`'\"?<>:;[]{}|\\ №"}, without_class("SPECIAL_SYMBOLS")),
         ("counts_no_wide_letter_as_lower_case", {"password": "яяяяA11!"}, without_class("LOWER_CASE")),
         ("counts_no_wide_letter_as_upper_case", {"password": "aЯЯЯЯ11!"}, without_class("UPPER_CASE")),
         ("counts_no_wide_digit", {"password": "aaaAAA١!"}, without_class("DIGITS")),
@@ -121,10 +124,7 @@ REGISTER += [
         ("takes_a_surname_of_32", {"surname": "S" * 32}, Ok()),
     ]
 ]
-REGISTER += [
-    Row(f"register_takes_{symbol}_as_special", register(password=f"aaaAAA1{symbol}"), Ok())
-    for symbol in "!@#$%^&*()_+-=/.,"
-]
+REGISTER += [Row(f"register_takes_{symbol}_as_special", register(password=f"aaaAAA1{symbol}"), Ok()) for symbol in "!@#$%^&*()_+-=/.,"]
 REGISTER += [
     Row(f"register_refuses_a_{initial}_{what}", register(**{initial: text}), expected)
     for initial in ("name", "surname")
@@ -148,10 +148,13 @@ LOGIN = [
     Row("login_refuses_another_case_of_the_login", login("BOB1"), INVALID_CREDENTIALS, (register(),)),
     Row("login_knows_no_rules_for_the_login", login("", ""), INVALID_CREDENTIALS),
     Row("login_knows_no_rules_for_the_password", login(password="x" * 4000), INVALID_CREDENTIALS, (register(),)),
-    Row("login_compares_all_64_wide_characters", login(password="aA1!" + "я" * 59 + "ж"), INVALID_CREDENTIALS,
-        (register(password="aA1!" + "я" * 60),)),
-    Row("login_does_not_stop_at_a_nul", login(password=GOOD + "\0b"), INVALID_CREDENTIALS,
-        (register(password=GOOD + "\0a"),)),
+    Row(
+        "login_compares_all_64_wide_characters",
+        login(password="aA1!" + "я" * 59 + "ж"),
+        INVALID_CREDENTIALS,
+        (register(password="aA1!" + "я" * 60),),
+    ),
+    Row("login_does_not_stop_at_a_nul", login(password=GOOD + "\0b"), INVALID_CREDENTIALS, (register(password=GOOD + "\0a"),)),
 ]
 
 TOKENS = [Row("check_accepts_a_good_token", check(), Ok(True))]
@@ -195,24 +198,22 @@ READ = [
 ]
 
 WRITE = [
-    Row("write_inserts_all_pairs", put({"k1": 1, "k2": "two"}), Ok([]),
-        then=((get("k1", "k2"), Ok({"k1": 1, "k2": "two"})),)),
-    Row("write_keeps_the_value_of_an_existing_key", put({"k1": 2}), Ok(["k1"]), (put({"k1": 1}),),
-        ((get("k1"), Ok({"k1": 1})),)),
-    Row("write_keeps_an_existing_null", put({"k1": 2}), Ok(["k1"]), (put({"k1": None}),),
-        ((get("k1"), Ok({"k1": None})),)),
-    Row("write_names_existing_keys_and_writes_the_rest", put({"k1": 0, "k2": 2, "k3": 0}), Ok(["k1", "k3"]),
-        (put({"k1": 1, "k3": 3}),), ((get("k1", "k2", "k3"), Ok({"k1": 1, "k2": 2, "k3": 3})),)),
+    Row("write_inserts_all_pairs", put({"k1": 1, "k2": "two"}), Ok([]), then=((get("k1", "k2"), Ok({"k1": 1, "k2": "two"})),)),
+    Row("write_keeps_the_value_of_an_existing_key", put({"k1": 2}), Ok(["k1"]), (put({"k1": 1}),), ((get("k1"), Ok({"k1": 1})),)),
+    Row("write_keeps_an_existing_null", put({"k1": 2}), Ok(["k1"]), (put({"k1": None}),), ((get("k1"), Ok({"k1": None})),)),
+    Row(
+        "write_names_existing_keys_and_writes_the_rest",
+        put({"k1": 0, "k2": 2, "k3": 0}),
+        Ok(["k1", "k3"]),
+        (put({"k1": 1, "k3": 3}),),
+        ((get("k1", "k2", "k3"), Ok({"k1": 1, "k2": 2, "k3": 3})),),
+    ),
     Row("write_needs_a_key", put({}), NO_KEYS),
-    Row("write_refuses_an_empty_key_and_the_whole_batch", put({"k1": 1, "": 2}), Refused("bad_key"),
-        then=((get("k1"), missing("k1")),)),
+    Row("write_refuses_an_empty_key_and_the_whole_batch", put({"k1": 1, "": 2}), Refused("bad_key"), then=((get("k1"), missing("k1")),)),
     Row("write_refuses_a_key_of_1025_bytes", put({"k" * 1025: 1}), Refused("bad_key")),
-    Row("write_takes_a_key_of_1024_bytes", put({"k" * 1024: 1}), Ok([]),
-        then=((get("k" * 1024), Ok({"k" * 1024: 1})),)),
-    Row("write_takes_a_key_with_a_nul", put({"a\0b": 1}), Ok([]),
-        then=((get("a\0b"), Ok({"a\0b": 1})), (get("a"), missing("a")))),
-    Row("write_refuses_a_value_nested_too_deep", put({"k1": 1, "k2": nested(65)}), Refused("too_deep"),
-        then=((get("k1"), missing("k1")),)),
+    Row("write_takes_a_key_of_1024_bytes", put({"k" * 1024: 1}), Ok([]), then=((get("k" * 1024), Ok({"k" * 1024: 1})),)),
+    Row("write_takes_a_key_with_a_nul", put({"a\0b": 1}), Ok([]), then=((get("a\0b"), Ok({"a\0b": 1})), (get("a"), missing("a")))),
+    Row("write_refuses_a_value_nested_too_deep", put({"k1": 1, "k2": nested(65)}), Refused("too_deep"), then=((get("k1"), missing("k1")),)),
 ]
 
 # Written and read back by every front, and by every front what another one wrote.
@@ -236,8 +237,7 @@ EDGES = [n for bits in (5, 7, 8, 15, 16, 31, 32, 53, 63) for n in (2**bits - 1, 
 VALUES["integers_of_every_width"] = [n for n in EDGES if -(2**63) <= n]
 
 WRITE += [
-    Row(f"write_then_read_gives_{name}", put({"k": value}), Ok([]), then=((get("k"), Ok({"k": value})),))
-    for name, value in VALUES.items()
+    Row(f"write_then_read_gives_{name}", put({"k": value}), Ok([]), then=((get("k"), Ok({"k": value})),)) for name, value in VALUES.items()
 ]
 
 ROWS = [*REGISTER, *LOGIN, *TOKENS, *ORDER, *READ, *WRITE]

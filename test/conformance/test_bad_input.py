@@ -109,12 +109,10 @@ BAD_VALUES = {
     "minus_infinite": NOT_FINITE[1], "not_a_number": NOT_FINITE[2], "a_float_infinity": b"\xca\x7f\x80\x00\x00",
 }  # fmt: skip
 BAD_ARGUMENTS |= {
-    f"a_value_is_{what}": (PUT, args(TOKEN, b"\x82\xa2k1\x01\xa2k2" + wrong), {"bad_value"})
-    for what, wrong in BAD_VALUES.items()
+    f"a_value_is_{what}": (PUT, args(TOKEN, b"\x82\xa2k1\x01\xa2k2" + wrong), {"bad_value"}) for what, wrong in BAD_VALUES.items()
 }
 BAD_ARGUMENTS |= {
-    f"a_value_holds_what_is_{what}": (PUT, args(TOKEN, b"\x81\xa1k\x92\x01" + wrong), {"bad_value"})
-    for what, wrong in BAD_VALUES.items()
+    f"a_value_holds_what_is_{what}": (PUT, args(TOKEN, b"\x81\xa1k\x92\x01" + wrong), {"bad_value"}) for what, wrong in BAD_VALUES.items()
 }
 BAD_ARGUMENTS |= {
     f"a_value_nests_{depth}_deep": (PUT, args(TOKEN, b"\x81\xa1k" + nested(depth)), {"too_deep"})

@@ -181,7 +181,11 @@ def test_a_transaction_is_asked_for(people, token, front):
             assert seen.name == "malformed" and "success" in seen.message
     else:
         ways = ["authkv.as(%s).kv.txn()", "authkv.as(%s).kv.txn(nil)", "authkv.as(%s).kv.txn(box.NULL)"]
-        asked = [people.console.outcome(way % json.dumps(token)) for way in ways] if front == "console" else [people.do(front, "kv_txn", token, None)]
+        asked = (
+            [people.console.outcome(way % json.dumps(token)) for way in ways]
+            if front == "console"
+            else [people.do(front, "kv_txn", token, None)]
+        )
         for seen in asked:
             assert seen.name == "malformed" and "success" in seen.message
 
@@ -256,9 +260,18 @@ def test_steps_of_a_transaction_have_conditions(people, token, front, key):
     assert [one["outcome"] for one in done.value["results"]] == ["deleted", "written", "found"]
     third = done.value["results"][1]["revision"]
     # Of a list that is not run nothing is looked at.
-    seen = txn({"op": "delete", "if_revision": 1}, compare=[{"key": key, "exists": False}], failure=[{"op": "delete", "key": key, "if_revision": third}])
+    seen = txn(
+        {"op": "delete", "if_revision": 1},
+        compare=[{"key": key, "exists": False}],
+        failure=[{"op": "delete", "key": key, "if_revision": third}],
+    )
     assert seen.value["results"][0]["outcome"] == "deleted"
-    for step in ({"op": "get", "if_revision": 1}, {"op": "incr", "if_revision": 1}, {"op": "delete", "if_revision": -1}, {"op": "delete", "if_revision": "x"}):
+    for step in (
+        {"op": "get", "if_revision": 1},
+        {"op": "incr", "if_revision": 1},
+        {"op": "delete", "if_revision": -1},
+        {"op": "delete", "if_revision": "x"},
+    ):
         assert txn(step).name == "malformed"
 
 

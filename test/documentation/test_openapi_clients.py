@@ -38,9 +38,7 @@ EXPECTED = {
 def run(*command, cwd: Path) -> str:
     """What a program prints, which has to succeed."""
     ours = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | {"PATH": ours}, capture_output=True, text=True, timeout=600, check=False
-    )
+    done = subprocess.run(command, cwd=cwd, env=os.environ | {"PATH": ours}, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
     return done.stdout
 

@@ -63,9 +63,7 @@ NUMBER = {"…": "a number"}
 
 def from_json(text: str):
     """What an answer says, with NUMBER for each bare …"""
-    return json.loads(
-        re.sub(r'"(?:[^"\\]|\\.)*"|…', lambda token: json.dumps(NUMBER) if token[0] == "…" else token[0], text)
-    )
+    return json.loads(re.sub(r'"(?:[^"\\]|\\.)*"|…', lambda token: json.dumps(NUMBER) if token[0] == "…" else token[0], text))
 
 
 def is_like(expected: str, seen: str) -> bool:

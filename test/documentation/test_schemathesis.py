@@ -31,9 +31,7 @@ def test_answers_are_as_the_document_says(make, tmp_path):
         "PYTHONPATH": str(HERE.parent), "AUTHKV_URL": address, "SCHEMATHESIS_HOOKS": "documentation.schemathesis_hooks",
     }  # fmt: skip
     # It keeps a cache where it runs.
-    run = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     paths = requests.get(address + "/openapi.json", timeout=harness.DEADLINE).json()["paths"]
     count = sum(len(item) for item in paths.values())

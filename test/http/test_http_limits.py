@@ -316,4 +316,4 @@ def test_a_client_works_while_2000_connections_stand_idle(instance, http, token)
     for n, wire in enumerate(idle):
         wire.reset() if n % 2 else wire.close()
     wait_until(lambda: descriptors(instance) <= before + 2, "the descriptors are free again")
-    assert http.check(token) == Ok(True) 
+    assert http.check(token) == Ok(True)

@@ -132,9 +132,9 @@ def test_the_description_and_its_page_are_those_of_the_native_server(serve, inst
 def test_a_path_means_what_it_does_to_the_native_server(serve, instance):
     rock, native = serve("authkv.mount(httpd)").http, HttpFront(instance)
     for path in ("/api/che%63k", "/api//check", "/api/check//", "/api/check/more", "/api/check%2F"):
-        assert answer(rock.request("POST", path, {"authorization": "x"})) == answer(
-            native.request("POST", path, {"authorization": "x"})
-        ), path
+        assert answer(rock.request("POST", path, {"authorization": "x"})) == answer(native.request("POST", path, {"authorization": "x"})), (
+            path
+        )
     native.close()
 
 
@@ -234,9 +234,7 @@ def test_a_body_is_read_up_to_the_limit_and_refused_above_it(serve, size, status
 
 @needs_rock
 def test_a_body_of_10_mb_is_written_and_read_back(make):
-    instance = make(
-        AUTHKV_HTTP_ENGINE="rock", AUTHKV_KV_INPUT_MAX="20000000", AUTHKV_MEMTX_MAX_TUPLE_SIZE="2000000"
-    ).start()
+    instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_KV_INPUT_MAX="20000000", AUTHKV_MEMTX_MAX_TUPLE_SIZE="2000000").start()
     http = HttpFront(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
@@ -512,9 +510,7 @@ def is_served(instance) -> bool:
 
 @needs_rock
 def test_a_client_that_does_not_take_its_answers_is_left(make):
-    instance = make(
-        AUTHKV_HTTP_ENGINE="rock", AUTHKV_HTTP_WRITE_TIMEOUT="1", AUTHKV_HTTP_CONNECTIONS_MAX="1"
-    ).start()
+    instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_HTTP_WRITE_TIMEOUT="1", AUTHKV_HTTP_CONNECTIONS_MAX="1").start()
     http = HttpFront(instance)
     token = http.login("admin", harness.ADMIN_PASSWORD).value
     assert http.put(token, {"large": "x" * 60_000}) == Ok([])

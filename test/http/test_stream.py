@@ -57,9 +57,7 @@ def ask(instance, token):
     def ask(method, path, body=None, **more):
         more.setdefault("headers", {})
         more["headers"].setdefault("Authorization", f"Bearer {token}")
-        return session.request(
-            method, f"http://{HOST}:{instance.http_port}{path}", data=body, timeout=DEADLINE, **more
-        )
+        return session.request(method, f"http://{HOST}:{instance.http_port}{path}", data=body, timeout=DEADLINE, **more)
 
     return ask
 
@@ -178,7 +176,9 @@ class Import:
     def __init__(self, instance, token):
         self.begun, self.sent = time.monotonic(), 0
         self.wire = Wire(instance)
-        self.wire.send(f"POST /v1/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        self.wire.send(
+            f"POST /v1/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
 
     def send(self, raw):
         self.wire.send(b"%x\r\n%s\r\n" % (len(raw), raw))

@@ -34,9 +34,7 @@ class Secured:
         self.cert, self.key = self.authority.issue("server")
         self.port = harness.free_port()
         self.socket = directory / "http.sock"
-        self.instance = harness.Instance(
-            AUTHKV_HTTP_TLS_CERT_FILE=str(self.cert), AUTHKV_HTTP_TLS_KEY_FILE=str(self.key), **settings
-        )
+        self.instance = harness.Instance(AUTHKV_HTTP_TLS_CERT_FILE=str(self.cert), AUTHKV_HTTP_TLS_KEY_FILE=str(self.key), **settings)
         plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
         self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port},unix:{self.socket}"
         self.url = f"https://{HOST}:{self.port}"
@@ -92,7 +90,7 @@ def test_a_whole_session_over_http_2(secured):
     assert call("write", {"data": value}, token) == (201, {"status": "success"})
     assert call("read", {"keys": ["large"]}, token) == (200, {"data": value})
     assert call("read", {"keys": []}, token)[0] == 400
-    assert call("read", {"keys": ["large"]}) [0] == 401
+    assert call("read", {"keys": ["large"]})[0] == 401
     assert call("logout", token=token)[0] == 200
     assert call("read", {"keys": ["large"]}, token)[0] == 401
     assert call("nowhere")[0] == 404

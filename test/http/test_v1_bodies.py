@@ -72,7 +72,9 @@ def test_a_mark_before_an_import_is_skipped_once(people, token, prefix, tmp_path
     assert people.console.outcome(f"authkv.import({lua(str(file))})").name == "malformed"
 
 
-@pytest.mark.parametrize("content_type", [NDJSON, "application/ndjson", "application/jsonl", "Application/JSONL; charset=utf-8", "application/json", None])
+@pytest.mark.parametrize(
+    "content_type", [NDJSON, "application/ndjson", "application/jsonl", "Application/JSONL; charset=utf-8", "application/json", None]
+)
 def test_ndjson_has_several_names(people, token, prefix, content_type):
     headers = {} if content_type is None else {"Content-Type": content_type}
     connection = http.client.HTTPConnection(HOST, people.instance.http_port, timeout=DEADLINE)
@@ -124,7 +126,14 @@ def test_what_was_whole_before_gzip_broke_is_written(people, token, prefix):
     body = gzip.compress(whole)
     spoilt = bytearray(body)
     spoilt[-6] ^= 1
-    cases = {"cut": body[:-9], "cut in its middle": body[: len(body) // 2], "a wrong sum": bytes(spoilt), "more": body + b"x", "a head alone": body[:10], "nothing": b""}
+    cases = {
+        "cut": body[:-9],
+        "cut in its middle": body[: len(body) // 2],
+        "a wrong sum": bytes(spoilt),
+        "more": body + b"x",
+        "a head alone": body[:10],
+        "nothing": b"",
+    }
     for name, sent in cases.items():
         response = ask(people, "POST", "/v1/import", token, sent, GZIP)
         seen = problem(response, token, {"line"})
@@ -186,7 +195,9 @@ def test_others_have_their_turn_while_a_bomb_is_inflated(make, visit):
     connection.close()
 
 
-@pytest.mark.parametrize("coding", ["br", "deflate", "zstd", "compress", "gzip, gzip", "gzip, identity", "identity, gzip", "", "gzip;q=1", "x"])
+@pytest.mark.parametrize(
+    "coding", ["br", "deflate", "zstd", "compress", "gzip, gzip", "gzip, identity", "identity, gzip", "", "gzip;q=1", "x"]
+)
 def test_another_coding_is_refused_with_those_that_are_taken(people, token, coding):
     """RFC 9110 §15.5.16."""
     for path, taken in (("/v1/import", {"gzip", "identity"}), ("/v1/batch/get", {"identity"}), ("/api/read", {"identity"})):

@@ -111,7 +111,12 @@ def test_dots_are_no_keys_that_are_written(people, token, front, spelled):
         ("kv_txn", {"compare": [{"key": spelled, "exists": True}], "failure": [{"op": "incr", "key": spelled}]}),
     ]  # fmt: skip
     if front not in ("http", "rock"):
-        asked += [("pair_put", spelled, 1), ("pair_put", spelled, 1, {"if_revision": 0}), ("kv_incr", spelled), ("kv_incr", spelled, {"by": 2})]
+        asked += [
+            ("pair_put", spelled, 1),
+            ("pair_put", spelled, 1, {"if_revision": 0}),
+            ("kv_incr", spelled),
+            ("kv_incr", spelled, {"by": 2}),
+        ]
     for operation, *args in asked:
         seen = people.do(front, operation, token, *args)
         assert name_of(seen) == "bad_key" and ".." in seen.message, operation

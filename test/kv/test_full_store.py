@@ -62,8 +62,7 @@ class Flood:
         self.written = [0] * clients
         self.wrong: list = []
         self.threads = [
-            threading.Thread(target=self.work, args=(instance, token, sizes, number), daemon=True)
-            for number, token in enumerate(tokens)
+            threading.Thread(target=self.work, args=(instance, token, sizes, number), daemon=True) for number, token in enumerate(tokens)
         ]
         for thread in self.threads:
             thread.start()

@@ -32,7 +32,9 @@ def test_all_kinds_of_pairs_go_out_and_come_back(people, token, prefix):
     assert read(people, token, prefix) == {}
     assert send(people, token, chunks(exported.body)).done == counts(lines=len(told), written=len(told))
     after = read(people, token, prefix)
-    assert after == before and {key: repr(one["value"]) for key, one in after.items()} == {key: repr(one["value"]) for key, one in before.items()}
+    assert after == before and {key: repr(one["value"]) for key, one in after.items()} == {
+        key: repr(one["value"]) for key, one in before.items()
+    }
     again = lines(export(people, token, prefix).body)
     assert all(new["revision"] > old["revision"] for new, old in zip(again, told, strict=True)), "an import gives revisions of its own"
 
@@ -192,7 +194,7 @@ def test_a_client_that_breaks_off_leaves_whole_lines(people, token, prefix):
     connection.putrequest("POST", "/v1/import")
     for name, value in (bearer(token) | {"Content-Type": NDJSON, "Content-Length": "10000000"}).items():
         connection.putheader(name, value)
-    connection.endheaders(b"".join(line(f"{prefix}{n:05}", "whole") for n in range(3_000)) + b'{"key": "' + prefix.encode() + b'cut')
+    connection.endheaders(b"".join(line(f"{prefix}{n:05}", "whole") for n in range(3_000)) + b'{"key": "' + prefix.encode() + b"cut")
     connection.close()
     # It goes on serving, and no half of a line has become a pair.
     assert send(people, token, line(f"{prefix}mark", "whole")).done == counts(lines=1, written=1)
@@ -265,7 +267,9 @@ def test_an_export_while_others_write_is_whole_for_what_does_not_change(people, 
     told = [json.loads(first), *lines(response.read())]
     connection.close()
     keys = [one["key"] for one in told]
-    assert keys == sorted(set(keys)) and [one["key"] for one in told if one["value"] == "stays"] == [f"{prefix}{n:05}" for n in range(0, 10_000, 2)]
+    assert keys == sorted(set(keys)) and [one["key"] for one in told if one["value"] == "stays"] == [
+        f"{prefix}{n:05}" for n in range(0, 10_000, 2)
+    ]
 
 
 def test_others_are_served_while_much_is_imported(people, token, prefix):

@@ -72,7 +72,10 @@ def test_what_one_front_writes_every_front_reads(people, token, key, writer, rea
 def test_every_operation_gives_the_types_back(people, token, key, front):
     value, exact = STORED["types_inside"], people.front(front).exact
     people.expect(front, ANY, "pair_put", token, key, value)
-    steps = {"compare": [{"key": key, "value": value}], "success": [{"op": "get", "key": key}, {"op": "put", "key": f"{key}/2", "value": value}]}
+    steps = {
+        "compare": [{"key": key, "value": value}],
+        "success": [{"op": "get", "key": key}, {"op": "put", "key": f"{key}/2", "value": value}],
+    }
     txn = people.expect(front, ANY, "kv_txn", token, steps)
     listed = people.expect(front, ANY, "kv_list", token, {"prefix": key})["pairs"]
     if exact:
@@ -162,7 +165,10 @@ def test_a_value_has_one_form_in_json_both_ways(people, token, key, value, form)
         assert http.request("GET", f"/v1/kv/{key.replace('/', '%2F')}", None, bearer(token)).body == value
     else:
         assert http.request("GET", f"/v1/kv/{key.replace('/', '%2F')}", None, bearer(token)).json == form
-    for path, body in (("/v1/batch/put", {"pairs": [{"key": key, "value": form}]}), ("/v1/txn", {"success": [{"op": "put", "key": key, "value": form}]})):
+    for path, body in (
+        ("/v1/batch/put", {"pairs": [{"key": key, "value": form}]}),
+        ("/v1/txn", {"success": [{"op": "put", "key": key, "value": form}]}),
+    ):
         assert http.request("POST", path, body, bearer(token)).status == 200
         assert identical(people.expect("iproto", ANY, "pair_get", token, key)["value"], value, True)
     assert http.request("PUT", f"/v1/kv/{key.replace('/', '%2F')}", form, bearer(token)).status == 200
@@ -197,7 +203,11 @@ NEEDLESS = [{"a": 1}, {}, {"$binary": 1, "a": 2}, {"a": {"$binary": "AP8="}}]
 @pytest.mark.parametrize("inner", NEEDLESS, ids=json.dumps)
 def test_a_map_may_be_marked_as_one_where_it_need_not(people, token, key, inner):
     value = {name: from_json(one) for name, one in inner.items()}
-    for form, whole, shown in (({"$map": inner}, value, inner), ([{"$map": inner}], [value], [inner]), ({"b": {"$map": inner}}, {"b": value}, {"b": inner})):
+    for form, whole, shown in (
+        ({"$map": inner}, value, inner),
+        ([{"$map": inner}], [value], [inner]),
+        ({"b": {"$map": inner}}, {"b": value}, {"b": inner}),
+    ):
         assert people.http.request("POST", "/v1/batch/put", {"pairs": [{"key": key, "value": form}]}, bearer(token)).status == 200
         assert identical(people.expect("iproto", ANY, "pair_get", token, key)["value"], whole, True)
         assert people.http.request("POST", "/v1/batch/get", {"keys": [key]}, bearer(token)).json["pairs"][0]["value"] == shown
@@ -319,13 +329,24 @@ def test_what_cannot_be_shown_in_json_at_all_is_not_stored(people, raw, token, k
 
 
 def test_a_key_that_is_no_utf8_is_refused(raw, token):
-    for procedure, args in [("pair_put", (string(b"\xff"), b"\x01")), ("pair_get", (string(b"\xff"),)), ("batch_get", (b"\x91" + string(b"\xff"),))]:
+    for procedure, args in [
+        ("pair_put", (string(b"\xff"), b"\x01")),
+        ("pair_get", (string(b"\xff"),)),
+        ("batch_get", (b"\x91" + string(b"\xff"),)),
+    ]:
         seen = raw.call(f"authkv.{procedure}", arguments(pack(token), *args))
         assert isinstance(seen, Refusal) and seen.name in ("malformed", "bad_key"), seen
 
 
 def test_numbers_of_every_width_come_back_as_they_went(people, token, key):
-    numbers = [n for bits in (7, 8, 15, 16, 31, 32, 53, 63) for n in (2**bits - 1, 2**bits, -(2**bits))] + [2**64 - 1, 0.1, 1.0, -0.0, 5e-324, 1e308]
+    numbers = [n for bits in (7, 8, 15, 16, 31, 32, 53, 63) for n in (2**bits - 1, 2**bits, -(2**bits))] + [
+        2**64 - 1,
+        0.1,
+        1.0,
+        -0.0,
+        5e-324,
+        1e308,
+    ]
     for front in ("http", "iproto"):
         people.expect(front, ANY, "pair_put", token, key, numbers)
         for reader in ("http", "iproto"):

@@ -69,7 +69,9 @@ def test_what_cannot_be_kept_is_refused_and_undone(people, token, prefix, name, 
             people.expect(front, NOT_DURABLE, operation, token, *args)
         for reader in ADMIN_FRONTS:
             people.expect(reader, Ok({"key": a, "value": 1, "revision": before}), "pair_get", token, a)
-            people.expect(reader, Ok({"pairs": [{"key": a, "value": 1, "revision": before}], "next": None}), "kv_list", token, {"prefix": prefix})
+            people.expect(
+                reader, Ok({"pairs": [{"key": a, "value": 1, "revision": before}], "next": None}), "kv_list", token, {"prefix": prefix}
+            )
             people.expect(reader, Refused("no_such_key"), "pair_get", token, b)
     assert isinstance(people.do(front, operation, token, *args), Ok)
     assert put(people, token, a, 3, front) > before

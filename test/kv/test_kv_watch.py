@@ -90,7 +90,12 @@ def test_a_batch_and_a_transaction_come_in_their_order(people, token, prefix, wa
     keys = [f"{prefix}{name}" for name in "cab"]
     people.expect("http", ANY, "batch_put", token, [{"key": key, "value": n} for n, key in enumerate(keys)])
     people.expect("http", ANY, "batch_delete", token, keys[:2])
-    steps = [{"op": "put", "key": keys[0], "value": 5}, {"op": "get", "key": keys[0]}, {"op": "incr", "key": keys[0]}, {"op": "delete", "key": keys[2]}]
+    steps = [
+        {"op": "put", "key": keys[0], "value": 5},
+        {"op": "get", "key": keys[0]},
+        {"op": "incr", "key": keys[0]},
+        {"op": "delete", "key": keys[2]},
+    ]
     people.expect("http", ANY, "kv_txn", token, {"success": steps})
     assert stream.changes(8) == [
         *(("put", key, n) for n, key in enumerate(keys)), *(("delete", key) for key in keys[:2]),
@@ -409,7 +414,9 @@ def test_a_reader_that_falls_behind_is_told_so(make, visit):
     assert seen and seen == list(range(seen[0], seen[-1] + 1)) and seen[0] == prompt.revision + 1 and seen[-1] < last
     told = json.loads(text.rpartition("\nevent: too_old\ndata: ")[2])
     assert_members(told)
-    oldest = int(told["detail"].removeprefix(f"Changes after revision {seen[-1]} are no longer kept: the oldest that can be resumed after is "))
+    oldest = int(
+        told["detail"].removeprefix(f"Changes after revision {seen[-1]} are no longer kept: the oldest that can be resumed after is ")
+    )
     assert seen[-1] < oldest < last
     with Stream(instance, token, after=oldest) as again:
         assert again.changes(last - oldest) == [("put", "k", value)] * (last - oldest)

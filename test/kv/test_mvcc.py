@@ -220,7 +220,9 @@ def test_what_is_aborted_at_every_try_is_given_up(people, token, key, front, tri
     before = put(people, token, key, 1)
     others = f"other/{key}"
     meddle = f"if not busy and new and new[1] == '{key}' then busy = true tries = tries + 1 "
-    meddle += f"local f = fiber.new(function() space:update('{key}', {{{{'=', 2, tries}}}}) end) f:set_joinable(true) f:join() busy = false end"
+    meddle += (
+        f"local f = fiber.new(function() space:update('{key}', {{{{'=', 2, tries}}}}) end) f:set_joinable(true) f:join() busy = false end"
+    )
     with Stream(people.instance, token) as stream, ThreadPoolExecutor(1) as pool:
         trigger(meddle)
         contended = pool.submit(people.do, front, "pair_put", token, key, "mine")
@@ -238,7 +240,9 @@ def test_what_is_aborted_at_every_try_is_given_up(people, token, key, front, tri
 
 def test_over_http_it_says_when_to_try_again(people, token, key, trigger):
     meddle = f"space:replace{{'{key}', 0}} space:delete('{key}')"
-    trigger(f"if not busy and new and new[1] == '{key}' then busy = true local f = fiber.new(function() {meddle} end) f:set_joinable(true) f:join() busy = false end")
+    trigger(
+        f"if not busy and new and new[1] == '{key}' then busy = true local f = fiber.new(function() {meddle} end) f:set_joinable(true) f:join() busy = false end"
+    )
     for method, path, body in (("PUT", f"/v1/kv/{key.replace('/', '%2F')}", 1), ("POST", "/api/write/", {"data": {key: 1}})):
         response = people.http.request(method, path, body, bearer(token))
         assert (response.status, response.headers["Retry-After"]) == (503, "1"), response

@@ -34,7 +34,13 @@ def test_the_start_says_how_to_reach_the_console(instance):
 
 def test_a_relative_path_of_the_console_is_no_name_of_an_application(console):
     expected = {
-        "tt": {"a.sock": "tt connect ./a.sock", "./a": "tt connect ./a", "../a": "tt connect ../a", "/a": "tt connect /a", ".a/b": "tt connect ./.a/b"},
+        "tt": {
+            "a.sock": "tt connect ./a.sock",
+            "./a": "tt connect ./a",
+            "../a": "tt connect ../a",
+            "/a": "tt connect /a",
+            ".a/b": "tt connect ./.a/b",
+        },
         "tarantoolctl": {path: f"tarantoolctl connect unix/:{path}" for path in ("a.sock", "./a", "../a", "/a", ".a/b")},
     }[harness.tool()]
     for path, command in expected.items():

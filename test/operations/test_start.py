@@ -137,7 +137,9 @@ def test_a_start_that_failed_leaves_nothing_and_can_be_repeated(app, taken, caus
     for _ in range(TIMES):
         assert part in fail()
         harness.wait_until(lambda: app.left() == before, "nothing more is there")
-    app.console.evaluate("if box.space.key_value_store ~= nil and box.space.key_value_store.engine == 'vinyl' then box.space.key_value_store:drop() end")
+    app.console.evaluate(
+        "if box.space.key_value_store ~= nil and box.space.key_value_store.engine == 'vinyl' then box.space.key_value_store:drop() end"
+    )
     assert app.begin()["http"] == [f"{HOST}:{app.http_port}"]
     app.logs_in()
 
@@ -191,7 +193,13 @@ def test_a_second_start_with_the_same_settings_does_nothing_and_says_so(app):
 def test_a_second_start_applies_what_it_can_and_names_the_rest(app):
     app.begin()
     port = harness.free_port()
-    changed = {"HTTP_LISTEN": f"{HOST}:{port}", "HTTP_SERVER": "mine", "TOKEN_TTL": "55", "CLIENT_PASSWORD": "S3cret-of-clients", "MEMTX_MEMORY": "99999999"}
+    changed = {
+        "HTTP_LISTEN": f"{HOST}:{port}",
+        "HTTP_SERVER": "mine",
+        "TOKEN_TTL": "55",
+        "CLIENT_PASSWORD": "S3cret-of-clients",
+        "MEMTX_MEMORY": "99999999",
+    }
     again = app.begin(**changed)
     assert again == {
         "http": [f"{HOST}:{port}"], "already_started": True, "applied": ["HTTP_LISTEN", "HTTP_SERVER"],
@@ -199,7 +207,11 @@ def test_a_second_start_applies_what_it_can_and_names_the_rest(app):
     }  # fmt: skip
     app.http_port = port
     app.logs_in()
-    for name, how in [("CLIENT_PASSWORD", "authkv.restart()"), ("TOKEN_TTL", "authkv.restart()"), ("MEMTX_MEMORY", "the next start of the process")]:
+    for name, how in [
+        ("CLIENT_PASSWORD", "authkv.restart()"),
+        ("TOKEN_TTL", "authkv.restart()"),
+        ("MEMTX_MEMORY", "the next start of the process"),
+    ]:
         assert app.said(f"{name} takes effect with {how}") == 1
     assert "S3cret-of-clients" not in app.log()
     lives = f"return authkv.login('admin', {lua(harness.ADMIN_PASSWORD)}).expires_in"

@@ -80,14 +80,18 @@ def schema(instance: Instance) -> list:
 def give(binary: str, command: str) -> None:
     """A command of the documentation or of a message, by that Tarantool."""
     assert command.startswith('tarantool -e "')
-    done = subprocess.run(["sh", "-c", command.replace("tarantool", f"'{binary}'", 1)], capture_output=True, text=True, timeout=harness.DEADLINE, check=False)
+    done = subprocess.run(
+        ["sh", "-c", command.replace("tarantool", f"'{binary}'", 1)], capture_output=True, text=True, timeout=harness.DEADLINE, check=False
+    )
     assert done.returncode == 0, done
 
 
 def documented(instance: Instance) -> tuple[str, str]:
     """The commands of the page: up and down."""
     page = (harness.ROOT / "documentation" / "upgrade.md").read_text()
-    commands = [code.strip().replace("./var", str(instance.data_dir)) for code in re.findall(r"^ *```sh\n(.*?)```", page, re.MULTILINE | re.DOTALL)]
+    commands = [
+        code.strip().replace("./var", str(instance.data_dir)) for code in re.findall(r"^ *```sh\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    ]
     up, down = commands
     return up, down
 

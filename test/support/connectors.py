@@ -95,9 +95,7 @@ class PyPiPool(PyPi):
 class AsyncTnt(Connector):
     def __init__(self, instance: Instance):
         self.loop = asyncio.new_event_loop()
-        self.connection = self.run(
-            asynctnt.connect(host=HOST, port=instance.iproto_port, username=USER["user"], password=USER["password"])
-        )
+        self.connection = self.run(asynctnt.connect(host=HOST, port=instance.iproto_port, username=USER["user"], password=USER["password"]))
 
     def run(self, waited):
         return self.loop.run_until_complete(asyncio.wait_for(waited, DEADLINE))

@@ -206,8 +206,7 @@ class HttpFront(Front):
 
 
 LOGOUT = (
-    "You have been successfully logout from your account! Please, remove a jwt token from your "
-    "Authorization Headers) I'm so lazy to do it)"
+    "You have been successfully logout from your account! Please, remove a jwt token from your Authorization Headers) I'm so lazy to do it)"
 )
 _BUT, _BECAUSE = "success, but these keys have not been written: ", ". Because they have already been in kv store"
 

@@ -37,9 +37,7 @@ class Client:
         self.socket = context.wrap_socket(plain, server_hostname="localhost")
         assert self.socket.selected_alpn_protocol() == "h2"
         # What is sent is not checked: it is wrong on purpose.
-        config = h2.config.H2Configuration(
-            header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False
-        )
+        config = h2.config.H2Configuration(header_encoding="utf-8", validate_outbound_headers=False, normalize_outbound_headers=False)
         self.h2 = h2.connection.H2Connection(config)
         # What has come, and nobody has looked at.
         self.events: deque[h2.events.Event] = deque()
@@ -118,9 +116,7 @@ class Secured:
         self.authority = Authority(directory)
         cert, key = self.authority.issue("server")
         self.port = harness.free_port()
-        self.instance = harness.Instance(
-            AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(key), **settings
-        )
+        self.instance = harness.Instance(AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(key), **settings)
         plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
         self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port}"
         self.instance.start()

@@ -70,9 +70,7 @@ class RawIproto:
 
     def select(self, space: int, limit: int = 1) -> Ok | Refusal:
         every = 2
-        return self.request(
-            SELECT, {SPACE_ID: space, INDEX_ID: 0, LIMIT: limit, OFFSET: 0, ITERATOR: every, KEY: []}
-        )
+        return self.request(SELECT, {SPACE_ID: space, INDEX_ID: 0, LIMIT: limit, OFFSET: 0, ITERATOR: every, KEY: []})
 
     def insert(self, space: int, row: list) -> Ok | Refusal:
         return self.request(INSERT, {SPACE_ID: space, TUPLE: row})

@@ -270,16 +270,12 @@ class Run:
 
 def contents(people: People) -> list:
     """What is in the space, all of it."""
-    return people.console.evaluate(
-        "return require('digest').md5_hex(require('msgpack').encode(box.space.key_value_store:select()))"
-    )
+    return people.console.evaluate("return require('digest').md5_hex(require('msgpack').encode(box.space.key_value_store:select()))")
 
 
 def empty(people: People) -> None:
     """Removes what an earlier row left, as the owner of the space may."""
-    people.console.evaluate(
-        "for _, row in ipairs(box.space.key_value_store:select()) do box.space.key_value_store:delete(row[1]) end"
-    )
+    people.console.evaluate("for _, row in ipairs(box.space.key_value_store:select()) do box.space.key_value_store:delete(row[1]) end")
 
 
 def changes_nothing(expected) -> bool:

@@ -33,9 +33,7 @@ class Load:
         self.wrong: list = []
         self.done = [0] * len(fronts)
         self.token = token
-        self.threads = [
-            threading.Thread(target=self._work, args=(number, front, instance)) for number, front in enumerate(fronts)
-        ]
+        self.threads = [threading.Thread(target=self._work, args=(number, front, instance)) for number, front in enumerate(fronts)]
 
     def _work(self, number, kind, instance):
         front = kind(instance)
@@ -69,6 +67,4 @@ class Load:
     def advance(self):
         """Waits until every client has done some more."""
         before = list(self.done)
-        harness.wait_until(
-            lambda: self.wrong or all(now > then + 5 for now, then in zip(self.done, before)), "the clients work"
-        )
+        harness.wait_until(lambda: self.wrong or all(now > then + 5 for now, then in zip(self.done, before)), "the clients work")

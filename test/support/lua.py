@@ -8,7 +8,7 @@ from uuid import UUID
 
 from support.values import raw
 
-_ESCAPED = re.compile(rb'[^ !#-\[\]-~]')
+_ESCAPED = re.compile(rb"[^ !#-\[\]-~]")
 
 
 def lua(value) -> str:

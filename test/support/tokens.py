@@ -109,9 +109,7 @@ class Forge:
 
     @property
     def public_der(self) -> bytes:
-        return self.private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return self.private.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     def rs256(self, text: bytes, key=None) -> bytes:
         return (key or self.private).sign(text, padding.PKCS1v15(), hashes.SHA256())

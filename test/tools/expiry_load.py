@@ -25,8 +25,7 @@ def import_pairs(instance: Instance, token: str, pairs: int, begin: float, secon
         for first in range(0, pairs, 1000):
             numbers = range(first, min(first + 1000, pairs))
             batch = [
-                json.dumps({"key": f"key{n:013}", "value": "v" * 32, "expires_at": round(begin + seconds * n / pairs, 3)})
-                for n in numbers
+                json.dumps({"key": f"key{n:013}", "value": "v" * 32, "expires_at": round(begin + seconds * n / pairs, 3)}) for n in numbers
             ]
             yield "".join(line + "\n" for line in batch).encode()
 

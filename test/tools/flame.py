@@ -34,10 +34,7 @@ PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
 def check_perf() -> None:
     """Ends where the kernel does not let this user look at threads and at the kernel's part of their time."""
     if os.geteuid() != 0 and int(PARANOID.read_text()) > 1:
-        sys.exit(
-            f"perf may not look: {PARANOID} is {PARANOID.read_text().strip()}. "
-            "As root: sysctl kernel.perf_event_paranoid=1"
-        )
+        sys.exit(f"perf may not look: {PARANOID} is {PARANOID.read_text().strip()}. As root: sysctl kernel.perf_event_paranoid=1")
 
 
 def record(pid: int, seconds: int, file: Path) -> None:

@@ -21,6 +21,8 @@ from tools.wrk import DONE, HEAD, PASSWORD, Wrk, ratio, shown, write_reads
 
 # Until every login loop waits for a hash.
 LEAD = 1.0
+
+
 def write_scripts(directory: Path, instance: Instance, loops: int) -> tuple[Path, Path]:
     """The scripts of the reads and of the logins, once the users and the keys are there."""
     reads, logins = directory / "reads.lua", directory / "logins.lua"

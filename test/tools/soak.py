@@ -95,9 +95,7 @@ async def crowd(load: Load, counts, done, wrong, faults, stopping) -> None:
 
     await load.login()
     tasks = [
-        asyncio.create_task(repeat(place, getattr(load, name)))
-        for place, (name, count) in enumerate(counts.items())
-        for _ in range(count)
+        asyncio.create_task(repeat(place, getattr(load, name))) for place, (name, count) in enumerate(counts.items()) for _ in range(count)
     ]
     logged_in = time.monotonic()
     while not stopping.is_set():
@@ -139,9 +137,7 @@ class Watch:
 
     def trim(self) -> None:
         """Has the allocator give back what is free, which shows how much of the memory is not."""
-        self.console.evaluate(
-            "local ffi = require('ffi') pcall(ffi.cdef, 'int malloc_trim(size_t)') return ffi.C.malloc_trim(0)"
-        )
+        self.console.evaluate("local ffi = require('ffi') pcall(ffi.cdef, 'int malloc_trim(size_t)') return ffi.C.malloc_trim(0)")
 
     def forget_old_keys(self) -> None:
         """Deletes what good clients wrote some generations ago."""

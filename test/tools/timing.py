@@ -37,8 +37,7 @@ class Client:
     def request(self, login: str) -> bytes:
         body = json.dumps({"login": login, "password": WRONG})
         return (
-            f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n{body}"
+            f"POST {self.path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
@@ -63,9 +62,7 @@ def _length(answer: bytes) -> int:
 def kolmogorov_smirnov(first: list[float], second: list[float]) -> tuple[float, float, float]:
     """The greatest distance between the two distributions, where it is, and how likely chance alone makes it as great."""
     first, second = sorted(first), sorted(second)
-    distance, where = max(
-        (abs(bisect_right(first, x) / len(first) - bisect_right(second, x) / len(second)), x) for x in {*first, *second}
-    )
+    distance, where = max((abs(bisect_right(first, x) / len(first) - bisect_right(second, x) / len(second)), x) for x in {*first, *second})
     size = math.sqrt(len(first) * len(second) / (len(first) + len(second)))
     scaled = (size + 0.12 + 0.11 / size) * distance
     if scaled < 0.2:

@@ -44,9 +44,7 @@ out["batch_get"] = {pair.key.removeprefix(prefix): pair.value for pair in read.p
 out["missing"] = [key.removeprefix(prefix) for key in read.missing]
 
 # None is no body to it.
-out["pair_put"] = {
-    kind: one.pair_put(prefix + kind, value).created for kind, value in values.items() if value is not None
-}
+out["pair_put"] = {kind: one.pair_put(prefix + kind, value).created for kind, value in values.items() if value is not None}
 out["pair_get"] = {}
 for kind in values:
     payload = bytes(one.pair_get(prefix + kind))
