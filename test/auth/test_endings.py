@@ -125,7 +125,7 @@ def test_what_ended_a_token_outlives_it_though_new_tokens_are_short(make):
         for token in (of_role, of_kept):
             assert refused(kv.get(token, ["k"]), kv, FORBIDDEN), name
         kv.close()
-    for ending, given in tokens.items():
+    for given in tokens.values():
         for token in given:
             people.everywhere(Ok(False), "check", token)
     people.everywhere(Ok(True), "check", of_kept)

@@ -94,8 +94,12 @@ def test_the_delay_doubles_and_has_an_end(make, visit):
     people = visit(make(AUTHKV_LOGIN_DELAY_MAX="3", **CHEAP_HASHES).start())
     person = people.new()
 
+    def looked_at() -> float | None:
+        now = time.monotonic()
+        return None if fail(people.http, person.login) else now
+
     def is_next(expected: int) -> bool:
-        begun = wait_until(lambda: (now := time.monotonic()) * (not fail(people.http, person.login)), "an attempt is looked at")
+        begun = wait_until(looked_at, "an attempt is looked at")
         # What is left of it.
         left = fail(people.http, person.login)
         return expected - (time.monotonic() - begun) <= left <= expected

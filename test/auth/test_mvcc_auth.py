@@ -30,7 +30,7 @@ def crowd(instance, request):
 def names(seen: list) -> list[str]:
     """Of the failures; none of them may be a fault."""
     failed = [one for one in seen if isinstance(one, Refusal)]
-    assert not any(one.name in FAULTS or one.code >= 500 and one.code < 600 for one in failed), seen
+    assert not any(one.name in FAULTS or (one.code >= 500 and one.code < 600) for one in failed), seen
     return [one.name for one in failed]
 
 
@@ -100,7 +100,7 @@ def test_whatever_is_done_to_one_login_at_once_it_ends_as_one_of_them(crowd, peo
         ]  # fmt: skip
         seen = crowd.do(*calls)
         names(seen)
-        deleted = sum(isinstance(one, Ok) for call, one in zip(calls, seen) if call[0] == "user_delete")
+        deleted = sum(isinstance(one, Ok) for call, one in zip(calls, seen, strict=True) if call[0] == "user_delete")
         registered = isinstance(seen[9], Ok)
         assert 1 <= deleted <= 1 + registered, seen
         assert people.do("http", "check", old) == Ok(False)

@@ -75,10 +75,10 @@ RULES = [
     ({"PASSWORD_CLASSES": "lower", "PASSWORD_MIN": "6"}, {
         "UNCOMMON-9": without_class("LOWER_CASE"), "uncommonhorse": None,
         "password": COMMON, "Password": COMMON, "qwerty": COMMON, "QWERTy": COMMON, "iloveyou": COMMON}),
-    ({"PASSWORD_CLASSES": "digit", "PASSWORD_MIN": "6"}, {"uncommon": without_class("DIGITS"), "123456": COMMON, "12345678": COMMON,
-                                                          "927364518203": None}),
-    ({"PASSWORD_CLASSES": "special,upper"}, {"uncommon-horse": without_class("UPPER_CASE"), "UNCOMMONHORSE": without_class("SPECIAL_SYMBOLS"),
-                                             "UNCOMMON-HORSE": None}),
+    ({"PASSWORD_CLASSES": "digit", "PASSWORD_MIN": "6"},
+     {"uncommon": without_class("DIGITS"), "123456": COMMON, "12345678": COMMON, "927364518203": None}),
+    ({"PASSWORD_CLASSES": "special,upper"},
+     {"uncommon-horse": without_class("UPPER_CASE"), "UNCOMMONHORSE": without_class("SPECIAL_SYMBOLS"), "UNCOMMON-HORSE": None}),
 ]  # fmt: skip
 
 

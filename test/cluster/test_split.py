@@ -5,10 +5,10 @@ The second holds only the public key and follows the revocations of the first.
 
 import pytest
 
-from support.contract import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
 from support.compat import COMPAT, set_compat
+from support.contract import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
 from support.fronts import FRONTS, ConsoleFront, HttpFront, IprotoFront, bearer
-from support.harness import Instance, wait_until
+from support.harness import wait_until
 from support.iproto import RawIproto
 from support.load import Load
 from support.outcome import Ok, Refusal, Refused, assert_outcome
@@ -17,9 +17,9 @@ from support.split import (
     UNKNOWN,
     WITHIN_A_SECOND,
     auth_settings,
+    http_to,
     kv_settings,
     log_in,
-    http_to,
     once_known,
     refused,
     two_instances,
@@ -177,7 +177,7 @@ def test_a_follower_that_has_never_reached_the_other_refuses_tokens(pair, make):
 
 
 @pytest.mark.parametrize(
-    ("layout", "offered", "other"),
+    "layout,offered,other",
     [
         ("single", ["login", "read"], []),
         ("authorization_tarantool", ["login"], ["read"]),
@@ -221,7 +221,7 @@ def test_an_authorization_instance_that_counts_anew_is_followed(make):
 @pytest.mark.parametrize("leaders", COMPAT)
 def test_changes_are_followed_whatever_tarantool_puts_around_results(split, https, leaders, followers):
     consoles = [ConsoleFront(one) for one in split]
-    for console, setting in zip(consoles, (leaders, followers)):
+    for console, setting in zip(consoles, (leaders, followers), strict=True):
         set_compat(console, setting)
     auth, kv = https
     token = log_in(auth)
@@ -229,7 +229,7 @@ def test_changes_are_followed_whatever_tarantool_puts_around_results(split, http
     assert kv.put(token, {key: 1}) == Ok([])
     assert auth.logout(token) == Ok()
     wait_until(lambda: refused(kv.get(token, [key]), kv, UNAUTHENTICATED), "the token is refused", WITHIN_A_SECOND)
-    for one, console in zip(split, consoles):
+    for one, console in zip(split, consoles, strict=True):
         set_compat(console, None)
         console.close()
         assert "cannot follow" not in one.log()

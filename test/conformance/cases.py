@@ -10,9 +10,19 @@ from dataclasses import dataclass
 
 from support import tokens
 from support.contract import (
-    GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, LOGOUT_REFUSED, NO_KEYS, UNAUTHENTICATED, bad_initial, bad_login, bad_password, missing, repeated,
+    GOOD,
+    INVALID_CREDENTIALS,
+    LOGIN_TAKEN,
+    LOGOUT_REFUSED,
+    NO_KEYS,
+    UNAUTHENTICATED,
+    bad_initial,
+    bad_login,
+    bad_password,
+    missing,
+    repeated,
     without_class,
-)  # fmt: skip
+)
 from support.outcome import A_TOKEN, Ok, Refused
 from support.values import nested
 
@@ -234,7 +244,7 @@ VALUES = {
     "as_deep_as_allowed": nested(64),
 }  # fmt: skip
 EDGES = [n for bits in (5, 7, 8, 15, 16, 31, 32, 53, 63) for n in (2**bits - 1, 2**bits, -(2**bits), -(2**bits) - 1)]
-VALUES["integers_of_every_width"] = [n for n in EDGES if -(2**63) <= n]
+VALUES["integers_of_every_width"] = [n for n in EDGES if n >= -(2**63)]
 
 WRITE += [
     Row(f"write_then_read_gives_{name}", put({"k": value}), Ok([]), then=((get("k"), Ok({"k": value})),)) for name, value in VALUES.items()

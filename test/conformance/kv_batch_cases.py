@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from support.contract import NO_KEYS, missing, repeated
-from support.values import nested
 from support.kv_rows import (
-    BAD_OPTION, MALFORMED, NEW, UNAUTHENTICATED, REFUSED_SOMEHOW, At, Call, Row, ahead, batch_delete, batch_get,
-    batch_put, deleted, forbidden, found, item, kept, number, pair, results, written,
-)  # fmt: skip
+    BAD_OPTION,
+    MALFORMED,
+    NEW,
+    REFUSED_SOMEHOW,
+    UNAUTHENTICATED,
+    At,
+    Call,
+    Row,
+    ahead,
+    batch_delete,
+    batch_get,
+    batch_put,
+    deleted,
+    forbidden,
+    found,
+    item,
+    kept,
+    number,
+    pair,
+    results,
+    written,
+)
 from support.outcome import Ok, Refused
+from support.values import nested
 
 # The instance of these rows takes so much at once.
 BATCH_MAX, TUPLE_MAX = 100, 65_536
@@ -163,7 +182,8 @@ DELETE = [
         results(("z", "missing"), ("a", "deleted", NEW)), (kept("a"),)),
     Row("batch_delete_of_what_is_missing_only", batch_delete("z"), results(("z", "missing"))),
     Row("batch_delete_twice", batch_delete("a"), results(("a", "missing")), (kept("a"), batch_delete("a"))),
-    Row("batch_delete_takes_objects", batch_delete({"key": "a"}, "b", {"key": "c", "if_revision": At("c")}, {"key": "d", "if_revision": None}),
+    Row("batch_delete_takes_objects",
+        batch_delete({"key": "a"}, "b", {"key": "c", "if_revision": At("c")}, {"key": "d", "if_revision": None}),
         deleted("a", "b", "c", "d"), (kept("a", "b", "c", "d"),)),
     *[Row(f"batch_delete_if_revision_{name}", batch_delete({"key": key, "if_revision": revision}),
           results((key, *outcome), committed=outcome[0] != "conflict"), (kept("a"),))

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from conformance import kv_batch_cases
-from conformance import kv_pair_cases
-from support.values import nested
+from conformance import kv_batch_cases, kv_pair_cases
 from support.kv_rows import (
-    BAD_OPTION, I64_MIN, MALFORMED, NEW, OUT_OF_RANGE, REFUSED_SOMEHOW, U64_MAX, UNAUTHENTICATED, At, Call, Row, ahead, batch_delete,
-    batch_get, batch_put, forbidden, found, incr, item, kept, listing, number, pair, txn,
-)  # fmt: skip
+    BAD_OPTION,
+    I64_MIN,
+    MALFORMED,
+    NEW,
+    OUT_OF_RANGE,
+    REFUSED_SOMEHOW,
+    U64_MAX,
+    UNAUTHENTICATED,
+    At,
+    Call,
+    Row,
+    ahead,
+    batch_delete,
+    batch_get,
+    batch_put,
+    forbidden,
+    found,
+    incr,
+    item,
+    kept,
+    listing,
+    number,
+    pair,
+    txn,
+)
 from support.outcome import Ok, Refused
+from support.values import nested
 
 FAR, LARGE = kv_batch_cases.FAR, kv_batch_cases.LARGE
 
@@ -135,14 +156,16 @@ TXN += [
 TXN += [
     Row("txn_does_not_fail_by_what_it_does_not_do", txn([is_there("a")], [get("a")], [add("a"), put("b", LARGE)]), did(saw("a", "x")),
         (kept(a="x"),)),
-    Row("txn_may_do_what_the_caller_may", txn([is_there("r/a"), is_there("rw/a", False)], [put("w/a", 1), add("rw/n"), get("r/a")], who="some"),
+    Row("txn_may_do_what_the_caller_may",
+        txn([is_there("r/a"), is_there("rw/a", False)], [put("w/a", 1), add("rw/n"), get("r/a")], who="some"),
         did(wrote("w/a"), counted("rw/n", 1), saw("r/a", 1)), (kept("r/a"),)),
     *[Row(f"txn_is_forbidden_{name}", txn(**lists, who="some"), forbidden(verb, key), (kept("r/a", "w/a", "rw/a"),))
       for name, lists, verb, key in [
           ("to_compare_what_may_not_be_read", {"compare": [is_there("rw/a"), is_there("w/a")]}, "read", "w/a"),
           ("to_compare_what_is_not_there", {"compare": [is_there("no", False)]}, "read", "no"),
           ("to_get", {"success": [get("w/a")]}, "read", "w/a"), ("to_put", {"success": [put("r/a", 2)]}, "write", "r/a"),
-          ("to_delete", {"success": [delete("r/a")]}, "write", "r/a"), ("to_count_what_may_be_read", {"success": [add("r/a")]}, "write", "r/a"),
+          ("to_delete", {"success": [delete("r/a")]}, "write", "r/a"),
+          ("to_count_what_may_be_read", {"success": [add("r/a")]}, "write", "r/a"),
           ("to_count_what_may_be_written", {"success": [add("w/a")]}, "read", "w/a"),
           ("in_the_branch_that_is_not_done", {"success": [put("rw/a", 2)], "failure": [put("no", 1)]}, "write", "no"),
           ("in_the_branch_that_is_not_done_either", {"compare": [is_there("z/x")], "failure": [get("rw/a")]}, "read", "z/x"),
@@ -152,15 +175,20 @@ TXN += [
           ("1001_compares", {"compare": [is_there("a")] * 1001}, BAD_OPTION), ("1001_steps", {"success": [get("a")] * 1001}, BAD_OPTION),
           ("1001_steps_that_are_not_done", {"failure": [get("a")] * 1001}, BAD_OPTION),
           ("a_compare_that_is_a_text", {"compare": "a"}, MALFORMED), ("a_compare_of_a_text", {"compare": ["a"]}, MALFORMED),
-          ("a_compare_of_nothing", {"compare": [{"key": "a"}]}, MALFORMED), ("a_compare_without_a_key", {"compare": [{"exists": True}]}, MALFORMED),
+          ("a_compare_of_nothing", {"compare": [{"key": "a"}]}, MALFORMED),
+          ("a_compare_without_a_key", {"compare": [{"exists": True}]}, MALFORMED),
           ("a_compare_of_two", {"compare": [{"key": "a", "exists": True, "revision": 1}]}, MALFORMED),
           ("a_compare_of_a_value_and_more", {"compare": [{"key": "a", "value": 1, "exists": True}]}, MALFORMED),
-          ("an_existence_in_words", {"compare": [is_there("a", "yes")]}, MALFORMED), ("a_revision_in_words", {"compare": [is_at("a", "1")]}, MALFORMED),
-          ("steps_that_are_a_map", {"success": {"op": "get", "key": "a"}}, MALFORMED), ("a_step_that_is_a_text", {"success": ["get"]}, MALFORMED),
-          ("a_step_without_a_name", {"success": [{"key": "a"}]}, MALFORMED), ("a_step_without_a_key", {"success": [{"op": "get"}]}, MALFORMED),
+          ("an_existence_in_words", {"compare": [is_there("a", "yes")]}, MALFORMED),
+          ("a_revision_in_words", {"compare": [is_at("a", "1")]}, MALFORMED),
+          ("steps_that_are_a_map", {"success": {"op": "get", "key": "a"}}, MALFORMED),
+          ("a_step_that_is_a_text", {"success": ["get"]}, MALFORMED),
+          ("a_step_without_a_name", {"success": [{"key": "a"}]}, MALFORMED),
+          ("a_step_without_a_key", {"success": [{"op": "get"}]}, MALFORMED),
           ("a_step_of_no_such_name", {"success": [{"op": "append", "key": "a", "value": 1}]}, REFUSED_SOMEHOW),
           ("a_put_without_a_value", {"success": [{"op": "put", "key": "b"}]}, MALFORMED),
-          ("a_count_by_a_fraction", {"success": [add("b", by=1.5)]}, REFUSED_SOMEHOW), ("a_count_by_a_text", {"success": [add("b", by="1")]}, MALFORMED),
+          ("a_count_by_a_fraction", {"success": [add("b", by=1.5)]}, REFUSED_SOMEHOW),
+          ("a_count_by_a_text", {"success": [add("b", by="1")]}, MALFORMED),
           ("a_put_with_a_ttl_of_0", {"success": [put("b", 1, ttl=0)]}, BAD_OPTION),
           ("a_put_with_two_ends", {"success": [put("b", 1, ttl=1, expires_at=FAR)]}, BAD_OPTION),
           ("a_put_to_an_empty_key", {"success": [put("", 1)]}, Refused("bad_key")),
@@ -181,7 +209,7 @@ TXN += [
 ]  # fmt: skip
 
 ALPHABET = ["A", "B", "a", "a/", "a/b", "a/b/c", "aa", "b", "b\0", "c", "é", "ж", "жж", "🗝"]  # in the order of their bytes
-assert ALPHABET == sorted(ALPHABET, key=str.encode)
+assert sorted(ALPHABET, key=str.encode) == ALPHABET
 
 
 def page(*keys: str, next_key: str | None = None) -> Ok:
@@ -197,18 +225,22 @@ LIST = [
     for name, options, keys in [
         ("gives_all_in_the_order_of_bytes", {}, ALPHABET), ("takes_an_empty_prefix", {"prefix": ""}, ALPHABET),
         ("takes_nulls", dict.fromkeys(["prefix", "from_", "to", "after", "limit", "keys_only", "count"]), ALPHABET),
-        ("by_prefix", {"prefix": "a"}, ["a", "a/", "a/b", "a/b/c", "aa"]), ("by_prefix_with_a_slash", {"prefix": "a/"}, ["a/", "a/b", "a/b/c"]),
+        ("by_prefix", {"prefix": "a"}, ["a", "a/", "a/b", "a/b/c", "aa"]),
+        ("by_prefix_with_a_slash", {"prefix": "a/"}, ["a/", "a/b", "a/b/c"]),
         ("by_prefix_in_unicode", {"prefix": "ж"}, ["ж", "жж"]), ("by_a_prefix_that_is_a_whole_key", {"prefix": "a/b/c"}, ["a/b/c"]),
         ("by_a_prefix_of_nothing", {"prefix": "zz"}, []), ("by_a_prefix_that_is_no_pattern", {"prefix": "*"}, []),
         ("from_a_key", {"from_": "b"}, ALPHABET[7:]), ("from_between_keys", {"from_": "a/c"}, ALPHABET[6:]),
         ("to_a_key", {"to": "a/b"}, ["A", "B", "a", "a/"]), ("from_and_to", {"from_": "a/", "to": "b"}, ["a/", "a/b", "a/b/c", "aa"]),
         ("from_and_to_the_same", {"from_": "a", "to": "a"}, []), ("from_behind_to", {"from_": "b", "to": "a"}, []),
         ("by_prefix_and_from", {"prefix": "a", "from_": "a/b"}, ["a/b", "a/b/c", "aa"]),
-        ("by_prefix_and_to", {"prefix": "a", "to": "a/b"}, ["a", "a/"]), ("by_prefix_and_from_before_it", {"prefix": "b", "from_": "a"}, ["b", "b\0"]),
-        ("by_prefix_and_to_behind_it", {"prefix": "b", "to": "z"}, ["b", "b\0"]), ("by_prefix_outside_of_from", {"prefix": "a", "from_": "b"}, []),
+        ("by_prefix_and_to", {"prefix": "a", "to": "a/b"}, ["a", "a/"]),
+        ("by_prefix_and_from_before_it", {"prefix": "b", "from_": "a"}, ["b", "b\0"]),
+        ("by_prefix_and_to_behind_it", {"prefix": "b", "to": "z"}, ["b", "b\0"]),
+        ("by_prefix_outside_of_from", {"prefix": "a", "from_": "b"}, []),
         ("after_a_key", {"after": "b"}, ALPHABET[8:]), ("after_what_does_not_exist", {"after": "a/c"}, ALPHABET[6:]),
         ("after_the_last", {"after": "🗝"}, []), ("after_and_from", {"after": "a", "from_": "b", "to": "é"}, ["b", "b\0", "c"]),
-        ("after_and_prefix", {"after": "a/", "prefix": "a"}, ["a/b", "a/b/c", "aa"]), ("after_before_the_prefix", {"after": "A", "prefix": "b"}, ["b", "b\0"]),
+        ("after_and_prefix", {"after": "a/", "prefix": "a"}, ["a/b", "a/b/c", "aa"]),
+        ("after_before_the_prefix", {"after": "A", "prefix": "b"}, ["b", "b\0"]),
         ("after_from_itself", {"after": "b", "from_": "b", "to": "c"}, ["b\0"]), ("of_1000_at_most", {"limit": 1000}, ALPHABET),
     ]
 ]  # fmt: skip
@@ -230,7 +262,8 @@ LIST += [
         ("counts_whatever_the_limit", {"count": True, "limit": 1, "keys_only": True}, Ok({"count": len(ALPHABET)})),
         ("counts_after_a_key", {"count": True, "after": "b"}, Ok({"count": 6})),
         ("counts_from_and_to", {"count": True, "from_": "a", "to": "b"}, Ok({"count": 5})),
-        ("counts_nothing", {"count": True, "prefix": "zz"}, Ok({"count": 0})), ("does_not_count", {"count": False, "prefix": "c"}, page("c")),
+        ("counts_nothing", {"count": True, "prefix": "zz"}, Ok({"count": 0})),
+        ("does_not_count", {"count": False, "prefix": "c"}, page("c")),
         ("refuses_a_limit_of_0", {"limit": 0}, BAD_OPTION), ("refuses_a_limit_of_1001", {"limit": 1001}, BAD_OPTION),
         ("refuses_a_limit_below_0", {"limit": -1}, REFUSED_SOMEHOW), ("refuses_a_limit_in_words", {"limit": "ten"}, REFUSED_SOMEHOW),
         ("refuses_a_fraction_of_a_limit", {"limit": 1.5}, REFUSED_SOMEHOW), ("refuses_a_flag_in_words", {"count": "yes"}, REFUSED_SOMEHOW),
@@ -243,7 +276,8 @@ LIST += [
         ("shows_those", {}, page("r/a", "r/b", "rw/a", "rw/b")), ("counts_those", {"count": True}, Ok({"count": 4})),
         ("names_those", {"keys_only": True}, keys_page("r/a", "r/b", "rw/a", "rw/b")),
         ("fills_a_page_with_those", {"limit": 3}, page("r/a", "r/b", "rw/a", next_key="rw/a")),
-        ("ends_with_those", {"limit": 4}, page("r/a", "r/b", "rw/a", "rw/b")), ("names_those_to_the_end", {"limit": 2, "after": "r/b", "keys_only": True}, keys_page("rw/a", "rw/b")),
+        ("ends_with_those", {"limit": 4}, page("r/a", "r/b", "rw/a", "rw/b")),
+        ("names_those_to_the_end", {"limit": 2, "after": "r/b", "keys_only": True}, keys_page("rw/a", "rw/b")),
         ("goes_on_among_those", {"after": "rw/a"}, page("rw/b")), ("shows_nothing_of_others", {"prefix": "w/"}, page()),
         ("counts_nothing_of_others", {"prefix": "no", "count": True}, Ok({"count": 0})),
         ("goes_on_after_what_may_not_be_read", {"after": "no"}, page("r/a", "r/b", "rw/a", "rw/b")),
@@ -258,7 +292,8 @@ LIST += [
     *[Row(f"list_refuses_{name}", listing(**wrong), MALFORMED, but_http=True)
       for name, wrong in [
           ("a_prefix_that_is_a_number", {"prefix": 1}), ("a_from_that_is_a_number", {"from_": 1}), ("a_to_that_is_an_array", {"to": ["a"]}),
-          ("an_after_that_is_a_flag", {"after": True}), ("keys_only_as_a_number", {"keys_only": 1}), ("an_unknown_option", {"order": "desc"}),
+          ("an_after_that_is_a_flag", {"after": True}), ("keys_only_as_a_number", {"keys_only": 1}),
+          ("an_unknown_option", {"order": "desc"}),
       ]],
     Row("list_refuses_options_that_are_a_text", Call("kv_list", ("a",)), MALFORMED, but_http=True),
     Row("list_checks_the_token", listing(who="garbage"), UNAUTHENTICATED),
@@ -277,27 +312,32 @@ COUNTS = [
     ("1_by_default", 5, None, 6), ("by_more", 5, 10, 15), ("down", 5, -7, -2), ("by_0", 5, 0, 5), ("up_from_below_0", -1, 2, 1),
     ("to_the_top", U64_MAX - 1, 1, U64_MAX), ("to_the_bottom", I64_MIN + 1, -1, I64_MIN), ("over_the_top_of_i64", 2**63 - 1, 1, 2**63),
     ("back_below_the_top_of_i64", 2**63, -1, 2**63 - 1), ("by_the_most", 0, U64_MAX, U64_MAX), ("by_the_least", 0, I64_MIN, I64_MIN),
-    ("from_the_bottom_by_the_most", I64_MIN, U64_MAX, U64_MAX + I64_MIN), ("from_the_top_by_the_least", U64_MAX, I64_MIN, U64_MAX + I64_MIN),
+    ("from_the_bottom_by_the_most", I64_MIN, U64_MAX, U64_MAX + I64_MIN),
+    ("from_the_top_by_the_least", U64_MAX, I64_MIN, U64_MAX + I64_MIN),
     ("above_what_a_double_holds", 2**53, 1, 2**53 + 1), ("by_0_at_the_top", U64_MAX, 0, U64_MAX),
     ("no_further_than_the_top", U64_MAX, 1, TOO_FAR), ("no_further_than_the_bottom", I64_MIN, -1, TOO_FAR),
     ("no_further_than_the_top_by_the_most", 1, U64_MAX, TOO_FAR), ("no_further_than_the_bottom_by_the_least", -1, I64_MIN, TOO_FAR),
-    ("no_text", "5", 1, NO_INTEGER), ("no_fraction", 1.5, 1, NO_INTEGER), ("no_null", None, 1, NO_INTEGER), ("no_flag", True, 1, NO_INTEGER),
+    ("no_text", "5", 1, NO_INTEGER), ("no_fraction", 1.5, 1, NO_INTEGER), ("no_null", None, 1, NO_INTEGER),
+    ("no_flag", True, 1, NO_INTEGER),
     ("no_array", [1], 1, NO_INTEGER), ("no_map", {"a": 1}, 1, NO_INTEGER),
 ]  # fmt: skip
 INCR = [
-    Row(f"incr_counts_{name}", incr("a", **({} if by is None else {"by": by})), expected if isinstance(expected, Refused) else count("a", expected),
+    Row(f"incr_counts_{name}", incr("a", **({} if by is None else {"by": by})),
+        expected if isinstance(expected, Refused) else count("a", expected),
         (kept(a=before),), ((batch_get("a"), found(pair("a", before if isinstance(expected, Refused) else expected))),))
     for name, before, by, expected in COUNTS
 ]  # fmt: skip
 INCR += [
     Row("incr_counts_no_whole_double", incr("a"), NO_INTEGER, (kept(a=1.0),), exact=True),
     Row("incr_counts_no_bytes", incr("a"), NO_INTEGER, (kept(a=b"\x05"),), exact=True),
-    Row("incr_of_a_missing_key_counts_from_0", incr("a"), count("a", 1), then=((incr("a", by=2), count("a", 3)), (batch_get("a"), found(pair("a", 3))))),
+    Row("incr_of_a_missing_key_counts_from_0", incr("a"), count("a", 1),
+        then=((incr("a", by=2), count("a", 3)), (batch_get("a"), found(pair("a", 3))))),
     Row("incr_of_a_missing_key_by_less", incr("a", by=-3), count("a", -3)),
     Row("incr_of_a_missing_key_by_0_makes_it", incr("a", by=0), count("a", 0), then=((batch_get("a"), found(pair("a", 0))),)),
     Row("incr_of_a_key_that_was_deleted_counts_from_0", incr("a"), count("a", 1), (kept(a=7), batch_delete("a"))),
     Row("incr_takes_null_for_1", incr("a", by=None, ttl=None, expires_at=None), count("a", 1)),
-    Row("incr_gives_a_new_key_a_ttl", incr("a", ttl=60), count("a", 1), then=((batch_get("a"), found(pair("a", 1, expires_at=ahead(60)))),)),
+    Row("incr_gives_a_new_key_a_ttl", incr("a", ttl=60), count("a", 1),
+        then=((batch_get("a"), found(pair("a", 1, expires_at=ahead(60)))),)),
     Row("incr_gives_a_new_key_an_end", incr("a", expires_at=FAR), count("a", 1),
         then=((batch_get("a"), found(pair("a", 1, expires_at=number(FAR)))),)),
     Row("incr_gives_a_key_that_exists_no_ttl", incr("a", ttl=60), count("a", 2), (kept("a"),), ((batch_get("a"), found(pair("a", 2))),)),
@@ -314,7 +354,8 @@ INCR += [
     *[Row(f"incr_refuses_{name}", incr("a", **wrong), expected, (kept("a"),))
       for name, wrong, expected in [
           ("by_a_text", {"by": "1"}, MALFORMED), ("by_a_fraction", {"by": 1.5}, REFUSED_SOMEHOW), ("by_a_flag", {"by": True}, MALFORMED),
-          ("by_a_map", {"by": {}}, MALFORMED), ("a_ttl_of_0", {"ttl": 0}, BAD_OPTION), ("a_ttl_and_an_end", {"ttl": 1, "expires_at": FAR}, BAD_OPTION),
+          ("by_a_map", {"by": {}}, MALFORMED), ("a_ttl_of_0", {"ttl": 0}, BAD_OPTION),
+          ("a_ttl_and_an_end", {"ttl": 1, "expires_at": FAR}, BAD_OPTION),
           ("an_end_that_has_been", {"expires_at": 1}, BAD_OPTION),
       ]],
     Row("incr_refuses_an_unknown_option", incr("a", step=1), MALFORMED, but_http=True),

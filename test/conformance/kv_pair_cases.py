@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from support.values import nested
 from conformance.kv_batch_cases import ENDS, FAR, LARGE
 from support.kv_rows import (
-    BAD_OPTION, GONE, MALFORMED, REFUSED_SOMEHOW, UNAUTHENTICATED, At, Call, Conflict, Row, absent, ahead, batch_delete,
-    batch_get, batch_put, forbidden, found, item, kept, no_such, number, pair, pair_delete, pair_get, pair_put, put_pair,
-)  # fmt: skip
+    BAD_OPTION,
+    GONE,
+    MALFORMED,
+    REFUSED_SOMEHOW,
+    UNAUTHENTICATED,
+    At,
+    Call,
+    Conflict,
+    Row,
+    absent,
+    ahead,
+    batch_delete,
+    batch_get,
+    batch_put,
+    forbidden,
+    found,
+    item,
+    kept,
+    no_such,
+    number,
+    pair,
+    pair_delete,
+    pair_get,
+    pair_put,
+    put_pair,
+)
 from support.outcome import Ok, Refused
+from support.values import nested
 
 CREATED, REPLACED = put_pair("a", True), put_pair("a", False)
 
@@ -19,7 +42,8 @@ GET = [
     Row("pair_get_gives_an_empty_text", pair_get("a"), Ok(pair("a", "")), (kept(a=""),)),
     Row("pair_get_gives_bytes", pair_get("a"), Ok(pair("a", b"\x00\xff\r\n")), (kept(a=b"\x00\xff\r\n"),)),
     Row("pair_get_gives_no_bytes", pair_get("a"), Ok(pair("a", b"")), (kept(a=b""),)),
-    Row("pair_get_gives_a_pair_whole", pair_get("a"), Ok(pair("a", b"x", expires_at=number(FAR + 0.5), content_type="text/css; charset=utf-8")),
+    Row("pair_get_gives_a_pair_whole", pair_get("a"),
+        Ok(pair("a", b"x", expires_at=number(FAR + 0.5), content_type="text/css; charset=utf-8")),
         (batch_put(item("a", b"x", expires_at=FAR + 0.5, content_type="text/css; charset=utf-8")),)),
     Row("pair_get_names_a_missing_key", pair_get("a"), no_such("a")),
     Row("pair_get_names_a_deleted_key", pair_get("a"), no_such("a"), (kept("a"), batch_delete("a"))),
@@ -55,7 +79,8 @@ PUT = [
           ("is_0_on_a_key_that_does_not", False, 0, {}, CREATED), ("is_above_0_on_a_key_that_does_not_exist", False, 5, {}, absent("a")),
           ("is_one_of_many", True, [1, At("a", 7), At("a")], {}, REPLACED), ("is_none_of_many", True, [1, At("a", 7)], {}, Conflict("a")),
           ("is_none_of_many_on_a_key_that_does_not_exist", False, [5, 6], {}, absent("a")),
-          ("and_replace_hold", True, At("a"), {"mode": "replace"}, REPLACED), ("holds_and_insert_does_not", True, At("a"), {"mode": "insert"}, Conflict("a")),
+          ("and_replace_hold", True, At("a"), {"mode": "replace"}, REPLACED),
+          ("holds_and_insert_does_not", True, At("a"), {"mode": "insert"}, Conflict("a")),
           ("is_null", True, None, {}, REPLACED),
       ]],
     Row("pair_put_takes_a_ttl", pair_put("a", 1, ttl=60), CREATED, then=((batch_get("a"), found(pair("a", 1, expires_at=ahead(60)))),)),
@@ -63,7 +88,8 @@ PUT = [
         then=((batch_get("a"), found(pair("a", 1, expires_at=ahead(600.25)))),)),
     Row("pair_put_takes_an_end", pair_put("a", 1, expires_at=FAR + 0.25), CREATED,
         then=((batch_get("a"), found(pair("a", 1, expires_at=number(FAR + 0.25)))),)),
-    Row("pair_put_without_a_ttl_removes_it", pair_put("a", 2), REPLACED, (pair_put("a", 1, ttl=60),), ((batch_get("a"), found(pair("a", 2))),)),
+    Row("pair_put_without_a_ttl_removes_it", pair_put("a", 2), REPLACED, (pair_put("a", 1, ttl=60),),
+        ((batch_get("a"), found(pair("a", 2))),)),
     Row("pair_put_takes_bytes", pair_put("a", b"\x00\xff"), CREATED, then=((batch_get("a"), found(pair("a", b"\x00\xff"))),)),
     Row("pair_put_takes_bytes_of_a_type", pair_put("a", b"\x89PNG", content_type="image/png", ttl=60), CREATED,
         then=((batch_get("a"), found(pair("a", b"\x89PNG", expires_at=ahead(60), content_type="image/png"))),)),
@@ -75,9 +101,11 @@ PUT = [
     Row("pair_put_refuses_an_empty_key", pair_put("", 1), Refused("bad_key"), but_http=True),
     Row("pair_put_by_the_right_to_write", pair_put("w/a", 1, who="some"), put_pair("w/a", True)),
     Row("pair_put_not_by_the_right_to_read", pair_put("r/a", 2, who="some"), forbidden("write", "r/a"), (kept("r/a"),)),
-    Row("pair_put_checks_permissions_before_conditions", pair_put("r/a", 2, if_revision=7, who="some"), forbidden("write", "r/a"), (kept("r/a"),)),
+    Row("pair_put_checks_permissions_before_conditions", pair_put("r/a", 2, if_revision=7, who="some"), forbidden("write", "r/a"),
+        (kept("r/a"),)),
     Row("pair_put_checks_permissions_before_size", pair_put("no", LARGE, who="some"), forbidden("write", "no")),
-    *[Row(f"pair_put_refuses_{name}", pair_put("a", 1, **wrong), expected, but_http=expected == MALFORMED) for name, wrong, expected in ENDS],
+    *[Row(f"pair_put_refuses_{name}", pair_put("a", 1, **wrong), expected, but_http=expected == MALFORMED) for name, wrong,
+        expected in ENDS],
     Row("pair_put_refuses_an_unknown_mode", pair_put("a", 1, mode="overwrite"), BAD_OPTION),
     Row("pair_put_refuses_an_unknown_option", pair_put("a", 1, more=1), MALFORMED, but_http=True),
     Row("pair_put_refuses_a_type_that_is_a_number", pair_put("a", b"", content_type=5), MALFORMED, but_http=True),
@@ -132,7 +160,8 @@ KEYS = [
 ]  # fmt: skip
 NAMES = [
     Row(f"pair_takes_the_key_{ascii(key)[1:20]}", pair_put(key, 1), put_pair(key, True),
-        then=((pair_get(key), Ok(pair(key, 1))), (batch_get(key), found(pair(key, 1))), (pair_delete(key), GONE), (pair_get(key), no_such(key))),
+        then=((pair_get(key), Ok(pair(key, 1))), (batch_get(key), found(pair(key, 1))), (pair_delete(key), GONE),
+            (pair_get(key), no_such(key))),
         but_rock=key == "a/../b")
     for key in KEYS
 ]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from support import harness
 from support.contract import GOOD
-from support.fronts import PROCEDURES, ConsoleFront, HttpFront, bearer
+from support.fronts import PROCEDURES, ConsoleFront, bearer
 from support.iproto import FAILED, RawIproto
 from support.outcome import ERRORS, Ok, Refusal
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from support import tokens
 from conformance.cases import ROWS, VALUES, Call, Row, check, logout
+from support import tokens
 from support.contract import GOOD
 from support.fronts import FRONTS, ConsoleFront
 from support.harness import CHEAP_HASHES, NO_ROCK, Instance, has_rock

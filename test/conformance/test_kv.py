@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from conformance.kv_batch_cases import BATCH_MAX, TUPLE_MAX
+from conformance.kv_cases import ROWS
 from support import kv_rows
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront
 from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
-from conformance.kv_batch_cases import BATCH_MAX, TUPLE_MAX
-from conformance.kv_cases import ROWS
 from support.kv_rows import GARBAGE, SOME, Row
 from support.outcome import Like, Ok, Refused
 from support.people import permission
@@ -43,11 +43,11 @@ def test_what_one_front_writes_every_front_reads_and_deletes(people, tokens, wri
         keys = [f"{writer}/{reader}/{n}" for n in range(3)]
         pairs = [{"key": key, "value": {"n": [n, None, "ж"]}} for n, key in enumerate(keys)]
         put = people.expect(writer, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, pairs)
-        shown = [one | {"revision": did["revision"]} for one, did in zip(pairs, put["results"])]
+        shown = [one | {"revision": did["revision"]} for one, did in zip(pairs, put["results"], strict=True)]
         people.expect(reader, Ok({"pairs": shown, "missing": []}), "batch_get", token, keys)
         people.expect(reader, Ok({"pairs": shown, "next": None}), "kv_list", token, {"prefix": f"{writer}/{reader}/"})
         people.expect(reader, Ok(shown[0]), "pair_get", token, keys[0])
-        people.expect(reader, Ok({key: one["value"] for key, one in zip(keys, pairs)}), "get", token, keys)
+        people.expect(reader, Ok({key: one["value"] for key, one in zip(keys, pairs, strict=True)}), "get", token, keys)
         condition = {"key": keys[0], "if_revision": shown[0]["revision"]}
         people.expect(reader, Ok(Like("deleted", lambda seen: seen["committed"])), "batch_delete", token, [condition, *keys[1:]])
         people.expect(writer, Ok({"pairs": [], "missing": keys}), "batch_get", token, keys)
@@ -63,7 +63,7 @@ def test_pages_together_are_the_whole(people, tokens, front):
         seen, after = [], None
         while not seen or after is not None:
             page = people.expect(front, Ok(Like("a page", bool)), "kv_list", tokens["all"], {"prefix": "pages/", "after": after, **options})
-            assert 0 < len(page["pairs"]) <= options.get("limit", 100) or not page["pairs"] and page["next"] is None
+            assert 0 < len(page["pairs"]) <= options.get("limit", 100) or (not page["pairs"] and page["next"] is None)
             assert page["next"] in (None, page["pairs"][-1]["key"])
             seen, after = seen + [one["key"] for one in page["pairs"]], page["next"]
         assert seen == keys

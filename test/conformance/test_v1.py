@@ -15,9 +15,20 @@ from support.fronts import ADMIN_FRONTS, FRONTS, OwnerFront
 from support.harness import CHEAP_HASHES, Instance
 from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from support.people import (
-    INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN, NEEDS_ADMIN, NO_SUCH_ROLE, NO_SUCH_USER, OTHER_PASSWORD, PASSWORD,
-    UNAUTHENTICATED, People, fresh, permission, session_answer, user_answer,
-)  # fmt: skip
+    INVALID_CREDENTIALS,
+    INVALID_REFRESH_TOKEN,
+    NEEDS_ADMIN,
+    NO_SUCH_ROLE,
+    NO_SUCH_USER,
+    OTHER_PASSWORD,
+    PASSWORD,
+    UNAUTHENTICATED,
+    People,
+    fresh,
+    permission,
+    session_answer,
+    user_answer,
+)
 from support.v1 import ADMINISTRATION, OPERATIONS, OWNER
 
 
@@ -309,7 +320,8 @@ ROLES = [
         then=((as_admin("role_delete", "Az09_-."), DELETED),)),
     Row("set_role_takes_a_name_of_128", as_admin("role_set", "r" * 128, []), role("r" * 128),
         then=((as_admin("role_delete", "r" * 128), DELETED),)),
-    Row("set_role_takes_the_longest_login_with_more_around_it", as_admin("role_set", f"user-{'b' * 64}.v-1", []), role(f"user-{'b' * 64}.v-1"),
+    Row("set_role_takes_the_longest_login_with_more_around_it", as_admin("role_set", f"user-{'b' * 64}.v-1", []),
+        role(f"user-{'b' * 64}.v-1"),
         then=((as_admin("role_delete", f"user-{'b' * 64}.v-1"), DELETED),)),
     *map(bad_role, ("r" * 129, "a b", "a,b", "роль", "admin", "introspect")),
     Row("set_role_takes_a_prefix_of_1024_bytes", as_admin("role_set", ROLE, [permission("ж" * 512, True)]),
@@ -318,7 +330,8 @@ ROLES = [
     Row("set_role_takes_1000_permissions", as_admin("role_set", ROLE, MANY[1:]),
         Ok({"name": ROLE, "permissions": Like("1000 permissions", lambda seen: len(seen) == 1000)})),
     Row("set_role_takes_1000_permissions_with_prefixes_of_1000_bytes", as_admin("role_set", ROLE, LONG),
-        Ok({"name": ROLE, "permissions": Like("all of them", lambda seen: [one["prefix"] for one in seen] == [one["prefix"] for one in LONG])})),
+        Ok({"name": ROLE,
+            "permissions": Like("all of them", lambda seen: [one["prefix"] for one in seen] == [one["prefix"] for one in LONG])})),
     Row("set_role_refuses_1001_permissions", as_admin("role_set", ROLE, MANY), Refused("bad_role")),
     Row("set_role_refuses_permissions_of_another_type", as_admin("role_set", ROLE, "a/"), Refused("malformed")),
     Row("set_role_refuses_a_permission_without_a_prefix", as_admin("role_set", ROLE, [{"read": True}]), Refused("malformed")),

@@ -8,7 +8,7 @@ import pytest
 
 from support.bulk import line, refused, send
 from support.fronts import FRONTS, bearer
-from support.outcome import Ok, Refusal
+from support.outcome import Refusal
 from support.people import PASSWORD, fresh, permission
 from support.v1 import problem
 
@@ -64,8 +64,10 @@ def test_a_name_that_is_not_known_is_refused_with_the_nearest(people, token, fro
 @pytest.mark.parametrize("front", OTHERS)
 def test_options_of_one_key_are_known(people, token, front):
     for operation, args, given, nearest in (
-        ("pair_put", ["k", 1, {"ifrevision": 0}], "ifrevision", "if_revision"), ("pair_put", ["k", 1, {"contenttype": "a/b"}], "contenttype", "content_type"),
-        ("pair_get", ["k", {"if_revison": 1}], "if_revison", "if_revision"), ("pair_delete", ["k", {"IF_REVISION": 1}], "IF_REVISION", "if_revision"),
+        ("pair_put", ["k", 1, {"ifrevision": 0}], "ifrevision", "if_revision"),
+        ("pair_put", ["k", 1, {"contenttype": "a/b"}], "contenttype", "content_type"),
+        ("pair_get", ["k", {"if_revison": 1}], "if_revison", "if_revision"),
+        ("pair_delete", ["k", {"IF_REVISION": 1}], "IF_REVISION", "if_revision"),
         ("kv_watch", [{"timeot": 0}], "timeot", "timeout"),
     ):  # fmt: skip
         assert_names(people.do(front, operation, token, *args), given, nearest)
@@ -150,9 +152,12 @@ def test_on_the_rock_nothing_is_ignored(people):
 @pytest.mark.parametrize(
     "method,path,body,given",
     [
-        ("PUT", "/v1/kv/k?ttl=1&ttl=2", b"1", "ttl"), ("GET", "/v1/kv?prefix=a&pre%66ix=b", None, "prefix"), ("GET", "/v1/export?prefix=&prefix=", None, "prefix"),
-        ("POST", "/v1/txn", b'{"success":[],"success":[]}', "success"), ("POST", "/v1/txn", b'{"success":[{"op":"get","key":"a","key":"b"}]}', "key"),
-        ("POST", "/v1/batch/put", b'{"pairs":[{"key":"k","value":1,"value":2}]}', "value"), ("POST", "/v1/batch/delete", b'{"keys":[{"key":"k","key":"k"}]}', "key"),
+        ("PUT", "/v1/kv/k?ttl=1&ttl=2", b"1", "ttl"), ("GET", "/v1/kv?prefix=a&pre%66ix=b", None, "prefix"),
+        ("GET", "/v1/export?prefix=&prefix=", None, "prefix"),
+        ("POST", "/v1/txn", b'{"success":[],"success":[]}', "success"),
+        ("POST", "/v1/txn", b'{"success":[{"op":"get","key":"a","key":"b"}]}', "key"),
+        ("POST", "/v1/batch/put", b'{"pairs":[{"key":"k","value":1,"value":2}]}', "value"),
+        ("POST", "/v1/batch/delete", b'{"keys":[{"key":"k","key":"k"}]}', "key"),
         ("POST", "/v1/login", b'{"login":"a","password":"x","password":"y"}', "password"),
         ("POST", "/v1/login", b'{"login":"a","password":"x","\\u0070assword":"y"}', "password"),
         ("PUT", "/v1/admin/roles/a", b'{"permissions":[{"prefix":"a","prefix":""}]}', "prefix"),
@@ -202,7 +207,8 @@ def test_what_may_be_left_out_may_be_left_out(people, token, key):
 def test_the_old_profile_and_the_well_known_ignore_what_they_do_not_know(people, key):
     person = people.new()
     for path, body in (
-        ("/api/login?x=1&x=%zz", {"login": person.login, "password": PASSWORD, "pasword": "x"}), ("/api/check/?x", {"authorization": "x", "y": 1}),
+        ("/api/login?x=1&x=%zz", {"login": person.login, "password": PASSWORD, "pasword": "x"}),
+        ("/api/check/?x", {"authorization": "x", "y": 1}),
         ("/api/write", {"data": {key: 1}, "if_revision": 7}), ("/api/read?keys=a", {"keys": [key], "strict": False}),
         ("/api/register", {"login": fresh("user"), "password": PASSWORD, "name": "Bob", "surname": "Stone", "roles": ["admin"]}),
     ):  # fmt: skip

@@ -16,9 +16,9 @@ import threading
 import pytest
 import tarantool
 
-from support.contract import GOOD
 from support.compat import COMPAT, has_compat, set_compat
 from support.connectors import CONNECTORS, Failed, PyPi, PyPiPool
+from support.contract import GOOD
 from support.fronts import ConsoleFront, IprotoFront
 from support.harness import CHEAP_HASHES, CLIENT_PASSWORD, DEADLINE, ROOT, Instance, wait_until
 from support.iproto import RawIproto

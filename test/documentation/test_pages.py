@@ -15,8 +15,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from support import harness
-from support import v1
+from support import harness, v1
 from support.fronts import ConsoleFront
 from support.lua import lua
 
@@ -190,7 +189,7 @@ def test_the_examples_of_a_page_work(page, form, make, tmp_path):
     results = RUN[form](blocks, instance, tmp_path)
     assert len(results) == len(steps)
     wrong = []
-    for step, result in zip(steps, results):
+    for step, result in zip(steps, results, strict=True):
         try:
             good = result.answers(*step.answer) if step.answer else result.is_good()
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError):

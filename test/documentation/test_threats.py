@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.contract import GOOD, INVALID_CREDENTIALS
+from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, ROOT, Instance
 from support.outcome import Ok, Refused, assert_outcome
@@ -169,7 +169,7 @@ def test_a_unix_socket_of_http_is_for_its_group(make, tmp_path):
 def test_the_container_has_no_rights_it_does_not_need():
     compose, image = (ROOT / "docker-compose.yml").read_text(), (ROOT / "Dockerfile").read_text()
     assert "cap_drop: [ALL]" in compose and '"no-new-privileges:true"' in compose
-    users = re.findall(r"^USER\s+(\S+)", image, re.M)
+    users = re.findall(r"^USER\s+(\S+)", image, re.MULTILINE)
     assert users and users[-1].split(":")[0] not in ("0", "root")
     # What is copied belongs to root.
     assert "--chown" not in image
@@ -184,5 +184,5 @@ def test_the_environment_of_the_process_keeps_its_secrets(instance):
 def test_the_build_script_downloads_nothing():
     script, manifest = (ROOT / "build.rs").read_text(), (ROOT / "Cargo.toml").read_text()
     needs = re.search(r"\[build-dependencies\]\n((?:.+\n)*)", manifest)[1]
-    assert re.findall(r"^([\w-]+) =", needs, re.M) == ["utoipa-swagger-ui-vendored", "zip"]
+    assert re.findall(r"^([\w-]+) =", needs, re.MULTILINE) == ["utoipa-swagger-ui-vendored", "zip"]
     assert not re.search(r"Command|TcpStream|curl|https?://", script)

@@ -10,7 +10,6 @@ import pytest
 from support.contract import GOOD, INVALID_CREDENTIALS, UNAUTHENTICATED
 from support.fronts import LOGOUT, HttpFront, bearer, written_status
 from support.harness import DEADLINE, HOST
-from support.outcome import Ok
 
 LOGOUT_REFUSED = {"message": "You have not been authorized!"}
 REFUSED = {"message": UNAUTHENTICATED.message}
@@ -64,14 +63,13 @@ def test_the_flow_of_a_client_is_answered_byte_for_byte(make, slash):
     instance = make().start()
     http = HttpFront(instance)
     token = None
-    for name, method, path, body, status, expected in FLOW:
+    for name, method, path, sent, status, expected in FLOW:
         if token is None and path == "/api/write":
             response = http.request("POST", "/api/login" + slash, {"login": "bob1", "password": GOOD})
             token = response.json["token"]
             expected_login = {"token": token, "message": "You have been successfully authenticated"}
             assert answer(response) == (201, expected_login)
-        if path == "/api/check":
-            body = {"authorization": f"Bearer {token}"}
+        body = {"authorization": f"Bearer {token}"} if path == "/api/check" else sent
         response = http.request(method, path + slash, body, bearer(token) if token else {})
         assert answer(response) == (status, expected), name
         if status == 200 and "data" in expected:

@@ -10,7 +10,6 @@ import pytest
 from support.framing import BROKEN, CHUNKED, FORMS, LENGTH, with_lines
 from support.wire import BODY, CHECK, NO, Wire, write_request
 
-
 # A first line that says what the request is for, whatever else is wrong.
 KNOWN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (?:https?://[^/ ]*)?(/[!-~]*)")
 

@@ -63,7 +63,8 @@ REQUESTS = {
         )
         for text in (
             b" ;a", b"\t;a", b" \t ;\t a", b";a =b", b";a= b", b";a\t=\tb", b";a ; b", b';a="b" ;c', b';a=""', b';a=" "', b';a="\t"',
-            b';a="; = (b)"', b';a="\\""', b';a="\\\\"', b';a="\\b\\ \\\t"', b';a="\xff\x80"', b';a="\\\xff"', b";!#$%&'*+-.^_`|~=!", b";1=2",
+            b';a="; = (b)"', b';a="\\""', b';a="\\\\"', b';a="\\b\\ \\\t"', b';a="\xff\x80"', b';a="\\\xff"', b";!#$%&'*+-.^_`|~=!",
+            b";1=2",
             b";a;a;a", b";a=b;a=b",
         )
     },
@@ -134,9 +135,9 @@ def test_a_request_may_come_byte_by_byte(instance, token):
     wires = [Wire(instance) for _ in REQUESTS]
     # A byte of each in turn, so that the instance has the time to read every byte for itself.
     for step in zip_longest(*(prepared(name, token) for name in REQUESTS)):
-        for wire, byte in zip(wires, step):
+        for wire, byte in zip(wires, step, strict=True):
             wire.send(b"" if byte is None else bytes([byte]))
-    for wire, name in zip(wires, REQUESTS):
+    for wire, name in zip(wires, REQUESTS, strict=True):
         check_answer(wire, name)
         check_open(wire)
         wire.close()
@@ -147,7 +148,7 @@ def test_pipelined_requests_are_answered_in_order_wherever_they_are_cut(instance
     raw = b"".join(prepared(name, token) for name in names)
     cuts = [[raw[at : at + size] for at in range(0, len(raw), size)] for size in (*SIZES, len(raw))]
     wires = [Wire(instance) for _ in cuts]
-    for wire, pieces in zip(wires, cuts):
+    for wire, pieces in zip(wires, cuts, strict=True):
         # Not in lockstep: the answers must not wait for the instance to have read the rest.
         for piece in pieces:
             wire.send(piece)

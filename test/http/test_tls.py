@@ -12,14 +12,12 @@ import subprocess
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, PublicFormat,
-)  # fmt: skip
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from support import harness
 from support.browser import Browser
-from support.contract import GOOD
 from support.certificates import Authority
+from support.contract import GOOD
 from support.fronts import ConsoleFront
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
@@ -131,9 +129,8 @@ def test_old_versions_of_tls_are_refused(secured, version):
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
     context.maximum_version = version
-    with socket.create_connection((HOST, secured.port), timeout=DEADLINE) as client:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            context.wrap_socket(client, server_hostname="localhost")
+    with socket.create_connection((HOST, secured.port), timeout=DEADLINE) as client, pytest.raises((ssl.SSLError, ConnectionError)):
+        context.wrap_socket(client, server_hostname="localhost")
 
 
 @pytest.mark.skipif(not shutil.which("chromedriver"), reason="chromium is not installed")
@@ -158,7 +155,7 @@ def test_a_certificate_is_replaced_while_the_server_runs(tmp_path):
 
         assert check_again() == ({"authorized": "NO"}, None)
         other = Authority(tmp_path, "another authority")
-        for new, old in zip(other.issue("renewed"), (secured.cert, secured.key)):
+        for new, old in zip(other.issue("renewed"), (secured.cert, secured.key), strict=True):
             new.replace(old)
         assert secured.check().status_code == 200  # nothing was read anew yet
         console.evaluate("return authkv.http.reload{}")
@@ -182,12 +179,14 @@ def test_who_connects_after_a_reload_never_sees_the_certificate_before_it(tmp_pa
     with secured.instance as instance:
         console = ConsoleFront(instance)
         for n in range(100):
-            for file, content in zip((secured.cert, secured.key), pairs[n % 2]):
+            for file, content in zip((secured.cert, secured.key), pairs[n % 2], strict=True):
                 file.write_bytes(content)
             console.evaluate("return authkv.http.reload{}")
-            with socket.create_connection((HOST, secured.port), timeout=DEADLINE) as plain:
-                with context.wrap_socket(plain, server_hostname="localhost") as connection:
-                    seen.append(connection.getpeercert(binary_form=True))
+            with (
+                socket.create_connection((HOST, secured.port), timeout=DEADLINE) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as connection,
+            ):
+                seen.append(connection.getpeercert(binary_form=True))
         console.close()
     expected = [ssl.PEM_cert_to_DER_cert(cert.decode()) for cert, _ in pairs]
     assert [n for n, one in enumerate(seen) if one != expected[n % 2]] == []

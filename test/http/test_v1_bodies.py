@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.bulk import ANY, NDJSON, ask, chunks, counts, export, line, lines, read, refused, send
+from support.bulk import ANY, NDJSON, ask, chunks, counts, export, line, lines, read, send
 from support.fronts import FRONTS, bearer
 from support.harness import DEADLINE, HOST
 from support.lua import lua
@@ -162,7 +162,9 @@ def peak(instance) -> int:
 
 
 @pytest.mark.parametrize(
-    "piece", [b"\n" * (1 << 20), b" " * (1 << 20), b" \n" * (1 << 19), b'"' + b"a" * ((1 << 20) - 1), b"[" * (1 << 20), b"\0" * (1 << 20), b'{"key":"a","value":"' + b"x" * (1 << 20)],
+    "piece",
+    [b"\n" * (1 << 20), b" " * (1 << 20), b" \n" * (1 << 19), b'"' + b"a" * ((1 << 20) - 1), b"[" * (1 << 20), b"\0" * (1 << 20),
+     b'{"key":"a","value":"' + b"x" * (1 << 20)],
     ids=["lines", "blanks", "blank_lines", "text", "brackets", "zeros", "a_value"],
 )  # fmt: skip
 def test_a_bomb_ends_with_the_limit_that_it_breaks(people, token, piece):

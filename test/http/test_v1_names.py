@@ -71,7 +71,7 @@ def test_a_path_with_dots_for_a_name_is_not_found(people, operation, spelled):
     assert isinstance(people.do("http", "user_get", people.admin, person.login), Ok)
 
 
-@pytest.mark.parametrize("path", sorted({one.path for one in OPERATIONS.values()}) + ["/v1/export", "/v1/import"])
+@pytest.mark.parametrize("path", [*sorted({one.path for one in OPERATIONS.values()}), "/v1/export", "/v1/import"])
 def test_a_trailing_slash_is_no_route(people, path):
     given = {"login": people.new().login, "role": "introspect", "kid": "x", "key": "x"}
     whole = path.format(**given)
@@ -172,7 +172,8 @@ def test_a_role_that_was_called_so_before_can_be_deleted(people):
         role = people.role(permission("", read=True))
         people.administer("role_grant", person.login, role)
         console.evaluate(
-            f"local s = box.space.authkv_role; local t = s:get('{role}'):totable(); s:delete('{role}'); t[1] = '{name}'; s:replace(t) return true"
+            f"local s = box.space.authkv_role; local t = s:get('{role}'):totable() "
+            f"s:delete('{role}'); t[1] = '{name}'; s:replace(t) return true"
         )
         assert name in [one["name"] for one in people.administer("role_list")["roles"]]
         assert name_of(people.do("iproto", "role_grant", people.admin, person.login, name)) == "bad_role"

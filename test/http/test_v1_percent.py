@@ -10,8 +10,10 @@ from support.v1 import problem
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NO_UTF8 = ["%FF", "%E6", "%E6%97", "a%C0%80", "%ED%A0%80", "%F5%80%80%80", "%80", "x%e6y"]
 NO_CODES = ["%", "%4", "%zz", "%4g", "a%", "%%41", "%u0041", "% 41".replace(" ", "+"), "%-1", "%0x"]
-PARAMETERS = [("/v1/kv", "prefix"), ("/v1/kv", "from"), ("/v1/kv", "to"), ("/v1/kv", "after"), ("/v1/kv", "limit"), ("/v1/export", "prefix"),
-              ("/v1/watch", "prefix"), ("/v1/watch", "after"), ("/v1/admin/users", "after"), ("/v1/kv/k", "if_revision")]  # fmt: skip
+PARAMETERS = [
+    ("/v1/kv", "prefix"), ("/v1/kv", "from"), ("/v1/kv", "to"), ("/v1/kv", "after"), ("/v1/kv", "limit"),
+    ("/v1/export", "prefix"), ("/v1/watch", "prefix"), ("/v1/watch", "after"), ("/v1/admin/users", "after"), ("/v1/kv/k", "if_revision"),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)

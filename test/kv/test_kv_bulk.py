@@ -1,5 +1,6 @@
 """Export and import over HTTP: NDJSON of all kinds of values, in many transactions, whatever comes between."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -10,8 +11,26 @@ import pytest
 
 from support import v1
 from support.bulk import (
-    ANY, COUNTS, FAR, GARBAGE, MANY, MODES, NDJSON, PAST, Imported, ask, chunks, counts, export, keep, line, lines, read, refused, send,
-)  # fmt: skip
+    ANY,
+    COUNTS,
+    FAR,
+    GARBAGE,
+    MANY,
+    MODES,
+    NDJSON,
+    PAST,
+    Imported,
+    ask,
+    chunks,
+    counts,
+    export,
+    keep,
+    line,
+    lines,
+    read,
+    refused,
+    send,
+)
 from support.fronts import FRONTS, bearer
 from support.harness import CHEAP_HASHES, DEADLINE, HOST
 from support.kv_rows import ahead
@@ -150,13 +169,18 @@ def test_what_is_too_large_is_counted_and_the_rest_is_written(people, token, pre
 
 
 BAD_LINES = [
-    (b"{", {"malformed"}), (b"nonsense", {"malformed"}), (b"[]", {"malformed"}), (b"null", {"malformed"}), (b"5", {"malformed"}), (b"{}", {"malformed"}),
-    (b"\xff", {"malformed"}), (b'{"key": "x"}', {"malformed"}), (b'{"value": 1}', {"malformed"}), (b'{"key": 1, "value": 1}', {"malformed"}),
+    (b"{", {"malformed"}), (b"nonsense", {"malformed"}), (b"[]", {"malformed"}), (b"null", {"malformed"}), (b"5", {"malformed"}),
+    (b"{}", {"malformed"}),
+    (b"\xff", {"malformed"}), (b'{"key": "x"}', {"malformed"}), (b'{"value": 1}', {"malformed"}),
+    (b'{"key": 1, "value": 1}', {"malformed"}),
     (b'{"key": "x", "value": 1} {"key": "y", "value": 1}', {"malformed"}), (b'{"key": "x", "value": 1, "expires_at": "x"}', {"malformed"}),
-    (b'{"key": "x", "value": 1, "content_type": 5}', {"malformed"}), (b'{"key": "x", "value": 1, "content_type": "\\n"}', {"bad_option"}), (b'{"key": "x", "value": 1, "ttl": "x"}', {"malformed"}),
-    (b'{"key": "x", "value": 1, "ttl": 0}', {"bad_option"}), (b'{"key": "x", "value": 1, "ttl": 5, "expires_at": 4102444800}', {"bad_option"}),
+    (b'{"key": "x", "value": 1, "content_type": 5}', {"malformed"}), (b'{"key": "x", "value": 1, "content_type": "\\n"}', {"bad_option"}),
+    (b'{"key": "x", "value": 1, "ttl": "x"}', {"malformed"}),
+    (b'{"key": "x", "value": 1, "ttl": 0}', {"bad_option"}),
+    (b'{"key": "x", "value": 1, "ttl": 5, "expires_at": 4102444800}', {"bad_option"}),
     (b'{"key": "", "value": 1}', {"bad_key"}), (b'{"key": "' + b"k" * 1025 + b'", "value": 1}', {"bad_key"}),
-    (b'{"key": "x", "value": {"$binary": 5}}', {"bad_value", "malformed"}), (b'{"key": "x", "value": ' + b"[" * 65 + b"]" * 65 + b"}", {"too_deep"}),
+    (b'{"key": "x", "value": {"$binary": 5}}', {"bad_value", "malformed"}),
+    (b'{"key": "x", "value": ' + b"[" * 65 + b"]" * 65 + b"}", {"too_deep"}),
 ]  # fmt: skip
 
 
@@ -206,10 +230,8 @@ def test_a_client_that_breaks_off_leaves_whole_lines(people, token, prefix):
 def test_without_a_token_nothing_goes_in_or_out(people, prefix, token):
     """Not even the first line is looked at."""
     for body in (line(f"{prefix}a"), b"nonsense\n", chunks(line(f"{prefix}a") * 1000)):
-        try:
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):  # it may close before it has read a body that nobody may send
             assert refused(people, token, body).name == "unauthenticated"
-        except (ConnectionError, http.client.HTTPException):
-            pass  # it may close before it has read a body that nobody may send
     assert v1.problem(ask(people, "GET", "/v1/export", token), token).name == "unauthenticated"
     assert read(people, people.admin, prefix) == {}
 

@@ -167,15 +167,17 @@ def mixed(chance: random.Random, key: str, other: str) -> tuple:
     soon = {"ttl": round(chance.uniform(0.002, 0.3), 3)}
     end = chance.choice([{}, soon, soon, {"ttl": 3600}])
     return chance.choice([
-        ("pair_put", key, 1, end), ("pair_put", key, 1, end), ("batch_put", [{"key": key, "value": 1} | end, {"key": other, "value": 1} | soon]),
+        ("pair_put", key, 1, end), ("pair_put", key, 1, end),
+        ("batch_put", [{"key": key, "value": 1} | end, {"key": other, "value": 1} | soon]),
         # Undone, once the first has been written.
         ("batch_put", [{"key": key, "value": 1} | end, {"key": other, "value": 1, "if_revision": 10**9}]),
-        ("kv_txn", {"success": [{"op": "put", "key": key, "value": 1} | end, {"op": "delete", "key": other}, {"op": "put", "key": key, "value": "x"},
-                                {"op": "incr", "key": key}]}),
+        ("kv_txn", {"success": [{"op": "put", "key": key, "value": 1} | end, {"op": "delete", "key": other},
+                                {"op": "put", "key": key, "value": "x"}, {"op": "incr", "key": key}]}),
         ("batch_put", [{"key": key, "value": 1} | soon], {"mode": chance.choice(["insert", "replace"])}),
         ("kv_txn", {"success": [{"op": "put", "key": key, "value": 1} | end, {"op": "put", "key": key, "value": 2} | soon,
                                 {"op": "delete", "key": other}]}),
-        ("kv_incr", key, soon), ("kv_incr", key), ("pair_delete", key), ("batch_delete", [key, {"key": other, "if_revision": 7}]), ("put", {key: 2}),
+        ("kv_incr", key, soon), ("kv_incr", key), ("pair_delete", key), ("batch_delete", [key, {"key": other, "if_revision": 7}]),
+        ("put", {key: 2}),
     ])  # fmt: skip
 
 

@@ -44,11 +44,12 @@ def version(people) -> tuple[int, ...]:
 # Values of every type that is stored, and inside of others.
 DECIMALS = ["0", "1.50", "-1.5", "0.00001", "12345678901234567890123456789012345678", "-0.000000000000000000000000000000000001"]
 STORED = {
-    "bytes": b"\x00\xff\x80", "no_bytes": b"", "bytes_that_are_text": b"text", "all_bytes": bytes(range(256)), "many_bytes": b"\xfe" * 70_000,
+    "bytes": b"\x00\xff\x80", "no_bytes": b"", "bytes_that_are_text": b"text", "all_bytes": bytes(range(256)),
+    "many_bytes": b"\xfe" * 70_000,
     "a_uuid": AN_UUID, "the_nil_uuid": UUID(int=0), "the_last_uuid": UUID(int=2**128 - 1 - (1 << 61)),
     **{f"the_decimal_{text[:12]}": Decimal(text) for text in DECIMALS},
     "types_inside": {"a": [b"\x01", {"b": Decimal("2.50"), "c": [AN_UUID, None, 1.5]}], "d": b"\xff"},
-    "an_array_of_types": [b"\xff", Decimal("1"), AN_UUID, [b""]],
+    "an_array_of_types": [b"\xff", Decimal(1), AN_UUID, [b""]],
 }  # fmt: skip
 # Not bytes: their length and type are those of a string, but they are no UTF-8.
 BROKEN = {
@@ -144,13 +145,18 @@ def test_a_type_written_in_lua_is_read_by_a_driver(people, token, key):
 # A value, and its JSON.
 FORMS = [
     (b"", {"$binary": ""}), (b"\x00\xff", {"$binary": "AP8="}), (b"text", {"$binary": "dGV4dA=="}),
-    (Decimal("1.50"), {"$decimal": "1.50"}), (Decimal("-3"), {"$decimal": "-3"}), (AN_UUID, {"$uuid": str(AN_UUID)}),
+    (Decimal("1.50"), {"$decimal": "1.50"}), (Decimal(-3), {"$decimal": "-3"}), (AN_UUID, {"$uuid": str(AN_UUID)}),
     ([b"\x01", {"a": AN_UUID}], [{"$binary": "AQ=="}, {"a": {"$uuid": str(AN_UUID)}}]),
-    ({"$binary": "AP8="}, {"$map": {"$binary": "AP8="}}), ({"$binary": 5}, {"$map": {"$binary": 5}}), ({"$decimal": "x"}, {"$map": {"$decimal": "x"}}),
-    ({"$uuid": None}, {"$map": {"$uuid": None}}), ({"$datetime": "x"}, {"$map": {"$datetime": "x"}}), ({"$ext": []}, {"$map": {"$ext": []}}),
-    ({"$map": {}}, {"$map": {"$map": {}}}), ({"$map": {"$map": 1}}, {"$map": {"$map": {"$map": {"$map": 1}}}}), ({"$binary": b"\x01"}, {"$map": {"$binary": {"$binary": "AQ=="}}}),
-    ({"$binary": "AA==", "a": 1}, {"$binary": "AA==", "a": 1}), ({"$map": {}, "$ext": 1}, {"$map": {}, "$ext": 1}), ({"$other": 1}, {"$other": 1}),
-    ({"$": 1}, {"$": 1}), ({"binary": "AA=="}, {"binary": "AA=="}), ({"$Binary": "AA=="}, {"$Binary": "AA=="}), ([{"$map": 1}], [{"$map": {"$map": 1}}]),
+    ({"$binary": "AP8="}, {"$map": {"$binary": "AP8="}}), ({"$binary": 5}, {"$map": {"$binary": 5}}),
+    ({"$decimal": "x"}, {"$map": {"$decimal": "x"}}),
+    ({"$uuid": None}, {"$map": {"$uuid": None}}), ({"$datetime": "x"}, {"$map": {"$datetime": "x"}}),
+    ({"$ext": []}, {"$map": {"$ext": []}}),
+    ({"$map": {}}, {"$map": {"$map": {}}}), ({"$map": {"$map": 1}}, {"$map": {"$map": {"$map": {"$map": 1}}}}),
+    ({"$binary": b"\x01"}, {"$map": {"$binary": {"$binary": "AQ=="}}}),
+    ({"$binary": "AA==", "a": 1}, {"$binary": "AA==", "a": 1}), ({"$map": {}, "$ext": 1}, {"$map": {}, "$ext": 1}),
+    ({"$other": 1}, {"$other": 1}),
+    ({"$": 1}, {"$": 1}), ({"binary": "AA=="}, {"binary": "AA=="}), ({"$Binary": "AA=="}, {"$Binary": "AA=="}),
+    ([{"$map": 1}], [{"$map": {"$map": 1}}]),
     ({"a": {"$binary": "x"}}, {"a": {"$map": {"$binary": "x"}}}),
 ]  # fmt: skip
 
@@ -180,8 +186,10 @@ def test_a_value_has_one_form_in_json_both_ways(people, token, key, value, form)
 # What looks like a form and is none.
 NOT_FORMS = [
     {"$binary": 1}, {"$binary": None}, {"$binary": "*"}, {"$binary": "AP8"}, {"$binary": "AP8=="}, {"$binary": "AP 8="}, {"$binary": {}},
-    {"$decimal": 1.5}, {"$decimal": ""}, {"$decimal": "x"}, {"$decimal": "NaN"}, {"$decimal": "1" * 39}, {"$uuid": "c8f0fa1f"}, {"$uuid": 5},
-    {"$uuid": "g" * 36}, {"$datetime": "yesterday"}, {"$datetime": 5}, {"$ext": {}}, {"$ext": {"type": 1}}, {"$ext": {"type": "1", "data": ""}},
+    {"$decimal": 1.5}, {"$decimal": ""}, {"$decimal": "x"}, {"$decimal": "NaN"}, {"$decimal": "1" * 39}, {"$uuid": "c8f0fa1f"},
+    {"$uuid": 5},
+    {"$uuid": "g" * 36}, {"$datetime": "yesterday"}, {"$datetime": 5}, {"$ext": {}}, {"$ext": {"type": 1}},
+    {"$ext": {"type": "1", "data": ""}},
     {"$ext": {"type": 300, "data": ""}}, {"$ext": {"type": 1, "data": "*"}}, {"$map": 5}, {"$map": [1]}, {"$map": None}, {"$map": "x"},
     {"$uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff"}, {"$ext": {"type": 2, "data": "/////////////////////w=="}},
 ]  # fmt: skip
@@ -237,7 +245,8 @@ REFUSED = {
 }  # fmt: skip
 # Those that 2.10 has and 2.6 has not.
 LATER_TYPES = {
-    "a_moment": ExtType(DATETIME, MOMENT), "a_moment_with_nanoseconds": ExtType(DATETIME, LATER), "an_interval": ExtType(INTERVAL, b"\x01\x00\x05"),
+    "a_moment": ExtType(DATETIME, MOMENT), "a_moment_with_nanoseconds": ExtType(DATETIME, LATER),
+    "an_interval": ExtType(INTERVAL, b"\x01\x00\x05"),
 }  # fmt: skip
 
 
@@ -316,7 +325,8 @@ NUMBERS = [float("inf"), float("-inf"), float("nan")]
 NOT_STORED = {
     **{f"the_number_{number}": b"\xcb" + struct.pack(">d", number) for number in NUMBERS}, "a_short_infinity": b"\xca\x7f\x80\x00\x00",
     "a_map_named_by_numbers": b"\x81\x01\x02", "a_map_named_by_null": b"\x81\xc0\x02", "a_map_named_by_bytes": b"\x81\xc4\x01a\x02",
-    "a_timestamp_of_msgpack": b"\xd6\xff\0\0\0\0", "a_map_named_by_what_is_no_utf8": b"\x81" + string(b"\xff") + b"\x02", "a_map_named_by_an_array": b"\x81\x90\x02",
+    "a_timestamp_of_msgpack": b"\xd6\xff\0\0\0\0", "a_map_named_by_what_is_no_utf8": b"\x81" + string(b"\xff") + b"\x02",
+    "a_map_named_by_an_array": b"\x81\x90\x02",
 }  # fmt: skip
 
 

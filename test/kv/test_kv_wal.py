@@ -42,7 +42,7 @@ def revision(people: People, token: str, front: str = "iproto") -> int:
 
 
 def steps(*kinds: tuple) -> dict:
-    return {"success": [dict(zip(("op", "key", "value"), one)) for one in kinds]}
+    return {"success": [dict(zip(("op", "key", "value"), one, strict=False)) for one in kinds]}
 
 
 # Operations on a key that is there and on one that is not, by their arguments after the token.
@@ -150,7 +150,8 @@ class Readers:
         front.close()
 
     def _read(self, front) -> None:
-        asked = [("pair_get", self.key), ("batch_get", [self.key]), ("kv_list", {"prefix": self.prefix}), ("kv_txn", steps(("get", self.key))),
+        asked = [("pair_get", self.key), ("batch_get", [self.key]), ("kv_list", {"prefix": self.prefix}),
+                 ("kv_txn", steps(("get", self.key))),
                  ("kv_list", {"prefix": self.prefix, "count": True}), ("get", [self.key])]  # fmt: skip
         for operation, *args in asked:
             match front.do(operation, self.token, *args):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, RockFront, bearer
-from support.harness import CHEAP_HASHES, Instance, wait_until
+from support.harness import CHEAP_HASHES, wait_until
 from support.kv_rows import moment, pass_by
 from support.outcome import Ok, Refusal, Refused
 from support.people import PASSWORD, fresh, permission
@@ -296,7 +296,7 @@ def test_a_stream_that_is_quiet_is_alive_as_long_as_its_token(people, watch):
         do()
     alive.comment()
     assert 10 < time.monotonic() - begun < 25
-    for what, stream in streams.items():
+    for stream in streams.values():
         ends_with(stream, "unauthenticated")
     assert time.monotonic() - begun < 25
     alive.comment()

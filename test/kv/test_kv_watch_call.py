@@ -131,7 +131,8 @@ def test_a_call_gives_a_thousand_at_most_and_goes_on(people, token, prefix, fron
 @pytest.mark.parametrize(
     "options,allowed",
     [({"timeout": -1}, ("bad_option", "malformed")), ({"timeout": 61}, ("bad_option",)), ({"timeout": "1"}, ("malformed",)),
-     ({"after": "5"}, ("malformed",)), ({"after": -1}, ("bad_option", "malformed")), ({"prefix": 5}, ("malformed",)), ({"key": "a"}, ("malformed",))],
+     ({"after": "5"}, ("malformed",)), ({"after": -1}, ("bad_option", "malformed")), ({"prefix": 5}, ("malformed",)),
+     ({"key": "a"}, ("malformed",))],
     ids=repr,
 )  # fmt: skip
 def test_a_call_refuses_options_that_cannot_be(people, token, front, options, allowed):

@@ -10,7 +10,7 @@ from support.bulk import counts, line, send
 from support.fallible import Fallible
 from support.fronts import bearer
 from support.harness import CHEAP_HASHES, Instance, wait_until
-from support.mvcc import MVCC, Crowd, mvcc_instance, needs_mvcc
+from support.mvcc import Crowd, mvcc_instance, needs_mvcc
 from support.outcome import Ok, Refusal, Refused
 from support.sse import Stream
 from support.watching import ANY, delete, put
@@ -171,7 +171,7 @@ def test_reads_do_not_wait_for_a_log_that_fails(visit):
         calls = [("pair_put", token, "a", 2), ("pair_delete", token, "a"), ("pair_get", token, "a"), ("kv_list", token, {})] * 4
         with own.failing():
             for _ in range(ROUNDS * 4):
-                for call, seen in zip(calls, crowd.do(*calls)):
+                for call, seen in zip(calls, crowd.do(*calls), strict=True):
                     if call[0] == "pair_get":
                         assert seen == Ok({"key": "a", "value": 1, "revision": before})
                     elif call[0] == "kv_list":
@@ -241,7 +241,8 @@ def test_what_is_aborted_at_every_try_is_given_up(people, token, key, front, tri
 def test_over_http_it_says_when_to_try_again(people, token, key, trigger):
     meddle = f"space:replace{{'{key}', 0}} space:delete('{key}')"
     trigger(
-        f"if not busy and new and new[1] == '{key}' then busy = true local f = fiber.new(function() {meddle} end) f:set_joinable(true) f:join() busy = false end"
+        f"if not busy and new and new[1] == '{key}' then busy = true "
+        f"local f = fiber.new(function() {meddle} end) f:set_joinable(true) f:join() busy = false end"
     )
     for method, path, body in (("PUT", f"/v1/kv/{key.replace('/', '%2F')}", 1), ("POST", "/api/write/", {"data": {key: 1}})):
         response = people.http.request(method, path, body, bearer(token))

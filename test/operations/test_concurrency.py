@@ -28,7 +28,7 @@ def test_of_two_registrations_at_once_exactly_one_succeeds(cheap, fronts):
         passwords = [f"{GOOD}{racer}" for racer in range(2)]
         seen = at_once(
             *(lambda front=front, password=password: front.register(login, password, "Bob", "Stone")
-              for front, password in zip(racers, passwords))
+              for front, password in zip(racers, passwords, strict=True))
         )  # fmt: skip
         assert sorted(type(one).__name__ for one in seen) == ["Ok", "Refusal"], seen
         winner = seen.index(Ok())
@@ -112,7 +112,7 @@ def test_a_signal_stops_the_process_after_the_logins_in_flight_are_answered(make
         logins = [pool.submit(client.login, "tester", GOOD) for client in clients]
         wait(logins, return_when=FIRST_COMPLETED)
         instance.stop(number)
-        for client, login in zip(clients, logins):
+        for client, login in zip(clients, logins, strict=True):
             assert_outcome(client, login.result(), Ok(A_TOKEN))
     for client in clients:
         client.close()

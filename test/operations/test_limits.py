@@ -1,7 +1,6 @@
 """Every limit has an error of its own, and what it refuses leaves nothing behind."""
 
 import itertools
-import json
 import socket
 
 import pytest

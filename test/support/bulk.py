@@ -119,7 +119,7 @@ def read(people, token: str, prefix: str) -> dict:
 VALUES = {
     "null": None, "true": True, "text": "ж\n\u2028\"", "empty": "", "u64": 2**64 - 1, "i64": -(2**63), "double": 0.1, "whole_double": 1.0,
     "array": [1, [None, {}]], "map": {"z": 1, "a": {"b": []}}, "bytes": b"\x00\xff\n", "decimal": Decimal("1.50"), "uuid": UUID(int=7),
-    "like_a_form": {"$binary": "AP8="}, "like_a_map": {"$map": 1}, "types_inside": [{"a": b"\x01"}, Decimal("-3")], "long": "x" * 500_000,
+    "like_a_form": {"$binary": "AP8="}, "like_a_map": {"$map": 1}, "types_inside": [{"a": b"\x01"}, Decimal(-3)], "long": "x" * 500_000,
     "longer": "y" * 900_000,
 }  # fmt: skip
 
@@ -128,7 +128,8 @@ def keep(people, token: str, prefix: str) -> None:
     """Pairs of every kind."""
     people.expect("iproto", ANY, "batch_put", token, [{"key": f"{prefix}{name}", "value": value} for name, value in VALUES.items()])
     more = [
-        {"key": f"{prefix}typed", "value": b"\x89PNG", "content_type": "image/png"}, {"key": f"{prefix}ends", "value": 1, "expires_at": FAR + 0.25},
+        {"key": f"{prefix}typed", "value": b"\x89PNG", "content_type": "image/png"},
+        {"key": f"{prefix}ends", "value": 1, "expires_at": FAR + 0.25},
         {"key": f"{prefix}both", "value": b"", "content_type": "a/b", "expires_at": FAR}, {"key": f"{prefix}a\nb ж", "value": 1},
     ]  # fmt: skip
     people.expect("iproto", ANY, "batch_put", token, more)

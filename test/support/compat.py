@@ -27,4 +27,4 @@ def set_compat(console: ConsoleFront, setting: str | None) -> bool:
         return False
     done = console.evaluate(f"require('compat').c_func_iproto_multireturn = '{setting or 'default'}' return true")
     assert done == [True], done
-    return setting == "new" or setting is None and version(console) >= (3,)
+    return setting == "new" or (setting is None and version(console) >= (3,))

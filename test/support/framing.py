@@ -143,7 +143,8 @@ CHUNK_FORMS = {
         b";", b"; ", b";;", b";a;", b";a;;b", b";a ", b";a=b ", b";a=b\t", b" ;", b"\t;", b";\x01", b";a\x01", b";a=\x01", b";\x7f",
         b";\x80", b";a=\xe9", b";\x0ba", b"\x0b;a", b";=b", b";=", b";a=", b";a= ", b";a==b", b";a=b=c", b";(a)", b";a(", b";a=(b)",
         b';"a"', b';"a"=b', b';a="x', b';a="', b';a="x\\"', b';a="x\\', b';a="x"y', b';a=x"y"', b';a="x" "y"', b';a="\x01"', b';a="\\\x01"',
-        b';a="\x7f"', b';a="\\\x7f"', b";a b", b";a,b", b";a=b,c", b";a:b", b";a/b", b";a=b c", b";a='b c'", b" a", b" ;a \t", b";{a}", b";a@b",
+        b';a="\x7f"', b';a="\\\x7f"', b";a b", b";a,b", b";a=b,c", b";a:b", b";a/b", b";a=b c", b";a='b c'", b" a", b" ;a \t", b";{a}",
+        b";a@b",
     )
 }  # fmt: skip
 CHUNK_BODIES = {name: size + BODY + b"\r\n0\r\n\r\n" for name, size in CHUNK_FORMS.items()} | {
@@ -152,7 +153,8 @@ CHUNK_BODIES = {name: size + BODY + b"\r\n0\r\n\r\n" for name, size in CHUNK_FOR
     "data_is_followed_by_two_bytes": b"16\r\n" + BODY + b"xx0\r\n\r\n", "data_is_followed_by_lf_cr": b"16\r\n" + BODY + b"\n\r0\r\n\r\n",
     "last_size_ends_in_lf": b"16\r\n" + BODY + b"\r\n0\n\r\n", "end_is_lf": b"16\r\n" + BODY + b"\r\n0\r\n\n",
     "trailer_ends_in_lf": b"16\r\n" + BODY + b"\r\n0\r\nX: y\n\r\n", "trailer_without_a_colon": b"16\r\n" + BODY + b"\r\n0\r\nX\r\n\r\n",
-    "trailer_is_folded": b"16\r\n" + BODY + b"\r\n0\r\nX: y\r\n z\r\n\r\n", "trailer_has_a_nul": b"16\r\n" + BODY + b"\r\n0\r\nX: \0\r\n\r\n",
+    "trailer_is_folded": b"16\r\n" + BODY + b"\r\n0\r\nX: y\r\n z\r\n\r\n",
+    "trailer_has_a_nul": b"16\r\n" + BODY + b"\r\n0\r\nX: \0\r\n\r\n",
     "end_is_the_next_request": b"16\r\n" + BODY + b"\r\n0\r\n",
 }  # fmt: skip
 CHUNK_TABLE = {f"chunks_{name}": (with_lines(CHUNKED, body), BROKEN) for name, body in CHUNK_BODIES.items()} | {

@@ -162,12 +162,12 @@ class HttpFront(Front):
             return v1.outcome(operation, response, asked)
         match operation:
             case "register":
-                members = dict(zip(("login", "password", "name", "surname"), args))
+                members = dict(zip(("login", "password", "name", "surname"), args, strict=True))
                 response = self.request("POST", "/api/register/", members)
                 success = 201, {"message": "You have been successfully registered!"}
                 value = None
             case "login":
-                response = self.request("POST", "/api/login/", dict(zip(("login", "password"), args)))
+                response = self.request("POST", "/api/login/", dict(zip(("login", "password"), args, strict=True)))
                 value = response.json.get("token")
                 success = 201, {"token": value, "message": "You have been successfully authenticated"}
             case "logout":
@@ -370,7 +370,7 @@ class ConsoleFront(Front):
             return v1.expression(operation, args)
         match operation:
             case "register":
-                members = zip(("login", "password", "name", "surname"), args)
+                members = zip(("login", "password", "name", "surname"), args, strict=True)
                 return "authkv.register{" + ", ".join(f"{name} = {lua(value)}" for name, value in members) + "}"
             case "get" | "put":
                 token, batch = args

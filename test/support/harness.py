@@ -82,13 +82,13 @@ def wait_until(condition, what: str, deadline: float = DEADLINE):
     too, and gets as many as it has on an idle machine.
     """
     end = time.monotonic() + deadline
-    for look in itertools.count(1):
-        result = condition()
-        if result:
-            return result
-        is_late = time.monotonic() >= end and (look >= deadline * _LOOKS or time.monotonic() >= end + DEADLINE)
-        assert not is_late, f"not within {deadline} s, in {look} looks: {what}"
+    looks = 0
+    while not (result := condition()):
+        looks += 1
+        is_late = time.monotonic() >= end and (looks >= deadline * _LOOKS or time.monotonic() >= end + DEADLINE)
+        assert not is_late, f"not within {deadline} s, in {looks} looks: {what}"
         time.sleep(0.01)
+    return result
 
 
 def settled(look, times: int = 50):

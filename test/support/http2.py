@@ -14,8 +14,8 @@ import h2.events
 import requests
 
 from support import harness
-from support.contract import GOOD
 from support.certificates import Authority
+from support.contract import GOOD
 from support.fronts import HttpFront
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE

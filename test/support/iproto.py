@@ -89,4 +89,4 @@ def _scramble(password: bytes, salt: bytes) -> bytes:
     """The proof of a password that chap-sha1 sends."""
     once = hashlib.sha1(password).digest()
     mask = hashlib.sha1(salt + hashlib.sha1(once).digest()).digest()
-    return bytes(a ^ b for a, b in zip(once, mask))
+    return bytes(a ^ b for a, b in zip(once, mask, strict=True))

@@ -192,7 +192,7 @@ def found(*pairs, missing=()) -> Ok:
 
 def results(*outcomes: tuple, committed: bool = True) -> Ok:
     """What a batch answers: (key, outcome) or (key, outcome, revision)."""
-    return Ok({"committed": committed, "results": [dict(zip(("key", "outcome", "revision"), one)) for one in outcomes]})
+    return Ok({"committed": committed, "results": [dict(zip(("key", "outcome", "revision"), one, strict=False)) for one in outcomes]})
 
 
 def written(*keys: str) -> Ok:
@@ -279,7 +279,7 @@ def empty(people: People) -> None:
 
 
 def changes_nothing(expected) -> bool:
-    return not isinstance(expected, Ok) or isinstance(expected.value, dict) and expected.value.get("committed") is False
+    return not isinstance(expected, Ok) or (isinstance(expected.value, dict) and expected.value.get("committed") is False)
 
 
 def run(people: People, front: str, tokens: dict[str, str], row: Row) -> None:

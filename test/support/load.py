@@ -67,4 +67,6 @@ class Load:
     def advance(self):
         """Waits until every client has done some more."""
         before = list(self.done)
-        harness.wait_until(lambda: self.wrong or all(now > then + 5 for now, then in zip(self.done, before)), "the clients work")
+        harness.wait_until(
+            lambda: self.wrong or all(now > then + 5 for now, then in zip(self.done, before, strict=True)), "the clients work"
+        )

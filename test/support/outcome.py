@@ -124,7 +124,7 @@ def identical(seen, expected, exact: bool) -> bool:
         return (
             isinstance(seen, list)
             and len(seen) == len(expected)
-            and all(identical(one, other, exact) for one, other in zip(seen, expected))
+            and all(identical(one, other, exact) for one, other in zip(seen, expected, strict=True))
         )
     if not exact and {type(seen), type(expected)} <= {int, float}:
         return seen == expected

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
-from support import kv_answers
-from support import rest
+from support import kv_answers, rest
 from support.lua import lua
 from support.outcome import ERRORS, Ok, Refusal
 from support.values import from_json, to_json
@@ -147,7 +146,7 @@ def _split(name: str, args: tuple) -> tuple[object, dict, tuple]:
     options = (rest.pop(),) if len(rest) > len(operation.args) else ()
     assert operation.options or not options, name
     # An argument that is left out is left out everywhere.
-    return token, dict(zip(operation.args, rest)), options
+    return token, dict(zip(operation.args, rest, strict=False)), options
 
 
 @dataclass(frozen=True)

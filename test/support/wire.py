@@ -228,7 +228,7 @@ def all_is_read(instance: Instance) -> bool:
 def in_lockstep(instance: Instance, wires: list[Wire], pieces: list[list[bytes]]) -> None:
     """Sends each wire its pieces, the next one only once the instance has read those before it."""
     for step in zip_longest(*pieces, fillvalue=b""):
-        for wire, piece in zip(wires, step):
+        for wire, piece in zip(wires, step, strict=True):
             wire.send(piece)
         end = time.monotonic() + DEADLINE
         while not all_is_read(instance):

@@ -1,10 +1,9 @@
 """Makes `documentation/docs-page.png`: the page `/docs` after a login, with a read that was tried. Run by hand."""
 
-from support.contract import GOOD
-from support.harness import HOST, ROOT, Instance
-
 from support.browser import Browser
+from support.contract import GOOD
 from support.fronts import HttpFront
+from support.harness import HOST, ROOT, Instance
 
 WIDTH, HEIGHT = 1180, 1420
 DATA = {"planet": "Earth", "orbit": {"days": 365.25, "next": None}}

@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=2, help="how many times the quiet p99 is allowed")
     given = parser.parse_args()
     seconds = (given.seconds - 4) / given.rounds
-    quiet, busy = [], []
+    busy = []
     with Instance(AUTHKV_MEMTX_MEMORY=str(1 << 30)) as instance, tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "reads.lua"
         token = write_reads(script, instance, "reader")
@@ -59,8 +59,7 @@ def main() -> int:
         count = "return box.space.key_value_store:len()"
         print(f"{console.evaluate(count)[0]} pairs, imported in {time.time() - begin + given.lead:.0f} s", flush=True)
         Wrk(url, script, given.connections, 2).result()  # a warm-up
-        for _ in range(given.rounds):
-            quiet.append(Wrk(url, script, given.connections, seconds).result())
+        quiet = [Wrk(url, script, given.connections, seconds).result() for _ in range(given.rounds)]
         print("quiet ", shown(quiet), flush=True)
         assert time.time() < begin, "the lead is too short"
         time.sleep(begin + 1 - time.time())

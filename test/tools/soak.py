@@ -19,8 +19,8 @@ from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront
 from support.harness import HOST, Instance
 from support.outcome import Ok
-from tools.soak_load import BIG, GENERATION, Load, Wrong
 from support.wire import descriptors
+from tools.soak_load import BIG, GENERATION, Load, Wrong
 
 EVERY = 15
 # Until the keys that are kept for a minute, and the idle connections, have been replaced once.
@@ -56,7 +56,7 @@ class Crowd:
         self.process.start()
 
     def counts(self) -> dict[str, int]:
-        return dict(zip(self.names, self.done))
+        return dict(zip(self.names, self.done, strict=True))
 
     def found(self) -> list[str]:
         found = []
@@ -86,7 +86,7 @@ async def crowd(load: Load, counts, done, wrong, faults, stopping) -> None:
             try:
                 await behave()
                 done[place] += 1
-            except Exception as fault:  # of any kind: nothing else may end an exchange
+            except Exception as fault:  # noqa: BLE001 - of any kind: nothing else may end an exchange
                 wrong.value += 1
                 if not faults.full():
                     faults.put(f"{behave.__name__}: {fault if isinstance(fault, Wrong) else repr(fault)}")

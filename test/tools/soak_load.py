@@ -13,8 +13,8 @@ import time
 import zlib
 
 from support.contract import GOOD
-from support.fronts import LOGOUT, written_status
 from support.framing import FORMS
+from support.fronts import LOGOUT, written_status
 from support.wire import CHECK, NO, RESET, write_request
 
 ANSWER_IN = 60

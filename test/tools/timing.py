@@ -121,7 +121,7 @@ def measure(instance: Instance, samples: int, users: int, path: str, seed: int) 
     times: dict[str, list[float]] = {kind: [] for kind in KINDS}
     answers = set()
     for n in range(samples + WARM_UP):
-        pair = list(zip(KINDS, (client.request(next(names)), client.request(draw.choice(known)))))
+        pair = list(zip(KINDS, (client.request(next(names)), client.request(draw.choice(known))), strict=True))
         draw.shuffle(pair)
         for kind, request in pair:
             took, answer = client.ask(request)

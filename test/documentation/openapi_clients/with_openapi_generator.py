@@ -5,9 +5,35 @@ import sys
 from typing import Any
 
 from made_by_og import (
-    Addition, ApiClient, ApiException, Comparison, Configuration, Credentials, DeleteStep, GetStep, IfRevision, ImportAndExportApi,
-    IncrStep, KeyAtRevision, KeyListing, KeysApi, KeysToDelete, KeysToRead, KeyToDelete, KeyValueApi, NewPair, NewPermission,
-    NewPermissions, OneKeyApi, PairsToWrite, PutStep, RolesApi, SessionsApi, Step, Token, Transaction,
+    Addition,
+    ApiClient,
+    ApiException,
+    Comparison,
+    Configuration,
+    Credentials,
+    DeleteStep,
+    GetStep,
+    IfRevision,
+    ImportAndExportApi,
+    IncrStep,
+    KeyAtRevision,
+    KeyListing,
+    KeysApi,
+    KeysToDelete,
+    KeysToRead,
+    KeyToDelete,
+    KeyValueApi,
+    NewPair,
+    NewPermission,
+    NewPermissions,
+    OneKeyApi,
+    PairsToWrite,
+    PutStep,
+    RolesApi,
+    SessionsApi,
+    Step,
+    Token,
+    Transaction,
 )  # fmt: skip
 from pydantic import SecretStr
 
