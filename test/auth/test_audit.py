@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 import pytest
 
+from support.clock import elapse
 from support.fronts import ADMIN_FRONTS, FRONTS, OwnerFront
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, CLIENT_PASSWORD, Instance, wait_until
 from support.outcome import Ok, Refusal
@@ -297,8 +297,7 @@ def test_lines_of_a_kind_are_limited_and_counted(make, visit):
         return len(journal.said(audit="refused")), sum(event["count"] for event in dropped)
 
     # Told at the latest with the next of its kind, in a second of its own.
-    later = time.monotonic() + 1.1
-    wait_until(lambda: time.monotonic() > later, "the second is over")
+    elapse(1.1)
     send(1)
     wait_until(lambda: sum(counted()) == sent, "every refusal is told or counted")
     told, dropped = counted()

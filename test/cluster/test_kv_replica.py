@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
+from support.clock import moment, pass_by
 from support.fallible import Fallible
 from support.fronts import ADMIN_FRONTS, FRONTS
 from support.harness import CHEAP_HASHES, CLIENT_PASSWORD, HOST, Instance, wait_until
-from support.kv_rows import moment, pass_by
 from support.outcome import Ok, Refused
 from support.people import People
 from support.sse import Stream

@@ -31,6 +31,7 @@ from support.bulk import (
     refused,
     send,
 )
+from support.clock import moment, paced, pass_by
 from support.fronts import FRONTS, bearer
 from support.harness import CHEAP_HASHES, DEADLINE, HOST
 from support.kv_rows import ahead
@@ -75,9 +76,8 @@ def test_an_import_that_takes_long_tells_of_itself_once_a_second(people, token, 
     begun = time.monotonic()
 
     def slowly():
-        for n in range(30):
+        for n in paced(30, 0.1):
             yield b"".join(line(f"{prefix}{n}/{m}") for m in range(100))
-            time.sleep(0.1)
 
     seen = send(people, token, slowly())
     assert seen.done == counts(lines=3000, written=3000)
@@ -158,7 +158,7 @@ def test_a_line_that_has_ended_leaves_what_exists(people, token, prefix):
 def test_what_ended_is_not_exported(people, token, prefix):
     people.expect("http", ANY, "pair_put", token, f"{prefix}a", 1, {"ttl": 0.01})
     people.expect("http", ANY, "pair_put", token, f"{prefix}b", 1)
-    time.sleep(0.02)  # the ttl
+    pass_by(moment(0.02))
     assert [one["key"] for one in lines(export(people, token, prefix).body)] == [f"{prefix}b"]
 
 

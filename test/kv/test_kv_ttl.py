@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from support.clock import moment, pass_by
 from support.fronts import ADMIN_FRONTS, FRONTS
 from support.harness import CHEAP_HASHES, wait_until
-from support.kv_rows import NEW, Run, ahead, batch_put, item, moment, pass_by
+from support.kv_rows import NEW, Run, ahead, batch_put, item
 from support.outcome import Like, Ok, Refused
 
 SOON = 0.3

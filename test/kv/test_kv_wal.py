@@ -2,15 +2,14 @@
 
 import itertools
 import threading
-import time
 
 import pytest
 
 from support.bulk import line, refused
+from support.clock import moment, pass_by
 from support.fallible import Fallible
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, IprotoFront
 from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
-from support.kv_rows import moment, pass_by
 from support.outcome import Ok, Refusal, Refused
 from support.people import People
 from support.sse import Stream
@@ -258,11 +257,16 @@ def write_shaken(people: People, writers: Writers) -> None:
     """Has them write while the log fails now and then: commits that succeed are under way together with those that fail."""
     done = threading.Event()
 
+    def more(outcomes, what: str) -> None:
+        """Waits for the next few milliseconds, as long as it takes until there are more outcomes."""
+        count = len(outcomes)
+        wait_until(lambda: len(outcomes) > count or done.is_set(), what, every=0.002)
+
     def shake() -> None:
         while not done.is_set():
             with people.instance.failing():
-                time.sleep(0.002)
-            time.sleep(0.004)
+                more(writers.undone, "a write fails")
+            more(writers.kept, "a write is kept")
 
     shaking = threading.Thread(target=shake)
     shaking.start()

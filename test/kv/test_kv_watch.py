@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.clock import moment, pass_by
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, RockFront, bearer
 from support.harness import CHEAP_HASHES, wait_until
-from support.kv_rows import moment, pass_by
 from support.outcome import Ok, Refusal, Refused
 from support.people import PASSWORD, fresh, permission
 from support.sse import Stream

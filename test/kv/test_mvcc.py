@@ -268,13 +268,17 @@ def test_a_transaction_of_the_application_does_not_stand_in_the_way(people, toke
     """One that stays open over yields is the one that is aborted: the first to commit wins."""
     put(people, token, key, 1)
     theirs = (
-        f"box.begin() local was = box.space.key_value_store:get('{key}')[2] require('fiber').sleep(0.5) "
+        f"box.begin() local was = box.space.key_value_store:get('{key}')[2] rawset(_G, 'theirs', 'open') "
+        "while theirs == 'open' do require('fiber').sleep(0.001) end "
         f"local ok = pcall(box.space.key_value_store.update, box.space.key_value_store, '{key}', {{{{'=', 2, was + 100}}}}) "
         "ok = pcall(box.commit) and ok box.rollback() return ok"
     )
     with ThreadPoolExecutor(1) as pool:
         committed = pool.submit(people.console.evaluate, theirs)
-        while not committed.done():
+        owner = people.front("owner")
+        wait_until(lambda: owner.evaluate("return rawget(_G, 'theirs')") == ["open"], "their transaction is open")
+        for _ in range(3):
             people.expect("http", ANY, "kv_incr", token, key)
+        owner.evaluate("theirs = 'ends'")
         assert committed.result() == [False]
     assert people.expect("http", ANY, "pair_get", token, key)["value"] > 2

@@ -75,8 +75,9 @@ def free_port() -> int:
 _LOOKS = 30
 
 
-def wait_until(condition, what: str, deadline: float = DEADLINE):
-    """The first truthy result of `condition`; fails, naming `what`, when there is none in time.
+def wait_until(condition, what: str, deadline: float = DEADLINE, every: float = 0.01):
+    """The first truthy result of `condition`, which is looked at `every` so many seconds; fails, naming `what`, when there is
+    none in time.
 
     A deadline counts in looks as well: if the machine is so busy that few of them fit into it, then the instance had few turns
     too, and gets as many as it has on an idle machine.
@@ -87,7 +88,7 @@ def wait_until(condition, what: str, deadline: float = DEADLINE):
         looks += 1
         is_late = time.monotonic() >= end and (looks >= deadline * _LOOKS or time.monotonic() >= end + DEADLINE)
         assert not is_late, f"not within {deadline} s, in {looks} looks: {what}"
-        time.sleep(0.01)
+        time.sleep(every)
     return result
 
 

@@ -85,17 +85,6 @@ def ahead(seconds: float) -> Like:
     return Like(f"{seconds} s ahead", holds)
 
 
-def moment(seconds: float) -> float:
-    """So many seconds from now, in whole milliseconds: what a pair keeps of its end."""
-    return round(time.time() + seconds, 3)
-
-
-def pass_by(ends: float) -> None:
-    """Waits until this moment has been."""
-    while (left := ends - time.time()) > 0:
-        time.sleep(left)
-
-
 @dataclass(frozen=True)
 class Call:
     operation: str

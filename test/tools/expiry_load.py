@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from support.clock import elapse, pass_by
 from support.fronts import ConsoleFront
 from support.harness import HOST, Instance
 from tools.wrk import Wrk, ratio, shown, write_reads
@@ -62,15 +63,15 @@ def main() -> int:
         quiet = [Wrk(url, script, given.connections, seconds).result() for _ in range(given.rounds)]
         print("quiet ", shown(quiet), flush=True)
         assert time.time() < begin, "the lead is too short"
-        time.sleep(begin + 1 - time.time())
+        pass_by(begin + 1)
         for _ in range(given.rounds):
             busy.append(Wrk(url, script, given.connections, seconds).result())
             print(f"{console.evaluate(count)[0]} pairs left after {time.time() - begin:.0f} s", flush=True)
         print("busy  ", shown(busy))
         ended = begin + given.seconds
-        time.sleep(max(0, ended - time.time()))
+        pass_by(ended)
         while (left := console.evaluate(count)[0]) > 10 and time.time() < ended + 30:
-            time.sleep(0.5)
+            elapse(0.5)
         print(f"{time.time() - ended:.0f} s after the last has expired")
         console.close()
     print(f"{left} pairs left, the ten that are read among them; p50/p99 in ms")

@@ -12,10 +12,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 
+from support.clock import elapse
 from support.harness import HOST, ROOT, Instance
 from tools.wrk import Wrk, shown, write_reads
 
@@ -111,7 +111,7 @@ def main() -> None:
             url = f"http://{HOST}:{instance.http_port}/api/read/"
             Wrk(url, script, given.connections, 2).result()  # a warm-up
             load = Wrk(url, script, given.connections, given.seconds + 2 * LEAD)
-            time.sleep(LEAD)
+            elapse(LEAD)
             record(pid, given.seconds, samples)
             give_back_library(pid)
             tx = Path(f"/proc/{pid}/comm").read_text().strip()

@@ -10,9 +10,9 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from support.clock import elapse
 from support.fronts import HttpFront
 from support.harness import HOST, Instance
 from support.lua import lua
@@ -58,7 +58,7 @@ def main() -> int:
         for _ in range(given.rounds):
             quiet.append(Wrk(f"{url}/api/read/", read_script, given.connections, given.seconds).result())
             load = Wrk(f"{url}{given.login}", login_script, given.loops, given.seconds + 2 * LEAD)
-            time.sleep(LEAD)
+            elapse(LEAD)
             busy.append(Wrk(f"{url}/api/read/", read_script, given.connections, given.seconds).result())
             logins.append(load.result())
             print(

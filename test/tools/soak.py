@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 
+from support.clock import elapse
 from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront
 from support.harness import HOST, Instance
@@ -180,7 +181,7 @@ def soak(instance: Instance, options) -> list[str]:
     crowds = [Crowd(address, far, CROWD, options.seed), Crowd(address, near, {"idle": options.idle}, options.seed + 1)]
     start = time.monotonic()
     while instance.is_running() and time.monotonic() < start + options.minutes * 60:
-        time.sleep(EVERY)
+        elapse(EVERY)
         watch.forget_old_keys()
         sample, passed = watch.sample(), time.monotonic() - start
         if passed > min(WARM_UP, options.minutes * 20):
@@ -225,7 +226,7 @@ def quiet(watch: Watch, before: dict) -> dict:
     """What is held once it has come back to what it was, or has not in good time."""
     end = time.monotonic() + QUIET
     while any(differs(name, before, after := watch.sample()) for name in TOLERANCE) and time.monotonic() < end:
-        time.sleep(1)
+        elapse(1)
     return watch.sample() or after
 
 
