@@ -3,7 +3,7 @@
 import pytest
 
 from support.contract import GOOD
-from support.fronts import HttpFront
+from support.fronts import ConsoleFront, HttpFront
 from support.harness import Instance, running
 from support.outcome import Ok
 from support.people import People, fresh
@@ -27,6 +27,14 @@ def http(instance):
     """HTTP to that instance, where the user `tester` is registered."""
     front = HttpFront(instance)
     assert front.register("tester", GOOD, "Test", "Tester") == Ok()
+    yield front
+    front.close()
+
+
+@pytest.fixture(scope="module")
+def console(instance):
+    """The console of that instance."""
+    front = ConsoleFront(instance)
     yield front
     front.close()
 

@@ -39,13 +39,6 @@ def instance():
 
 
 @pytest.fixture(scope="module")
-def console(instance):
-    front = ConsoleFront(instance)
-    yield front
-    front.close()
-
-
-@pytest.fixture(scope="module")
 def spaces(console) -> dict[str, int]:
     """Every space of ours, and the system's that hold users, rights and definitions."""
     (found,) = console.evaluate("local found = {} for _, row in box.space._space:pairs() do found[row[3]] = row[1] end return found")

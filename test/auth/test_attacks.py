@@ -6,19 +6,13 @@ import jwt
 import pytest
 
 from support.fronts import FRONTS, bearer
-from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, Instance, write_key_pair
+from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, write_key_pair
 from support.outcome import Ok
 from support.people import INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN, OTHER_PASSWORD, PASSWORD, UNAUTHENTICATED, People, Person
 from support.tokens import ATTACKS, Forge
 
 # The longest token that a front takes in a header of HTTP, where other headers stand beside it.
 IN_A_HEADER = 3000
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

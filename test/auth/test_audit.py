@@ -64,11 +64,9 @@ class Journal:
 
 
 @pytest.fixture(scope="module", params=FORMATS)
-def instance(request):
-    settings = {"AUTHKV_LOG_FORMAT": request.param, "AUTHKV_HTTP_ACCESS_LOG": "all", "AUTHKV_LOGIN_DELAY_MAX": "0"}
-    # Hashes cost what they do, so that the tests do not make more events in a second than are told.
-    with Instance(**settings) as running:
-        yield running
+def settings(request) -> dict:
+    """Hashes cost what they do, so that the tests do not make more events in a second than are told."""
+    return {"AUTHKV_LOG_FORMAT": request.param, "AUTHKV_HTTP_ACCESS_LOG": "all", "AUTHKV_LOGIN_DELAY_MAX": "0"}
 
 
 def place(front: str) -> str:

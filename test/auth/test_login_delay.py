@@ -23,12 +23,6 @@ EXEMPT_NOBODY = {"AUTHKV_LOGIN_DELAY_EXEMPT": "10.0.0.0/8"}
 WAYS = ["session_login", "login"]
 
 
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
 def delay(seen) -> int:
     """The seconds to wait that an outcome tells, or 0."""
     if isinstance(seen, Refusal) and seen.message.startswith("Too many failed logins"):

@@ -6,7 +6,7 @@ import pytest
 
 from support.contract import GOOD, without_class
 from support.fronts import ADMIN_FRONTS, FRONTS
-from support.harness import CHEAP_HASHES, Instance, wait_until
+from support.harness import CHEAP_HASHES, wait_until
 from support.outcome import Ok, Refused
 from support.people import INVALID_CREDENTIALS, PASSWORD, People, fresh, session_answer, user_answer
 from support.wire import rss
@@ -15,12 +15,6 @@ COMMON = Refused("bad_password", "Incorrect password: it is one of the most comm
 # Common, and good enough for the rules of the contract; any case of the letters is the same.
 COMMON_ONES = ["Passw0rd!", "P@ssw0rd", "pASSW0RD!", "P@SSw0RD"]
 CHANGED = Ok({"changed": True})
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
 
 
 # Every way to give a password: what it is answered with, and its arguments.

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from support.fronts import FRONTS
-from support.harness import CHEAP_HASHES, Instance
+from support.harness import CHEAP_HASHES
 from support.outcome import Ok, Refused
 from support.people import NO_SUCH_ROLE, People, permission
 
@@ -29,10 +29,9 @@ def front(request):
 
 
 @pytest.fixture(scope="module")
-def instance():
+def settings() -> dict:
     """Nobody may do anything but by the roles they are given."""
-    with Instance(AUTHKV_DEFAULT_ROLE="off", **CHEAP_HASHES) as running:
-        yield running
+    return CHEAP_HASHES | {"AUTHKV_DEFAULT_ROLE": "off"}
 
 
 @pytest.fixture(scope="module")

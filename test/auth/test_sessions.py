@@ -10,16 +10,10 @@ import pytest
 
 from support.clock import elapse
 from support.fronts import FRONTS
-from support.harness import CHEAP_HASHES, Instance, wait_until
+from support.harness import CHEAP_HASHES, wait_until
 from support.load import at_once
 from support.outcome import Ok
 from support.people import INVALID_REFRESH_TOKEN, PASSWORD, UNAUTHENTICATED, People, session_answer
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
 
 
 def refresh(people: People, session: dict, front: str = "http") -> dict:

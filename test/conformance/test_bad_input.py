@@ -11,19 +11,12 @@ import pytest
 
 from support import harness
 from support.contract import GOOD
-from support.fronts import PROCEDURES, ConsoleFront, bearer
+from support.fronts import PROCEDURES, bearer
 from support.iproto import FAILED, RawIproto
 from support.outcome import ERRORS, Ok, Refusal
 
 SECRET = "Unseen-Passw0rd!"
 REGISTER, LOGIN, LOGOUT, CHECK, GET, PUT = PROCEDURES.values()
-
-
-@pytest.fixture(scope="module")
-def console(instance):
-    front = ConsoleFront(instance)
-    yield front
-    front.close()
 
 
 @pytest.fixture(autouse=True)

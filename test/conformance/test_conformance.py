@@ -6,7 +6,7 @@ from conformance.cases import ROWS, VALUES, Call, Row, check, logout
 from support import tokens
 from support.contract import GOOD
 from support.fronts import FRONTS, ConsoleFront
-from support.harness import CHEAP_HASHES, NO_ROCK, Instance, has_rock
+from support.harness import CHEAP_HASHES, NO_ROCK, has_rock
 from support.outcome import Ok, Refusal, Refused, assert_outcome
 
 TESTER = "tester"
@@ -43,10 +43,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def instance():
+def settings() -> dict:
     """Rows fail to log in under one login more often than is free of delay."""
-    with Instance(AUTHKV_LOGIN_DELAY_MAX="0", **CHEAP_HASHES) as running:
-        yield running
+    return CHEAP_HASHES | {"AUTHKV_LOGIN_DELAY_MAX": "0"}
 
 
 @pytest.fixture(scope="module")

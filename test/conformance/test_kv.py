@@ -8,18 +8,17 @@ from conformance.kv_batch_cases import BATCH_MAX, TUPLE_MAX
 from conformance.kv_cases import ROWS
 from support import kv_rows
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront
-from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
+from support.harness import CHEAP_HASHES, DEADLINE, wait_until
 from support.kv_rows import GARBAGE, SOME, Row
 from support.outcome import Like, Ok, Refused
 from support.people import permission
 
 
 @pytest.fixture(scope="module")
-def instance():
+def settings() -> dict:
     """Nobody may do anything but by the roles they are given; batches and pairs are small."""
-    settings = {"AUTHKV_BATCH_MAX": str(BATCH_MAX), "AUTHKV_MEMTX_MAX_TUPLE_SIZE": str(TUPLE_MAX), "AUTHKV_DEFAULT_ROLE": "off"}
-    with Instance(**settings, **CHEAP_HASHES) as running:
-        yield running
+    own = {"AUTHKV_BATCH_MAX": str(BATCH_MAX), "AUTHKV_MEMTX_MAX_TUPLE_SIZE": str(TUPLE_MAX), "AUTHKV_DEFAULT_ROLE": "off"}
+    return CHEAP_HASHES | own
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ import jwt
 import pytest
 
 from support.fronts import ADMIN_FRONTS, FRONTS, OwnerFront
-from support.harness import CHEAP_HASHES, Instance
 from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from support.people import (
     INVALID_CREDENTIALS,
@@ -392,12 +391,6 @@ assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its i
 def is_for(front: str, row: Row) -> bool:
     """The owner stands in for the administrator only."""
     return front != OwnerFront.name or (not row.about_caller and row.call.token == ADMIN)
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
 
 
 @pytest.mark.parametrize(

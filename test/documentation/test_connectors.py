@@ -49,9 +49,8 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
+def settings() -> dict:
+    return CHEAP_HASHES
 
 
 @pytest.fixture(scope="module")

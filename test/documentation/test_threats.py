@@ -11,7 +11,7 @@ import pytest
 
 from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront
-from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, ROOT, Instance
+from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, ROOT
 from support.outcome import Ok, Refused, assert_outcome
 from support.people import PASSWORD, permission
 
@@ -22,9 +22,8 @@ WITHOUT_TESTS = {"Assets"}
 
 
 @pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
+def settings() -> dict:
+    return CHEAP_HASHES
 
 
 def defined_in(file: Path) -> set[str]:

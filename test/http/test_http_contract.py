@@ -1,15 +1,13 @@
 """What only HTTP shows: paths, methods, statuses, exact bodies, the Authorization header, JSON, connections."""
 
 import json
-import socket
-from http.client import parse_headers
 
 import jwt
 import pytest
 
 from support.contract import GOOD, INVALID_CREDENTIALS, UNAUTHENTICATED
 from support.fronts import LOGOUT, HttpFront, bearer, written_status
-from support.harness import DEADLINE, HOST
+from support.wire import BODY, CHECK
 
 LOGOUT_REFUSED = {"message": "You have not been authorized!"}
 REFUSED = {"message": UNAUTHENTICATED.message}
@@ -213,35 +211,11 @@ def test_a_token_carries_what_its_readers_expect(instance, http):
     assert another["jti"] != claims["jti"]
 
 
-class Wire:
-    """A bare connection, for bytes that an HTTP library would not send."""
-
-    def __init__(self, instance):
-        self.socket = socket.create_connection((HOST, instance.http_port), timeout=DEADLINE)
-        self.file = self.socket.makefile("rb")
-
-    def answer(self) -> tuple[int, object]:
-        status = int(self.file.readline().split()[1])
-        self.headers = parse_headers(self.file)
-        return status, json.loads(self.file.read(int(self.headers["Content-Length"])))
-
-    def close(self):
-        self.file.close()
-        self.socket.close()
-
-
-@pytest.fixture
-def wire(instance):
-    wire = Wire(instance)
-    yield wire
-    wire.close()
-
-
 def test_pipelined_requests_are_answered_in_order_on_one_connection(wire, http, token):
     head = f"POST /api/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
     bodies = [json.dumps({"keys": [f"pipelined{n}"]}) for n in range(20)]
-    wire.socket.sendall("".join(f"{head}Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies).encode())
-    seen = [wire.answer() for _ in bodies]
+    wire.send("".join(f"{head}Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies).encode())
+    seen = [wire.answer().seen() for _ in bodies]
     assert seen == [(400, {"message": f"These keys don't exist: pipelined{n}"}) for n in range(20)]
 
 
@@ -249,25 +223,25 @@ def test_a_chunked_body_is_read(wire, token):
     body = json.dumps({"keys": ["chunked"]})
     chunks = "".join(f"1\r\n{char}\r\n" for char in body) + "0\r\n\r\n"
     head = f"POST /api/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    wire.socket.sendall((head + chunks).encode())
-    assert wire.answer() == (400, {"message": "These keys don't exist: chunked"})
+    wire.send((head + chunks).encode())
+    assert wire.answer().seen() == (400, {"message": "These keys don't exist: chunked"})
 
 
 def test_a_client_that_expects_100_continue_is_told_to_continue(wire):
     body = json.dumps({"authorization": "x"}).encode()
     head = b"POST /api/check HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
-    wire.socket.sendall(head % len(body))
-    assert wire.file.readline().startswith(b"HTTP/1.1 100 ") and wire.file.readline() == b"\r\n"
-    wire.socket.sendall(body)
-    assert wire.answer() == (200, {"authorized": "NO"})
+    wire.send(head % len(body))
+    assert wire.answer().status == 100
+    wire.send(body)
+    assert wire.answer().seen() == (200, {"authorized": "NO"})
 
 
 def test_connection_close_is_obeyed(wire):
     body = json.dumps({"authorization": "x"}).encode()
     head = b"POST /api/check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    wire.socket.sendall(head % len(body) + body)
-    assert wire.answer() == (200, {"authorized": "NO"})
-    assert wire.file.read() == b""
+    wire.send(head % len(body) + body)
+    assert wire.answer().seen() == (200, {"authorized": "NO"})
+    assert wire.rest() == b""
 
 
 @pytest.mark.parametrize("line", ["PUT /api/login", "GET /api/read", "POST /api/logout", "GET /api/logout", "POST /api/unknown"])
@@ -275,33 +249,31 @@ def test_a_request_that_is_refused_before_its_body_came_leaves_the_connection_in
     """A client that sends the body after the header must get to see the answer, and use the connection on."""
     body = json.dumps({"authorization": "x"}).encode()
     head = "{} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n".format
-    wire.socket.sendall(head(line, len(body)).encode())
-    assert wire.answer()[0] in (401, 404, 405)
-    if wire.headers["Connection"] == "close":
+    wire.send(head(line, len(body)).encode())
+    answer = wire.answer()
+    assert answer.status in (401, 404, 405)
+    if answer.closes:
         return
-    wire.socket.sendall(body + head("POST /api/check", len(body)).encode() + body)
-    assert wire.answer() == (200, {"authorized": "NO"})
-
-
-CHECK = b'{"authorization": "x"}'
+    wire.send(body + head("POST /api/check", len(body)).encode() + body)
+    assert wire.answer().seen() == (200, {"authorized": "NO"})
 
 
 @pytest.mark.parametrize("rest", [b"\r\n", b"G", b"GET /api/logout HTTP/1.1\r\nHos"], ids=["line", "byte", "half_a_header"])
 def test_an_answer_does_not_wait_for_what_follows_the_request(wire, rest):
-    wire.socket.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK + rest)
-    assert wire.answer() == (200, {"authorized": "NO"})
+    wire.send(CHECK + rest)
+    assert wire.answer().seen() == (200, {"authorized": "NO"})
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1\r\nConnection: close"])
 def test_an_answer_is_not_lost_when_the_connection_closes_with_bytes_unread(wire, version):
-    wire.socket.sendall(b"POST /api/check " + version + b"\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK + b"\r\n")
-    assert wire.answer() == (200, {"authorized": "NO"})
+    wire.send(b"POST /api/check " + version + b"\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + BODY + b"\r\n")
+    assert wire.answer().seen() == (200, {"authorized": "NO"})
 
 
 def test_a_client_that_has_sent_all_and_says_so_gets_its_answer(wire):
-    wire.socket.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + CHECK)
-    wire.socket.shutdown(socket.SHUT_WR)
-    assert wire.answer() == (200, {"authorized": "NO"})
+    wire.send(CHECK)
+    wire.finish()
+    assert wire.answer().seen() == (200, {"authorized": "NO"})
 
 
 def test_a_name_repeated_anywhere_in_a_value_counts_once_and_the_last_value_wins(http, token):

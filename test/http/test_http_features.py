@@ -145,12 +145,6 @@ def test_curl_reads_what_is_compressed(instance, token, large, coding):
     assert json.loads(subprocess.run(curl, check=True, capture_output=True, timeout=DEADLINE).stdout) == {"data": LARGE}
 
 
-@pytest.fixture
-def wire(instance):
-    with Wire(instance) as wire:
-        yield wire
-
-
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 def test_head_of_a_page_is_the_head_of_get_without_its_body(wire, path):
     wire.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())

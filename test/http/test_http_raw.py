@@ -6,7 +6,7 @@ from itertools import zip_longest
 import pytest
 
 from support.fronts import written_status
-from support.harness import DEADLINE, Instance
+from support.harness import CHEAP_HASHES, DEADLINE
 from support.wire import BODY, CHECK, NO, Wire, in_lockstep
 
 NOT_AUTHORIZED = {"message": "You have not been authorized!"}
@@ -78,21 +78,14 @@ REQUESTS = {
 
 
 @pytest.fixture(scope="module")
-def instance():
-    """One that waits for as long as a request takes that comes byte by byte on a busy machine."""
-    with Instance(AUTHKV_HTTP_HEADER_TIMEOUT="600", AUTHKV_HTTP_BODY_TIMEOUT="600") as running:
-        yield running
+def settings() -> dict:
+    """It waits for as long as a request takes that comes byte by byte on a busy machine."""
+    return CHEAP_HASHES | {"AUTHKV_HTTP_HEADER_TIMEOUT": "600", "AUTHKV_HTTP_BODY_TIMEOUT": "600"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def key_that_is_cut(http, token):
     assert http.put(token, {"cut": [1, {"a": None}]}).value == []
-
-
-@pytest.fixture
-def wire(instance):
-    with Wire(instance) as wire:
-        yield wire
 
 
 def prepared(name: str, token: str) -> bytes:

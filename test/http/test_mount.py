@@ -52,13 +52,6 @@ def serve(instance):
         server.close()
 
 
-@pytest.fixture
-def console(instance):
-    console = ConsoleFront(instance)
-    yield console
-    console.close()
-
-
 @pytest.fixture(scope="module")
 def own(request):
     """An instance whose HTTP is a server of the rock."""

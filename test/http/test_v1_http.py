@@ -5,7 +5,6 @@ import json
 import pytest
 
 from support.fronts import FRONTS, HttpFront, bearer
-from support.harness import CHEAP_HASHES, Instance
 from support.outcome import Ok, Refusal
 from support.people import PASSWORD, fresh
 from support.v1 import OPERATIONS, problem
@@ -16,12 +15,6 @@ FILLED = {"login": "nobody", "role": "nothing", "kid": "unknown", "key": "nothin
 BODY = {"POST", "PUT", "PATCH"}
 # A token that is looked at and does not hold.
 GARBAGE = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

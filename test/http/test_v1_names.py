@@ -7,7 +7,6 @@ import pytest
 
 from support.bulk import line, refused, send
 from support.fronts import FRONTS, bearer
-from support.harness import CHEAP_HASHES, Instance
 from support.outcome import Ok, Refusal
 from support.people import fresh, permission
 from support.v1 import OPERATIONS, problem
@@ -16,17 +15,6 @@ DOTS = [".", ".."]
 # How a path may spell them, for a server that gets it as it is.
 SPELLED = [".", "..", "%2e", "%2E", "%2e%2e", "%2E%2E", ".%2e", "%2E."]
 NO_DOTS = ["...", ".a", "a.", "..a", ". ", "%2e", "a..b", "./", "../x"]
-
-
-@pytest.fixture(scope="module")
-def instance():
-    with Instance(**CHEAP_HASHES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
 
 
 def ask(people, method: str, path: str, body=None):

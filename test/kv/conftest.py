@@ -1,4 +1,4 @@
-"""Instances of the tests of the key-value store spend no time on hashes."""
+"""Instances for the tests of the key-value store."""
 
 import pytest
 
@@ -7,4 +7,5 @@ from support.harness import CHEAP_HASHES
 
 @pytest.fixture(scope="module")
 def settings() -> dict:
+    """Hashes take no time."""
     return CHEAP_HASHES

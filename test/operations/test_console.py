@@ -4,19 +4,10 @@ import re
 import shutil
 import subprocess
 
-import pytest
-
 from support import harness
 from support.contract import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, NO_KEYS, UNAUTHENTICATED, missing, repeated
 from support.fronts import ConsoleFront, HttpFront
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
-
-
-@pytest.fixture(scope="module")
-def console(instance):
-    front = ConsoleFront(instance)
-    yield front
-    front.close()
 
 
 def test_the_start_says_how_to_reach_the_console(instance):
