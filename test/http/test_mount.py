@@ -1,19 +1,17 @@
 """HTTP on servers of the http rock: mounted by an application, and made by authkv itself where HTTP_ENGINE is `rock`."""
 
 import json
-import socket
-from http.client import parse_headers
 
 import pytest
 
 from support import harness
 from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront, bearer
-from support.harness import DEADLINE, HOST, NO_ROCK, has_rock
+from support.harness import HOST, NO_ROCK, has_rock
 from support.outcome import Ok
+from support.wire import BODY, Wire
 
 needs_rock = pytest.mark.skipif(not has_rock(), reason=NO_ROCK)
-CHECK = b'{"authorization": "x"}'
 NO = 200, {"authorized": "NO"}
 
 
@@ -59,30 +57,13 @@ def own(request):
         yield running
 
 
-class Wire:
-    """A bare connection."""
+class RockWire(Wire):
+    """A connection to the rock, which gives an answer of 204 a length."""
 
-    def __init__(self, port: int):
-        self.socket = socket.create_connection((HOST, port), timeout=DEADLINE)
-        self.file = self.socket.makefile("rb")
-        self.rest = self.file.read
-        self.sendall = self.socket.sendall
-
-    def answer(self) -> tuple[int, object]:
-        status = int(self.file.readline().split()[1])
-        self.headers = parse_headers(self.file)
-        body = self.file.read(int(self.headers.get("Content-Length", 0)))
-        return status, json.loads(body) if body else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-        self.socket.close()
+    may_say_length_0 = True
 
 
-def head(line: str = "POST /api/check", length: int | str = len(CHECK), more: str = "") -> bytes:
+def head(line: str = "POST /api/check", length: int | str = len(BODY), more: str = "") -> bytes:
     return f"{line} HTTP/1.1\r\nHost: x\r\n{more}Content-Length: {length}\r\n\r\n".encode("latin-1")
 
 
@@ -135,25 +116,26 @@ def test_a_path_means_what_it_does_to_the_native_server(serve, instance):
 @pytest.mark.parametrize(
     "sent",
     [
-        head(more="X: \xff\r\n") + CHECK,
+        head(more="X: \xff\r\n") + BODY,
         head("OPTIONS /api/check", 0),
         head("OPTIONS /api/check", 0, "Origin: http://x\r\nAccess-Control-Request-Method: POST\r\n"),
         head("GET /api/logout", 0, "Authorization: Bearer \xff\r\n"),
         head("POST /api/check", 1) + b"\xff",
-        head("POST /api/check", more="Content-Type: text/plain\r\n") + CHECK,
-        head("POST /api/check", more="Content-Type: application/json\r\nContent-Type: application/json\r\n") + CHECK,
-        head("POST /api/check", more="Content-Encoding: gzip\r\n") + CHECK,
-        head("POST /api/check", more="X-Request-Id: one\r\n") + CHECK,
+        head("POST /api/check", more="Content-Type: text/plain\r\n") + BODY,
+        head("POST /api/check", more="Content-Type: application/json\r\nContent-Type: application/json\r\n") + BODY,
+        head("POST /api/check", more="Content-Encoding: gzip\r\n") + BODY,
+        head("POST /api/check", more="X-Request-Id: one\r\n") + BODY,
         head("get /api/logout", 0),
     ],
 )
 def test_what_is_odd_is_answered_as_by_the_native_server(own, instance, sent):
     seen = []
-    for port in (own.http_port, instance.http_port):
-        with Wire(port) as connection:
-            connection.sendall(sent)
-            seen.append((*connection.answer(), connection.headers.get("Allow"), connection.headers.get("Vary")))
-            assert connection.headers["X-Request-Id"]
+    for one in (own, instance):
+        with RockWire(one) as connection:
+            connection.send(sent)
+            shown = connection.answer()
+            seen.append((shown.status, shown.body and json.loads(shown.body), shown.header("Allow"), shown.header("Vary")))
+            assert shown.header("X-Request-Id")
     assert seen[0] == seen[1]
 
 
@@ -239,38 +221,37 @@ def test_a_body_of_10_mb_is_written_and_read_back(make):
 
 @needs_rock
 def test_a_client_that_waits_for_its_answer_before_it_sends_a_body_too_large_gets_it(own):
-    with Wire(own.http_port) as connection:
-        connection.sendall(head("POST /api/write", 10_000_000_000))
-        assert connection.answer()[0] == 413
+    with Wire(own) as connection:
+        connection.send(head("POST /api/write", 10_000_000_000))
+        assert connection.answer().status == 413
         assert connection.rest() == b""
 
 
 @needs_rock
 def test_a_connection_is_kept_and_requests_are_answered_in_order(own):
-    with Wire(own.http_port) as connection:
+    with Wire(own) as connection:
         bodies = [json.dumps({"authorization": "x" * n}).encode() for n in range(20)]
-        connection.sendall(b"".join(head(length=len(body)) + body for body in bodies))
-        assert [connection.answer() for _ in bodies] == [NO] * 20
+        connection.send(b"".join(head(length=len(body)) + body for body in bodies))
+        assert [connection.answer().seen() for _ in bodies] == [NO] * 20
 
 
 @needs_rock
 @pytest.mark.parametrize("more", ["Connection: close\r\n", ""], ids=["close", "http_1.0"])
 def test_a_connection_ends_where_the_client_says_so(own, more):
-    sent = head(more=more) + CHECK
-    with Wire(own.http_port) as connection:
-        connection.sendall(sent if more else sent.replace(b"HTTP/1.1", b"HTTP/1.0"))
-        assert connection.answer() == NO
+    sent = head(more=more) + BODY
+    with Wire(own) as connection:
+        connection.send(sent if more else sent.replace(b"HTTP/1.1", b"HTTP/1.0"))
+        assert connection.answer().seen() == NO
         assert connection.rest() == b""
 
 
 @needs_rock
 @pytest.mark.parametrize("path", ["/api/check", "/api/nothing"])
 def test_head_has_no_body_and_leaves_the_connection_in_order(own, path):
-    with Wire(own.http_port) as connection:
-        connection.sendall(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + head() + CHECK)
-        status, body = connection.answer()
-        assert status in (404, 405) and body is None
-        assert connection.answer() == NO
+    with Wire(own) as connection:
+        connection.send(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + head() + BODY)
+        assert connection.answer("HEAD").status in (404, 405)
+        assert connection.answer().seen() == NO
 
 
 # What a proxy may read otherwise than the rock: the name of the request that follows must not be answered.
@@ -297,23 +278,24 @@ AMBIGUOUS = {
 def test_a_body_of_unclear_length_is_refused_and_the_connection_closed(own, name):
     status, lines = AMBIGUOUS[name]
     smuggled = b"0\r\n\r\n" + head("GET /api/logout", 0)
-    with Wire(own.http_port) as connection:
-        connection.sendall(f"POST /api/check HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode() + smuggled)
-        seen, body = connection.answer()
-        assert seen == status and body.keys() == {"message"}
+    with Wire(own) as connection:
+        connection.send(f"POST /api/check HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode() + smuggled)
+        shown = connection.answer()
+        assert shown.status == status and shown.json.keys() == {"message"}
         assert connection.rest() == b""
-    with Wire(own.http_port) as connection:
-        connection.sendall(f"POST /v1/txn HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
-        seen, body = connection.answer()
-        assert seen == status and body.keys() == {"type", "title", "status", "code", "detail"} and body["status"] == status
+    with Wire(own) as connection:
+        connection.send(f"POST /v1/txn HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        shown = connection.answer()
+        body = json.loads(shown.body)
+        assert shown.status == status and body.keys() == {"type", "title", "status", "code", "detail"} and body["status"] == status
 
 
 @needs_rock
 def test_a_body_that_is_cut_short_is_refused(own):
-    with Wire(own.http_port) as connection:
-        connection.sendall(head() + CHECK[:5])
-        connection.socket.shutdown(socket.SHUT_WR)
-        assert connection.answer()[0] == 400
+    with Wire(own) as connection:
+        connection.send(head() + BODY[:5])
+        connection.finish()
+        assert connection.answer().status == 400
 
 
 @needs_rock
@@ -324,9 +306,9 @@ def test_two_authorization_headers_are_refused(own):
     http.close()
     body = b'{"keys": ["no"]}'
     for count, status in ((1, 400), (2, 401)):
-        with Wire(own.http_port) as connection:
-            connection.sendall(head("POST /api/read", len(body), f"Authorization: Bearer {token}\r\n" * count) + body)
-            assert connection.answer()[0] == status
+        with Wire(own) as connection:
+            connection.send(head("POST /api/read", len(body), f"Authorization: Bearer {token}\r\n" * count) + body)
+            assert connection.answer().status == status
 
 
 @needs_rock
@@ -381,11 +363,11 @@ def test_the_rock_serves_instead_of_the_native_server(own):
 def test_a_restart_keeps_connections_and_a_stop_ends_them(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock").start()
     console = ConsoleFront(instance)
-    with Wire(instance.http_port) as connection:
+    with Wire(instance) as connection:
         for line in ("", "authkv.restart()", "box.schema.func.reload('authkv')", "authkv.http.reload({})"):
             console.evaluate(line)
-            connection.sendall(head() + CHECK)
-            assert connection.answer() == NO, line
+            connection.send(head() + BODY)
+            assert connection.answer().seen() == NO, line
         assert console.evaluate("return (authkv.stop())") == [True]
         assert connection.rest() == b""
     with pytest.raises(ConnectionError):
@@ -420,11 +402,10 @@ def test_it_serves_on_a_unix_socket(make):
     path = instance.data_dir / "http.sock"
     instance.settings["AUTHKV_HTTP_LISTEN"] = f"unix:{path}"
     instance.start()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(DEADLINE)
-        connection.connect(str(path))
-        connection.sendall(head(more="Connection: close\r\n") + CHECK)
-        assert connection.makefile("rb").read().endswith(b'{"authorized":"NO"}')
+    with Wire(str(path)) as connection:
+        connection.send(head(more="Connection: close\r\n") + BODY)
+        assert connection.answer().seen() == NO
+        assert connection.rest() == b""
     instance.stop()
     assert not path.exists()
 
@@ -478,27 +459,27 @@ def test_a_header_that_is_too_large_or_too_slow_ends_the_connection(make):
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, b"HTTP/1.1 431 "),
         (b"GET / HTTP/1.1\r\nHost:", b""),
     ):
-        with Wire(instance.http_port) as connection:
-            connection.sendall(sent)
+        with Wire(instance) as connection:
+            connection.send(sent)
             assert connection.rest()[:13] == ends
     http = HttpFront(instance)
-    assert http.request("POST", "/api/check", CHECK, {"X": "x" * 7000}).status == 200
+    assert http.request("POST", "/api/check", BODY, {"X": "x" * 7000}).status == 200
     http.close()
 
 
 @needs_rock
 def test_a_body_that_is_too_slow_is_answered_with_408(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_HTTP_BODY_TIMEOUT="1").start()
-    with Wire(instance.http_port) as connection:
-        connection.sendall(head() + b"{")
-        assert connection.answer()[0] == 408
+    with Wire(instance) as connection:
+        connection.send(head() + b"{")
+        assert connection.answer().status == 408
         assert connection.rest() == b""
 
 
 def is_served(instance) -> bool:
-    with Wire(instance.http_port) as one:
-        one.sendall(head() + CHECK)
-        return one.rest(1) == b"H"
+    with Wire(instance) as one:
+        one.send(head() + BODY)
+        return one.file.read(1) == b"H"
 
 
 @needs_rock
@@ -515,10 +496,8 @@ def test_a_client_that_does_not_take_its_answers_is_left(make):
 
     def is_kept_out() -> bool:
         """Whether another is, while one takes nothing; it may have been left already, or have had no place itself."""
-        with Wire(instance.http_port) as connection:
-            try:
-                connection.sendall(requests)
-            except ConnectionError:
+        with Wire(instance) as connection:
+            if not connection.send(requests):
                 return False
             kept_out = not is_served(instance)
             harness.wait_until(lambda: is_served(instance), "its place is free")
@@ -530,11 +509,11 @@ def test_a_client_that_does_not_take_its_answers_is_left(make):
 @needs_rock
 def test_connections_are_capped(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_HTTP_CONNECTIONS_MAX="2").start()
-    with Wire(instance.http_port) as first, Wire(instance.http_port) as second:
+    with Wire(instance) as first, Wire(instance) as second:
         for one in (first, second):
-            one.sendall(head() + CHECK)
-            assert one.answer() == NO
-        with Wire(instance.http_port) as third:
+            one.send(head() + BODY)
+            assert one.answer().seen() == NO
+        with Wire(instance) as third:
             assert third.rest() == b""
     harness.wait_until(lambda: is_served(instance), "a place is free again")
 
@@ -542,18 +521,18 @@ def test_connections_are_capped(make):
 @needs_rock
 def test_a_stop_finishes_the_request_that_runs_and_ends_idle_connections(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock").start()
-    with Wire(instance.http_port) as running, Wire(instance.http_port) as idle:
-        idle.sendall(head() + CHECK)
-        assert idle.answer() == NO
-        running.sendall(head() + CHECK[:5])
+    with Wire(instance) as running, Wire(instance) as idle:
+        idle.send(head() + BODY)
+        assert idle.answer().seen() == NO
+        running.send(head() + BODY[:5])
         # It has been begun once an idle connection, made after it, was answered.
-        with Wire(instance.http_port) as later:
-            later.sendall(head() + CHECK)
-            assert later.answer() == NO
+        with Wire(instance) as later:
+            later.send(head() + BODY)
+            assert later.answer().seen() == NO
         instance.send_signal(15)
         assert idle.rest() == b""
-        running.sendall(CHECK[5:] + head() + CHECK)
-        assert running.answer() == NO
+        running.send(BODY[5:] + head() + BODY)
+        assert running.answer().seen() == NO
         assert running.rest() == b""
     assert instance.wait_for_exit() == 0
 
