@@ -6,14 +6,13 @@ import h2.events
 import pytest
 
 from support import harness
-from support.http2 import LITTLE, Client, Secured
+from support.http2 import LITTLE, Client, known
 
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
-    secured = Secured(tmp_path_factory.mktemp("http2"), **LITTLE)
-    yield secured
-    secured.instance.dispose()
+    with known(tmp_path_factory.mktemp("http2"), **LITTLE) as secured:
+        yield secured
 
 
 def beside_four_that_are_not_taken(secured) -> int | None:
@@ -40,14 +39,14 @@ def beside_four_that_are_not_taken(secured) -> int | None:
 def test_answers_that_are_not_taken_end_the_connection_and_give_back_their_places(secured):
     seen = harness.wait_until(lambda: beside_four_that_are_not_taken(secured), "a client that is in time")
     assert seen == 503
-    harness.wait_until(lambda: secured.check() == 200, "the places are free")
+    harness.wait_until(lambda: secured.check().status_code == 200, "the places are free")
 
 
 def test_bodies_that_do_not_end_are_answered_and_give_back_their_places(secured):
     client = Client(secured)
     streams = [client.begin("/api/read", secured.token) for _ in range(4)]
     assert [client.status(stream) for stream in streams] == [408] * 4
-    harness.wait_until(lambda: secured.check() == 200, "the places are free")
+    harness.wait_until(lambda: secured.check().status_code == 200, "the places are free")
     client.close()
 
 
@@ -61,7 +60,7 @@ def test_streams_that_are_reset_leave_nothing_behind(secured):
         except OSError:
             break  # it was told to go away, which is right
     client.close()
-    harness.wait_until(lambda: secured.check() == 200, "the places are free")
+    harness.wait_until(lambda: secured.check().status_code == 200, "the places are free")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +86,7 @@ def test_a_head_that_is_no_http_2_is_refused(secured, path, extra):
         pass
     assert client.status(stream) in (None, 400, 404)
     client.close()
-    assert secured.check() == 200
+    assert secured.check().status_code == 200
 
 
 def test_two_tokens_are_none(secured):
@@ -105,7 +104,7 @@ def test_a_header_above_the_limit_is_refused(secured):
     stream = client.begin("/api/check", end=True, extra=[(f"x-{n}", "y" * 1000) for n in range(12)])
     assert client.status(stream) in (None, 431)
     client.close()
-    assert secured.check() == 200
+    assert secured.check().status_code == 200
 
 
 def test_an_answer_without_a_body_has_no_length(secured):

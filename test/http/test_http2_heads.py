@@ -13,7 +13,7 @@ import pytest
 from hpack import Encoder
 from hyperframe.frame import ContinuationFrame, DataFrame, HeadersFrame, PingFrame
 
-from support.http2 import Client, Secured
+from support.http2 import Client, known
 from support.wire import Wire
 
 PATH = "/v1/kv/precious"
@@ -22,9 +22,8 @@ PSEUDO = {":method": "GET", ":scheme": "https", ":authority": "localhost", ":pat
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory):
-    secured = Secured(tmp_path_factory.mktemp("http2"), AUTHKV_HTTP_BODY_TIMEOUT="5")
-    yield secured
-    secured.instance.dispose()
+    with known(tmp_path_factory.mktemp("http2"), AUTHKV_HTTP_BODY_TIMEOUT="5") as secured:
+        yield secured
 
 
 @pytest.fixture
@@ -283,7 +282,7 @@ def test_frames_that_are_no_head_end_the_connection(secured, client, frames, exp
     with contextlib.suppress(OSError):  # it has ended before all was sent
         raw(client, *frames(raw_head(secured.token)))
     assert read_raw(client) in expected
-    assert secured.check() == 200
+    assert secured.check().status_code == 200
 
 
 def test_fields_after_a_body_are_read_as_strictly(secured, client):

@@ -13,41 +13,14 @@ import pytest
 import requests
 
 from support import harness
+from support.bulk import counts, line
 from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront
-from support.http2 import LITTLE, Client, Secured
+from support.http2 import LITTLE, Client, known
+from support.sse import Event, Stream
 from support.wire import Wire, all_is_read
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
-
-
-class Events:
-    """The events of a watch, read as they come."""
-
-    def __init__(self, instance, token, headers=(), port=None, **query):
-        self.response = requests.get(
-            f"http://{HOST}:{instance.http_port}/v1/watch", params=query, stream=True, timeout=DEADLINE,
-            headers={"Authorization": f"Bearer {token}", **dict(headers)},
-        )  # fmt: skip
-        self.status = self.response.status_code
-        self.lines = self.response.iter_lines(chunk_size=1, decode_unicode=True)
-
-    def next(self):
-        """The next block of lines as a map, with its data parsed; None at the end. A comment has the name ''."""
-        block = {}
-        for line in self.lines:
-            if line == "":
-                if block:
-                    return block
-            else:
-                name, _, value = line.partition(":")
-                block[name] = value.removeprefix(" ")
-                if name == "data":
-                    block[name] = json.loads(block[name])
-        return None
-
-    def close(self):
-        self.response.close()
 
 
 @pytest.fixture
@@ -62,17 +35,12 @@ def ask(instance, token):
     return ask
 
 
-def lines(pairs):
-    return "".join(json.dumps(pair) + "\n" for pair in pairs).encode()
+def lines(pairs: list[dict]) -> bytes:
+    return b"".join(line(**pair) for pair in pairs)
 
 
 def last(response):
     return json.loads(response.content.splitlines()[-1])
-
-
-def counts(lines=0, **more):
-    known = {"written": 0, "exists": 0, "missing": 0, "forbidden": 0, "too_large": 0, "expired": 0}
-    return {"lines": lines, **known, **more}
 
 
 def test_what_is_imported_is_exported(ask):
@@ -80,7 +48,7 @@ def test_what_is_imported_is_exported(ask):
     answer = ask("POST", "/v1/import", lines(pairs), headers={"Content-Type": "application/x-ndjson"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "application/x-ndjson"
-    assert last(answer) == {"done": counts(2500, written=2500)}
+    assert last(answer) == {"done": counts(lines=2500, written=2500)}
     exported = ask("GET", "/v1/export?prefix=round/")
     assert exported.status_code == 200
     assert exported.headers["Content-Type"] == "application/x-ndjson"
@@ -90,7 +58,7 @@ def test_what_is_imported_is_exported(ask):
     assert found == pairs
     # Once more, as it was exported.
     again = ask("POST", "/v1/import?mode=insert", exported.content)
-    assert last(again) == {"done": counts(2500, exists=2500)}
+    assert last(again) == {"done": counts(lines=2500, exists=2500)}
 
 
 def test_an_export_of_everything_says_how_much_that_is(ask):
@@ -145,7 +113,7 @@ def test_lines_with_an_end_that_was(ask):
         {"key": "ends/b", "value": 2, "expires_at": None, "content_type": None},
     ])  # fmt: skip
     answer = ask("POST", "/v1/import", body.rstrip())
-    assert last(answer) == {"done": counts(3, written=2, expired=1)}
+    assert last(answer) == {"done": counts(lines=3, written=2, expired=1)}
     assert ask("GET", "/v1/kv/ends%2Fb").json() == 2
     assert ask("GET", "/v1/kv/ends%2Fa").status_code == 404
 
@@ -157,7 +125,7 @@ def test_import_without_lines_and_with_a_mode_there_is_not(ask):
     answer = ask("POST", "/v1/import", b"x", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
     replaced = ask("POST", "/v1/import?mode=replace", lines([{"key": "nobody", "value": 1}]))
-    assert last(replaced) == {"done": counts(1, missing=1)}
+    assert last(replaced) == {"done": counts(lines=1, missing=1)}
 
 
 def test_a_line_has_a_limit_and_the_body_has_none(ask, instance):
@@ -210,7 +178,7 @@ def test_a_long_import_tells_of_its_progress(instance, token):
     # Once a second.
     assert status == 200 and 1 <= len(progress) <= slow.took
     assert all(0 < one["progress"]["written"] <= slow.sent for one in progress)
-    assert done == {"done": counts(slow.sent, written=slow.sent)}
+    assert done == {"done": counts(lines=slow.sent, written=slow.sent)}
 
 
 def test_a_long_import_fails_in_its_last_line(instance, token):
@@ -219,7 +187,11 @@ def test_a_long_import_fails_in_its_last_line(instance, token):
     slow.send(b"x\n")
     status, (*_, found) = slow.end()
     assert status == 200
-    assert (found["error"]["code"], found["line"], found["done"]) == ("malformed", slow.sent + 1, counts(slow.sent, written=slow.sent))
+    assert (found["error"]["code"], found["line"], found["done"]) == (
+        "malformed",
+        slow.sent + 1,
+        counts(lines=slow.sent, written=slow.sent),
+    )
 
 
 def test_what_a_client_that_goes_away_has_sent_stays(ask, instance, token):
@@ -258,51 +230,42 @@ def test_an_old_client_gets_its_answer_until_the_end(instance, token, ask):
 
 
 def test_a_watch_tells_of_changes_as_they_happen(ask, instance, token):
-    events = Events(instance, token, prefix="watch/")
+    events = Stream(instance, token, prefix="watch/")
     assert events.response.headers["Content-Type"] == "text/event-stream"
-    assert events.response.headers["Cache-Control"] == "no-store, no-transform"
-    assert events.response.headers["X-Accel-Buffering"] == "no"
-    ready = events.next()
-    assert (ready["retry"], ready["event"]) == ("1000", "ready")
-    assert int(ready["id"]) == ready["data"]["revision"]
     ask("PUT", "/v1/kv/other", "1")
     revision = ask("PUT", "/v1/kv/watch%2Fa", '{"x": 1}').json()["revision"]
-    put = events.next()
-    assert put == {
-        "id": str(revision), "event": "put",
-        "data": {"type": "put", "key": "watch/a", "revision": revision, "value": {"x": 1}},
-    }  # fmt: skip
+    put = events.event()
+    assert put == Event("put", str(revision), {"type": "put", "key": "watch/a", "revision": revision, "value": {"x": 1}})
     ask("PUT", "/v1/kv/watch%2Fb?ttl=0.3", "1")
-    assert events.next()["event"] == "put"
-    assert events.next()["event"] == "expire"
+    assert events.event().name == "put"
+    assert events.event().name == "expire"
     ask("DELETE", "/v1/kv/watch%2Fa")
-    assert events.next()["event"] == "delete"
+    assert events.event().name == "delete"
     events.close()
     # A client that comes again goes on where it was.
-    again = Events(instance, token, prefix="watch/", after=1, headers={"Last-Event-ID": put["id"]})
-    ready, first = again.next(), again.next()
-    assert ready["id"] == put["id"]
-    assert (first["event"], first["data"]["key"]) == ("put", "watch/b")
+    again = Stream(instance, token, last_event_id=put.id, prefix="watch/", after=1)
+    first = again.event()
+    assert again.first.id == put.id
+    assert (first.name, first.data["key"]) == ("put", "watch/b")
     again.close()
 
 
 def test_a_watch_of_much_at_once(ask, instance, token):
-    events = Events(instance, token, prefix="many/")
-    start = int(events.next()["id"])
+    events = Stream(instance, token, prefix="many/")
+    start = events.revision
     ask("POST", "/v1/import", lines([{"key": f"many/{i:04}", "value": i} for i in range(3500)]))
-    keys = [events.next()["data"]["key"] for _ in range(3500)]
+    keys = [events.event().data["key"] for _ in range(3500)]
     assert keys == [f"many/{i:04}" for i in range(3500)]
     events.close()
-    again = Events(instance, token, prefix="many/", after=start)
-    again.next()
-    assert [again.next()["data"]["key"] for _ in range(3500)] == keys
+    again = Stream(instance, token, prefix="many/", after=start)
+    assert [again.event().data["key"] for _ in range(3500)] == keys
     again.close()
 
 
 @pytest.mark.parametrize("wrong", ["x", "+5", "-1", "5.0", "5 5"])
 def test_a_watch_is_resumed_after_digits(instance, token, wrong):
-    assert Events(instance, token, after=wrong).status == 400
-    assert Events(instance, token, headers={"Last-Event-ID": wrong}).status == 400
+    assert Stream(instance, token, ready=False, after=wrong).response.status == 400
+    assert Stream(instance, token, ready=False, last_event_id=wrong).response.status == 400
 
 
 def test_a_watch_asks_for_what_was_never_given(ask):
@@ -355,7 +318,7 @@ def test_an_import_waits_for_a_busy_server(busy):
 
     url = f"http://{HOST}:{instance.http_port}/v1/import"
     answer = requests.post(url, pieces(), headers={"Authorization": f"Bearer {token}"}, timeout=DEADLINE)
-    assert last(answer) == {"done": counts(2500, written=2500)}
+    assert last(answer) == {"done": counts(lines=2500, written=2500)}
 
 
 def test_an_export_waits_for_a_busy_server(busy):
@@ -364,7 +327,7 @@ def test_an_export_waits_for_a_busy_server(busy):
     large = [{"key": f"busy/{i:02}", "value": "x" * 1_000_000} for i in range(40)]
     body = (lines([pair]) for pair in large)
     answer = requests.post(url, body, headers={"Authorization": f"Bearer {token}"}, timeout=DEADLINE)
-    assert last(answer) == {"done": counts(40, written=40)}
+    assert last(answer) == {"done": counts(lines=40, written=40)}
     exported = get("/v1/export?prefix=busy/", stream=True)
     # More than the sockets take in: what comes now has to wait.
     let_go = threading.Timer(1, block())
@@ -378,13 +341,12 @@ def test_a_token_that_is_revoked_ends_its_watch(make):
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     other = http.login("tester", GOOD).value
-    events = Events(instance, token)
-    events.next()
+    events = Stream(instance, token)
     http.logout(token)
     http.put(other, {"a": 1})
-    end = events.next()
-    assert (end["event"], end["data"]["code"]) == ("error", "unauthenticated")
-    assert events.next() is None
+    end = events.event()
+    assert (end.name, end.data["code"]) == ("error", "unauthenticated")
+    assert events.event() is None
     http.close()
 
 
@@ -393,28 +355,27 @@ def test_the_server_leaves_its_watches(make):
     http = HttpFront(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
-    watches = [Events(instance, token) for _ in range(2)]
-    refused = Events(instance, token)
-    assert (refused.status, refused.response.json()["code"]) == (503, "overloaded")
+    watches = [Stream(instance, token) for _ in range(2)]
+    refused = Stream(instance, token, ready=False)
+    assert (refused.response.status, refused.refusal().name) == (503, "overloaded")
     watches.pop().close()
 
     def free():
-        watch = Events(instance, token)
+        watch = Stream(instance, token, ready=False)
         watches.append(watch)
-        return watch.status == 200
+        return watch.response.status == 200
 
     harness.wait_until(free, "the watch that was closed is given up")
     ConsoleFront(instance).evaluate("return authkv.http.reload{HTTP_IDLE_TIMEOUT = 20}")
+    assert watches[-1].event().name == "ready"
     for watch in (watches[0], watches[-1]):
-        assert watch.next()["event"] == "ready"
-        end = watch.next()
-        assert (end["event"], end["data"]["code"]) == ("error", "shutting_down")
-        assert watch.next() is None
-    watch = Events(instance, token)
-    watch.next()
+        end = watch.event()
+        assert (end.name, end.data["code"]) == ("error", "shutting_down")
+        assert watch.event() is None
+    watch = Stream(instance, token)
     stopping = threading.Thread(target=instance.stop)
     stopping.start()
-    assert watch.next()["data"]["code"] == "shutting_down"
+    assert watch.event().data["code"] == "shutting_down"
     stopping.join()
     assert "GET /v1/watch 200" in instance.log()
     http.close()
@@ -428,11 +389,11 @@ def test_a_token_that_expires_ends_its_watch(make):
     def ends_in_time() -> bool:
         """Before the token would be looked at without a reason, 5 seconds after the beginning."""
         begun = time.monotonic()
-        events = Events(instance, http.login("tester", GOOD).value)
-        if events.status == 401:
+        events = Stream(instance, http.login("tester", GOOD).value, ready=False)
+        if events.response.status == 401:
             return False  # this client was too late
-        assert events.next()["event"] == "ready"
-        assert events.next()["data"]["code"] == "unauthenticated"
+        assert events.event().name == "ready"
+        assert events.event().data["code"] == "unauthenticated"
         return time.monotonic() - begun < 5
 
     assert any(ends_in_time() for _ in range(3))
@@ -443,9 +404,8 @@ def test_a_token_that_expires_ends_its_watch(make):
 def secured(tmp_path_factory):
     # Time enough for clients that do take what comes.
     times = {"AUTHKV_HTTP_WRITE_TIMEOUT": "5", "AUTHKV_HTTP_BODY_TIMEOUT": "30"}
-    secured = Secured(tmp_path_factory.mktemp("http2"), **LITTLE | times)
-    yield secured
-    secured.instance.dispose()
+    with known(tmp_path_factory.mktemp("http2"), **LITTLE | times) as secured:
+        yield secured
 
 
 @pytest.fixture
@@ -453,28 +413,6 @@ def client(secured):
     client = Client(secured, window=1 << 20)
     yield client
     client.close()
-
-
-def answer(client, stream):
-    """The status and the body of an answer of HTTP/2, which has to end as it should."""
-    status, body = None, b""
-    while True:
-        data = client.socket.recv(65536)
-        assert data, "the connection ends before the answer does"
-        for event in client.h2.receive_data(data):
-            if getattr(event, "stream_id", None) != stream:
-                continue
-            match event:
-                case h2.events.ResponseReceived():
-                    status = int(dict(event.headers)[":status"])
-                case h2.events.DataReceived():
-                    body += event.data
-                    client.h2.acknowledge_received_data(event.flow_controlled_length, stream)
-                case h2.events.StreamReset():
-                    pytest.fail("the answer is cut")
-                case h2.events.StreamEnded():
-                    return status, body
-        client.flush()
 
 
 def test_streams_over_http2(secured, client):
@@ -488,9 +426,9 @@ def test_streams_over_http2(secured, client):
         client.flush()
     client.h2.end_stream(stream)
     client.flush()
-    status, body = answer(client, stream)
-    assert (status, json.loads(body)) == (200, {"done": counts(2500, written=2500)})
-    status, body = answer(client, client.begin("/v1/export?prefix=two/", secured.token, end=True, method="GET"))
+    status, body = client.whole(stream)
+    assert (status, json.loads(body)) == (200, {"done": counts(lines=2500, written=2500)})
+    status, body = client.whole(client.begin("/v1/export?prefix=two/", secured.token, end=True, method="GET"))
     assert [json.loads(line)["key"] for line in body.splitlines()] == [pair["key"] for pair in pairs]
 
 
@@ -501,11 +439,11 @@ def test_an_import_in_gzip_over_http2(secured, client):
             client.h2.send_data(stream, body[at : at + 500])
         client.h2.end_stream(stream)
         client.flush()
-        status, body = answer(client, stream)
+        status, body = client.whole(stream)
         return status, json.loads(body)
 
     body = gzip.compress(lines([{"key": f"zip/{i:04}", "value": "x" * 100} for i in range(2500)]))
-    assert send(body) == (200, {"done": counts(2500, written=2500)})
+    assert send(body) == (200, {"done": counts(lines=2500, written=2500)})
     status, told = send(body[:-1])
     assert (status, told["code"], told["line"]) == (400, "malformed", 2501)
     status, told = send(gzip.compress(b" " * 20_000_000))

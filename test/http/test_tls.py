@@ -7,7 +7,6 @@ import json
 import shutil
 import socket
 import ssl
-import subprocess
 
 import pytest
 import requests
@@ -16,36 +15,12 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from support import harness
 from support.browser import Browser
-from support.certificates import Authority
 from support.contract import GOOD
 from support.fronts import ConsoleFront
+from support.tls import Authority, Secured
 
 HOST, DEADLINE = harness.HOST, harness.DEADLINE
 CHECK = {"authorization": "Bearer x"}
-
-
-class Secured:
-    """An instance with TLS on one port, plain HTTP on another, and a unix socket."""
-
-    def __init__(self, directory, **settings):
-        self.authority = Authority(directory)
-        self.cert, self.key = self.authority.issue("server")
-        self.port = harness.free_port()
-        self.socket = directory / "http.sock"
-        self.instance = harness.Instance(AUTHKV_HTTP_TLS_CERT_FILE=str(self.cert), AUTHKV_HTTP_TLS_KEY_FILE=str(self.key), **settings)
-        plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
-        self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port},unix:{self.socket}"
-        self.url = f"https://{HOST}:{self.port}"
-
-    def check(self, **options) -> requests.Response:
-        options.setdefault("verify", str(self.authority.file))
-        return requests.post(f"{self.url}/api/check/", json=CHECK, timeout=DEADLINE, **options)
-
-    def curl(self, *arguments: str) -> str:
-        command = ["curl", "-sS", "--max-time", str(DEADLINE), "--cacert", str(self.authority.file), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")

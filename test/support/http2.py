@@ -1,4 +1,4 @@
-"""HTTP/2 over TLS: a client that may send any frames, and an instance for it."""
+"""HTTP/2 over TLS: a client that may send any frames, and an instance that has something for it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import json
 import socket
 import ssl
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import h2.config
 import h2.connection
 import h2.events
-import requests
 
-from support import harness
-from support.certificates import Authority
 from support.contract import GOOD
 from support.fronts import HttpFront
+from support.harness import DEADLINE, HOST
+from support.tls import Secured
 
-HOST, DEADLINE = harness.HOST, harness.DEADLINE
 # Of an instance that gives clients little time and room.
 LITTLE = {
     "AUTHKV_HTTP_WRITE_TIMEOUT": "2",
@@ -105,28 +106,33 @@ class Client:
             self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
             body += event.data
 
+    def whole(self, stream: int) -> tuple[int, bytes]:
+        """The status and the body of an answer, which has to end as it should."""
+        status, body = None, b""
+        kinds = h2.events.ResponseReceived, h2.events.DataReceived, h2.events.StreamEnded
+        while not isinstance(event := self.until(kinds, stream), h2.events.StreamEnded):
+            assert event is not None, "the answer is cut"
+            if isinstance(event, h2.events.ResponseReceived):
+                status = int(dict(event.headers)[":status"])
+            else:
+                self.h2.acknowledge_received_data(event.flow_controlled_length, stream)
+                self.flush()
+                body += event.data
+        return status, body
+
     def close(self):
         self.socket.close()
 
 
-class Secured:
-    """An instance with TLS and little room, and a value of 2 MB in it."""
-
-    def __init__(self, directory, **settings: str):
-        self.authority = Authority(directory)
-        cert, key = self.authority.issue("server")
-        self.port = harness.free_port()
-        self.instance = harness.Instance(AUTHKV_HTTP_TLS_CERT_FILE=str(cert), AUTHKV_HTTP_TLS_KEY_FILE=str(key), **settings)
-        plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
-        self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port}"
-        self.instance.start()
-        http = HttpFront(self.instance)
+@contextmanager
+def known(directory: Path, **settings: str) -> Iterator[Secured]:
+    """An instance that knows the user `tester`, whose `token` it has, and two values of 1 MB."""
+    secured = Secured(directory, **settings)
+    with secured.instance:
+        http = HttpFront(secured.instance)
         http.register("tester", GOOD, "Test", "Tester")
-        self.token = http.login("tester", GOOD).value
+        secured.token = http.login("tester", GOOD).value
         for key in "ab":
-            http.put(self.token, {key: "x" * 1_000_000})
+            http.put(secured.token, {key: "x" * 1_000_000})
         http.close()
-
-    def check(self) -> int:
-        url = f"https://{HOST}:{self.port}/api/check"
-        return requests.post(url, json={"authorization": "x"}, verify=self.authority.file, timeout=DEADLINE).status_code
+        yield secured

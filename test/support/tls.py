@@ -1,15 +1,19 @@
-"""A small certificate authority for the tests of TLS."""
+"""A small certificate authority, and an instance with a certificate of it."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
+import subprocess
 from pathlib import Path
 
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from support.harness import DEADLINE, HOST, Instance, free_port
 
 
 class Authority:
@@ -57,3 +61,27 @@ class Authority:
         cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         return cert_file, key_file
+
+
+class Secured:
+    """An instance with TLS on one port, plain HTTP on another, and a unix socket."""
+
+    def __init__(self, directory: Path, **settings: str):
+        self.authority = Authority(directory)
+        self.cert, self.key = self.authority.issue("server")
+        self.port = free_port()
+        self.socket = directory / "http.sock"
+        self.instance = Instance(AUTHKV_HTTP_TLS_CERT_FILE=str(self.cert), AUTHKV_HTTP_TLS_KEY_FILE=str(self.key), **settings)
+        plain = self.instance.settings["AUTHKV_HTTP_LISTEN"]
+        self.instance.settings["AUTHKV_HTTP_LISTEN"] = f"{plain},https://{HOST}:{self.port},unix:{self.socket}"
+        self.url = f"https://{HOST}:{self.port}"
+
+    def check(self, **options) -> requests.Response:
+        options.setdefault("verify", str(self.authority.file))
+        return requests.post(f"{self.url}/api/check/", json={"authorization": "Bearer x"}, timeout=DEADLINE, **options)
+
+    def curl(self, *arguments: str) -> str:
+        command = ["curl", "-sS", "--max-time", str(DEADLINE), "--cacert", str(self.authority.file), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
