@@ -10,14 +10,14 @@ import pytest
 from support.faketime import clock_settings, set_clock
 from support.fronts import FRONTS, ConsoleFront
 from support.harness import CHEAP_HASHES, Instance, wait_until
-from support.outcome import Ok, Refused
-from support.people import PASSWORD, UNAUTHENTICATED, People, Person, permission
+from support.outcome import Ok
+from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
 from support.split import auth_settings, kv_settings, refused, when_following
+from support.tokens import kid
 
 LONG, SHORT = "3600", "5"
 # Seconds after which tokens of the short life, and what ended them, are over; those of the long life are not.
 LATER = 1500
-FORBIDDEN = Refused("forbidden")
 
 
 def exp(token: str) -> int:
@@ -68,10 +68,6 @@ class Pair:
         hashed = f"box.space.user:get('{one.login}')[2]"
         evaluate(self.auth, f"return box.space.user:insert{{'{login}', {hashed}, 'Bob', 'Stone'}} ~= nil")
         return login
-
-
-def kid(token: str) -> str:
-    return jwt.get_unverified_header(token)["kid"]
 
 
 # What is done to a person after the restart with the short life.

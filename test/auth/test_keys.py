@@ -13,13 +13,10 @@ from support.harness import CHEAP_HASHES, wait_until, write_key_pair
 from support.load import Load
 from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from support.people import PASSWORD, People, session_answer
+from support.tokens import kid
 from support.v1 import OWNER
 
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
-
-
-def kid(token: str) -> str:
-    return jwt.get_unverified_header(token)["kid"]
 
 
 def published(people: People, front: str = "http") -> dict[str, dict]:

@@ -9,13 +9,9 @@ import pytest
 from support.fronts import FRONTS
 from support.harness import CHEAP_HASHES
 from support.outcome import Ok, Refused
-from support.people import NO_SUCH_ROLE, People, permission
+from support.people import NO_SUCH_ROLE, People, forbidden, permission
 
 _batches = itertools.count(1)
-
-
-def forbidden(verb: str, key: str) -> Refused:
-    return Refused("forbidden", f"You may not {verb} the key {key}")
 
 
 def unused() -> str:

@@ -1,25 +1,16 @@
 """Pairs on a replica by Tarantool's own replication: read as on the master, never written, and a switch over to it."""
 
-import shutil
-
 import pytest
 
 from support.clock import moment, pass_by
 from support.fallible import Fallible
 from support.fronts import ADMIN_FRONTS, FRONTS
-from support.harness import CHEAP_HASHES, CLIENT_PASSWORD, HOST, Instance, wait_until
-from support.outcome import Ok, Refused
+from support.harness import CHEAP_HASHES, wait_until
+from support.outcome import ANY, Ok, Refused
+from support.pairs import CALLERS, delete, put
 from support.people import People
+from support.replica import address, replica_of
 from support.sse import Stream
-from support.watching import ANY, CALLERS, delete, put
-
-
-class Replica(Instance):
-    command = ("tarantool", "test/cluster/replica.lua")
-
-
-def address(instance: Instance) -> str:
-    return f"authkv:{CLIENT_PASSWORD}@{HOST}:{instance.iproto_port}"
 
 
 @pytest.fixture
@@ -27,11 +18,7 @@ def pair(visit):
     """People at a master and at its replica, each of which replicates the other."""
     with Fallible(**CHEAP_HASHES) as first:
         master = visit(first)
-        master.console.evaluate("box.schema.user.grant('authkv', 'replication')")
-        second = Replica(keys=False, REPLICATION=address(first), AUTHKV_READ_ONLY="true", **CHEAP_HASHES)
-        for file in first.data_dir.glob("jwt_*.pem"):
-            shutil.copy(file, second.data_dir)
-        with second:
+        with replica_of(master) as second:
             master.console.evaluate(f"box.cfg{{replication = '{address(second)}'}}")
             yield master, visit(second)
 

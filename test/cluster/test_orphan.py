@@ -3,27 +3,20 @@ whenever `replication` is changed while it runs."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 
 import pytest
 
 from support.fronts import ConsoleFront, HttpFront
-from support.harness import CHEAP_HASHES, CLIENT_PASSWORD, HOST, Instance, wait_until
-from support.outcome import Ok, Refused
-from support.watching import ANY, put
+from support.harness import CHEAP_HASHES, Instance, wait_until
+from support.load import Load
+from support.outcome import ANY, Ok, Refused
+from support.pairs import put
+from support.replica import address, replica_of
 
 # What the library waits for an orphan, and more for a machine that does other things.
 PATIENCE, SLACK = 3, 20
-
-
-class Replica(Instance):
-    command = ("tarantool", "test/cluster/replica.lua")
-
-
-def address(instance: Instance) -> str:
-    return f"authkv:{CLIENT_PASSWORD}@{HOST}:{instance.iproto_port}"
 
 
 @pytest.fixture
@@ -31,11 +24,7 @@ def master(visit):
     """People at the leader of two, which follows the other one when it is told to."""
     with Instance(**CHEAP_HASHES) as first:
         people = visit(first)
-        people.console.evaluate("box.schema.user.grant('authkv', 'replication')")
-        second = Replica(keys=False, REPLICATION=address(first), AUTHKV_READ_ONLY="true", **CHEAP_HASHES)
-        for file in first.data_dir.glob("jwt_*.pem"):
-            shutil.copy(file, second.data_dir)
-        with second:
+        with replica_of(people) as second:
             # As on Tarantool 3, whatever the version.
             people.console.evaluate("box.cfg{replication_sync_timeout = 0.001}")
             people.peer, people.other = address(second), second
@@ -46,32 +35,24 @@ def status(people) -> str:
     return people.console.evaluate("return box.info.status")[0]
 
 
+class Writes(Load):
+    """A client that writes pairs and reads them: what is read only is answered at once."""
+
+    def once(self, front, number):
+        key = f"k{self.done[number] % 100}"
+        seen = front.do("pair_put", self.token, key, self.done[number]), front.do("pair_get", self.token, key)
+        return None if all(isinstance(one, Ok) for one in seen) else seen
+
+
 def test_no_write_is_refused_because_replication_is_changed(master):
-    token = master.new().access
-    stopped, seen = threading.Event(), []
-
-    def write():
-        http = HttpFront(master.instance)
-        for n in range(100_000):
-            if stopped.is_set():
-                break
-            seen.append(http.do("pair_put", token, f"k{n % 100}", n))
-            # What is read only is answered at once.
-            seen.append(http.do("pair_get", token, f"k{n % 100}"))
-        http.close()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    for _ in range(10):
-        before = len(seen)
-        master.console.evaluate(f"box.cfg{{replication = '{master.peer}'}}")
-        wait_until(lambda: len(seen) > before + 10, "the client goes on")
-        # A login writes a session.
-        master.new()
-        master.console.evaluate("box.cfg{replication = {}}")
-    stopped.set()
-    writer.join()
-    assert [one for one in seen if not isinstance(one, Ok)] == []
+    with Writes(master.instance, [HttpFront], master.new().access) as load:
+        for _ in range(10):
+            master.console.evaluate(f"box.cfg{{replication = '{master.peer}'}}")
+            load.advance()
+            # A login writes a session.
+            master.new()
+            master.console.evaluate("box.cfg{replication = {}}")
+    assert load.wrong == []
 
 
 @pytest.fixture

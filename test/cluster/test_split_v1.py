@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import jwt
 import pytest
 
 from support.fronts import FRONTS, Front, HttpFront
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.load import Load
 from support.outcome import Ok, Refusal, Refused
-from support.people import PASSWORD, People, Person, permission
+from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
 from support.split import UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, refused, when_following
-
-UNAUTHENTICATED = Refused("unauthenticated")
-FORBIDDEN = Refused("forbidden")
+from support.tokens import kid
 
 
 class Split:
@@ -146,10 +143,6 @@ def test_the_default_role_counts_where_the_keys_are(own):
     split = own(auth={"AUTHKV_DEFAULT_ROLE": "off"})
     split.wait_until_accepted(split.people.new().access)
     assert refused(split.kv["http"].get(split.people.new().access, ["k"]), split.kv["http"], Refused("missing_keys"))
-
-
-def kid(token: str) -> str:
-    return jwt.get_unverified_header(token)["kid"]
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from support.clock import FAR
 from support.contract import NO_KEYS, missing, repeated
 from support.kv_rows import (
     BAD_OPTION,
     MALFORMED,
     NEW,
     REFUSED_SOMEHOW,
-    UNAUTHENTICATED,
     At,
     Call,
     Row,
@@ -17,7 +17,6 @@ from support.kv_rows import (
     batch_get,
     batch_put,
     deleted,
-    forbidden,
     found,
     item,
     kept,
@@ -27,13 +26,13 @@ from support.kv_rows import (
     written,
 )
 from support.outcome import Ok, Refused
+from support.people import UNAUTHENTICATED, forbidden
 from support.values import nested
 
 # The instance of these rows takes so much at once.
 BATCH_MAX, TUPLE_MAX = 100, 65_536
 LARGE = "x" * (TUPLE_MAX + 1000)
 A_LONG_KEY = "ж" * 512
-FAR = 4_102_444_800
 
 GET = [
     Row("batch_get_gives_pairs_in_the_order_asked", batch_get("c", "a", "b"),

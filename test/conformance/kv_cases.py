@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from conformance import kv_batch_cases, kv_pair_cases
+from conformance.kv_batch_cases import LARGE
+from support.clock import FAR
 from support.kv_rows import (
     BAD_OPTION,
     I64_MIN,
@@ -11,7 +13,6 @@ from support.kv_rows import (
     OUT_OF_RANGE,
     REFUSED_SOMEHOW,
     U64_MAX,
-    UNAUTHENTICATED,
     At,
     Call,
     Row,
@@ -19,7 +20,6 @@ from support.kv_rows import (
     batch_delete,
     batch_get,
     batch_put,
-    forbidden,
     found,
     incr,
     item,
@@ -30,9 +30,8 @@ from support.kv_rows import (
     txn,
 )
 from support.outcome import Ok, Refused
+from support.people import UNAUTHENTICATED, forbidden
 from support.values import nested
-
-FAR, LARGE = kv_batch_cases.FAR, kv_batch_cases.LARGE
 
 
 def is_there(key: str, exists: bool = True) -> dict:

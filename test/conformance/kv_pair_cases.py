@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from conformance.kv_batch_cases import ENDS, FAR, LARGE
+from conformance.kv_batch_cases import ENDS, LARGE
+from support.clock import FAR
 from support.kv_rows import (
     BAD_OPTION,
     GONE,
     MALFORMED,
     REFUSED_SOMEHOW,
-    UNAUTHENTICATED,
     At,
     Call,
     Conflict,
@@ -18,7 +18,6 @@ from support.kv_rows import (
     batch_delete,
     batch_get,
     batch_put,
-    forbidden,
     found,
     item,
     kept,
@@ -31,6 +30,7 @@ from support.kv_rows import (
     put_pair,
 )
 from support.outcome import Ok, Refused
+from support.people import UNAUTHENTICATED, forbidden
 from support.values import nested
 
 CREATED, REPLACED = put_pair("a", True), put_pair("a", False)

@@ -12,7 +12,7 @@ import pytest
 from support import harness
 from support.contract import GOOD
 from support.fronts import PROCEDURES, bearer
-from support.iproto import FAILED, RawIproto
+from support.iproto import FAILED, INVALID_MSGPACK, RawIproto
 from support.outcome import ERRORS, Ok, Refusal
 
 SECRET = "Unseen-Passw0rd!"
@@ -44,8 +44,6 @@ def nested(depth: int) -> bytes:
     return b"\x91" * depth + b"\xc0"
 
 
-# Tarantool's own code.
-INVALID_MSGPACK = 20
 BAD_UTF8 = b"\xa4ab\xff\xfe"
 BINARY, EXTENSION, DECIMAL = b"\xc4\x02ab", b"\xd4\x05x", b"\xc7\x03\x01\x01\x2a\x0c"
 NOT_FINITE = [b"\xcb" + struct.pack(">d", number) for number in (float("inf"), float("-inf"), float("nan"))]

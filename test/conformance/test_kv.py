@@ -9,9 +9,10 @@ from conformance.kv_cases import ROWS
 from support import kv_rows
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront
 from support.harness import CHEAP_HASHES, DEADLINE, wait_until
-from support.kv_rows import GARBAGE, SOME, Row
+from support.kv_rows import SOME, Row
 from support.outcome import Like, Ok, Refused
-from support.people import permission
+from support.people import forbidden, permission
+from support.tokens import GARBAGE
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_change_of_a_role_counts_on_the_next_request(people, tokens, front):
     token = people.new(role).access
     people.expect(front, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, [{"key": "x/a", "value": 1}])
     people.administer("role_set", role, [])
-    people.expect(front, kv_rows.forbidden("read", "x/a"), "pair_get", token, "x/a")
+    people.expect(front, forbidden("read", "x/a"), "pair_get", token, "x/a")
     people.expect(front, Ok({"pairs": [], "next": None}), "kv_list", token)
     people.expect(front, kv_rows.results(("x/a", "forbidden"), committed=False), "batch_put", token, [{"key": "x/a", "value": 1}])
 

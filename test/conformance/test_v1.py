@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import jwt
 import pytest
 
+from support.contract import LOGIN_TAKEN
 from support.fronts import ADMIN_FRONTS, FRONTS, OwnerFront
 from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from support.people import (
+    COMMON,
     INVALID_CREDENTIALS,
     INVALID_REFRESH_TOKEN,
     NEEDS_ADMIN,
@@ -28,6 +30,7 @@ from support.people import (
     session_answer,
     user_answer,
 )
+from support.tokens import GARBAGE
 from support.v1 import ADMINISTRATION, OPERATIONS, OWNER
 
 
@@ -153,11 +156,8 @@ def user(who=BOB, *role_names, disabled=False) -> Ok:
 
 SESSION = Ok(session_answer())
 REVOKED, CHANGED, DELETED = Ok({"revoked": True}), Ok({"changed": True}), Ok({"deleted": True})
-LOGIN_TAKEN = Refused("login_taken", "A user with this login is already exists")
-COMMON = Refused("bad_password", "Incorrect password: it is one of the most common ones")
 SHORT_PASSWORD = Refused("bad_password", "Incorrect password: the length should be no less than 8 symbols")
 NO_DIGIT = Refused("bad_password", "Incorrect password: the password should have at least one DIGITS")
-GARBAGE = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
 
 # What each way of giving a password refuses, as (name, password, expected).
 PASSWORDS = [

@@ -180,7 +180,7 @@ def test_connections_differ_in_nothing_but_the_array(world, tester):
     large = {f"{prefix}{n}": "x" * 200_000 for n in range(10)}
     assert front.put(token, large) == Ok([])
     front.close()
-    for compat in COMPAT if has_compat(world.console) else [None]:
+    for compat in COMPAT if has_compat() else [None]:
         world.set(compat)
         with RawIproto(world.instance) as connection:
             seen = connection.call("authkv.kv_get", pack([token, list(large)]))

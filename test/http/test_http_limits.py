@@ -13,9 +13,8 @@ from support.contract import GOOD
 from support.fronts import HttpFront
 from support.harness import Instance, wait_until
 from support.outcome import Ok
-from support.wire import BODY, CHECK, NO, Answer, Wire, all_is_read, descriptors, held
+from support.wire import BODY, CHECK, HEAD, NO, Answer, Wire, all_is_read, descriptors, held
 
-HEAD = b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n"
 SHORT = {"AUTHKV_HTTP_HEADER_TIMEOUT": "1", "AUTHKV_HTTP_BODY_TIMEOUT": "1", "AUTHKV_HTTP_IDLE_TIMEOUT": "2"}
 
 

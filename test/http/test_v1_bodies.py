@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from support.bulk import ANY, NDJSON, ask, chunks, counts, export, line, lines, read, send
+from support.bulk import NDJSON, ask, chunks, counts, export, line, lines, read, send
 from support.fronts import FRONTS, bearer
 from support.harness import DEADLINE, HOST
 from support.lua import lua
-from support.outcome import Ok
+from support.outcome import ANY, Ok
 from support.people import PASSWORD
 from support.sse import Stream
 from support.v1 import problem

@@ -7,14 +7,13 @@ import pytest
 from support.fronts import FRONTS, HttpFront, bearer
 from support.outcome import Ok, Refusal
 from support.people import PASSWORD, fresh
+from support.tokens import GARBAGE
 from support.v1 import OPERATIONS, problem
 
 JWKS = OPERATIONS["key_set"].path
 PATHS = sorted({operation.path for operation in OPERATIONS.values()})
 FILLED = {"login": "nobody", "role": "nothing", "kid": "unknown", "key": "nothing"}
 BODY = {"POST", "PUT", "PATCH"}
-# A token that is looked at and does not hold.
-GARBAGE = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
 
 
 @pytest.fixture(scope="module")

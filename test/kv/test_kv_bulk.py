@@ -10,32 +10,14 @@ from urllib.parse import urlencode
 import pytest
 
 from support import v1
-from support.bulk import (
-    ANY,
-    COUNTS,
-    FAR,
-    GARBAGE,
-    MANY,
-    MODES,
-    NDJSON,
-    PAST,
-    Imported,
-    ask,
-    chunks,
-    counts,
-    export,
-    keep,
-    line,
-    lines,
-    read,
-    refused,
-    send,
-)
-from support.clock import moment, paced, pass_by
+from support.bulk import COUNTS, MANY, MODES, NDJSON, Imported, ask, chunks, counts, export, keep, line, lines, read, refused, send
+from support.clock import FAR, PAST, moment, paced, pass_by
 from support.fronts import FRONTS, bearer
 from support.harness import CHEAP_HASHES, DEADLINE, HOST
 from support.kv_rows import ahead
+from support.outcome import ANY
 from support.people import permission
+from support.tokens import GARBAGE
 from support.values import from_json, to_json
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from support.bulk import ANY, MANY, MODES, PAST, VALUES, counts, export, keep, line, lines, read
+from support.bulk import MANY, MODES, VALUES, counts, export, keep, line, lines, read
+from support.clock import PAST
 from support.lua import lua
-from support.outcome import Ok, Refusal
+from support.outcome import ANY, Ok, Refusal
 
 
 def outcome(people, expression: str):

@@ -8,14 +8,9 @@ from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront
 from support.harness import CHEAP_HASHES
 from support.load import at_once
 from support.lua import lua
-from support.outcome import Like, Ok, Refused
+from support.outcome import ANY, Ok, Refused
+from support.pairs import put
 from support.people import People, fresh
-
-ANY = Ok(Like("anything", lambda seen: True))
-
-
-def put(people: People, token: str, key: str, front: str = "http") -> int:
-    return people.expect(front, ANY, "pair_put", token, key, 1)["revision"]
 
 
 def store(people: People, *row) -> None:
@@ -29,7 +24,7 @@ def test_a_new_instance_begins_at_2_and_takes_each_number_once(make, visit):
     assert put(people, token, "a") == 2
     assert [put(people, token, key) for key in "bab"] == [3, 4, 5]
     assert people.expect("iproto", ANY, "pair_delete", token, "a") == {"deleted": True, "revision": 6}
-    assert put(people, token, "a", "console") == 7
+    assert put(people, token, "a", front="console") == 7
     results = people.expect("http", ANY, "batch_put", token, [{"key": key, "value": 1} for key in "zyx"])["results"]
     assert [one["revision"] for one in results] == [8, 9, 10]
 
@@ -45,7 +40,7 @@ def test_what_changes_nothing_takes_no_revision(people, token):
 
 
 def test_every_front_takes_from_one_sequence(people, token):
-    seen = [put(people, token, fresh("k"), front) for _, front in itertools.product(range(3), ADMIN_FRONTS)]
+    seen = [put(people, token, fresh("k"), front=front) for _, front in itertools.product(range(3), ADMIN_FRONTS)]
     assert seen == list(range(seen[0], seen[0] + len(seen)))
 
 

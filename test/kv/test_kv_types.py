@@ -13,13 +13,13 @@ from msgpack import ExtType
 
 from support.bulk import line, refused
 from support.fronts import FRONTS, bearer
-from support.iproto import RawIproto
+from support.harness import version
+from support.iproto import INVALID_MSGPACK, RawIproto
 from support.lua import lua
-from support.outcome import Like, Ok, Refusal, Refused, identical
+from support.outcome import ANY, Ok, Refusal, Refused, identical
 from support.v1 import problem
 from support.values import DATETIME, INTERVAL, broken, from_json, pack, to_json
 
-ANY = Ok(Like("anything", lambda seen: True))
 AN_UUID = UUID("c8f0fa1f-da29-438c-a040-393f1126ad39")
 
 
@@ -33,12 +33,6 @@ def raw(instance):
 def has_datetime(people) -> bool:
     """Whether this Tarantool has datetime and interval, which it has had since 2.10."""
     return people.console.evaluate("return (pcall(require, 'datetime'))") == [True]
-
-
-@pytest.fixture(scope="module")
-def version(people) -> tuple[int, ...]:
-    """The first two numbers of Tarantool's version."""
-    return tuple(int(number) for number in people.console.evaluate("return _TARANTOOL")[0].split(".")[:2])
 
 
 # Values of every type that is stored, and inside of others.
@@ -251,7 +245,6 @@ LATER_TYPES = {
 
 
 # From 2.11 on Tarantool's network thread checks the extensions it knows and refuses the whole packet: no procedure is called.
-INVALID_MSGPACK = 20
 CHECKED = {
     (2, 11): {
         "an_error", "a_broken_decimal", "a_decimal_of_no_digits", "a_short_uuid", "a_long_uuid", "a_uuid_of_no_variant", "a_broken_moment",
@@ -281,8 +274,8 @@ def is_refused(people, raw, token, key, value: ExtType, by_tarantool: bool = Fal
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_an_extension_that_is_not_known_is_refused(people, raw, token, key, version, name):
-    checked = [names for since, names in CHECKED.items() if version >= since]
+def test_an_extension_that_is_not_known_is_refused(people, raw, token, key, name):
+    checked = [names for since, names in CHECKED.items() if version() >= since]
     is_refused(people, raw, token, key, REFUSED[name], bool(checked) and name in checked[-1])
 
 

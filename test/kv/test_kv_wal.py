@@ -10,10 +10,10 @@ from support.clock import moment, pass_by
 from support.fallible import Fallible
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, IprotoFront
 from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
-from support.outcome import Ok, Refusal, Refused
+from support.outcome import ANY, Ok, Refusal, Refused
+from support.pairs import CALLERS, put
 from support.people import People
 from support.sse import Stream
-from support.watching import ANY, CALLERS, put
 
 NOT_DURABLE = Refused("not_durable")
 

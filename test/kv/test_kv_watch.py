@@ -11,11 +11,11 @@ import pytest
 from support.clock import moment, pass_by
 from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, RockFront, bearer
 from support.harness import CHEAP_HASHES, wait_until
-from support.outcome import Ok, Refusal, Refused
+from support.outcome import ANY, Ok, Refusal, Refused
+from support.pairs import CALLERS, delete, put, put_elsewhere
 from support.people import PASSWORD, fresh, permission
 from support.sse import Stream
 from support.v1 import OWNER, assert_members, problem
-from support.watching import ANY, CALLERS, delete, put, put_elsewhere
 from support.wire import Wire, descriptors, rss
 
 # Of what authkv keeps of changes, in a test of what it no longer keeps.

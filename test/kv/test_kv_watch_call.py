@@ -8,9 +8,9 @@ import pytest
 
 from support.fronts import ADMIN_FRONTS
 from support.harness import CHEAP_HASHES, wait_until
-from support.outcome import Refusal, Refused
+from support.outcome import ANY, Refusal, Refused
+from support.pairs import CALLERS, delete, put, put_elsewhere
 from support.people import permission
-from support.watching import ANY, CALLERS, delete, put, put_elsewhere
 
 
 @pytest.fixture(params=CALLERS)

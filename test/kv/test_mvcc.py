@@ -11,9 +11,9 @@ from support.fallible import Fallible
 from support.fronts import bearer
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.mvcc import Crowd, mvcc_instance, needs_mvcc
-from support.outcome import Ok, Refusal, Refused
+from support.outcome import ANY, Ok, Refusal, Refused
+from support.pairs import delete, put
 from support.sse import Stream
-from support.watching import ANY, delete, put
 
 pytestmark = needs_mvcc
 ROUNDS = 4

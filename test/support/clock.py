@@ -9,6 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+# Whole seconds since 1970: a moment that no test sees, and one that has been.
+FAR, PAST = 4_102_444_800, 1_000_000_000
+
 
 def moment(seconds: float) -> float:
     """So many seconds from now, in whole milliseconds: what a pair keeps of its end."""

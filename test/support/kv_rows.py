@@ -13,7 +13,6 @@ from support.fronts import OwnerFront, RockFront
 from support.outcome import Like, Ok, Refusal, Refused, assert_outcome
 from support.people import People, permission
 
-GARBAGE = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
 # What `some` may do; `all` may do everything, `none` nothing.
 SOME = [permission("rw/", True, True), permission("r/", read=True), permission("w/", write=True)]
 
@@ -62,12 +61,7 @@ def no_such(key: str) -> Refused:
     return Refused("no_such_key", f"The key {key} does not exist")
 
 
-def forbidden(verb: str, key: str) -> Refused:
-    return Refused("forbidden", f"You may not {verb} the key {key}")
-
-
 MALFORMED, BAD_OPTION = Refused("malformed"), Refused("bad_option")
-UNAUTHENTICATED = Refused("unauthenticated")
 REFUSED_SOMEHOW = Either((MALFORMED, BAD_OPTION))
 
 

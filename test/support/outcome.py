@@ -77,6 +77,7 @@ class Like:
         return self.name
 
 
+ANYTHING = Like("anything", lambda seen: True)
 A_TOKEN = Like("a token", lambda seen: isinstance(seen, str) and seen.count(".") == 2)
 A_TEXT = Like("a text", lambda seen: isinstance(seen, str) and bool(seen))
 # Seconds since 1970, of a moment that is neither long ago nor far ahead.
@@ -89,6 +90,9 @@ class Ok:
     operations of /v1 give their answer whole."""
 
     value: object = None
+
+
+ANY = Ok(ANYTHING)
 
 
 @dataclass(frozen=True)

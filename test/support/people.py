@@ -15,11 +15,18 @@ PASSWORD = "Unc0mmon-horse"
 OTHER_PASSWORD = "0ther-Battery"
 
 UNAUTHENTICATED = Refused("unauthenticated")
+FORBIDDEN = Refused("forbidden")
+COMMON = Refused("bad_password", "Incorrect password: it is one of the most common ones")
 INVALID_CREDENTIALS = Refused("invalid_credentials", "You have entered an incorrect login or password")
 INVALID_REFRESH_TOKEN = Refused("invalid_refresh_token", "The refresh token is not valid: log in again")
 NO_SUCH_USER = Refused("no_such_user", "There is no such user")
 NO_SUCH_ROLE = Refused("no_such_role", "There is no such role")
 NEEDS_ADMIN = Refused("role_required", "This needs the role admin")
+
+
+def forbidden(verb: str, key: str) -> Refused:
+    return Refused("forbidden", f"You may not {verb} the key {key}")
+
 
 # Names rise in the order they are given.
 _numbers = itertools.count(1)

@@ -92,6 +92,15 @@ def _part(value: dict) -> str:
     return _base64(json.dumps(value).encode())
 
 
+# A token that is looked at, and does not hold anywhere.
+GARBAGE = "eyJhbGciOiJSUzI1NiJ9.e30.AAAA"
+
+
+def kid(token: str) -> str:
+    """The name of the key that a token says it is signed with."""
+    return jwt.get_unverified_header(token)["kid"]
+
+
 class Forge:
     """What an attacker may try with a good token of an instance, and what only who holds its key can do."""
 

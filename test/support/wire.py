@@ -24,7 +24,9 @@ TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 RESET = struct.pack("ii", 1, 0)
 BODY = b'{"authorization": "x"}'
 NO = {"authorized": "NO"}
-CHECK = b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + BODY
+# A request, and its head so far as other lines may follow.
+HEAD = b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n"
+CHECK = HEAD + b"\r\n" + BODY
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,11 @@ import zlib
 from support.contract import GOOD
 from support.framing import FORMS
 from support.fronts import LOGOUT, written_status
-from support.wire import CHECK, NO, RESET, write_request
+from support.wire import CHECK, HEAD, NO, RESET, write_request
 
 ANSWER_IN = 60
 BIG = {f"big{n}": f"{n}" * 1_000_000 for n in range(4)}
 GENERATION = 15
-HEAD = b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n"
 
 
 class Wrong(Exception):
