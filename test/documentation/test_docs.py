@@ -21,7 +21,7 @@ PREFIX = "/some/prefix"
 
 @pytest.fixture(scope="module")
 def address(instance):
-    return f"http://{harness.HOST}:{instance.http_port}"
+    return instance.url
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_headers_of_cors_are_those_that_the_page_names(make):
     origin = "https://shop.example"
     instance = make(AUTHKV_HTTP_CORS_ORIGINS=origin).start()
     ask = {"Origin": origin, "Access-Control-Request-Method": "PUT"}
-    answer = requests.options(f"http://{harness.HOST}:{instance.http_port}/v1/kv/a", headers=ask, timeout=harness.DEADLINE)
+    answer = requests.options(f"{instance.url}/v1/kv/a", headers=ask, timeout=harness.DEADLINE)
     text = (harness.ROOT / "documentation/api.md").read_text()
     [paragraph] = [one for one in text.split("\n\n") if one.startswith("Pages of other origins")]
     named = {name for name in re.findall(r"`([A-Z][\w-]*)`", paragraph) if not name.startswith("AUTHKV_")}
@@ -84,7 +84,7 @@ def test_the_headers_of_cors_are_those_that_the_page_names(make):
 
 def test_limits_in_the_document_are_those_of_the_instance(make):
     small = make(AUTHKV_BATCH_MAX="7", AUTHKV_KEY_MAX="5").start()
-    url = f"http://{harness.HOST}:{small.http_port}/openapi.json"
+    url = f"{small.url}/openapi.json"
     schemas = requests.get(url, timeout=harness.DEADLINE).json()["components"]["schemas"]
     pairs = schemas["OldPairs"]["properties"]["data"]
     permission = schemas["NewPermission"]

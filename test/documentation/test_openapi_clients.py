@@ -52,7 +52,7 @@ class Place:
 
     @property
     def address(self) -> str:
-        return f"http://{harness.HOST}:{self.instance.http_port}"
+        return self.instance.url
 
     def run(self, *command) -> str:
         return run(*command, cwd=self.directory)

@@ -108,7 +108,7 @@ def stop(process: subprocess.Popen) -> None:
 
 def log_in(instance: harness.Instance) -> str:
     credentials = {"login": "admin", "password": ADMIN_PASSWORD}
-    answer = requests.post(f"http://{HOST}:{instance.http_port}/v1/login", json=credentials, timeout=DEADLINE)
+    answer = requests.post(f"{instance.url}/v1/login", json=credentials, timeout=DEADLINE)
     return answer.json()["access_token"]
 
 

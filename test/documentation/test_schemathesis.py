@@ -19,7 +19,7 @@ def test_answers_are_as_the_document_says(make, tmp_path):
     # delays, because most of its logins fail.
     settings = {"BATCH_MAX": "8", "KEY_MAX": "40", "TOKEN_ALGORITHM": "EdDSA", "LOGIN_DELAY_MAX": "0"}
     instance = make(**harness.CHEAP_HASHES, **{f"AUTHKV_{name}": value for name, value in settings.items()}).start()
-    address = f"http://{harness.HOST}:{instance.http_port}"
+    address = instance.url
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", HERE / "schemathesis.toml", "run",
         address + "/openapi.json",

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from support.fronts import bearer
-from support.harness import DEADLINE, HOST
+from support.harness import DEADLINE
 from support.outcome import Ok
 from support.wire import BODY, CHECK, Answer, Wire
 
@@ -138,7 +138,7 @@ def test_a_large_answer_is_compressed_as_its_reader_asks(instance, token, large,
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "br, gzip", "identity"])
 def test_curl_reads_what_is_compressed(instance, token, large, coding):
-    url, body = f"http://{HOST}:{instance.http_port}/api/read", json.dumps({"keys": list(LARGE)})
+    url, body = f"{instance.url}/api/read", json.dumps({"keys": list(LARGE)})
     # `--compressed` decodes; the header after it says what is asked for.
     asked = [f"-HAccept-Encoding: {coding}", f"-HAuthorization: Bearer {token}"]
     curl = ["curl", "-sS", "--fail", "--compressed", *asked, "-d", body, url]

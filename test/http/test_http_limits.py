@@ -13,7 +13,7 @@ from support.contract import GOOD
 from support.fronts import HttpFront
 from support.harness import Instance, wait_until
 from support.outcome import Ok
-from support.wire import BODY, CHECK, HEAD, NO, Answer, Wire, all_is_read, descriptors, held
+from support.wire import BODY, CHECK, HEAD, NO, Answer, Wire, all_is_read, descriptors, held, post
 
 SHORT = {"AUTHKV_HTTP_HEADER_TIMEOUT": "1", "AUTHKV_HTTP_BODY_TIMEOUT": "1", "AUTHKV_HTTP_IDLE_TIMEOUT": "2"}
 
@@ -26,9 +26,7 @@ def hasty():
 
 
 def request(token: str, path: str, body: object) -> bytes:
-    raw = json.dumps(body).encode()
-    head = f"POST /api/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(raw)}\r\n\r\n"
-    return head.encode() + raw
+    return post(f"/api/{path}", json.dumps(body).encode(), f"Authorization: Bearer {token}")
 
 
 def padded(size: int) -> bytes:

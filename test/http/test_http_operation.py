@@ -13,7 +13,7 @@ from support.contract import GOOD
 from support.fronts import HttpFront, bearer
 from support.harness import DEADLINE, HOST, Instance, free_port, wait_until
 from support.outcome import Ok
-from support.wire import BODY, CHECK, NO, Wire, held
+from support.wire import BODY, CHECK, NO, Wire, held, post
 
 SECRET = "Unseen-Passw0rd!"
 
@@ -86,8 +86,7 @@ def lines(instance: Instance, mark: str) -> list[str]:
 def ask(instance: Instance, path: str, request_id: str, *lines: str) -> int:
     """The status of a request on a connection of its own."""
     with Wire(instance) as wire:
-        head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(BODY)}", f"X-Request-Id: {request_id}", *lines]
-        wire.send("\r\n".join([*head, "", ""]).encode() + BODY)
+        wire.send(post(path, BODY, f"X-Request-Id: {request_id}", *lines))
         return wire.answer().status
 
 

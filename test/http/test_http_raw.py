@@ -7,15 +7,10 @@ import pytest
 
 from support.fronts import written_status
 from support.harness import CHEAP_HASHES, DEADLINE
-from support.wire import BODY, CHECK, NO, Wire, in_lockstep
+from support.wire import BODY, CHECK, NO, Wire, in_lockstep, post
 
 NOT_AUTHORIZED = {"message": "You have not been authorized!"}
 SIZES = (1, 7, 64, 1000)
-
-
-def post(path: str, body: bytes, *lines: str, version: str = "1.1") -> bytes:
-    head = [f"POST {path} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *lines, "", ""]
-    return "\r\n".join(head).encode() + body
 
 
 def chunked(path: str, chunks: bytes, *lines: str) -> bytes:

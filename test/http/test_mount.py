@@ -357,7 +357,7 @@ def test_the_rock_serves_instead_of_the_native_server(own):
     for path in ("/", "/elsewhere", "/init.lua", "//"):
         assert answer(http.request("GET", path))[0] == 404, path
     http.close()
-    assert f"http://{HOST}:{own.http_port}/api" in own.log()
+    assert f"{own.url}/api" in own.log()
 
 
 @needs_rock

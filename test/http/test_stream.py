@@ -16,11 +16,10 @@ from support import harness
 from support.bulk import counts, line
 from support.contract import GOOD
 from support.fronts import ConsoleFront, HttpFront
+from support.harness import DEADLINE, HOST
 from support.http2 import LITTLE, Client, known
 from support.sse import Event, Stream
 from support.wire import Wire, all_is_read
-
-HOST, DEADLINE = harness.HOST, harness.DEADLINE
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def ask(instance, token):
     def ask(method, path, body=None, **more):
         more.setdefault("headers", {})
         more["headers"].setdefault("Authorization", f"Bearer {token}")
-        return session.request(method, f"http://{HOST}:{instance.http_port}{path}", data=body, timeout=DEADLINE, **more)
+        return session.request(method, f"{instance.url}{path}", data=body, timeout=DEADLINE, **more)
 
     return ask
 
@@ -283,7 +282,7 @@ def busy(make):
     http.close()
 
     def get(path="/v1/kv/nothing", timeout=DEADLINE, **more):
-        url = f"http://{HOST}:{instance.http_port}{path}"
+        url = f"{instance.url}{path}"
         return requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=timeout, **more)
 
     def is_full():
@@ -316,14 +315,14 @@ def test_an_import_waits_for_a_busy_server(busy):
         harness.wait_until(lambda: all_is_read(instance), "the instance has all lines")
         let_go()
 
-    url = f"http://{HOST}:{instance.http_port}/v1/import"
+    url = f"{instance.url}/v1/import"
     answer = requests.post(url, pieces(), headers={"Authorization": f"Bearer {token}"}, timeout=DEADLINE)
     assert last(answer) == {"done": counts(lines=2500, written=2500)}
 
 
 def test_an_export_waits_for_a_busy_server(busy):
     instance, token, get, block = busy
-    url = f"http://{HOST}:{instance.http_port}/v1/import"
+    url = f"{instance.url}/v1/import"
     large = [{"key": f"busy/{i:02}", "value": "x" * 1_000_000} for i in range(40)]
     body = (lines([pair]) for pair in large)
     answer = requests.post(url, body, headers={"Authorization": f"Bearer {token}"}, timeout=DEADLINE)

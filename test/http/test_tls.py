@@ -13,13 +13,12 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from support import harness
 from support.browser import Browser
 from support.contract import GOOD
 from support.fronts import ConsoleFront
+from support.harness import DEADLINE, HOST
 from support.tls import Authority, Secured
 
-HOST, DEADLINE = harness.HOST, harness.DEADLINE
 CHECK = {"authorization": "Bearer x"}
 
 

@@ -34,7 +34,7 @@ class Api:
     """The HTTP API for one client."""
 
     def __init__(self, instance, token: str = ""):
-        self.base = f"http://127.0.0.1:{instance.http_port}"
+        self.base = instance.url
         self.session = requests.Session()
         self.session.trust_env = False
         self.token = token

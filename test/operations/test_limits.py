@@ -100,7 +100,7 @@ def as_chunks(url: str, headers: dict) -> requests.Response:
 @pytest.mark.parametrize("send", [as_one, as_chunks])
 @pytest.mark.parametrize("path", ["write", "login"])
 def test_a_body_of_100_mb_is_answered_with_413(instance, client, path, send, authorized):
-    url = f"http://{harness.HOST}:{instance.http_port}/api/{path}"
+    url = f"{instance.url}/api/{path}"
     response = send(url, bearer(client.token) if authorized else {})
     assert response.status_code == 413 and response.json().keys() == {"message"}
     assert instance.is_running() and client.fronts["iproto"].check(client.token) == Ok(True)

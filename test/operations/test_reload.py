@@ -8,11 +8,9 @@ import requests
 
 from support import harness
 from support.fronts import ConsoleFront, HttpFront, IprotoFront
+from support.harness import DEADLINE, HOST
 from support.load import Load
 from support.outcome import Ok
-
-HOST, DEADLINE = harness.HOST, harness.DEADLINE
-
 
 # What an operator types. A bare reload of the functions is taken up by the first call of a procedure.
 RELOADS = {
@@ -50,7 +48,7 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
 
 def test_http_is_stopped_and_started_again(instance):
     console = ConsoleFront(instance)
-    url = f"http://{HOST}:{instance.http_port}/api/check/"
+    url = f"{instance.url}/api/check/"
     kept = requests.Session()
     assert kept.post(url, json={"authorization": "x"}, timeout=DEADLINE).status_code == 200
     assert console.evaluate("return (authkv.http.stop())") == [True]

@@ -233,6 +233,11 @@ class Instance:
         _running.append(self)
 
     @property
+    def url(self) -> str:
+        """Where its HTTP is, without a path."""
+        return f"http://{HOST}:{self.http_port}"
+
+    @property
     def console_path(self) -> Path:
         return self.data_dir / "console.sock"
 

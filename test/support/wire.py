@@ -215,11 +215,15 @@ def held(instance: Instance) -> Wire:
     return wait_until(begun, "a place for a request")
 
 
+def post(path: str, body: bytes, *lines: str, version: str = "1.1") -> bytes:
+    """A whole request, with these lines in its head."""
+    head = [f"POST {path} HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *lines, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
 def write_request(token: str, key: str) -> bytes:
     """A whole request that writes `key`: what is smuggled, to see afterwards whether it was served."""
-    body = json.dumps({"data": {key: 1}})
-    head = f"POST /api/write HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return f"{head}{body}".encode()
+    return post("/api/write", json.dumps({"data": {key: 1}}).encode(), f"Authorization: Bearer {token}")
 
 
 def all_is_read(instance: Instance) -> bool:

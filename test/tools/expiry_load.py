@@ -53,7 +53,7 @@ def main() -> int:
     with Instance(AUTHKV_MEMTX_MEMORY=str(1 << 30)) as instance, tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "reads.lua"
         token = write_reads(script, instance, "reader")
-        url = f"http://{HOST}:{instance.http_port}/api/read/"
+        url = f"{instance.url}/api/read/"
         begin = time.time() + given.lead
         import_pairs(instance, token, given.pairs, begin, given.seconds)
         console = ConsoleFront(instance)

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 from support.clock import elapse
-from support.harness import HOST, ROOT, Instance
+from support.harness import ROOT, Instance
 from tools.wrk import Wrk, shown, write_reads
 
 LIBRARY = ROOT / "target/release/libauthkv.so"
@@ -108,7 +108,7 @@ def main() -> None:
         with Instance(TMPDIR=scratch) as instance:
             pid = instance.process.pid
             write_reads(script, instance, "reader")
-            url = f"http://{HOST}:{instance.http_port}/api/read/"
+            url = f"{instance.url}/api/read/"
             Wrk(url, script, given.connections, 2).result()  # a warm-up
             load = Wrk(url, script, given.connections, given.seconds + 2 * LEAD)
             elapse(LEAD)

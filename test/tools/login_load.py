@@ -14,7 +14,7 @@ from pathlib import Path
 
 from support.clock import elapse
 from support.fronts import HttpFront
-from support.harness import HOST, Instance
+from support.harness import Instance
 from support.lua import lua
 from support.outcome import Ok
 from tools.wrk import DONE, HEAD, PASSWORD, Wrk, ratio, shown, write_reads
@@ -52,7 +52,7 @@ def main() -> int:
     settings = {f"AUTHKV_{name}": value for name, _, value in (one.partition("=") for one in given.set)}
     quiet, busy, logins = [], [], []
     with Instance(**settings) as instance, tempfile.TemporaryDirectory() as directory:
-        url = f"http://{HOST}:{instance.http_port}"
+        url = instance.url
         read_script, login_script = write_scripts(Path(directory), instance, given.loops)
         Wrk(f"{url}/api/read/", read_script, given.connections, 2).result()  # a warm-up
         for _ in range(given.rounds):
