@@ -3,10 +3,10 @@
 import pytest
 
 from support.contract import GOOD
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import Instance, running
 from support.outcome import Ok
 from support.people import People, fresh
+from support.transports import ConsoleTransport, HttpTransport
 
 
 @pytest.fixture(scope="module")
@@ -25,23 +25,23 @@ def instance(settings):
 @pytest.fixture(scope="module")
 def http(instance):
     """HTTP to that instance, where the user `tester` is registered."""
-    front = HttpFront(instance)
-    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
-    yield front
-    front.close()
+    transport = HttpTransport(instance)
+    assert transport.register("tester", GOOD, "Test", "Tester") == Ok()
+    yield transport
+    transport.close()
 
 
 @pytest.fixture(scope="module")
 def console(instance):
     """The console of that instance."""
-    front = ConsoleFront(instance)
-    yield front
-    front.close()
+    transport = ConsoleTransport(instance)
+    yield transport
+    transport.close()
 
 
 @pytest.fixture(scope="module")
 def people(instance):
-    """Everyone who comes to that instance, by every front."""
+    """Everyone who comes to that instance, over every transport."""
     people = People(instance)
     yield people
     people.close()

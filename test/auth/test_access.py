@@ -5,10 +5,10 @@ import pytest
 
 from support import v1
 from support.contract import GOOD
-from support.fronts import PROCEDURES, ConsoleFront, HttpFront, IprotoFront, NetBoxFront
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, CLIENT_PASSWORD, Instance, version
 from support.iproto import ACCESS_DENIED, RawIproto
 from support.outcome import Like, Ok, Refusal
+from support.transports import PROCEDURES, ConsoleTransport, HttpTransport, IprotoTransport, NetBoxTransport
 from support.v1 import OWNER
 
 FOLLOWER = ("authkv_follower", "f0llower-Secret")
@@ -26,10 +26,10 @@ SYSTEM_SPACES = ("_user", "_priv", "_func", "_space", "_index", "_schema", "_clu
 def instance():
     """An instance with every Tarantool user that there can be."""
     with Instance(AUTHKV_FOLLOWER_PASSWORD=FOLLOWER[1]) as running:
-        http = HttpFront(running)
+        http = HttpTransport(running)
         assert http.register("tester", GOOD, "Test", "Tester") == Ok()
         http.close()
-        console = ConsoleFront(running)
+        console = ConsoleTransport(running)
         for name, password in (PLAIN, GRANTED):
             console.evaluate(f"box.schema.user.create('{name}', {{password = '{password}'}})")
         console.evaluate(f"box.schema.user.grant('{GRANTED[0]}', 'authkv_client')")
@@ -132,7 +132,7 @@ def test_a_role_that_has_that_of_clients_is_shown_no_more_and_who_may_call_anyth
 @pytest.mark.parametrize("given", ["function", "lua_call"])
 def test_what_an_application_has_made_of_box_info_stays(make, given):
     instance = make(**CHEAP_HASHES).start()
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     if given == "lua_call" and version() < (3,):
         pytest.skip("Tarantool 2 has no such privilege")
     console.evaluate(
@@ -163,10 +163,10 @@ def test_each_user_executes_its_own_procedures_and_no_other(user, procedures):
             assert is_denied(seen), procedure
 
 
-@pytest.mark.parametrize("front", [IprotoFront, NetBoxFront], ids=lambda front: front.name)
-def test_what_a_client_may_execute_still_needs_the_token_of_an_administrator(instance, front):
+@pytest.mark.parametrize("transport", [IprotoTransport, NetBoxTransport], ids=lambda transport: transport.name)
+def test_what_a_client_may_execute_still_needs_the_token_of_an_administrator(instance, transport):
     """The rights of Tarantool let a client ask, and the roles of authkv say who may; from this process, and from another."""
-    client = front(instance)
+    client = transport(instance)
     user = client.do("session_login", "tester", GOOD).value["access_token"]
     admin = client.do("session_login", "admin", ADMIN_PASSWORD).value["access_token"]
     for operation in ("user_list", "role_list", "key_list"):

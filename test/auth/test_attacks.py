@@ -1,17 +1,17 @@
-"""Attacks on tokens, at every front: each is refused, and its twin, made the same way and right, is accepted."""
+"""Attacks on tokens, over every transport: each is refused, and its twin, made the same way and right, is accepted."""
 
 from __future__ import annotations
 
 import jwt
 import pytest
 
-from support.fronts import FRONTS, bearer
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, write_key_pair
 from support.outcome import Ok
 from support.people import INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN, OTHER_PASSWORD, PASSWORD, UNAUTHENTICATED, People, Person
 from support.tokens import ATTACKS, Forge
+from support.transports import TRANSPORTS, bearer
 
-# The longest token that a front takes in a header of HTTP, where other headers stand beside it.
+# The longest token that a transport takes in a header of HTTP, where other headers stand beside it.
 IN_A_HEADER = 3000
 
 
@@ -28,41 +28,41 @@ def forge(request, people, victim) -> Forge:
     return Forge(people.instance.data_dir, victim.access if request.param == "session" else victim.api_token)
 
 
-def assert_refused(people: People, front: str, token: str) -> None:
-    people.expect(front, Ok(False), "check", token)
-    people.expect(front, Ok({"active": False}), "session_introspect", people.admin, token)
-    if people.front(front).is_http and len(token) > IN_A_HEADER:
+def assert_refused(people: People, transport: str, token: str) -> None:
+    people.expect(transport, Ok(False), "check", token)
+    people.expect(transport, Ok({"active": False}), "session_introspect", people.admin, token)
+    if people.transport(transport).is_http and len(token) > IN_A_HEADER:
         return
     for operation, *args in (("get", ["k"]), ("put", {"written": 1}), ("user_me",), ("logout",), ("auth_logout",), ("user_list",)):
-        people.expect(front, UNAUTHENTICATED, operation, token, *args)
+        people.expect(transport, UNAUTHENTICATED, operation, token, *args)
 
 
-def assert_accepted(people: People, front: str, token: str, login: str) -> None:
-    people.expect(front, Ok(True), "check", token)
-    assert people.do(front, "session_introspect", people.admin, token).value["sub"] == login
-    if people.front(front).is_http and len(token) > IN_A_HEADER:
+def assert_accepted(people: People, transport: str, token: str, login: str) -> None:
+    people.expect(transport, Ok(True), "check", token)
+    assert people.do(transport, "session_introspect", people.admin, token).value["sub"] == login
+    if people.transport(transport).is_http and len(token) > IN_A_HEADER:
         return
-    people.expect(front, Ok({"k": 1}), "get", token, ["k"])
-    assert people.do(front, "user_me", token).value["login"] == login
+    people.expect(transport, Ok({"k": 1}), "get", token, ["k"])
+    assert people.do(transport, "user_me", token).value["login"] == login
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_forged_token_is_refused_and_its_twin_accepted(people, victim, forge, front, attack):
+def test_a_forged_token_is_refused_and_its_twin_accepted(people, victim, forge, transport, attack):
     forged, twin = ATTACKS[attack].token(forge), ATTACKS[attack].twin(forge)
     assert forged != twin
-    assert_refused(people, front, forged)
-    assert_accepted(people, front, twin, victim.login)
+    assert_refused(people, transport, forged)
+    assert_accepted(people, transport, twin, victim.login)
     # What is remembered of the twin does not help the other, nor the other way round.
-    assert_refused(people, front, forged)
+    assert_refused(people, transport, forged)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_the_name_in_a_token_is_not_another_than_its_subject(people, victim, forge, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_name_in_a_token_is_not_another_than_its_subject(people, victim, forge, transport):
     """Only who holds the key can make one; the subject counts."""
     odd = forge.with_claims(username="admin", email="admin")
-    if people.sees(front, Ok(True), "check", odd):
-        assert people.do(front, "user_me", odd).value["login"] == victim.login
+    if people.sees(transport, Ok(True), "check", odd):
+        assert people.do(transport, "user_me", odd).value["login"] == victim.login
 
 
 def test_nothing_was_written_with_a_forged_token(people, victim):
@@ -92,8 +92,8 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_tokens_that_have_ended_are_refused_at_every_front_by_the_next_request(people, ending):
-    """Every front knows the tokens by then, so that what one remembers of them would show."""
+def test_tokens_that_have_ended_are_refused_over_every_transport_by_the_next_request(people, ending):
+    """Every transport knows the tokens by then, so that what one remembers of them would show."""
     person, twin = people.new("admin"), people.new("admin")
     second = person.log_in()
     ended = [person.access, second["access_token"], person.api_token]

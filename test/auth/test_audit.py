@@ -8,11 +8,11 @@ import re
 import pytest
 
 from support.clock import elapse
-from support.fronts import ADMIN_FRONTS, FRONTS, OwnerFront
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, CLIENT_PASSWORD, Instance, wait_until
 from support.outcome import Ok, Refusal
 from support.people import OTHER_PASSWORD, PASSWORD, People, fresh
 from support.tokens import Forge
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, OwnerTransport
 from support.wire import Wire
 
 WRONG = "Wr0ng-horse!"
@@ -69,14 +69,14 @@ def settings(request) -> dict:
     return {"AUTHKV_LOG_FORMAT": request.param, "AUTHKV_HTTP_ACCESS_LOG": "all", "AUTHKV_LOGIN_DELAY_MAX": "0"}
 
 
-def place(front: str) -> str:
-    """What the audit calls a front."""
-    return {"iproto": "iproto", "netbox": "iproto", "console": "console", "owner": "console"}.get(front, "http")
+def place(transport: str) -> str:
+    """What the audit calls a transport."""
+    return {"iproto": "iproto", "netbox": "iproto", "console": "console", "owner": "console"}.get(transport, "http")
 
 
-def assert_from(event: dict, front: str) -> None:
-    assert event["front"] == place(front), event
-    pattern = r"unix\b.*|console\b.*" if place(front) == "console" else r"127\.0\.0\.1:\d+"
+def assert_from(event: dict, transport: str) -> None:
+    assert event["front"] == place(transport), event
+    pattern = r"unix\b.*|console\b.*" if place(transport) == "console" else r"127\.0\.0\.1:\d+"
     assert re.fullmatch(pattern, event["from"]), event
 
 
@@ -106,35 +106,35 @@ OF_ADMINISTRATORS = {
 
 
 @pytest.mark.parametrize("operation", OF_USERS)
-@pytest.mark.parametrize("front", FRONTS)
-def test_what_a_user_does_is_told(people, front, operation):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_a_user_does_is_told(people, transport, operation):
     person = people.new()
     token = person.access
     journal = Journal(people)
-    assert isinstance(people.do(front, operation, token, *OF_USERS[operation](person)), Ok)
+    assert isinstance(people.do(transport, operation, token, *OF_USERS[operation](person)), Ok)
     event = journal.expect(audit=operation, result="ok")
     assert (event["who"], event["jti"]) == (person.login, jti(people, token))
-    assert_from(event, front)
+    assert_from(event, transport)
 
 
 @pytest.mark.parametrize("operation", OF_ADMINISTRATORS)
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_what_an_administrator_does_is_told_with_whom_it_is_about(people, front, operation):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_what_an_administrator_does_is_told_with_whom_it_is_about(people, transport, operation):
     whom, args = OF_ADMINISTRATORS[operation](people)
     journal = Journal(people)
-    assert isinstance(people.do(front, operation, people.admin, *args), Ok)
+    assert isinstance(people.do(transport, operation, people.admin, *args), Ok)
     event = journal.expect(audit=operation, result="ok")
     assert event["whom"] == whom
-    if front == OwnerFront.name:
+    if transport == OwnerTransport.name:
         # No login: there may be a user who is called owner.
         assert event["who"] == "(owner)" and not event.get("jti")
     else:
         assert (event["who"], event["jti"]) == ("admin", jti(people, people.admin))
-    assert_from(event, front)
+    assert_from(event, transport)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_logins_and_sessions_are_told(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_logins_and_sessions_are_told(people, transport):
     login = fresh("user")
     for operation, args, result in [
         ("user_register", (login, PASSWORD, "Bob", "Stone"), "ok"),
@@ -143,22 +143,22 @@ def test_logins_and_sessions_are_told(people, front):
         ("session_login", (login, PASSWORD), "ok"),
     ]:
         journal = Journal(people)
-        assert isinstance(people.do(front, operation, *args), Ok) == (result == "ok")
+        assert isinstance(people.do(transport, operation, *args), Ok) == (result == "ok")
         event = journal.expect(audit=operation, result=result)
         assert concerns(event, login), event
-        assert_from(event, front)
-    session = people.do(front, "session_login", login, PASSWORD).value
+        assert_from(event, transport)
+    session = people.do(transport, "session_login", login, PASSWORD).value
     for result in ("ok", "invalid_refresh_token"):
         journal = Journal(people)
-        people.do(front, "session_refresh", session["refresh_token"])
+        people.do(transport, "session_refresh", session["refresh_token"])
         event = journal.expect(audit="session_refresh", result=result)
         assert concerns(event, login), event
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_what_goes_by_api_is_told_too(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_goes_by_api_is_told_too(people, transport):
     login = fresh("user")
-    one = people.front(front)
+    one = people.transport(transport)
     journal = Journal(people)
     assert one.register(login, PASSWORD, "Bob", "Stone") == Ok()
     assert isinstance(one.login(login, WRONG), Refusal)
@@ -172,15 +172,15 @@ def test_what_goes_by_api_is_told_too(people, front):
     assert told() == ["ok", "invalid_credentials", "ok", "ok"]
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_keys_are_told_by_their_ids(make, visit, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_keys_are_told_by_their_ids(make, visit, transport):
     people = visit(make(AUTHKV_TOKEN_ALGORITHM="ES256", **CHEAP_HASHES).start())
     journal = Journal(people)
     (old,) = [key["kid"] for key in people.administer("key_list")["keys"]]
-    new = people.do(front, "key_rotate", people.admin, {"publish": 0}).value["kid"]
+    new = people.do(transport, "key_rotate", people.admin, {"publish": 0}).value["kid"]
     assert journal.expect(audit="key_rotate", result="ok")["whom"] == new
     del people.admin
-    assert isinstance(people.do(front, "key_retire", people.admin, old), Ok)
+    assert isinstance(people.do(transport, "key_retire", people.admin, old), Ok)
     assert journal.expect(audit="key_retire", result="ok")["whom"] == old
 
 
@@ -194,23 +194,23 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("operation,args,by,result", REFUSED, ids=[f"{row[0]}_by_{row[2]}" for row in REFUSED])
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_refusal_is_told_with_the_operation(people, front, operation, args, by, result):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_refusal_is_told_with_the_operation(people, transport, operation, args, by, result):
     person = people.new()
     person.session  # noqa: B018 - logs in before the journal begins
     token = "x.y.z" if by == "garbage" else person.access
     people.administer("role_set", "default", [] if by == "reader" else [{"prefix": "", "read": True, "write": True}])
     journal = Journal(people)
-    assert isinstance(people.do(front, operation, token, *args), Refusal)
+    assert isinstance(people.do(transport, operation, token, *args), Refusal)
     event = journal.expect(audit="refused", result=result)
     assert event["operation"] and (operation in event["operation"] or operation in ("get", "put")), event
-    assert_from(event, front)
+    assert_from(event, transport)
     if by != "garbage":
         assert (event["who"], event["jti"]) == (person.login, jti(people, token))
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_what_only_looks_is_not_told(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_only_looks_is_not_told(people, transport):
     person = people.new()
     person.session  # noqa: B018
     people.administer("role_set", "default", [{"prefix": "", "read": True, "write": True}])
@@ -219,9 +219,9 @@ def test_what_only_looks_is_not_told(people, front):
         ("check", person.access), ("check", "garbage"), ("put", person.access, {fresh("key"): 1}), ("get", person.access, ["k"]),
         ("user_me", person.access), ("key_set",), ("user_list", people.admin), ("role_list", people.admin), ("key_list", people.admin),
     ]:  # fmt: skip
-        people.do(front, operation, *args)
+        people.do(transport, operation, *args)
     # What comes after is in the log after.
-    people.do(front, "auth_logout", person.access)
+    people.do(transport, "auth_logout", person.access)
     journal.expect(audit="auth_logout")
     assert [event["audit"] for event in journal.said()] == ["auth_logout"]
 
@@ -240,13 +240,13 @@ def test_a_name_cannot_forge_a_line(people):
 
 
 def test_no_secret_is_ever_in_the_log(people):
-    """Every operation at every front, in success and in failure."""
+    """Every operation over every transport, in success and in failure."""
     secrets = [ADMIN_PASSWORD, CLIENT_PASSWORD, PASSWORD, OTHER_PASSWORD, WRONG, people.admin]
-    for front in FRONTS:
+    for transport in TRANSPORTS:
         person, other = people.new(), people.new()
         secrets += [person.access, person.refresh, person.api_token, other.refresh]
-        session = people.do(front, "session_login", person.login, PASSWORD).value
-        refreshed = people.do(front, "session_refresh", session["refresh_token"]).value
+        session = people.do(transport, "session_login", person.login, PASSWORD).value
+        refreshed = people.do(transport, "session_refresh", session["refresh_token"]).value
         secrets += [one[name] for one in (session, refreshed) for name in ("access_token", "refresh_token")]
         for operation, *args in [
             ("session_refresh", session["refresh_token"]), ("session_login", person.login, WRONG), ("login", person.login, WRONG),
@@ -257,7 +257,7 @@ def test_no_secret_is_ever_in_the_log(people):
             ("user_set_password", people.admin, person.login, PASSWORD),
             ("auth_logout", person.api_token), ("auth_logout", other.access), ("logout", person.refresh),
         ]:  # fmt: skip
-            people.do(front, operation, *args)
+            people.do(transport, operation, *args)
     people.restart()
     log = people.instance.log()
     parts = {part for secret in secrets for part in (secret, secret.rpartition(".")[2])}

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import wait_until
 from support.outcome import Ok
+from support.transports import ConsoleTransport, HttpTransport
 
 P256_PRIME = 2**256 - 2**224 + 2**192 + 2**96 - 1
 ED_PRIME = 2**255 - 19
@@ -155,7 +155,7 @@ def test_a_bad_private_key_stops_the_start(make, tmp_path, kind, place):
 
 def test_a_bad_key_in_the_space_verifies_nothing(instance):
     """It may come from an instance that is followed or replicated, or from whoever writes to the space."""
-    http, console = HttpFront(instance), ConsoleFront(instance)
+    http, console = HttpTransport(instance), ConsoleTransport(instance)
     assert http.register("victim", "Passw0rd!", "Some", "Body") == Ok()
     good = http.login("victim", "Passw0rd!").value
     claims = jwt.decode(good, options={"verify_signature": False})

@@ -8,12 +8,12 @@ import jwt
 import pytest
 
 from support.faketime import clock_settings, set_clock
-from support.fronts import FRONTS, ConsoleFront
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.outcome import Ok
 from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
 from support.split import auth_settings, kv_settings, refused, when_following
 from support.tokens import kid
+from support.transports import TRANSPORTS, ConsoleTransport
 
 LONG, SHORT = "3600", "5"
 # Seconds after which tokens of the short life, and what ended them, are over; those of the long life are not.
@@ -25,7 +25,7 @@ def exp(token: str) -> int:
 
 
 def evaluate(instance: Instance, line: str):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     (value,) = console.evaluate(line)
     console.close()
     return value
@@ -111,8 +111,8 @@ def test_what_ended_a_token_outlives_it_though_new_tokens_are_short(make):
     pair.kv.start()
     for instance in (pair.auth, pair.kv):
         await_upkeep(instance)
-    for name, front in FRONTS.items():
-        kv = front(pair.kv)
+    for name, transport in TRANSPORTS.items():
+        kv = transport(pair.kv)
         when_following(kv, of_kept)
         for ending, given in tokens.items():
             for token in given:
@@ -138,8 +138,8 @@ def test_a_retired_key_stays_so_though_the_clock_is_set_back(make):
     del people.admin
     people.administer("key_retire", kid(token))
     pair.restart(0, pair.auth, pair.kv)
-    for front in FRONTS.values():
-        kv = front(pair.kv)
+    for transport in TRANSPORTS.values():
+        kv = transport(pair.kv)
         wait_until(lambda: refused(kv.get(token, ["k"]), kv, UNAUTHENTICATED), "the retirement is known")
         kv.close()
     people.everywhere(Ok(False), "check", token)
@@ -163,26 +163,26 @@ def test_a_follower_refuses_what_ended_though_it_knows_nothing_of_the_end(make):
     ended, kept = pair.people.new(), pair.people.new()
     token, other = ended.access, kept.access
     pair.people.administer("user_delete", ended.login)
-    for front in FRONTS.values():
-        kv = front(pair.kv)
+    for transport in TRANSPORTS.values():
+        kv = transport(pair.kv)
         when_following(kv, other)
         wait_until(lambda: refused(kv.get(token, ["k"]), kv, UNAUTHENTICATED), "the deletion is known")
         kv.close()
     assert evaluate(pair.kv, f"return box.space.authkv_subject:delete('{ended.login}') ~= nil")
-    for front in FRONTS.values():
-        kv = front(pair.kv)
-        assert refused(kv.get(token, ["k"]), kv, UNAUTHENTICATED), front.name
+    for transport in TRANSPORTS.values():
+        kv = transport(pair.kv)
+        assert refused(kv.get(token, ["k"]), kv, UNAUTHENTICATED), transport.name
         # One that comes with the next change is not refused before it is heard of.
         evaluate(pair.kv, f"return box.space.authkv_subject:delete('{kept.login}') ~= nil")
         pair.people.administer("user_logout", kept.login)
         kept.__dict__.pop("session", None)
-        assert not refused(kv.get(kept.access, ["k"]), kv, UNAUTHENTICATED), front.name
+        assert not refused(kv.get(kept.access, ["k"]), kv, UNAUTHENTICATED), transport.name
         kv.close()
     pair.people.close()
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_the_last_expiry_is_written_down_before_a_token_is_given_out(make, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_last_expiry_is_written_down_before_a_token_is_given_out(make, transport):
     instance = make(**CHEAP_HASHES, AUTHKV_TOKEN_ALGORITHM="ES256", AUTHKV_TOKEN_TTL=LONG).start()
     people = People(instance)
     person = people.new()
@@ -195,7 +195,7 @@ def test_the_last_expiry_is_written_down_before_a_token_is_given_out(make, front
         wait_until(lambda: until() >= 0, "the instance serves")
         people.restart(**clock_settings(instance, 10 * LATER * step))
         given = [person.refresh] if operation == "session_refresh" else [person.login, PASSWORD]
-        seen = people.do(front, operation, *given)
+        seen = people.do(transport, operation, *given)
         assert isinstance(seen, Ok), seen
         token = seen.value if isinstance(seen.value, str) else seen.value["access_token"]
         assert until() >= exp(token)

@@ -8,20 +8,20 @@ import jwt
 import pytest
 
 from support.clock import moment, pass_by
-from support.fronts import ADMIN_FRONTS, FRONTS
 from support.harness import CHEAP_HASHES, wait_until, write_key_pair
 from support.load import Load
 from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from support.people import PASSWORD, People, session_answer
 from support.tokens import kid
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
 from support.v1 import OWNER
 
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 
 
-def published(people: People, front: str = "http") -> dict[str, dict]:
+def published(people: People, transport: str = "http") -> dict[str, dict]:
     """The keys of the set by their ids."""
-    keys = people.expect(front, Ok(Like("a key set", bool)), "key_set")["keys"]
+    keys = people.expect(transport, Ok(Like("a key set", bool)), "key_set")["keys"]
     assert len({key["kid"] for key in keys}) == len(keys)
     return {key["kid"]: key for key in keys}
 
@@ -39,9 +39,9 @@ def signing(people: People) -> str:
     return key["kid"]
 
 
-def rotate(people: People, front: str = "http", **options) -> str:
+def rotate(people: People, transport: str = "http", **options) -> str:
     """Makes a new key and gives its id."""
-    made = people.expect(front, Ok({"kid": A_TEXT, "alg": A_TEXT, "signs_from": A_TIME}), "key_rotate", people.admin, options)
+    made = people.expect(transport, Ok({"kid": A_TEXT, "alg": A_TEXT, "signs_from": A_TIME}), "key_rotate", people.admin, options)
     return made["kid"]
 
 
@@ -88,13 +88,13 @@ def test_a_rotation_may_change_the_algorithm_and_refuses_no_token(started, algor
         people.restart()
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_new_key_is_published_before_it_signs(started, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_new_key_is_published_before_it_signs(started, transport):
     people = started()
     old = kid(people.admin)
-    new = rotate(people, front)
+    new = rotate(people, transport)
     assert new != old and new not in ("", None)
-    for one in FRONTS:
+    for one in TRANSPORTS:
         assert published(people, one).keys() == {old, new}
         assert kid(people.do(one, "session_login", people.new().login, PASSWORD).value["access_token"]) == old
     (listed,) = [key for key in people.administer("key_list")["keys"] if key["kid"] == new]
@@ -117,32 +117,32 @@ def test_the_setting_says_how_long_a_key_is_published_before_it_signs(started):
 
 
 class LogIns(Load):
-    """Clients that log in and refresh at a front of their own, and check the tokens they have been given so far."""
+    """Clients that log in and refresh over a transport of their own, and check the tokens they have been given so far."""
 
-    def __init__(self, instance, fronts, logins: list[str]):
-        super().__init__(instance, fronts, "")
+    def __init__(self, instance, transports, logins: list[str]):
+        super().__init__(instance, transports, "")
         self.logins = logins
         self.tokens: list[str] = []
 
-    def once(self, front, number):
+    def once(self, transport, number):
         login = self.logins[number], PASSWORD
-        session, token = front.do("session_login", *login), front.login(*login)
+        session, token = transport.do("session_login", *login), transport.login(*login)
         if not isinstance(session, Ok) or not isinstance(token, Ok):
             return session, token
-        refreshed = front.do("session_refresh", session.value["refresh_token"])
+        refreshed = transport.do("session_refresh", session.value["refresh_token"])
         if not isinstance(refreshed, Ok):
             return refreshed
         # Those of /api are kept: a user's sessions are limited.
         self.tokens.append(token.value)
         some = [refreshed.value["access_token"], session.value["access_token"], *self.tokens[:: len(self.tokens) // 20 + 1]]
-        return [one for one in some if front.check(one) != Ok(True)]
+        return [one for one in some if transport.check(one) != Ok(True)]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_rotation_under_load_refuses_no_token(started, algorithm):
     people = started(AUTHKV_TOKEN_ALGORITHM=algorithm)
-    fronts = list(FRONTS.values())
-    with LogIns(people.instance, fronts, [people.new().login for _ in fronts]) as load:
+    transports = list(TRANSPORTS.values())
+    with LogIns(people.instance, transports, [people.new().login for _ in transports]) as load:
         kids = [signing(people)]
         for publish in (0, 1, 0):
             kids.append(rotate(people, publish=publish))
@@ -156,9 +156,9 @@ def test_a_rotation_under_load_refuses_no_token(started, algorithm):
         verified(people, token)
 
 
-def test_a_rotation_over_every_front_leaves_one_key_that_signs(started):
+def test_a_rotation_over_every_transport_leaves_one_key_that_signs(started):
     people = started()
-    kids = [signing(people), *(rotate(people, front, publish=0) for front in ADMIN_FRONTS)]
+    kids = [signing(people), *(rotate(people, transport, publish=0) for transport in ADMIN_TRANSPORTS)]
     assert len(set(kids)) == len(kids) and signing(people) == kids[-1]
     listed = people.administer("key_list")["keys"]
     assert {key["kid"] for key in listed} == set(kids) == published(people).keys()
@@ -193,8 +193,8 @@ def test_an_old_key_goes_once_no_token_of_it_can_hold(started):
     wait_until(lambda: published(people).keys() == {new}, "the old key is no longer published", 90)
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_tokens_of_a_retired_key_fail_at_once_and_stay_so(started, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_tokens_of_a_retired_key_fail_at_once_and_stay_so(started, transport):
     people = started()
     person = people.new()
     old = kid(person.access)
@@ -203,7 +203,7 @@ def test_tokens_of_a_retired_key_fail_at_once_and_stay_so(started, front):
     del people.admin  # it is of the old key
     people.assert_holds(people.admin)
     people.assert_holds(person.access)
-    seen = people.expect(front, Ok({"kid": old, "verifies_until": A_TIME}), "key_retire", people.admin, old)
+    seen = people.expect(transport, Ok({"kid": old, "verifies_until": A_TIME}), "key_retire", people.admin, old)
     assert seen["verifies_until"] <= time.time() + 1
     for _ in range(2):
         people.assert_fails(person.access)
@@ -214,13 +214,13 @@ def test_tokens_of_a_retired_key_fail_at_once_and_stay_so(started, front):
     people.assert_holds(session["access_token"])
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_key_that_signs_is_not_retired(started, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_key_that_signs_is_not_retired(started, transport):
     people = started()
     old = signing(people)
-    people.expect(front, Refused("key_signs", "This key signs tokens: rotate first"), "key_retire", people.admin, old)
+    people.expect(transport, Refused("key_signs", "This key signs tokens: rotate first"), "key_retire", people.admin, old)
     rotate(people)
-    people.expect(front, Refused("key_signs"), "key_retire", people.admin, old)
+    people.expect(transport, Refused("key_signs"), "key_retire", people.admin, old)
     people.assert_holds(people.admin)
 
 
@@ -254,12 +254,12 @@ def test_a_key_that_waits_does_not_sign_after_one_that_was_made_later(started):
     assert signing(people) == urgent and waiting in published(people)
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_key_that_will_sign_is_not_retired(started, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_key_that_will_sign_is_not_retired(started, transport):
     """Or nothing would sign once the older one has ended."""
     people = started()
     waiting = rotate(people)
-    people.expect(front, Refused("key_signs"), "key_retire", OWNER if front == "owner" else people.admin, waiting)
+    people.expect(transport, Refused("key_signs"), "key_retire", OWNER if transport == "owner" else people.admin, waiting)
     assert waiting in published(people)
 
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.fronts import FRONTS, Front, HttpFront
 from support.harness import CHEAP_HASHES, Instance, free_port, wait_until
 from support.outcome import Ok, Refusal, Refused
 from support.people import INVALID_CREDENTIALS, PASSWORD, People, fresh, session_answer
+from support.transports import TRANSPORTS, HttpTransport, Transport
 from support.v1 import seconds
 
 FREE = 5
@@ -31,56 +31,56 @@ def delay(seen) -> int:
     return 0
 
 
-def fail(front: Front, login: str, operation: str = "session_login") -> int:
+def fail(transport: Transport, login: str, operation: str = "session_login") -> int:
     """A login with a wrong password; gives the delay where it was not looked at."""
-    seen = front.do(operation, login, WRONG)
+    seen = transport.do(operation, login, WRONG)
     assert isinstance(seen, Refusal), seen
     assert delay(seen) or seen.code in (401, 404, 20005), seen
     return delay(seen)
 
 
-def free_failures(front: Front, login: str, operation: str = "session_login") -> int:
+def free_failures(transport: Transport, login: str, operation: str = "session_login") -> int:
     """How many failures in a row are looked at before the first that is not."""
     count = 0
-    while not fail(front, login, operation):
+    while not fail(transport, login, operation):
         count += 1
         assert count < 50, "failures cost nothing"
     return count
 
 
-def fail_until_delayed(front: Front, login: str, at_least: int = 4) -> int:
+def fail_until_delayed(transport: Transport, login: str, at_least: int = 4) -> int:
     """Fails to log in until the delay is as long as this; gives it. Long enough that a slow machine is in time."""
-    return wait_until(lambda: (now := fail(front, login)) >= at_least and now, f"a delay of {at_least} s")
+    return wait_until(lambda: (now := fail(transport, login)) >= at_least and now, f"a delay of {at_least} s")
 
 
 @pytest.mark.parametrize("operation", WAYS)
-@pytest.mark.parametrize("front", FRONTS)
-def test_five_failures_are_free_and_the_next_but_one_is_not_looked_at(people, front, operation):
-    assert free_failures(people.front(front), people.new().login, operation) in (FREE, FREE + 1)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_five_failures_are_free_and_the_next_but_one_is_not_looked_at(people, transport, operation):
+    assert free_failures(people.transport(transport), people.new().login, operation) in (FREE, FREE + 1)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_an_unknown_login_is_counted_alike(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_unknown_login_is_counted_alike(people, transport):
     """Or the delay would tell who is known."""
-    known, unknown = (free_failures(people.front(front), login) for login in (people.new().login, fresh("nobody")))
+    known, unknown = (free_failures(people.transport(transport), login) for login in (people.new().login, fresh("nobody")))
     assert known == unknown
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_the_right_password_is_not_looked_at_meanwhile_and_counts_after(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_right_password_is_not_looked_at_meanwhile_and_counts_after(people, transport):
     person = people.new()
-    one = people.front(front)
+    one = people.transport(transport)
     told = fail_until_delayed(one, person.login)
-    for other in FRONTS:
+    for other in TRANSPORTS:
         for operation in WAYS:
             assert 0 < delay(people.do(other, operation, person.login, PASSWORD)) <= told, (other, operation)
-    wait_until(lambda: people.sees(front, SESSION, "session_login", person.login, PASSWORD), "the delay is over", told + 5)
+    wait_until(lambda: people.sees(transport, SESSION, "session_login", person.login, PASSWORD), "the delay is over", told + 5)
 
 
 def test_attempts_that_are_not_looked_at_do_not_count(people):
     person = people.new()
     told = fail_until_delayed(people.http, person.login)
-    assert all(0 < fail(people.front(front), person.login) <= told for _ in range(20) for front in FRONTS)
+    assert all(0 < fail(people.transport(transport), person.login) <= told for _ in range(20) for transport in TRANSPORTS)
     wait_until(lambda: people.sees("http", SESSION, "session_login", person.login, PASSWORD), "the delay is over", told + 5)
 
 
@@ -113,9 +113,9 @@ def test_a_success_is_a_new_beginning(people):
 def test_other_logins_are_not_delayed(people):
     person, other = people.new(), people.new()
     fail_until_delayed(people.http, person.login)
-    for front in FRONTS:
-        people.expect(front, SESSION, "session_login", other.login, PASSWORD)
-        people.expect(front, INVALID_CREDENTIALS, "session_login", other.login, WRONG)
+    for transport in TRANSPORTS:
+        people.expect(transport, SESSION, "session_login", other.login, PASSWORD)
+        people.expect(transport, INVALID_CREDENTIALS, "session_login", other.login, WRONG)
 
 
 def test_tokens_and_sessions_are_not_delayed(people):
@@ -126,12 +126,12 @@ def test_tokens_and_sessions_are_not_delayed(people):
     people.expect("http", SESSION, "session_refresh", person.refresh)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_wrong_old_password_is_a_failed_login(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_wrong_old_password_is_a_failed_login(people, transport):
     person = people.new()
     change = "user_password", person.access, WRONG, "An0ther-horse"
     seen = []
-    wait_until(lambda: seen.append(people.do(front, *change)) or delay(seen[-1]), "the change is delayed")
+    wait_until(lambda: seen.append(people.do(transport, *change)) or delay(seen[-1]), "the change is delayed")
     assert len(seen) - 1 in (FREE, FREE + 1)
     people.assert_holds(person.access)
 
@@ -151,19 +151,19 @@ def test_a_failed_login_may_be_forgiven_by_nobody_but_the_one_who_knows_the_pass
 def test_failures_at_once_are_counted_each(people):
     """Many connections do not buy many guesses."""
     login = people.new().login
-    fronts = [HttpFront(people.instance) for _ in range(16)]
-    barrier = threading.Barrier(len(fronts))
+    transports = [HttpTransport(people.instance) for _ in range(16)]
+    barrier = threading.Barrier(len(transports))
 
-    def guess(front: Front) -> int:
+    def guess(transport: Transport) -> int:
         barrier.wait()
-        return sum(not fail(front, login) for _ in range(5))
+        return sum(not fail(transport, login) for _ in range(5))
 
-    with ThreadPoolExecutor(len(fronts)) as pool:
-        looked_at = sum(pool.map(guess, fronts))
+    with ThreadPoolExecutor(len(transports)) as pool:
+        looked_at = sum(pool.map(guess, transports))
     # Those that are being hashed when the last free one fails are looked at still.
-    assert looked_at <= FREE + 1 + len(fronts)
-    for front in fronts:
-        front.close()
+    assert looked_at <= FREE + 1 + len(transports)
+    for transport in transports:
+        transport.close()
 
 
 @pytest.mark.parametrize("stop", ["stop", "kill"])
@@ -174,8 +174,8 @@ def test_the_delay_survives_a_restart(make, visit, stop):
     people.close()
     getattr(people.instance, stop)()
     people.instance.start()
-    for front in FRONTS:
-        assert 0 < delay(people.do(front, "session_login", person.login, PASSWORD)) <= told
+    for transport in TRANSPORTS:
+        assert 0 < delay(people.do(transport, "session_login", person.login, PASSWORD)) <= told
     wait_until(lambda: people.sees("http", SESSION, "session_login", person.login, PASSWORD), "the delay is over", told + 5)
 
 
@@ -188,9 +188,9 @@ def test_how_many_failures_are_free_is_a_setting(make, visit, failures):
 def test_the_delay_may_be_turned_off(make, visit):
     people = visit(make(AUTHKV_LOGIN_DELAY_MAX="0", **EXEMPT_NOBODY, **CHEAP_HASHES).start())
     person = people.new()
-    for front in FRONTS:
+    for transport in TRANSPORTS:
         for operation in WAYS:
-            assert not any(fail(people.front(front), person.login, operation) for _ in range(10))
+            assert not any(fail(people.transport(transport), person.login, operation) for _ in range(10))
     people.expect("http", SESSION, "session_login", person.login, PASSWORD)
 
 
@@ -211,13 +211,13 @@ class Town(People):
 
     def __init__(self, instance: Instance):
         super().__init__(instance)
-        self._visitors: list[HttpFront] = []
+        self._visitors: list[HttpTransport] = []
         self._next = 1
 
-    def visitor(self) -> HttpFront:
+    def visitor(self) -> HttpTransport:
         """Someone at an address that nobody has come from before."""
         self._next += 1
-        self._visitors.append(HttpFront(self.instance, source=f"127.0.1.{self._next}"))
+        self._visitors.append(HttpTransport(self.instance, source=f"127.0.1.{self._next}"))
         return self._visitors[-1]
 
     def close(self) -> None:
@@ -226,8 +226,8 @@ class Town(People):
             one.close()
 
 
-def logs_in(front: Front, person) -> bool:
-    return isinstance(front.do("session_login", person.login, PASSWORD), Ok)
+def logs_in(transport: Transport, person) -> bool:
+    return isinstance(transport.do("session_login", person.login, PASSWORD), Ok)
 
 
 def test_an_address_is_counted_over_all_logins(town):
@@ -255,9 +255,9 @@ def test_an_address_is_the_one_of_the_connection(town):
     assert any(delays)
 
 
-def test_an_address_is_counted_over_all_fronts():
+def test_an_address_is_counted_over_all_transports():
     with Instance(**EXEMPT_NOBODY, **CHEAP_HASHES) as instance:
-        iproto, http = FRONTS["iproto"](instance), HttpFront(instance)
+        iproto, http = TRANSPORTS["iproto"](instance), HttpTransport(instance)
         wait_until(lambda: fail(iproto, fresh("nobody")) >= 4, "a delay of 4 s")
         assert fail(http, fresh("nobody"))
         iproto.close()
@@ -271,7 +271,7 @@ def test_the_console_is_no_address(town):
 
 
 def test_an_address_that_is_exempt_is_not_counted(people):
-    visitor = HttpFront(people.instance, source="127.0.0.77")
+    visitor = HttpTransport(people.instance, source="127.0.0.77")
     assert not any(fail(visitor, fresh("nobody")) for _ in range(3 * FREE))
     visitor.close()
 
@@ -321,7 +321,7 @@ def test_a_known_address_is_known_after_a_restart(make):
 
 
 def test_a_refusal_for_now_is_said_in_the_way_of_each(people):
-    """/api has its message and the header, /v1 its problem: the front checks both, and that they agree."""
+    """/api has its message and the header, /v1 its problem: the transport checks both, and that they agree."""
     person = people.new()
     fail_until_delayed(people.http, person.login)
     people.expect("http", Refused("too_many_attempts"), "session_login", person.login, PASSWORD)
@@ -333,10 +333,10 @@ def test_the_loopback_of_ipv6_is_exempt_too(make, visit):
     instance = make(**CHEAP_HASHES)
     instance.settings["AUTHKV_HTTP_LISTEN"] += f",[::1]:{port}"
     people = visit(instance.start())
-    front = HttpFront(people.instance, port, host="::1")
+    transport = HttpTransport(people.instance, port, host="::1")
     for _ in range(3 * FREE):
-        assert not fail(front, fresh("nobody"))
-    front.close()
+        assert not fail(transport, fresh("nobody"))
+    transport.close()
 
 
 def test_without_a_longest_delay_there_is_none_that_was_there_before(make, visit):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from support.fronts import FRONTS
 from support.mvcc import Crowd, mvcc_instance, needs_mvcc
 from support.outcome import A_TEXT, Ok, Refusal
 from support.people import OTHER_PASSWORD, PASSWORD, fresh, permission
+from support.transports import TRANSPORTS
 
 pytestmark = needs_mvcc
 # Unexpected failures, by name over iproto and status over HTTP.
@@ -132,11 +132,11 @@ def failures(people) -> list:
     return counts
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_failed_logins_at_once_are_all_counted(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_failed_logins_at_once_are_all_counted(people, transport):
     people.console.evaluate("box.space.authkv_login_attempt:truncate()")
     person = people.new()
-    crowd = Crowd(people.instance, front, FREE)
+    crowd = Crowd(people.instance, transport, FREE)
     assert set(names(crowd.all("session_login", person.login, "Wr0ng-horse!"))) == {"invalid_credentials"}
     assert FREE in failures(people), failures(people)
     crowd.close()

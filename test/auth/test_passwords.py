@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from support.contract import GOOD, without_class
-from support.fronts import ADMIN_FRONTS, FRONTS
 from support.harness import CHEAP_HASHES, wait_until
 from support.outcome import Ok, Refused
 from support.people import COMMON, INVALID_CREDENTIALS, PASSWORD, People, fresh, session_answer, user_answer
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
 from support.wire import rss
 
 # Common, and good enough for the rules of the contract; any case of the letters is the same.
@@ -25,24 +25,24 @@ WAYS = {
 }  # fmt: skip
 
 
-def expect(people: People, front: str, way: str, password: str, refusal: Refused | None) -> None:
+def expect(people: People, transport: str, way: str, password: str, refusal: Refused | None) -> None:
     """Gives a password in this way."""
     accepted, *args = WAYS[way](people, fresh("user"), password)
-    people.expect(front, refusal or accepted, way, *args)
+    people.expect(transport, refusal or accepted, way, *args)
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("password", COMMON_ONES)
-def test_a_common_password_is_refused(people, front, way, password):
-    expect(people, front, way, password, COMMON)
+def test_a_common_password_is_refused(people, transport, way, password):
+    expect(people, transport, way, password, COMMON)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_api_takes_a_common_password_as_the_contract_does(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_api_takes_a_common_password_as_the_contract_does(people, transport):
     login = fresh("user")
-    assert people.front(front).register(login, GOOD, "Bob", "Stone") == Ok()
-    people.expect(front, Ok(session_answer()), "session_login", login, GOOD)
+    assert people.transport(transport).register(login, GOOD, "Bob", "Stone") == Ok()
+    people.expect(transport, Ok(session_answer()), "session_login", login, GOOD)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -80,9 +80,9 @@ def test_the_rules_are_settings(make, visit, settings, passwords):
     given = {f"AUTHKV_{name}": value for name, value in settings.items()}
     people = visit(make(**given, **CHEAP_HASHES).start())
     for password, refusal in passwords.items():
-        for front in FRONTS:
+        for transport in TRANSPORTS:
             login = fresh("user")
-            people.expect(front, refusal or Ok({"login": login}), "user_register", login, password, "Bob", "Stone")
+            people.expect(transport, refusal or Ok({"login": login}), "user_register", login, password, "Bob", "Stone")
 
 
 def parameters(people: People, login: str) -> str:
@@ -92,8 +92,8 @@ def parameters(people: People, login: str) -> str:
     return stored.split("$")[3]
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_hash_of_other_parameters_is_renewed_at_the_login(make, visit, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_hash_of_other_parameters_is_renewed_at_the_login(make, visit, transport):
     people = visit(make(AUTHKV_ARGON2_MEMORY="64", AUTHKV_ARGON2_ITERATIONS="1").start())
     persons = {operation: people.new() for operation in ("session_login", "login", "wrong", "absent")}
     for person in persons.values():
@@ -102,17 +102,17 @@ def test_a_hash_of_other_parameters_is_renewed_at_the_login(make, visit, front):
     for person in persons.values():
         assert parameters(people, person.login) == "m=64,t=1,p=1", "nobody has logged in yet"
     for operation in ("session_login", "login"):
-        assert isinstance(people.do(front, operation, persons[operation].login, PASSWORD), Ok)
+        assert isinstance(people.do(transport, operation, persons[operation].login, PASSWORD), Ok)
         assert parameters(people, persons[operation].login) == "m=128,t=2,p=1"
         renewed = people.console.stored_hash(persons[operation].login)
-        assert isinstance(people.do(front, operation, persons[operation].login, PASSWORD), Ok)
+        assert isinstance(people.do(transport, operation, persons[operation].login, PASSWORD), Ok)
         assert people.console.stored_hash(persons[operation].login) == renewed
-        people.expect(front, INVALID_CREDENTIALS, "session_login", persons[operation].login, "Wr0ng-horse!")
-    people.expect(front, INVALID_CREDENTIALS, "session_login", persons["wrong"].login, "Wr0ng-horse!")
+        people.expect(transport, INVALID_CREDENTIALS, "session_login", persons[operation].login, "Wr0ng-horse!")
+    people.expect(transport, INVALID_CREDENTIALS, "session_login", persons["wrong"].login, "Wr0ng-horse!")
     for kept in ("wrong", "absent"):
         assert parameters(people, persons[kept].login) == "m=64,t=1,p=1"
     people.restart(AUTHKV_ARGON2_MEMORY="64", AUTHKV_ARGON2_ITERATIONS="1")
-    assert isinstance(people.do(front, "session_login", persons["session_login"].login, PASSWORD), Ok)
+    assert isinstance(people.do(transport, "session_login", persons["session_login"].login, PASSWORD), Ok)
     assert parameters(people, persons["session_login"].login) == "m=64,t=1,p=1"
 
 

@@ -1,4 +1,4 @@
-"""Who may read and write which keys: roles with prefixes, checked for every key of a batch, at every front."""
+"""Who may read and write which keys: roles with prefixes, checked for every key of a batch, over every transport."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from support.fronts import FRONTS
 from support.harness import CHEAP_HASHES
 from support.outcome import Ok, Refused
 from support.people import NO_SUCH_ROLE, People, forbidden, permission
+from support.transports import TRANSPORTS
 
 _batches = itertools.count(1)
 
@@ -19,8 +19,8 @@ def unused() -> str:
     return f"-{next(_batches)}"
 
 
-@pytest.fixture(scope="module", params=[*FRONTS])
-def front(request):
+@pytest.fixture(scope="module", params=[*TRANSPORTS])
+def transport(request):
     return request.param
 
 
@@ -38,16 +38,16 @@ def kept(people: People) -> list[str]:
     return keys
 
 
-def may(people: People, front: str, token: str, verb: str, key: str) -> bool:
+def may(people: People, transport: str, token: str, verb: str, key: str) -> bool:
     """Whether the user may do this to the key; a refusal has to name it."""
     if verb == "read":
         expected, call = Ok({key: 1}), ("get", token, [key])
     else:
         key += unused()
         expected, call = Ok([]), ("put", token, {key: 1})
-    if people.sees(front, expected, *call):
+    if people.sees(transport, expected, *call):
         return True
-    people.expect(front, forbidden(verb, key), *call)
+    people.expect(transport, forbidden(verb, key), *call)
     return False
 
 
@@ -70,57 +70,57 @@ PREFIXES = {
 
 
 @pytest.mark.parametrize("name", PREFIXES)
-def test_a_prefix_gives_its_keys_to_read_and_to_write_apart(people, kept, front, name):
+def test_a_prefix_gives_its_keys_to_read_and_to_write_apart(people, kept, transport, name):
     permissions, read, write = PREFIXES[name]
     token = people.new(people.role(*permissions)).access
-    assert [key for key in kept if may(people, front, token, "read", key)] == read
-    assert [key for key in kept if may(people, front, token, "write", key)] == write
+    assert [key for key in kept if may(people, transport, token, "read", key)] == read
+    assert [key for key in kept if may(people, transport, token, "write", key)] == write
 
 
-def test_who_has_no_role_may_do_nothing(people, kept, front):
+def test_who_has_no_role_may_do_nothing(people, kept, transport):
     token = people.new().access
-    assert not any(may(people, front, token, verb, key) for key in kept for verb in ("read", "write"))
+    assert not any(may(people, transport, token, verb, key) for key in kept for verb in ("read", "write"))
 
 
-def test_roles_add_up(people, kept, front):
+def test_roles_add_up(people, kept, transport):
     person = people.new(people.role(permission("a/", read=True)), people.role(permission("b", write=True)), people.role())
-    assert [key for key in kept if may(people, front, person.access, "read", key)] == ["a/", "a/b", "a/b/c"]
-    assert [key for key in kept if may(people, front, person.access, "write", key)] == ["b", "b/x"]
+    assert [key for key in kept if may(people, transport, person.access, "read", key)] == ["a/", "a/b", "a/b/c"]
+    assert [key for key in kept if may(people, transport, person.access, "write", key)] == ["b", "b/x"]
 
 
-def test_an_administrator_may_do_everything(people, kept, front):
+def test_an_administrator_may_do_everything(people, kept, transport):
     token = people.new("admin").access
-    assert all(may(people, front, token, verb, key) for key in kept for verb in ("read", "write"))
+    assert all(may(people, transport, token, verb, key) for key in kept for verb in ("read", "write"))
 
 
-def test_who_may_introspect_may_read_nothing(people, kept, front):
+def test_who_may_introspect_may_read_nothing(people, kept, transport):
     token = people.new("introspect").access
-    assert not any(may(people, front, token, verb, key) for key in kept for verb in ("read", "write"))
+    assert not any(may(people, transport, token, verb, key) for key in kept for verb in ("read", "write"))
 
 
-def test_the_first_key_refused_is_named_and_nothing_is_read(people, kept, front):
+def test_the_first_key_refused_is_named_and_nothing_is_read(people, kept, transport):
     token = people.new(people.role(permission("a/", read=True))).access
-    people.expect(front, forbidden("read", "b"), "get", token, ["a/b", "b", "a/", "a"])
-    people.expect(front, forbidden("read", "a"), "get", token, ["a", "b"])
+    people.expect(transport, forbidden("read", "b"), "get", token, ["a/b", "b", "a/", "a"])
+    people.expect(transport, forbidden("read", "a"), "get", token, ["a", "b"])
 
 
-def test_the_whole_batch_is_refused_and_nothing_is_written(people, kept, front):
+def test_the_whole_batch_is_refused_and_nothing_is_written(people, kept, transport):
     token = people.new(people.role(permission("a/", write=True))).access
     good, bad = f"a/{unused()}", f"z{unused()}"
-    people.expect(front, forbidden("write", bad), "put", token, {good: 1, bad: 2, f"{good}b": 3})
-    people.expect(front, Refused("missing_keys"), "get", people.admin, [good])
+    people.expect(transport, forbidden("write", bad), "put", token, {good: 1, bad: 2, f"{good}b": 3})
+    people.expect(transport, Refused("missing_keys"), "get", people.admin, [good])
     assert people.console.evaluate(f"return box.space.key_value_store:get('{bad}') == nil") == [True]
 
 
-@pytest.mark.parametrize("exact", [name for name in FRONTS if FRONTS[name].exact])
+@pytest.mark.parametrize("exact", [name for name in TRANSPORTS if TRANSPORTS[name].exact])
 def test_the_first_pair_refused_is_named(people, exact):
     token = people.new(people.role(permission("a/", write=True))).access
     people.expect(exact, forbidden("write", "y"), "put", token, {"a/new": 1, "y": 1, "x": 1})
 
 
-def test_an_existing_key_is_no_excuse(people, kept, front):
+def test_an_existing_key_is_no_excuse(people, kept, transport):
     token = people.new(people.role(permission("b", write=True))).access
-    people.expect(front, forbidden("write", "a"), "put", token, {"a": 2})
+    people.expect(transport, forbidden("write", "a"), "put", token, {"a": 2})
 
 
 # Rules on keys come before permissions, and permissions before existence.
@@ -137,50 +137,50 @@ ORDER = [
 
 
 @pytest.mark.parametrize("operation,batch,expected", ORDER, ids=range(len(ORDER)))
-def test_permissions_come_after_the_rules_on_keys_and_before_existence(people, kept, front, operation, batch, expected):
+def test_permissions_come_after_the_rules_on_keys_and_before_existence(people, kept, transport, operation, batch, expected):
     token = people.new(people.role(permission("a/", True, True))).access
-    people.expect(front, expected, operation, token, batch)
+    people.expect(transport, expected, operation, token, batch)
 
 
-def test_a_grant_and_its_end_count_on_the_next_request(people, kept, front):
+def test_a_grant_and_its_end_count_on_the_next_request(people, kept, transport):
     role = people.role(permission("a/", True, True))
     person = people.new()
     for token in (person.access, person.api_token):
-        # Every front knows the token by now, so that what one remembers of it would show.
+        # Every transport knows the token by now, so that what one remembers of it would show.
         people.assert_holds(token)
     for _ in range(2):
         for token in (person.access, person.api_token):
-            assert not may(people, front, token, "read", "a/b")
+            assert not may(people, transport, token, "read", "a/b")
         people.administer("role_grant", person.login, role)
         for token in (person.access, person.api_token):
-            assert may(people, front, token, "read", "a/b") and may(people, front, token, "write", "a/b")
+            assert may(people, transport, token, "read", "a/b") and may(people, transport, token, "write", "a/b")
         people.administer("role_revoke", person.login, role)
 
 
-def test_a_change_of_a_role_counts_on_the_next_request(people, kept, front):
+def test_a_change_of_a_role_counts_on_the_next_request(people, kept, transport):
     role = people.role(permission("a/", read=True))
     token = people.new(role).access
-    assert may(people, front, token, "read", "a/b") and not may(people, front, token, "read", "b")
+    assert may(people, transport, token, "read", "a/b") and not may(people, transport, token, "read", "b")
     people.administer("role_set", role, [permission("b", read=True)])
-    assert may(people, front, token, "read", "b") and not may(people, front, token, "read", "a/b")
+    assert may(people, transport, token, "read", "b") and not may(people, transport, token, "read", "a/b")
     people.administer("role_delete", role)
-    assert not may(people, front, token, "read", "b")
+    assert not may(people, transport, token, "read", "b")
     people.administer("role_set", role, [permission("b", read=True)])
-    assert not may(people, front, token, "read", "b"), "the new role of that name was not granted"
+    assert not may(people, transport, token, "read", "b"), "the new role of that name was not granted"
 
 
-def test_an_administrator_who_is_no_longer_one_is_refused_on_the_next_request(people, kept, front):
+def test_an_administrator_who_is_no_longer_one_is_refused_on_the_next_request(people, kept, transport):
     person = people.new("admin")
-    assert may(people, front, person.access, "read", "a") and isinstance(people.do(front, "user_list", person.access), Ok)
+    assert may(people, transport, person.access, "read", "a") and isinstance(people.do(transport, "user_list", person.access), Ok)
     people.administer("role_revoke", person.login, "admin")
-    assert not may(people, front, person.access, "read", "a")
-    people.expect(front, Refused("role_required"), "user_list", person.access)
+    assert not may(people, transport, person.access, "read", "a")
+    people.expect(transport, Refused("role_required"), "user_list", person.access)
 
 
-def test_me_shows_what_the_roles_give(people, front):
+def test_me_shows_what_the_roles_give(people, transport):
     first, second = permission("a/", read=True), permission("b", write=True)
     person = people.new(people.role(first), people.role(second))
-    shown = people.do(front, "user_me", person.access).value["permissions"]
+    shown = people.do(transport, "user_me", person.access).value["permissions"]
     assert sorted(shown, key=lambda one: one["prefix"]) == [first, second]
 
 
@@ -192,8 +192,8 @@ def test_the_owner_needs_no_role(people, kept):
 def test_the_default_role_gives_all_keys_unless_it_is_turned_off(make, visit, default_role):
     people = visit(make(AUTHKV_DEFAULT_ROLE=default_role, **CHEAP_HASHES).start())
     token = people.new().access
-    for front in FRONTS:
-        assert may(people, front, token, "write", "k") == (default_role is None)
+    for transport in TRANSPORTS:
+        assert may(people, transport, token, "write", "k") == (default_role is None)
 
 
 def test_the_default_role_may_be_narrowed_and_survives_a_restart(make, visit):
@@ -201,9 +201,9 @@ def test_the_default_role_may_be_narrowed_and_survives_a_restart(make, visit):
     person = people.new()
     people.administer("role_set", "default", [permission("public/", read=True)])
     for _ in range(2):
-        for front in FRONTS:
-            people.expect(front, forbidden("write", "public/a"), "put", person.access, {"public/a": 1})
-            people.expect(front, Refused("missing_keys"), "get", person.access, ["public/a"])
+        for transport in TRANSPORTS:
+            people.expect(transport, forbidden("write", "public/a"), "put", person.access, {"public/a": 1})
+            people.expect(transport, Refused("missing_keys"), "get", person.access, ["public/a"])
         people.restart()
 
 
@@ -213,18 +213,18 @@ def test_roles_and_grants_survive_a_restart(make, visit):
     person, former = people.new(role), people.new(gone)
     people.administer("role_delete", gone)
     people.restart()
-    for front in FRONTS:
-        assert may(people, front, person.access, "write", "a/b") and not may(people, front, person.access, "write", "b")
-        assert not may(people, front, former.access, "write", "a/b")
+    for transport in TRANSPORTS:
+        assert may(people, transport, person.access, "write", "a/b") and not may(people, transport, person.access, "write", "b")
+        assert not may(people, transport, former.access, "write", "a/b")
     people.expect("http", NO_SUCH_ROLE, "role_delete", people.admin, gone)
 
 
-def test_a_batch_of_many_keys_is_checked_for_each(people, front):
+def test_a_batch_of_many_keys_is_checked_for_each(people, transport):
     token = people.new(people.role(permission("many/", write=True))).access
-    keys = [f"many/{front}{n}" for n in range(9_999)]
-    outside = f"other{front}"
-    people.expect(front, forbidden("write", outside), "put", token, dict.fromkeys([*keys, outside], 1))
-    people.expect(front, Ok([]), "put", token, dict.fromkeys(keys, 1))
+    keys = [f"many/{transport}{n}" for n in range(9_999)]
+    outside = f"other{transport}"
+    people.expect(transport, forbidden("write", outside), "put", token, dict.fromkeys([*keys, outside], 1))
+    people.expect(transport, Ok([]), "put", token, dict.fromkeys(keys, 1))
 
 
 def test_the_default_role_can_be_given_where_not_everybody_has_it(people, kept):

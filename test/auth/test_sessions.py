@@ -9,15 +9,15 @@ import jwt
 import pytest
 
 from support.clock import elapse
-from support.fronts import FRONTS
 from support.harness import CHEAP_HASHES, wait_until
 from support.load import at_once
 from support.outcome import Ok
 from support.people import INVALID_REFRESH_TOKEN, PASSWORD, UNAUTHENTICATED, People, session_answer
+from support.transports import TRANSPORTS
 
 
-def refresh(people: People, session: dict, front: str = "http") -> dict:
-    return people.expect(front, Ok(session_answer()), "session_refresh", session["refresh_token"])
+def refresh(people: People, session: dict, transport: str = "http") -> dict:
+    return people.expect(transport, Ok(session_answer()), "session_refresh", session["refresh_token"])
 
 
 def assert_ended(people: People, *sessions: dict) -> None:
@@ -32,11 +32,11 @@ def assert_goes_on(people: People, session: dict) -> dict:
     return refresh(people, session)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_each_refresh_gives_new_tokens(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_each_refresh_gives_new_tokens(people, transport):
     sessions = [people.new().session]
     for _ in range(5):
-        sessions.append(refresh(people, sessions[-1], front))
+        sessions.append(refresh(people, sessions[-1], transport))
     for member in ("access_token", "refresh_token"):
         assert len({session[member] for session in sessions}) == len(sessions)
     assert_goes_on(people, sessions[-1])
@@ -58,9 +58,9 @@ def test_no_token_is_kept_as_it_is(make, visit):
     assert person.login.encode() in held and not [token for token in tokens if token.encode() in held]
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("used", [0, 1, 2])
-def test_a_used_refresh_token_ends_the_session(people, front, used):
+def test_a_used_refresh_token_ends_the_session(people, transport, used):
     person = people.new()
     sessions = [person.session]
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_a_used_refresh_token_ends_the_session(people, front, used):
     other = person.log_in()
     for session in (sessions[-1], other):
         people.assert_holds(session["access_token"])
-    people.expect(front, INVALID_REFRESH_TOKEN, "session_refresh", sessions[used]["refresh_token"])
+    people.expect(transport, INVALID_REFRESH_TOKEN, "session_refresh", sessions[used]["refresh_token"])
     assert_ended(people, *sessions)
     assert_goes_on(people, other)
 
@@ -103,24 +103,24 @@ def test_a_user_deleted_behind_our_back_leaves_nothing_to_the_next_of_that_login
     assert_ended(people, person.session)
 
 
-@pytest.mark.parametrize("fronts", [("http", "http"), ("http", "iproto"), ("netbox", "console")], ids="-".join)
-def test_of_two_refreshes_at_once_at_most_one_succeeds(people, fronts):
-    racers = [FRONTS[name](people.instance) for name in fronts]
+@pytest.mark.parametrize("transports", [("http", "http"), ("http", "iproto"), ("netbox", "console")], ids="-".join)
+def test_of_two_refreshes_at_once_at_most_one_succeeds(people, transports):
+    racers = [TRANSPORTS[name](people.instance) for name in transports]
     for _ in range(50):
         session = people.new().session
-        seen = at_once(*(lambda front=front: front.do("session_refresh", session["refresh_token"]) for front in racers))
+        seen = at_once(*(lambda transport=transport: transport.do("session_refresh", session["refresh_token"]) for transport in racers))
         won = [one.value for one in seen if isinstance(one, Ok)]
         assert len(won) <= 1, seen
         # The one who came second has used a token that was used: the session has ended.
         for one in (session, *won):
             people.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", one["refresh_token"])
             people.expect("http", UNAUTHENTICATED, "user_me", one["access_token"])
-    for front in racers:
-        front.close()
+    for transport in racers:
+        transport.close()
 
 
 def test_a_refresh_and_a_logout_at_once_leave_no_session(people):
-    racers = [FRONTS["http"](people.instance) for _ in range(2)]
+    racers = [TRANSPORTS["http"](people.instance) for _ in range(2)]
     for _ in range(50):
         session = people.new().session
         refreshed, logged_out = at_once(
@@ -131,36 +131,36 @@ def test_a_refresh_and_a_logout_at_once_leave_no_session(people):
         for one in [session, *([refreshed.value] if isinstance(refreshed, Ok) else [])]:
             people.expect("http", UNAUTHENTICATED, "user_me", one["access_token"])
             people.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", one["refresh_token"])
-    for front in racers:
-        front.close()
+    for transport in racers:
+        transport.close()
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_logout_ends_all_of_its_session_and_no_other(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_logout_ends_all_of_its_session_and_no_other(people, transport):
     person = people.new()
     sessions = [person.session, refresh(people, person.session)]
     other, of_api = person.log_in(), person.api_token
     for token in (sessions[-1]["access_token"], other["access_token"], of_api):
         people.assert_holds(token)
-    people.expect(front, Ok({"revoked": True}), "auth_logout", sessions[-1]["access_token"])
+    people.expect(transport, Ok({"revoked": True}), "auth_logout", sessions[-1]["access_token"])
     assert_ended(people, *sessions)
     people.assert_holds(of_api)
     assert_goes_on(people, other)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_logout_of_api_ends_the_session_of_a_token_of_v1(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_logout_of_api_ends_the_session_of_a_token_of_v1(people, transport):
     """The token is the same to both; what it logs out of is too."""
     session = people.new().session
-    assert people.do(front, "logout", session["access_token"]) == Ok()
+    assert people.do(transport, "logout", session["access_token"]) == Ok()
     assert_ended(people, session)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_logout_with_a_token_of_api_ends_that_token_only(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_logout_with_a_token_of_api_ends_that_token_only(people, transport):
     person = people.new()
     second = people.http.login(person.login, PASSWORD).value
-    people.expect(front, Ok({"revoked": True}), "auth_logout", person.api_token)
+    people.expect(transport, Ok({"revoked": True}), "auth_logout", person.api_token)
     people.assert_fails(person.api_token)
     people.assert_holds(second)
     assert_goes_on(people, person.session)
@@ -190,8 +190,8 @@ def test_the_oldest_session_ends_where_there_are_too_many(make, visit):
     sessions = [person.log_in() for _ in range(3)]
     for session in sessions:
         people.assert_holds(session["access_token"])
-    for front in FRONTS:
-        sessions.append(people.expect(front, Ok(session_answer()), "session_login", person.login, PASSWORD))
+    for transport in TRANSPORTS:
+        sessions.append(people.expect(transport, Ok(session_answer()), "session_login", person.login, PASSWORD))
         ended, sessions = sessions[0], sessions[1:]
         assert_ended(people, ended)
         for session in sessions:

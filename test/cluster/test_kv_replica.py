@@ -4,13 +4,13 @@ import pytest
 
 from support.clock import moment, pass_by
 from support.fallible import Fallible
-from support.fronts import ADMIN_FRONTS, FRONTS
 from support.harness import CHEAP_HASHES, wait_until
 from support.outcome import ANY, Ok, Refused
 from support.pairs import CALLERS, delete, put
 from support.people import People
 from support.replica import address, replica_of
 from support.sse import Stream
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
 
 
 @pytest.fixture
@@ -52,27 +52,27 @@ def test_a_replica_reads_what_the_master_has_written(pair, token):
     put(master, token, "gone")
     delete(master, token, "gone")
     level(pair)
-    for front in ADMIN_FRONTS:
-        seen = replica.expect(front, ANY, "batch_get", token, ["a", "b", "gone"])
+    for transport in ADMIN_TRANSPORTS:
+        seen = replica.expect(transport, ANY, "batch_get", token, ["a", "b", "gone"])
         assert {one["key"]: one["revision"] for one in seen["pairs"]} == {key: before[key] for key in "ab"} and seen["missing"] == ["gone"]
     # Gone at once, though the master removes it later and the replica never.
     master.console.evaluate("box.cfg{read_only = true}")
     pass_by(ends)
     for people in pair:
-        for front in ADMIN_FRONTS:
-            people.expect(front, Refused("no_such_key"), "pair_get", token, "soon")
-            people.expect(front, Ok({"keys": ["a", "b"], "next": None}), "kv_list", token, {"keys_only": True})
+        for transport in ADMIN_TRANSPORTS:
+            people.expect(transport, Refused("no_such_key"), "pair_get", token, "soon")
+            people.expect(transport, Ok({"keys": ["a", "b"], "next": None}), "kv_list", token, {"keys_only": True})
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_replica_refuses_to_write(pair, token, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_replica_refuses_to_write(pair, token, transport):
     put(pair[0], token, "k")
     level(pair)
     for operation, *args in [
         ("batch_put", [{"key": "a", "value": 1}]), ("batch_delete", ["k"]), ("kv_incr", "n"), ("pair_put", "a", 1), ("pair_delete", "k"),
         ("kv_txn", {"success": [{"op": "put", "key": "a", "value": 1}]}),
     ]:  # fmt: skip
-        pair[1].expect(front, Refused("read_only"), operation, token, *args)
+        pair[1].expect(transport, Refused("read_only"), operation, token, *args)
     assert pair[1].console.evaluate("return box.info.lsn") == [0], "the replica has written something"
 
 
@@ -87,9 +87,9 @@ def test_who_watches_a_replica_learns_that_it_cannot_be_told(pair, token):
         level(pair)
         told = stream.problem("too_old")
         assert told["detail"] == f"Changes after revision {before} are no longer kept: the oldest that can be resumed after is {last}"
-    for front in CALLERS:
-        replica.expect(front, Refused("too_old"), "kv_watch", token, {"after": before})
-        replica.expect(front, Ok({"events": [], "revision": last}), "kv_watch", token, {"after": last})
+    for transport in CALLERS:
+        replica.expect(transport, Refused("too_old"), "kv_watch", token, {"after": before})
+        replica.expect(transport, Ok({"events": [], "revision": last}), "kv_watch", token, {"after": last})
 
 
 def test_no_number_comes_twice_over_switches(pair, token):
@@ -122,9 +122,9 @@ def test_numbers_that_were_undone_and_are_given_by_another_are_not_passed_over(p
         level(pair)
         stream.problem("too_old")
     assert given == [before + 1, before + 2], "of those that failed, no other has heard"
-    for front in CALLERS:
-        first.expect(front, Refused("too_old"), "kv_watch", token, {"after": before})
-        first.expect(front, Ok({"events": [], "revision": given[-1]}), "kv_watch", token, {"after": given[-1]})
+    for transport in CALLERS:
+        first.expect(transport, Refused("too_old"), "kv_watch", token, {"after": before})
+        first.expect(transport, Ok({"events": [], "revision": given[-1]}), "kv_watch", token, {"after": given[-1]})
     switch(second, first)
     with Stream(first.instance, token, after=given[-1]) as stream:
         last = put(first, token, "b", 2)

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.load import Load
 from support.outcome import ANY, Ok, Refused
 from support.pairs import put
 from support.replica import address, replica_of
+from support.transports import ConsoleTransport, HttpTransport
 
 # What the library waits for an orphan, and more for a machine that does other things.
 PATIENCE, SLACK = 3, 20
@@ -38,14 +38,14 @@ def status(people) -> str:
 class Writes(Load):
     """A client that writes pairs and reads them: what is read only is answered at once."""
 
-    def once(self, front, number):
+    def once(self, transport, number):
         key = f"k{self.done[number] % 100}"
-        seen = front.do("pair_put", self.token, key, self.done[number]), front.do("pair_get", self.token, key)
+        seen = transport.do("pair_put", self.token, key, self.done[number]), transport.do("pair_get", self.token, key)
         return None if all(isinstance(one, Ok) for one in seen) else seen
 
 
 def test_no_write_is_refused_because_replication_is_changed(master):
-    with Writes(master.instance, [HttpFront], master.new().access) as load:
+    with Writes(master.instance, [HttpTransport], master.new().access) as load:
         for _ in range(10):
             master.console.evaluate(f"box.cfg{{replication = '{master.peer}'}}")
             load.advance()
@@ -61,7 +61,7 @@ def orphan(master):
     master.token = master.new().access
     put(master, master.token, "k")
     master.console.evaluate("box.schema.space.create('apart'):create_index('pk')")
-    other = ConsoleFront(master.other)
+    other = ConsoleTransport(master.other)
     wait_until(lambda: other.evaluate("return box.space.apart ~= nil and box.space.apart.index.pk ~= nil")[0], "the other has the space")
     other.evaluate("box.cfg{replication = {}} box.cfg{read_only = false} box.space.apart:insert{1, 'other'}")
     other.close()
@@ -78,11 +78,11 @@ def cost(act) -> float:
 
 
 def test_who_writes_to_an_orphan_waits_for_a_bounded_time(orphan):
-    refuse = lambda front: orphan.expect(front, Refused("read_only"), "pair_put", orphan.token, "k", 2)  # noqa: E731
+    refuse = lambda transport: orphan.expect(transport, Refused("read_only"), "pair_put", orphan.token, "k", 2)  # noqa: E731
     assert PATIENCE - 0.5 < cost(lambda: refuse("http")) < PATIENCE + SLACK
     # Who comes later does not wait: it has been so for long.
-    for front in ("http", "console"):
-        assert cost(lambda front=front: refuse(front)) < PATIENCE - 1
+    for transport in ("http", "console"):
+        assert cost(lambda transport=transport: refuse(transport)) < PATIENCE - 1
     orphan.expect("http", ANY, "pair_get", orphan.token, "k")
     response = orphan.http.request("PUT", "/v1/kv/k", b"2", {"Authorization": f"Bearer {orphan.token}", "Content-Type": "application/json"})
     assert response.status == 503 and int(response.headers["Retry-After"]) > 0
@@ -92,7 +92,7 @@ def test_who_waits_goes_on_once_it_is_over(orphan):
     seen = []
 
     def write():
-        http = HttpFront(orphan.instance)
+        http = HttpTransport(orphan.instance)
         seen.append(http.do("pair_put", orphan.token, "k", 2))
         http.close()
 

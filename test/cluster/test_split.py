@@ -7,7 +7,6 @@ import pytest
 
 from support.compat import COMPAT, set_compat
 from support.contract import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
-from support.fronts import FRONTS, ConsoleFront, HttpFront, IprotoFront, bearer
 from support.harness import wait_until
 from support.iproto import RawIproto
 from support.load import Load
@@ -25,6 +24,7 @@ from support.split import (
     two_instances,
     when_following,
 )
+from support.transports import TRANSPORTS, ConsoleTransport, HttpTransport, IprotoTransport, bearer
 
 NOT_OFFERED = Refused("not_offered")
 
@@ -53,12 +53,12 @@ def test_the_flow_of_old_clients_is_unchanged(https):
     assert_outcome(auth, auth.logout(token), LOGOUT_REFUSED)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_logout_is_known_to_the_other_instance_within_a_second(split, https, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_logout_is_known_to_the_other_instance_within_a_second(split, https, transport):
     auth, _ = https
-    kv = FRONTS[front](split[1])
+    kv = TRANSPORTS[transport](split[1])
     token = log_in(auth)
-    key = f"followed-{front}"
+    key = f"followed-{transport}"
     assert kv.put(token, {key: 1}) == Ok([])
     assert auth.logout(token) == Ok()
     wait_until(lambda: refused(kv.get(token, [key]), kv, UNAUTHENTICATED), "the token is refused", WITHIN_A_SECOND)
@@ -67,10 +67,10 @@ def test_a_logout_is_known_to_the_other_instance_within_a_second(split, https, f
     kv.close()
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_service_that_is_not_offered_says_so(split, https, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_service_that_is_not_offered_says_so(split, https, transport):
     token = log_in(https[0])
-    auth, kv = (FRONTS[front](one) for one in split)
+    auth, kv = (TRANSPORTS[transport](one) for one in split)
     for one, operation, *args in [
         (auth, "get", token, ["k"]),
         (auth, "put", token, {"never": 1}),
@@ -99,7 +99,7 @@ def test_the_other_instance_holds_no_private_key(split):
 
 
 def test_a_follower_may_follow_and_nothing_else(split):
-    console = ConsoleFront(split[0])
+    console = ConsoleTransport(split[0])
     (user_space,) = console.evaluate("return box.space.user.id")
     console.close()
     with RawIproto(split[0], "authkv_follower", FOLLOWER_PASSWORD) as follower:
@@ -119,28 +119,28 @@ def pair(make):
 def test_tokens_are_refused_while_revocations_are_unknown_and_accepted_again_after(make, pair):
     auth, kv = pair
     patient = make(**kv_settings(auth, AUTHKV_FOLLOW_MAX_LAG="unlimited")).start()
-    fronts = [front(kv) for front in FRONTS.values()]
-    trusting = HttpFront(patient)
-    http = HttpFront(auth)
+    transports = [transport(kv) for transport in TRANSPORTS.values()]
+    trusting = HttpTransport(patient)
+    http = HttpTransport(auth)
     token = log_in(http)
     http.close()
     when_following(trusting, token)
-    assert once_known(fronts[0], "put", token, {"k": 1}) == Ok([])
+    assert once_known(transports[0], "put", token, {"k": 1}) == Ok([])
     assert trusting.put(token, {"k": 2}) == Ok([])
 
     auth.stop()
-    for one in fronts:
+    for one in transports:
         wait_until(lambda: refused(one.get(token, ["k"]), one, UNKNOWN), "tokens are refused")
         assert_outcome(one, one.put(token, {"new": 1}), UNKNOWN)
-    assert "Retry-After" in fronts[0].request("POST", "/api/read", {"keys": ["k"]}, bearer(token)).headers
+    assert "Retry-After" in transports[0].request("POST", "/api/read", {"keys": ["k"]}, bearer(token)).headers
     # The lag that the other has given up after has passed here too.
     assert trusting.get(token, ["k"]) == Ok({"k": 2})
 
     auth.start()
-    for one in fronts:
+    for one in transports:
         wait_until(lambda: one.get(token, ["k"]) == Ok({"k": 1}), "tokens are accepted again")
         one.close()
-    http = HttpFront(auth)
+    http = HttpTransport(auth)
     assert http.logout(token) == Ok()
     http.close()
     wait_until(lambda: refused(trusting.get(token, ["k"]), trusting, UNAUTHENTICATED), "the patient one follows again")
@@ -149,7 +149,7 @@ def test_tokens_are_refused_while_revocations_are_unknown_and_accepted_again_aft
 
 def test_a_revocation_is_not_missed_while_the_follower_is_down(pair):
     auth, kv = pair
-    http, iproto = HttpFront(auth), IprotoFront(kv)
+    http, iproto = HttpTransport(auth), IprotoTransport(kv)
     token = log_in(http)
     assert once_known(iproto, "put", token, {"k": 1}) == Ok([])
     iproto.close()
@@ -157,7 +157,7 @@ def test_a_revocation_is_not_missed_while_the_follower_is_down(pair):
     assert http.logout(token) == Ok()
     http.close()
     kv.start()
-    iproto = IprotoFront(kv)
+    iproto = IprotoTransport(kv)
     seen = []
     wait_until(lambda: seen.append(iproto.get(token, ["k"])) or refused(seen[-1], iproto, UNAUTHENTICATED), "the token is refused")
     assert not any(isinstance(one, Ok) for one in seen), "accepted before the revocations were known"
@@ -166,12 +166,12 @@ def test_a_revocation_is_not_missed_while_the_follower_is_down(pair):
 
 def test_a_follower_that_has_never_reached_the_other_refuses_tokens(pair, make):
     auth, _ = pair
-    http = HttpFront(auth)
+    http = HttpTransport(auth)
     token = log_in(http)
     http.close()
     auth.stop()
     alone = make(**kv_settings(auth, AUTHKV_FOLLOW_MAX_LAG="1")).start()
-    kv = HttpFront(alone)
+    kv = HttpTransport(alone)
     wait_until(lambda: refused(kv.get(token, ["k"]), kv, UNKNOWN), "tokens are refused")
     kv.close()
 
@@ -193,7 +193,7 @@ def test_a_layout_offers_its_services(make, split, layout, offered, other):
         AUTHKV_FOLLOW=kv_settings(split[0])["AUTHKV_FOLLOW"] if layout == "key_value_tarantool" else None,
         AUTHKV_FOLLOWER_PASSWORD=FOLLOWER_PASSWORD,
     ).start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     for path in offered + other:
         status = http.request("POST", f"/api/{path}/", b"{}").status
         assert status == (422 if path in offered else 404), path
@@ -204,12 +204,12 @@ def test_an_authorization_instance_that_counts_anew_is_followed(make):
     auth = make(**auth_settings()).start()
     kv = make(**kv_settings(auth)).start()
     for _ in range(2):
-        fronts = [HttpFront(one) for one in (auth, kv)]
-        kept, revoked = (log_in(fronts[0]) for _ in range(2))
-        when_following(fronts[1], kept)
-        assert fronts[0].logout(revoked) == Ok()
-        wait_until(lambda: refused(fronts[1].get(revoked, ["k"]), fronts[1], UNAUTHENTICATED), "the logout is known")
-        assert not refused(fronts[1].get(kept, ["k"]), fronts[1], UNKNOWN)
+        transports = [HttpTransport(one) for one in (auth, kv)]
+        kept, revoked = (log_in(transports[0]) for _ in range(2))
+        when_following(transports[1], kept)
+        assert transports[0].logout(revoked) == Ok()
+        wait_until(lambda: refused(transports[1].get(revoked, ["k"]), transports[1], UNAUTHENTICATED), "the logout is known")
+        assert not refused(transports[1].get(kept, ["k"]), transports[1], UNKNOWN)
         # The data is lost and the key is kept.
         auth.stop()
         for file in [*auth.data_dir.glob("*.snap"), *auth.data_dir.glob("*.xlog")]:
@@ -220,7 +220,7 @@ def test_an_authorization_instance_that_counts_anew_is_followed(make):
 @pytest.mark.parametrize("followers", COMPAT)
 @pytest.mark.parametrize("leaders", COMPAT)
 def test_changes_are_followed_whatever_tarantool_puts_around_results(split, https, leaders, followers):
-    consoles = [ConsoleFront(one) for one in split]
+    consoles = [ConsoleTransport(one) for one in split]
     for console, setting in zip(consoles, (leaders, followers), strict=True):
         set_compat(console, setting)
     auth, kv = https
@@ -238,7 +238,7 @@ def test_changes_are_followed_whatever_tarantool_puts_around_results(split, http
 def test_an_older_authkv_on_tarantool_3_is_followed(make):
     """Its answers have no array around them. What answers here in its place gives what it was asked for, once."""
     auth = make(**auth_settings()).start()
-    console, http = ConsoleFront(auth), HttpFront(auth)
+    console, http = ConsoleTransport(auth), HttpTransport(auth)
     token = log_in(http)
     console.evaluate(
         "local answer = box.func['authkv.changes']:call({0}) rawset(_G, 'recorded', answer[1] or answer) "
@@ -246,7 +246,7 @@ def test_an_older_authkv_on_tarantool_3_is_followed(make):
         "box.schema.func.create('authkv.changes', {body = 'function() return recorded end', setuid = true}) "
         "box.schema.role.grant('authkv_revocations', 'execute', 'function', 'authkv.changes')"
     )
-    kv = HttpFront(make(**kv_settings(auth)).start())
+    kv = HttpTransport(make(**kv_settings(auth)).start())
     when_following(kv, token)
     assert kv.put(token, {"k": 1}) == Ok([])
     for one in (console, http, kv):
@@ -255,8 +255,8 @@ def test_an_older_authkv_on_tarantool_3_is_followed(make):
 
 def test_a_reload_of_the_follower_loses_no_request(split, https):
     token = log_in(https[0], "reloader")
-    console = ConsoleFront(split[1])
-    with Load(split[1], [HttpFront] * 3 + [IprotoFront], token) as load:
+    console = ConsoleTransport(split[1])
+    with Load(split[1], [HttpTransport] * 3 + [IprotoTransport], token) as load:
         for _ in range(3):
             console.evaluate("return authkv.restart()")
             load.advance()

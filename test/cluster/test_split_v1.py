@@ -4,48 +4,48 @@ from __future__ import annotations
 
 import pytest
 
-from support.fronts import FRONTS, Front, HttpFront
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.load import Load
 from support.outcome import Ok, Refusal, Refused
 from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
 from support.split import UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, refused, when_following
 from support.tokens import kid
+from support.transports import TRANSPORTS, HttpTransport, Transport
 
 
 class Split:
-    """People at the authorization instance, and every front of the key-value instance."""
+    """People at the authorization instance, and every transport of the key-value instance."""
 
     def __init__(self, auth: Instance, kv: Instance):
         self.instances = auth, kv
         self.people = People(auth)
-        self.kv = {name: front(kv) for name, front in FRONTS.items()}
-        for front in self.kv.values():
-            when_following(front, self.people.admin)
+        self.kv = {name: transport(kv) for name, transport in TRANSPORTS.items()}
+        for transport in self.kv.values():
+            when_following(transport, self.people.admin)
 
-    def accepts(self, front: Front, token: str) -> bool:
+    def accepts(self, transport: Transport, token: str) -> bool:
         """Whether a token counts; a key that is missing, or may not be read, is none of its faults."""
-        seen = front.get(token, ["k"])
-        return isinstance(seen, Ok) or any(refused(seen, front, Refused(name)) for name in ("missing_keys", "forbidden"))
+        seen = transport.get(token, ["k"])
+        return isinstance(seen, Ok) or any(refused(seen, transport, Refused(name)) for name in ("missing_keys", "forbidden"))
 
     def wait_until_refused(self, token: str, expected: Refused = UNAUTHENTICATED) -> None:
-        """At every front, and for good."""
-        for front in self.kv.values():
-            wait_until(lambda: refused(front.get(token, ["k"]), front, expected), f"{front.name} refuses it", WITHIN_A_SECOND)
-        for front in self.kv.values():
-            assert refused(front.put(token, {"never": 1}), front, expected), front.name
+        """At every transport, and for good."""
+        for transport in self.kv.values():
+            wait_until(lambda: refused(transport.get(token, ["k"]), transport, expected), f"{transport.name} refuses it", WITHIN_A_SECOND)
+        for transport in self.kv.values():
+            assert refused(transport.put(token, {"never": 1}), transport, expected), transport.name
 
     def wait_until_accepted(self, token: str) -> None:
-        for front in self.kv.values():
-            wait_until(lambda: self.accepts(front, token), f"{front.name} accepts it", WITHIN_A_SECOND)
+        for transport in self.kv.values():
+            wait_until(lambda: self.accepts(transport, token), f"{transport.name} accepts it", WITHIN_A_SECOND)
 
     def assert_accepted(self, token: str) -> None:
-        assert [name for name, front in self.kv.items() if not self.accepts(front, token)] == []
+        assert [name for name, transport in self.kv.items() if not self.accepts(transport, token)] == []
 
     def close(self) -> None:
         self.people.close()
-        for front in self.kv.values():
-            front.close()
+        for transport in self.kv.values():
+            transport.close()
 
 
 @pytest.fixture(scope="module")
@@ -120,16 +120,16 @@ def test_roles_and_grants_are_known_to_the_other_instance_within_a_second(own):
     person = people.new()
     split.wait_until_refused(person.access, FORBIDDEN)
     may_read = {
-        name: lambda front=front: (
-            isinstance(seen := front.get(person.access, ["k"]), Refusal) and refused(seen, front, Refused("missing_keys"))
+        name: lambda transport=transport: (
+            isinstance(seen := transport.get(person.access, ["k"]), Refusal) and refused(seen, transport, Refused("missing_keys"))
         )
-        for name, front in split.kv.items()
+        for name, transport in split.kv.items()
     }
     people.administer("role_grant", person.login, role)
     for name, may in may_read.items():
         wait_until(may, f"{name} knows the grant", WITHIN_A_SECOND)
-    for front in split.kv.values():
-        assert refused(front.put(person.access, {"k": 1}), front, FORBIDDEN)
+    for transport in split.kv.values():
+        assert refused(transport.put(person.access, {"k": 1}), transport, FORBIDDEN)
     people.administer("role_set", role, [permission("other", read=True)])
     split.wait_until_refused(person.access, FORBIDDEN)
     people.administer("role_set", role, [permission("k", read=True)])
@@ -184,7 +184,7 @@ def test_a_rotation_loses_no_request_of_the_other_instance(own):
     split = own()
     token = split.people.new().access
     split.wait_until_accepted(token)
-    with Load(split.instances[1], [HttpFront] * 2 + list(FRONTS.values()), token) as load:
+    with Load(split.instances[1], [HttpTransport] * 2 + list(TRANSPORTS.values()), token) as load:
         for _ in range(3):
             split.people.administer("key_rotate", {"publish": 0})
             load.advance()
@@ -205,8 +205,8 @@ def test_what_happened_while_the_follower_was_down_is_known_before_it_serves(own
     people.administer("key_retire", kid(retired.access))
     kept = people.new()
     kv.start()
-    for name, front in FRONTS.items():
-        split.kv[name] = front(kv)
+    for name, transport in TRANSPORTS.items():
+        split.kv[name] = transport(kv)
         seen = []
         for person in (disabled, retired):
             token = person.access
@@ -229,9 +229,9 @@ def test_the_other_instance_holds_neither_private_keys_nor_passwords(own):
     assert "PRIVATE KEY" not in kv.log()
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_the_operations_of_v1_are_offered_by_the_authorization_instance_only(split, front):
-    kv, admin = split.kv[front], split.people.admin
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_operations_of_v1_are_offered_by_the_authorization_instance_only(split, transport):
+    kv, admin = split.kv[transport], split.people.admin
     for operation, *args in [
         ("session_login", "admin", PASSWORD), ("session_refresh", "x"), ("user_register", "nobody9", PASSWORD, "Bob", "Stone"),
         ("user_me", admin), ("user_list", admin), ("role_set", admin, "x", []), ("key_rotate", admin), ("auth_logout", admin),

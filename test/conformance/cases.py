@@ -1,4 +1,4 @@
-"""The conformance table: what every front has to answer, row by row. `test_conformance.py` runs it over all fronts.
+"""The conformance table: what every transport has to answer, row by row. `test_conformance.py` runs it over all transports.
 
 A row starts with empty spaces, runs the steps it is given (each has to succeed), makes its call and compares the
 outcome; then it may run further steps with outcomes of their own. A refused call must not change any space.
@@ -226,7 +226,7 @@ WRITE = [
     Row("write_refuses_a_value_nested_too_deep", put({"k1": 1, "k2": nested(65)}), Refused("too_deep"), then=((get("k1"), missing("k1")),)),
 ]
 
-# Written and read back by every front, and by every front what another one wrote.
+# Written and read back over every transport, and over every transport what another one wrote.
 VALUES = {
     "null": None, "true": True, "false": False, "empty_text": "", "text": "text", "text_like_a_number": "1e5",
     "unicode": "жук 🪲 \u2028 é e\u0301", "escapes": "\"\\/\b\f\n\r\t\x7f", "nul": "a\0b",

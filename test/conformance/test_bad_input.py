@@ -1,4 +1,4 @@
-"""What is malformed at each front: a clear error of its own, nothing written, the process serving as before.
+"""What is malformed over each transport: a clear error of its own, nothing written, the process serving as before.
 
 A password never comes back in an answer and never reaches the log, however the call that held it was broken.
 """
@@ -11,9 +11,9 @@ import pytest
 
 from support import harness
 from support.contract import GOOD
-from support.fronts import PROCEDURES, bearer
 from support.iproto import FAILED, INVALID_MSGPACK, RawIproto
 from support.outcome import ERRORS, Ok, Refusal
+from support.transports import PROCEDURES, bearer
 
 SECRET = "Unseen-Passw0rd!"
 REGISTER, LOGIN, LOGOUT, CHECK, GET, PUT = PROCEDURES.values()

@@ -1,4 +1,4 @@
-"""Runs the conformance table of key-value operations over every front, and shows that the fronts share one store."""
+"""Runs the conformance table of key-value operations over every transport, and shows that the transports share one store."""
 
 import threading
 
@@ -7,12 +7,12 @@ import pytest
 from conformance.kv_batch_cases import BATCH_MAX, TUPLE_MAX
 from conformance.kv_cases import ROWS
 from support import kv_rows
-from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront
 from support.harness import CHEAP_HASHES, DEADLINE, wait_until
 from support.kv_rows import SOME, Row
 from support.outcome import Like, Ok, Refused
 from support.people import forbidden, permission
 from support.tokens import GARBAGE
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpTransport
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +29,22 @@ def tokens(people) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "row,front",
-    [pytest.param(row, name, id=f"{row.name}-{name}") for row in ROWS for name, front in ADMIN_FRONTS.items() if row.is_for(front)],
+    "row,transport",
+    [
+        pytest.param(row, name, id=f"{row.name}-{name}")
+        for row in ROWS
+        for name, transport in ADMIN_TRANSPORTS.items()
+        if row.is_for(transport)
+    ],
 )
-def test_kv(people, tokens, row: Row, front: str):
-    kv_rows.run(people, front, tokens, row)
+def test_kv(people, tokens, row: Row, transport: str):
+    kv_rows.run(people, transport, tokens, row)
 
 
-@pytest.mark.parametrize("writer", ADMIN_FRONTS)
-def test_what_one_front_writes_every_front_reads_and_deletes(people, tokens, writer):
+@pytest.mark.parametrize("writer", ADMIN_TRANSPORTS)
+def test_what_one_transport_writes_every_transport_reads_and_deletes(people, tokens, writer):
     token = tokens["all"]
-    for reader in ADMIN_FRONTS:
+    for reader in ADMIN_TRANSPORTS:
         keys = [f"{writer}/{reader}/{n}" for n in range(3)]
         pairs = [{"key": key, "value": {"n": [n, None, "ж"]}} for n, key in enumerate(keys)]
         put = people.expect(writer, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, pairs)
@@ -53,48 +58,50 @@ def test_what_one_front_writes_every_front_reads_and_deletes(people, tokens, wri
         people.expect(writer, Ok({"pairs": [], "missing": keys}), "batch_get", token, keys)
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_pages_together_are_the_whole(people, tokens, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_pages_together_are_the_whole(people, tokens, transport):
     keys = sorted(f"pages/{n:03}" for n in range(2 * BATCH_MAX))
     for at in (0, BATCH_MAX):
         batch = [{"key": key, "value": 1} for key in keys[at : at + BATCH_MAX]]
-        people.expect(front, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", tokens["all"], batch)
+        people.expect(transport, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", tokens["all"], batch)
     for options in ({"limit": 7}, {"limit": 1000}, {"limit": 50}, {}):
         seen, after = [], None
         while not seen or after is not None:
-            page = people.expect(front, Ok(Like("a page", bool)), "kv_list", tokens["all"], {"prefix": "pages/", "after": after, **options})
+            page = people.expect(
+                transport, Ok(Like("a page", bool)), "kv_list", tokens["all"], {"prefix": "pages/", "after": after, **options}
+            )
             assert 0 < len(page["pairs"]) <= options.get("limit", 100) or (not page["pairs"] and page["next"] is None)
             assert page["next"] in (None, page["pairs"][-1]["key"])
             seen, after = seen + [one["key"] for one in page["pairs"]], page["next"]
         assert seen == keys
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_change_of_a_role_counts_on_the_next_request(people, tokens, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_change_of_a_role_counts_on_the_next_request(people, tokens, transport):
     role = people.role(permission("x/", True, True))
     token = people.new(role).access
-    people.expect(front, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, [{"key": "x/a", "value": 1}])
+    people.expect(transport, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, [{"key": "x/a", "value": 1}])
     people.administer("role_set", role, [])
-    people.expect(front, forbidden("read", "x/a"), "pair_get", token, "x/a")
-    people.expect(front, Ok({"pairs": [], "next": None}), "kv_list", token)
-    people.expect(front, kv_rows.results(("x/a", "forbidden"), committed=False), "batch_put", token, [{"key": "x/a", "value": 1}])
+    people.expect(transport, forbidden("read", "x/a"), "pair_get", token, "x/a")
+    people.expect(transport, Ok({"pairs": [], "next": None}), "kv_list", token)
+    people.expect(transport, kv_rows.results(("x/a", "forbidden"), committed=False), "batch_put", token, [{"key": "x/a", "value": 1}])
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_page_is_cut_at_a_mebibyte_of_values(make, visit, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_page_is_cut_at_a_mebibyte_of_values(make, visit, transport):
     people = visit(make(**CHEAP_HASHES).start())
     token = people.new().access
     large = "x" * 400_000
     for n in range(5):
-        people.expect(front, Ok(Like("written", bool)), "pair_put", token, f"k{n}", large)
-    people.expect(front, Ok(Like("written", bool)), "pair_put", token, "k9", "x" * 1_000_000)
+        people.expect(transport, Ok(Like("written", bool)), "pair_put", token, f"k{n}", large)
+    people.expect(transport, Ok(Like("written", bool)), "pair_put", token, "k9", "x" * 1_000_000)
     seen, after, pages = [], None, 0
     while pages == 0 or after is not None:
-        page = people.expect(front, Ok(Like("a page", bool)), "kv_list", token, {"after": after})
+        page = people.expect(transport, Ok(Like("a page", bool)), "kv_list", token, {"after": after})
         assert len(page["pairs"]) <= 3 and (page["pairs"] or page["next"] is None)
         seen, after, pages = seen + [one["key"] for one in page["pairs"]], page["next"], pages + 1
     assert seen == [*(f"k{n}" for n in range(5)), "k9"]
-    people.expect(front, Ok({"keys": seen, "next": None}), "kv_list", token, {"keys_only": True})
+    people.expect(transport, Ok({"keys": seen, "next": None}), "kv_list", token, {"keys_only": True})
 
 
 def test_a_transaction_that_would_answer_too_much_writes_nothing(make, visit):
@@ -102,18 +109,18 @@ def test_a_transaction_that_would_answer_too_much_writes_nothing(make, visit):
     token = people.new().access
     before = people.expect("http", Ok(Like("written", bool)), "pair_put", token, "large", "x" * 100_000)["revision"]
     reads = [{"op": "get", "key": "large"}] * 9
-    for front in ADMIN_FRONTS:
+    for transport in ADMIN_TRANSPORTS:
         steps = [{"op": "put", "key": "beside", "value": 1}, *reads, *reads, {"op": "incr", "key": "count"}]
-        people.expect(front, Refused("reply_too_large"), "kv_txn", token, {"success": steps})
-        people.expect(front, Ok({"pairs": [], "missing": ["beside", "count"]}), "batch_get", token, ["beside", "count"])
-        shown = people.expect(front, Ok(Like("succeeded", bool)), "kv_txn", token, {"success": reads})["results"]
+        people.expect(transport, Refused("reply_too_large"), "kv_txn", token, {"success": steps})
+        people.expect(transport, Ok({"pairs": [], "missing": ["beside", "count"]}), "batch_get", token, ["beside", "count"])
+        shown = people.expect(transport, Ok(Like("succeeded", bool)), "kv_txn", token, {"success": reads})["results"]
         assert [one["outcome"] for one in shown] == ["found"] * len(reads)
     # Nor has it taken a revision.
     assert people.expect("http", Ok(Like("written", bool)), "pair_put", token, "beside", 1)["revision"] == before + 1
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, transport):
     """Once equal to as many as a request has room for, and once to none of a thousand."""
     people = visit(make(**CHEAP_HASHES).start())
     token, large = people.new().access, [0] * 500_000
@@ -122,7 +129,7 @@ def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, 
     answers, done = [], threading.Event()
 
     def read() -> None:
-        reader = HttpFront(people.instance)
+        reader = HttpTransport(people.instance)
         while not done.is_set():
             answers.append(reader.do("pair_get", token, "small"))
         reader.close()
@@ -133,7 +140,7 @@ def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, 
         for expected, values in ((True, [large] * 3), (False, [1] * 1000), (False, [large[1:]] * 3), (False, [[0] * 30] * 1000)):
             before = len(answers)
             compare = [{"key": "large", "value": value} for value in values]
-            people.expect(front, Ok({"succeeded": expected, "results": []}), "kv_txn", token, {"compare": compare})
+            people.expect(transport, Ok({"succeeded": expected, "results": []}), "kv_txn", token, {"compare": compare})
             wait_until(lambda before=before: len(answers) > before + 5, "others read on")
     finally:
         done.set()
@@ -145,8 +152,8 @@ def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, 
 @pytest.mark.parametrize("wrong", [{}, {"op": "get", "key": "k"}, {"1": {"op": "get", "key": "k"}}, "get", 1, True], ids=repr)
 def test_a_transaction_takes_lists_and_nothing_else(people, tokens, name, wrong):
     """Msgpack of Lua cannot tell an empty list from an empty map; JSON can."""
-    for front in ("http", "iproto") if wrong != {} else ("http",):
-        people.expect(front, Refused("malformed"), "kv_txn", tokens["all"], {name: wrong})
+    for transport in ("http", "iproto") if wrong != {} else ("http",):
+        people.expect(transport, Refused("malformed"), "kv_txn", tokens["all"], {name: wrong})
 
 
 def test_an_empty_table_of_lua_is_whatever_is_asked_for(people):
@@ -182,17 +189,17 @@ def test_help_names_the_operations_on_keys(people):
         assert f"authkv.{command}" in shown, command
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, transport):
     instance = make(**CHEAP_HASHES).start()
     people = visit(instance)
     token = people.new().access
-    people.expect(front, Ok(Like("written", bool)), "pair_put", token, "k", 1)
+    people.expect(transport, Ok(Like("written", bool)), "pair_put", token, "k", 1)
     people.restart(AUTHKV_READ_ONLY="true")
-    people.expect(front, Ok(Like("a pair", lambda seen: seen["value"] == 1)), "pair_get", token, "k")
-    people.expect(front, Ok(Like("a page", bool)), "kv_list", token)
+    people.expect(transport, Ok(Like("a pair", lambda seen: seen["value"] == 1)), "pair_get", token, "k")
+    people.expect(transport, Ok(Like("a page", bool)), "kv_list", token)
     for operation, *args in [
         ("batch_put", [{"key": "a", "value": 1}]), ("batch_delete", ["k"]), ("kv_incr", "n"), ("pair_put", "a", 1),
         ("pair_delete", "k"), ("kv_txn", {"success": [{"op": "put", "key": "a", "value": 1}]}),
     ]:  # fmt: skip
-        people.expect(front, Refused("read_only"), operation, token, *args)
+        people.expect(transport, Refused("read_only"), operation, token, *args)

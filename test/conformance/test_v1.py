@@ -1,4 +1,4 @@
-"""The conformance table of /v1: what every front has to answer, row by row, and the owner on the console.
+"""The conformance table of /v1: what every transport has to answer, row by row, and the owner on the console.
 
 A row makes the people whom it names, runs the steps it is given (each has to succeed), makes its call and compares the
 outcome; then it may run further steps with outcomes of their own. A refused call must not change any space.
@@ -12,7 +12,6 @@ import jwt
 import pytest
 
 from support.contract import LOGIN_TAKEN
-from support.fronts import ADMIN_FRONTS, FRONTS, OwnerFront
 from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
 from support.people import (
     COMMON,
@@ -31,6 +30,7 @@ from support.people import (
     user_answer,
 )
 from support.tokens import GARBAGE
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, OwnerTransport
 from support.v1 import ADMINISTRATION, OPERATIONS, OWNER
 
 
@@ -388,49 +388,54 @@ ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *ROLES, *KEYS, *ADMINISTRATORS_O
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
 
 
-def is_for(front: str, row: Row) -> bool:
+def is_for(transport: str, row: Row) -> bool:
     """The owner stands in for the administrator only."""
-    return front != OwnerFront.name or (not row.about_caller and row.call.token == ADMIN)
+    return transport != OwnerTransport.name or (not row.about_caller and row.call.token == ADMIN)
 
 
 @pytest.mark.parametrize(
-    "row,front",
-    [pytest.param(row, front, id=f"{row.name}-{front}") for row in ROWS for front in ADMIN_FRONTS if is_for(front, row)],
+    "row,transport",
+    [
+        pytest.param(row, transport, id=f"{row.name}-{transport}")
+        for row in ROWS
+        for transport in ADMIN_TRANSPORTS
+        if is_for(transport, row)
+    ],
 )
-def test_v1(people: People, row: Row, front: str):
+def test_v1(people: People, row: Row, transport: str):
     cast = Cast(people)
     arguments = cast.resolve(row.call.arguments())
     for step in row.given:
-        assert isinstance(people.do(front, step.operation, *cast.resolve(step.arguments())), Ok), step
+        assert isinstance(people.do(transport, step.operation, *cast.resolve(step.arguments())), Ok), step
     before = people.console.counts()
-    people.expect(front, cast.resolve(row.expected), row.call.operation, *arguments)
+    people.expect(transport, cast.resolve(row.expected), row.call.operation, *arguments)
     # A failed login is counted, and a refresh token that was used before ends its session.
     if isinstance(row.expected, Refused) and row.expected not in (INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN):
         assert people.console.counts() == before
     for step, expected in row.then:
         # What follows is done by a user, also where the owner did the rest.
-        where = front if step.token in (ADMIN, None) or front != OwnerFront.name else "console"
+        where = transport if step.token in (ADMIN, None) or transport != OwnerTransport.name else "console"
         people.expect(where, cast.resolve(expected), step.operation, *cast.resolve(step.arguments()))
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_pages_of_users_are_whole_and_in_order(people, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_pages_of_users_are_whole_and_in_order(people, transport):
     made = [people.new().login for _ in range(5)]
     seen, after = [], made[0]
     while after is not None:
-        page = people.expect(front, Ok(Like("a page", bool)), "user_list", people.admin, {"limit": 2, "after": after})
+        page = people.expect(transport, Ok(Like("a page", bool)), "user_list", people.admin, {"limit": 2, "after": after})
         assert len(page["users"]) <= 2
         seen += [one["login"] for one in page["users"]]
         after = page["next"]
     assert seen == sorted(set(seen)) and set(made[1:]) <= set(seen) and made[0] not in seen
-    first = people.expect(front, Ok(Like("a page", bool)), "user_list", people.admin)
+    first = people.expect(transport, Ok(Like("a page", bool)), "user_list", people.admin)
     assert len(first["users"]) <= 100 and first["users"][0]["login"] <= made[0]
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_all_roles_are_listed(people, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_all_roles_are_listed(people, transport):
     name = people.role(READ_A)
-    listed = people.expect(front, Ok(Like("roles", bool)), "role_list", people.admin)["roles"]
+    listed = people.expect(transport, Ok(Like("roles", bool)), "role_list", people.admin)["roles"]
     by_name = {one["name"]: one["permissions"] for one in listed}
     assert by_name[name] == [READ_A] and by_name["default"] == [permission("", True, True)]
     assert len(by_name) == len(listed)
@@ -443,14 +448,14 @@ def test_a_hundred_roles_are_a_users_most(people):
     people.everywhere(Ok(user_answer(person.login, *names[:100])), "user_get", people.admin, person.login)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_session_of_one_front_holds_at_every_other_and_is_refreshed_and_ended_there(people, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_of_one_transport_holds_at_every_other_and_is_refreshed_and_ended_there(people, transport):
     person = people.new()
-    session = people.expect(front, Ok(session_answer()), "session_login", person.login, PASSWORD)
-    for other in FRONTS:
+    session = people.expect(transport, Ok(session_answer()), "session_login", person.login, PASSWORD)
+    for other in TRANSPORTS:
         people.expect(other, Ok(True), "check", session["access_token"])
         session = people.expect(other, Ok(session_answer()), "session_refresh", session["refresh_token"])
-    people.expect(front, REVOKED, "auth_logout", session["access_token"])
+    people.expect(transport, REVOKED, "auth_logout", session["access_token"])
     people.assert_fails(session["access_token"])
 
 
@@ -465,19 +470,19 @@ def test_an_access_token_says_what_it_should_and_no_more(people):
         assert claims["exp"] - claims["iat"] == 1800 and (claims["iss"], claims["aud"]) == ("authkv", "authkv")
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_where_only_administrators_register_nobody_else_does(make, visit, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_where_only_administrators_register_nobody_else_does(make, visit, transport):
     people = visit(make(AUTHKV_REGISTRATION="admin").start())
     login = fresh("user")
     for operation in ("user_register", "register"):
-        seen = people.do(front, operation, login, PASSWORD, "Bob", "Stone")
-        if front == "console" and isinstance(seen, Ok):
+        seen = people.do(transport, operation, login, PASSWORD, "Bob", "Stone")
+        if transport == "console" and isinstance(seen, Ok):
             login = fresh("user")  # its owner is an administrator
         else:
             assert not isinstance(seen, Ok) and seen.name in (None, "unauthenticated", "role_required"), seen
-            assert people.front(front).is_http is False or seen.code in (401, 403), seen
+            assert people.transport(transport).is_http is False or seen.code in (401, 403), seen
             people.expect("http", NO_SUCH_USER, "user_get", people.admin, login)
-    people.expect(front, Ok(user_answer(login)), "user_create", people.admin, login, PASSWORD, "Bob", "Stone")
+    people.expect(transport, Ok(user_answer(login)), "user_create", people.admin, login, PASSWORD, "Bob", "Stone")
 
 
 def test_a_user_admin_that_was_there_before_is_made_an_administrator_by_the_owner_only(make, visit):

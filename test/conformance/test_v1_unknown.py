@@ -1,5 +1,5 @@
 """Names that a command does not know, and names that are given twice, which would be conditions that nobody looks at: refused
-under /v1 at every front, with the nearest name that is known. `/api` and introspection do not mind them."""
+under /v1 over every transport, with the nearest name that is known. `/api` and introspection do not mind them."""
 
 import json
 import re
@@ -7,13 +7,13 @@ import re
 import pytest
 
 from support.bulk import line, refused, send
-from support.fronts import FRONTS, bearer
 from support.outcome import Refusal
 from support.people import PASSWORD, fresh, permission
+from support.transports import TRANSPORTS, bearer
 from support.v1 import problem
 
 FORM = "application/x-www-form-urlencoded"
-OTHERS = [front for front in FRONTS if front not in ("http", "rock")]
+OTHERS = [transport for transport in TRANSPORTS if transport not in ("http", "rock")]
 
 
 def assert_names(seen: Refusal, given: str, nearest: str | None) -> None:
@@ -49,11 +49,11 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[2]}")
-def test_a_name_that_is_not_known_is_refused_with_the_nearest(people, token, front, case):
+def test_a_name_that_is_not_known_is_refused_with_the_nearest(people, token, transport, case):
     operation, args, given, nearest = case
-    seen = people.do(front, operation, token, *args)
+    seen = people.do(transport, operation, token, *args)
     if nearest is None:
         assert seen.name == "malformed" and f" {given} in success: did you mean " in seen.message
     else:
@@ -61,8 +61,8 @@ def test_a_name_that_is_not_known_is_refused_with_the_nearest(people, token, fro
     assert people.do("iproto", "batch_get", token, ["k"]).value["missing"] == ["k"], "it was done all the same"
 
 
-@pytest.mark.parametrize("front", OTHERS)
-def test_options_of_one_key_are_known(people, token, front):
+@pytest.mark.parametrize("transport", OTHERS)
+def test_options_of_one_key_are_known(people, token, transport):
     for operation, args, given, nearest in (
         ("pair_put", ["k", 1, {"ifrevision": 0}], "ifrevision", "if_revision"),
         ("pair_put", ["k", 1, {"contenttype": "a/b"}], "contenttype", "content_type"),
@@ -70,16 +70,16 @@ def test_options_of_one_key_are_known(people, token, front):
         ("pair_delete", ["k", {"IF_REVISION": 1}], "IF_REVISION", "if_revision"),
         ("kv_watch", [{"timeot": 0}], "timeot", "timeout"),
     ):  # fmt: skip
-        assert_names(people.do(front, operation, token, *args), given, nearest)
+        assert_names(people.do(transport, operation, token, *args), given, nearest)
 
 
-@pytest.mark.parametrize("front", [*FRONTS, "owner"])
-def test_members_of_administration_are_known(people, front):
+@pytest.mark.parametrize("transport", [*TRANSPORTS, "owner"])
+def test_members_of_administration_are_known(people, transport):
     role = people.role()
-    assert_names(people.do(front, "role_set", people.admin, role, [{"prefix": "a", "raed": True}]), "raed", "read")
-    assert_names(people.do(front, "role_set", people.admin, role, [permission("a"), {"prefix": "b", "Write": True}]), "Write", "write")
-    assert_names(people.do(front, "role_set", people.admin, role, [{"prefx": ""}]), "prefx", "prefix")
-    assert_names(people.do(front, "user_list", people.admin, {"limt": 1}), "limt", "limit")
+    assert_names(people.do(transport, "role_set", people.admin, role, [{"prefix": "a", "raed": True}]), "raed", "read")
+    assert_names(people.do(transport, "role_set", people.admin, role, [permission("a"), {"prefix": "b", "Write": True}]), "Write", "write")
+    assert_names(people.do(transport, "role_set", people.admin, role, [{"prefx": ""}]), "prefx", "prefix")
+    assert_names(people.do(transport, "user_list", people.admin, {"limt": 1}), "limt", "limit")
 
 
 # Method, path, body, the name, the nearest.
@@ -141,11 +141,11 @@ def test_over_http_nothing_is_ignored(people, case):
 
 
 def test_on_the_rock_nothing_is_ignored(people):
-    if "rock" not in FRONTS:
+    if "rock" not in TRANSPORTS:
         pytest.skip("there is no rock")
     for method, path, body, given, _ in OVER_HTTP:
         if not re.match("/v1/(import|export|watch)", path) and method != "HEAD":
-            seen = problem(people.front("rock").request(method, path, body, bearer(people.admin)), people.admin)
+            seen = problem(people.transport("rock").request(method, path, body, bearer(people.admin)), people.admin)
             assert seen.name == "malformed" and (given is None or f" {given}: " in seen.message), (path, seen)
 
 
@@ -177,19 +177,19 @@ def test_in_a_value_names_are_those_of_the_client(people, token, key):
         assert people.do("http", "pair_get", token, key).value["value"] == json.loads(body)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_transaction_is_asked_for(people, token, front):
-    assert people.do(front, "kv_txn", token, {}).value == {"succeeded": True, "results": []}
-    if front in ("http", "rock"):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_transaction_is_asked_for(people, token, transport):
+    assert people.do(transport, "kv_txn", token, {}).value == {"succeeded": True, "results": []}
+    if transport in ("http", "rock"):
         for body in (None, b""):
-            seen = problem(people.front(front).request("POST", "/v1/txn", body, bearer(token)), token)
+            seen = problem(people.transport(transport).request("POST", "/v1/txn", body, bearer(token)), token)
             assert seen.name == "malformed" and "success" in seen.message
     else:
         ways = ["authkv.as(%s).kv.txn()", "authkv.as(%s).kv.txn(nil)", "authkv.as(%s).kv.txn(box.NULL)"]
         asked = (
             [people.console.outcome(way % json.dumps(token)) for way in ways]
-            if front == "console"
-            else [people.do(front, "kv_txn", token, None)]
+            if transport == "console"
+            else [people.do(transport, "kv_txn", token, None)]
         )
         for seen in asked:
             assert seen.name == "malformed" and "success" in seen.message
@@ -242,10 +242,10 @@ def test_a_line_of_an_import_has_what_an_export_writes_and_no_more(people, token
     assert people.do("iproto", "pair_get", token, key).value["value"] == 1
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_steps_of_a_transaction_have_conditions(people, token, front, key):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_steps_of_a_transaction_have_conditions(people, token, transport, key):
     def txn(*steps, **more):
-        return people.do(front, "kv_txn", token, {"success": [{"key": key, **step} for step in steps], **more})
+        return people.do(transport, "kv_txn", token, {"success": [{"key": key, **step} for step in steps], **more})
 
     def conflict(seen, revision: int) -> bool:
         ending = f"is at revision {revision}" if revision else "does not exist"
@@ -260,7 +260,7 @@ def test_steps_of_a_transaction_have_conditions(people, token, front, key):
     # All or nothing; what was undone has no revision.
     assert conflict(txn(put | {"value": 2}, {"op": "delete", "if_revision": first}), first)
     assert conflict(txn({"op": "delete"}, put | {"if_revision": first}), first)
-    assert people.do(front, "pair_get", token, key).value == {"key": key, "value": 1, "revision": first}
+    assert people.do(transport, "pair_get", token, key).value == {"key": key, "value": 1, "revision": first}
     second = txn(put | {"value": 2, "if_revision": [first, 1]}).value["results"][0]["revision"]
     done = txn({"op": "delete", "if_revision": second}, put | {"value": 3, "if_revision": 0}, {"op": "get"})
     assert [one["outcome"] for one in done.value["results"]] == ["deleted", "written", "found"]

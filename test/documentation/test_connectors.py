@@ -19,10 +19,10 @@ import tarantool
 from support.compat import COMPAT, has_compat, set_compat
 from support.connectors import CONNECTORS, Failed, PyPi, PyPiPool
 from support.contract import GOOD
-from support.fronts import ConsoleFront, IprotoFront
 from support.harness import CHEAP_HASHES, CLIENT_PASSWORD, DEADLINE, ROOT, Instance, wait_until
 from support.iproto import RawIproto
 from support.outcome import Ok, Refusal, assert_outcome, identical
+from support.transports import ConsoleTransport, IprotoTransport
 from support.values import pack
 
 LEAST, GREATEST = -(2**63), 2**64 - 1
@@ -37,7 +37,7 @@ class World:
 
     def __init__(self, instance: Instance):
         self.instance = instance
-        self.console = ConsoleFront(instance)
+        self.console = ConsoleTransport(instance)
         self.numbers = itertools.count()
 
     def set(self, compat: str | None) -> bool:
@@ -74,9 +74,9 @@ def connector(world, request):
 
 @pytest.fixture(scope="module")
 def tester(instance):
-    front = IprotoFront(instance)
-    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
-    front.close()
+    transport = IprotoTransport(instance)
+    assert transport.register("tester", GOOD, "Test", "Tester") == Ok()
+    transport.close()
     return "tester"
 
 
@@ -101,7 +101,7 @@ def test_every_connector_writes_and_reads_every_value(world, connector, tester, 
     assert connector.value("batch_put", token, rows(new))["committed"] is True
     for pairs in (old, new):
         # Exactly what was sent is there.
-        exact = IprotoFront(world.instance)
+        exact = IprotoTransport(world.instance)
         assert_outcome(exact, exact.get(token, list(pairs)), Ok(pairs), exact=connector.has_bytes)
         exact.close()
         seen = connector.value("kv_get", token, list(pairs))["data"]
@@ -140,7 +140,7 @@ def test_a_pool_uses_the_instance_without_a_warning(world, tester, recwarn):
 def test_what_counts_is_the_moment_of_the_answer(world, tester, to):
     """A watch waits meanwhile."""
     world.set({"old": "new", "new": "old"}[to])
-    caller, other = PyPi(world.instance), IprotoFront(world.instance)
+    caller, other = PyPi(world.instance), IprotoTransport(world.instance)
     token = caller.value("auth_login", tester, GOOD)["token"]
     prefix = world.prefix()
     seen = []
@@ -174,12 +174,12 @@ def test_the_facade_gives_results_without_arrays(world, tester, compat):
 
 def test_connections_differ_in_nothing_but_the_array(world, tester):
     """A bare client, whatever the answer's size: the array has to be there for one of a megabyte too."""
-    front = IprotoFront(world.instance)
-    token = front.login(tester, GOOD).value
+    transport = IprotoTransport(world.instance)
+    token = transport.login(tester, GOOD).value
     prefix = world.prefix()
     large = {f"{prefix}{n}": "x" * 200_000 for n in range(10)}
-    assert front.put(token, large) == Ok([])
-    front.close()
+    assert transport.put(token, large) == Ok([])
+    transport.close()
     for compat in COMPAT if has_compat() else [None]:
         world.set(compat)
         with RawIproto(world.instance) as connection:
@@ -201,9 +201,9 @@ EXAMPLES = re.findall(r"^```(python|js|lua)\n(.*?)^```$", PAGE, re.MULTILINE | r
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_the_examples_of_the_page_work(world, tmp_path, number):
     world.set(None)
-    front = IprotoFront(world.instance)
-    front.register("carol", "Passw0rd!", "Carol", "Jones")
-    front.close()
+    transport = IprotoTransport(world.instance)
+    transport.register("carol", "Passw0rd!", "Carol", "Jones")
+    transport.close()
     kind, text = EXAMPLES[number]
     program, printed = RUN[kind]
     path = tmp_path / f"example.{kind}"

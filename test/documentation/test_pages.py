@@ -16,8 +16,8 @@ import msgpack
 import pytest
 
 from support import harness, v1
-from support.fronts import ConsoleFront
 from support.lua import lua
+from support.transports import ConsoleTransport
 
 DOCUMENTATION = harness.ROOT / "documentation"
 INDEX = DOCUMENTATION / "api-v1.md"
@@ -162,7 +162,7 @@ def by_net_box(blocks: list[str], instance: harness.Instance, directory: Path) -
 
 
 def by_console(blocks: list[str], instance: harness.Instance, directory: Path) -> list[Returned]:
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     run = f"return 'mp' .. dofile({lua(str(harness.ROOT / 'test' / 'documentation' / 'page.lua'))})"
     results = [unpack(console.evaluate(f"{run}({lua(block)})")[0].removeprefix("mp")) for block in blocks]
     console.close()

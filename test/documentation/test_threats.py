@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from support.contract import GOOD
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, ROOT
 from support.outcome import Ok, Refused, assert_outcome
 from support.people import PASSWORD, permission
+from support.transports import ConsoleTransport, HttpTransport
 
 MODEL = ROOT / "documentation" / "threat-model.md"
 NAMED = re.compile(r"`(test_\w+)::(test_\w+)`")
@@ -64,7 +64,7 @@ def test_every_test_that_a_page_names_exists(page):
 
 
 def test_by_default_only_this_host_is_served(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     (rows,) = console.evaluate("return authkv.settings()")
     defaults = {row[0]: row[1] for row in rows}
     assert defaults["HTTP_LISTEN"] == "127.0.0.1:8080" and defaults["IPROTO_LISTEN"] == "127.0.0.1:3301"
@@ -73,13 +73,13 @@ def test_by_default_only_this_host_is_served(instance):
 
 def test_who_may_write_may_overwrite_and_delete_under_v1_only(people):
     token = people.new().access
-    http = HttpFront(people.instance)
+    http = HttpTransport(people.instance)
     assert http.put(token, {"mine": 1}) == Ok([])
     assert http.put(token, {"mine": 2}) == Ok(["mine"])
     assert http.get(token, ["mine"]) == Ok({"mine": 1})
-    for front in ("http", "iproto"):
-        assert people.do(front, "pair_put", token, "mine", front).value["created"] is False
-        assert http.get(token, ["mine"]) == Ok({"mine": front})
+    for transport in ("http", "iproto"):
+        assert people.do(transport, "pair_put", token, "mine", transport).value["created"] is False
+        assert http.get(token, ["mine"]) == Ok({"mine": transport})
     assert people.do("http", "pair_delete", token, "mine").value["deleted"] is True
     http.close()
 
@@ -90,7 +90,7 @@ def test_who_only_writes_learns_which_keys_exist(people):
     people.administer("role_set", "default", [])
     people.administer("role_grant", person.login, "writers")
     try:
-        http = HttpFront(people.instance)
+        http = HttpTransport(people.instance)
         assert http.put(person.access, {"w/a": 1}) == Ok([])
         assert http.put(person.access, {"w/a": 2, "w/b": 2}) == Ok(["w/a"])
         assert_outcome(http, http.get(person.access, ["w/a"]), Refused("forbidden"))
@@ -124,7 +124,7 @@ def test_one_administrator_is_enough_for_anything(people):
 
 def test_hashes_cost_what_owasp_names_by_default(make):
     instance = make().start()
-    http, console = HttpFront(instance), ConsoleFront(instance)
+    http, console = HttpTransport(instance), ConsoleTransport(instance)
     assert http.register("someone", GOOD, "Some", "Body") == Ok()
     (hash_,) = console.evaluate("return box.space.user:get('someone')[2]")
     assert hash_.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -134,13 +134,13 @@ def test_hashes_cost_what_owasp_names_by_default(make):
 
 def test_the_log_of_writes_has_hashes_and_values(people):
     person = people.new()
-    console = ConsoleFront(people.instance)
+    console = ConsoleTransport(people.instance)
     read = f"return box.space.user:get('{person.login}')[2]"
     (before,) = console.evaluate(read)
     people.administer("user_set_password", person.login, "An0ther-Battery")
     (after,) = console.evaluate(read)
     assert people.do("http", "session_login", person.login, "An0ther-Battery").value
-    http = HttpFront(people.instance)
+    http = HttpTransport(people.instance)
     token = http.login(person.login, "An0ther-Battery").value
     assert http.put(token, {"in_plain": "the value 5fc2"}) == Ok([])
     written = b"".join(file.read_bytes() for file in people.instance.data_dir.glob("*.xlog"))
@@ -151,7 +151,7 @@ def test_the_log_of_writes_has_hashes_and_values(people):
 
 
 def test_what_was_typed_as_a_login_is_kept_as_a_digest(people):
-    http, console = HttpFront(people.instance), ConsoleFront(people.instance)
+    http, console = HttpTransport(people.instance), ConsoleTransport(people.instance)
     http.login("My0wnPassw0rd", GOOD)
     shown = str(console.evaluate("return box.space.authkv_login_attempt:select{}"))
     assert "login " in shown and "My0wnPassw0rd" not in shown
@@ -175,7 +175,7 @@ def test_the_container_has_no_rights_it_does_not_need():
 
 
 def test_the_environment_of_the_process_keeps_its_secrets(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     assert console.evaluate("return os.getenv('AUTHKV_ADMIN_PASSWORD')") == [ADMIN_PASSWORD]
     console.close()
 

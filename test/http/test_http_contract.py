@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from support.contract import GOOD, INVALID_CREDENTIALS, UNAUTHENTICATED
-from support.fronts import LOGOUT, HttpFront, bearer, written_status
+from support.transports import LOGOUT, HttpTransport, bearer, written_status
 from support.wire import BODY, CHECK
 
 LOGOUT_REFUSED = {"message": "You have not been authorized!"}
@@ -59,7 +59,7 @@ FLOW = [
 @pytest.mark.parametrize("slash", ["", "/"], ids=["without_slash", "with_slash"])
 def test_the_flow_of_a_client_is_answered_byte_for_byte(make, slash):
     instance = make().start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     token = None
     for name, method, path, sent, status, expected in FLOW:
         if token is None and path == "/api/write":

@@ -1,4 +1,4 @@
-"""What the HTTP front adds to the contract: types of bodies, methods, ids, Date, compression, CORS."""
+"""What the HTTP transport adds to the contract: types of bodies, methods, ids, Date, compression, CORS."""
 
 import json
 import re
@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from support.fronts import bearer
 from support.harness import DEADLINE
 from support.outcome import Ok
+from support.transports import bearer
 from support.wire import BODY, CHECK, Answer, Wire
 
 LARGE = {f"key{n}": "the same again " * 20 for n in range(200)}

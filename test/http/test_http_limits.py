@@ -1,4 +1,4 @@
-"""The limits of the HTTP front: what is above them is refused in words that name the limit, and what they protect is
+"""The limits of the HTTP transport: what is above them is refused in words that name the limit, and what they protect is
 free again once it is not used.
 """
 
@@ -10,9 +10,9 @@ import socket
 import pytest
 
 from support.contract import GOOD
-from support.fronts import HttpFront
 from support.harness import Instance, wait_until
 from support.outcome import Ok
+from support.transports import HttpTransport
 from support.wire import BODY, CHECK, HEAD, NO, Answer, Wire, all_is_read, descriptors, held, post
 
 SHORT = {"AUTHKV_HTTP_HEADER_TIMEOUT": "1", "AUTHKV_HTTP_BODY_TIMEOUT": "1", "AUTHKV_HTTP_IDLE_TIMEOUT": "2"}
@@ -227,7 +227,7 @@ def test_who_has_an_answer_whole_finds_the_place_of_its_request_free(make, name)
     """Clients in turn, on connections of their own: as many as there are places never meet one that has its answer."""
     instance = make(AUTHKV_HTTP_REQUESTS_MAX="1").start()
     what, value = ANSWERED[name]
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     assert http.put(token, {"k": value}) == Ok([])
@@ -257,7 +257,7 @@ def first_bytes(wire: Wire) -> bytes:
 
 
 def test_answers_nobody_reads_are_dropped_in_time_and_their_memory_is_free_again(cramped):
-    http = HttpFront(cramped)
+    http = HttpTransport(cramped)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     value = "x" * 200_000
@@ -284,7 +284,7 @@ def test_answers_nobody_reads_are_dropped_in_time_and_their_memory_is_free_again
 
 
 def test_bodies_that_are_still_sent_hold_memory(cramped):
-    http = HttpFront(cramped)
+    http = HttpTransport(cramped)
     head = b"POST /api/write HTTP/1.1\r\nHost: x\r\nContent-Length: 250000\r\n\r\n"
     wires = [Wire(cramped) for _ in range(8)]
     for wire in wires:

@@ -1,4 +1,4 @@
-"""What an operator sees of the HTTP front: the addresses it listens on, and its lines in the log."""
+"""What an operator sees of the HTTP transport: the addresses it listens on, and its lines in the log."""
 
 import json
 import os
@@ -10,9 +10,9 @@ import uuid
 import pytest
 
 from support.contract import GOOD
-from support.fronts import HttpFront, bearer
 from support.harness import DEADLINE, HOST, Instance, free_port, wait_until
 from support.outcome import Ok
+from support.transports import HttpTransport, bearer
 from support.wire import BODY, CHECK, NO, Wire, held, post
 
 SECRET = "Unseen-Passw0rd!"
@@ -93,7 +93,7 @@ def ask(instance: Instance, path: str, request_id: str, *lines: str) -> int:
 def with_secrets(instance: Instance) -> list[str]:
     """Has a whole session served and requests with secrets everywhere refused; gives what may not be in the log."""
     query = uuid.uuid4().hex
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.register("logged", GOOD, "Test", "Tester") == Ok()
     token = http.login("logged", GOOD).value
     http.login("logged", SECRET)

@@ -5,8 +5,8 @@ from itertools import zip_longest
 
 import pytest
 
-from support.fronts import written_status
 from support.harness import CHEAP_HASHES, DEADLINE
+from support.transports import written_status
 from support.wire import BODY, CHECK, NO, Wire, in_lockstep, post
 
 NOT_AUTHORIZED = {"message": "You have not been authorized!"}

@@ -6,9 +6,9 @@ import pytest
 
 from support import harness
 from support.contract import GOOD
-from support.fronts import ConsoleFront, HttpFront, bearer
 from support.harness import HOST, NO_ROCK, has_rock
 from support.outcome import Ok
+from support.transports import ConsoleTransport, HttpTransport, bearer
 from support.wire import BODY, Wire
 
 needs_rock = pytest.mark.skipif(not has_rock(), reason=NO_ROCK)
@@ -19,12 +19,12 @@ class Server:
     """A server of the rock in an instance, as Lua makes and fills it; `httpd` is its name there."""
 
     def __init__(self, instance, *lines: str):
-        self.console = ConsoleFront(instance)
+        self.console = ConsoleTransport(instance)
         self.port = harness.free_port()
         self.name = f"httpd{self.port}"
         self.run(f"httpd = require('http.server').new('{HOST}', {self.port})", f"{self.name} = httpd")
         self.run(*lines, "httpd:start()")
-        self.http = HttpFront(instance, self.port)
+        self.http = HttpTransport(instance, self.port)
 
     def run(self, *lines: str):
         for line in lines:
@@ -92,7 +92,7 @@ def test_every_route_is_there_below_the_prefix_with_and_without_its_slash(serve,
 @needs_rock
 @pytest.mark.parametrize("prefix", ["", "/one"])
 def test_the_description_and_its_page_are_those_of_the_native_server(serve, instance, prefix):
-    rock, native = serve(f"authkv.mount(httpd, {{prefix = '{prefix}'}})").http, HttpFront(instance)
+    rock, native = serve(f"authkv.mount(httpd, {{prefix = '{prefix}'}})").http, HttpTransport(instance)
     for path in ("/openapi.json", "/docs", "/docs/", "/docs/page.css", "/docs/swagger-ui-bundle.js", "/docs/nothing"):
         for method in ("GET", "HEAD", "POST"):
             ours, theirs = rock.request(method, prefix + path), native.request(method, path)
@@ -104,7 +104,7 @@ def test_the_description_and_its_page_are_those_of_the_native_server(serve, inst
 
 @needs_rock
 def test_a_path_means_what_it_does_to_the_native_server(serve, instance):
-    rock, native = serve("authkv.mount(httpd)").http, HttpFront(instance)
+    rock, native = serve("authkv.mount(httpd)").http, HttpTransport(instance)
     for path in ("/api/che%63k", "/api//check", "/api/check//", "/api/check/more", "/api/check%2F"):
         assert answer(rock.request("POST", path, {"authorization": "x"})) == answer(native.request("POST", path, {"authorization": "x"})), (
             path
@@ -175,7 +175,7 @@ def test_a_server_of_the_role_is_mounted_on(instance, console):
     port = harness.free_port()
     console.evaluate(f"require('roles.httpd').apply({{default = {{listen = '{HOST}:{port}'}}}})")
     console.evaluate("authkv.mount(require('roles.httpd').get_server(), {prefix = '/store'})")
-    http = HttpFront(instance, port)
+    http = HttpTransport(instance, port)
     assert answer(http.request("POST", "/store/api/check", {"authorization": "x"})) == NO
     http.close()
     console.evaluate("require('roles.httpd').stop()")
@@ -210,7 +210,7 @@ def test_a_body_is_read_up_to_the_limit_and_refused_above_it(serve, size, status
 @needs_rock
 def test_a_body_of_10_mb_is_written_and_read_back(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_KV_INPUT_MAX="20000000", AUTHKV_MEMTX_MAX_TUPLE_SIZE="2000000").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     pairs = {f"k{n}": chr(97 + n) * 1_000_000 for n in range(10)}
@@ -300,7 +300,7 @@ def test_a_body_that_is_cut_short_is_refused(own):
 
 @needs_rock
 def test_two_authorization_headers_are_refused(own):
-    http = HttpFront(own)
+    http = HttpTransport(own)
     assert http.register("tester", GOOD, "Test", "Tester") == Ok()
     token = http.login("tester", GOOD).value
     http.close()
@@ -351,7 +351,7 @@ def test_a_mount_outlives_a_restart(make):
 
 @needs_rock
 def test_the_rock_serves_instead_of_the_native_server(own):
-    http = HttpFront(own)
+    http = HttpTransport(own)
     response = http.request("POST", "/api/check", {"authorization": "x"})
     assert answer(response) == NO and response.headers["Server"] == "authkv"
     for path in ("/", "/elsewhere", "/init.lua", "//"):
@@ -363,7 +363,7 @@ def test_the_rock_serves_instead_of_the_native_server(own):
 @needs_rock
 def test_a_restart_keeps_connections_and_a_stop_ends_them(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock").start()
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     with Wire(instance) as connection:
         for line in ("", "authkv.restart()", "box.schema.func.reload('authkv')", "authkv.http.reload({})"):
             console.evaluate(line)
@@ -372,7 +372,7 @@ def test_a_restart_keeps_connections_and_a_stop_ends_them(make):
         assert console.evaluate("return (authkv.stop())") == [True]
         assert connection.rest() == b""
     with pytest.raises(ConnectionError):
-        HttpFront(instance).check("x")
+        HttpTransport(instance).check("x")
     console.close()
 
 
@@ -380,18 +380,18 @@ def test_a_restart_keeps_connections_and_a_stop_ends_them(make):
 def test_http_is_stopped_and_started_alone_and_changes_its_engine(make):
     instance = make().start()
     address = instance.settings["AUTHKV_HTTP_LISTEN"]
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     for engine in ("rock", "native", "rock"):
         assert console.evaluate(f"return authkv.http.reload{{HTTP_ENGINE = '{engine}'}}") == [[address]]
-        http = HttpFront(instance)
+        http = HttpTransport(instance)
         response = http.request("POST", "/api/check", {"authorization": "x"})
         assert answer(response) == NO and response.headers["Server"] == ("authkv" if engine == "rock" else None)
         http.close()
     assert console.evaluate("return (authkv.http.stop())") == [True]
     with pytest.raises(ConnectionError):
-        HttpFront(instance).check("x")
+        HttpTransport(instance).check("x")
     assert console.evaluate("return authkv.http.start()") == [[address]]
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.check("x") == Ok(False)
     http.close()
     console.close()
@@ -448,7 +448,7 @@ def test_with_http_off_the_rock_does_not_listen(make):
 def test_a_port_that_the_system_chooses_is_said(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_HTTP_LISTEN="127.0.0.1:0").start()
     line = next(line for line in instance.log().splitlines() if line.startswith("HTTP "))
-    http = HttpFront(instance, int(line.split(":")[2].split("/")[0]))
+    http = HttpTransport(instance, int(line.split(":")[2].split("/")[0]))
     assert http.check("x") == Ok(False)
     http.close()
 
@@ -463,7 +463,7 @@ def test_a_header_that_is_too_large_or_too_slow_ends_the_connection(make):
         with Wire(instance) as connection:
             connection.send(sent)
             assert connection.rest()[:13] == ends
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.request("POST", "/api/check", BODY, {"X": "x" * 7000}).status == 200
     http.close()
 
@@ -486,7 +486,7 @@ def is_served(instance) -> bool:
 @needs_rock
 def test_a_client_that_does_not_take_its_answers_is_left(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock", AUTHKV_HTTP_WRITE_TIMEOUT="1", AUTHKV_HTTP_CONNECTIONS_MAX="1").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     token = http.login("admin", harness.ADMIN_PASSWORD).value
     assert http.put(token, {"large": "x" * 60_000}) == Ok([])
     http.close()
@@ -541,7 +541,7 @@ def test_a_stop_finishes_the_request_that_runs_and_ends_idle_connections(make):
 @needs_rock
 def test_neither_paths_nor_tokens_are_logged(make):
     instance = make(AUTHKV_HTTP_ENGINE="rock").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.request("POST", "/api/check?q=S3cret", {"authorization": "Bearer S3cret"}, bearer("S3cret"))
     http.request("GET", "/S3cret")
     http.close()

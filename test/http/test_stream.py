@@ -15,10 +15,10 @@ import requests
 from support import harness
 from support.bulk import counts, line
 from support.contract import GOOD
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import DEADLINE, HOST
 from support.http2 import LITTLE, Client, known
 from support.sse import Event, Stream
+from support.transports import ConsoleTransport, HttpTransport
 from support.wire import Wire, all_is_read
 
 
@@ -276,7 +276,7 @@ def test_a_watch_asks_for_what_was_never_given(ask):
 def busy(make):
     """An instance with two places for requests before the database, and what takes them until it is let go."""
     instance = make(AUTHKV_QUEUE="2").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     http.close()
@@ -297,7 +297,7 @@ def busy(make):
         held.touch()
         # Files of plain Lua keep the thread.
         work = f"repeat local held = io.open('{held}') if held then held:close() end until not held"
-        ConsoleFront(instance).socket.sendall(work.encode() + b"\n")
+        ConsoleTransport(instance).socket.sendall(work.encode() + b"\n")
         harness.wait_until(is_full, "all places are taken")
         return held.unlink
 
@@ -336,7 +336,7 @@ def test_an_export_waits_for_a_busy_server(busy):
 
 def test_a_token_that_is_revoked_ends_its_watch(make):
     instance = make().start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     other = http.login("tester", GOOD).value
@@ -351,7 +351,7 @@ def test_a_token_that_is_revoked_ends_its_watch(make):
 
 def test_the_server_leaves_its_watches(make):
     instance = make(AUTHKV_WATCH_MAX="2", AUTHKV_HTTP_ACCESS_LOG="all").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     watches = [Stream(instance, token) for _ in range(2)]
@@ -365,7 +365,7 @@ def test_the_server_leaves_its_watches(make):
         return watch.response.status == 200
 
     harness.wait_until(free, "the watch that was closed is given up")
-    ConsoleFront(instance).evaluate("return authkv.http.reload{HTTP_IDLE_TIMEOUT = 20}")
+    ConsoleTransport(instance).evaluate("return authkv.http.reload{HTTP_IDLE_TIMEOUT = 20}")
     assert watches[-1].event().name == "ready"
     for watch in (watches[0], watches[-1]):
         end = watch.event()
@@ -382,7 +382,7 @@ def test_the_server_leaves_its_watches(make):
 
 def test_a_token_that_expires_ends_its_watch(make):
     instance = make(AUTHKV_TOKEN_TTL="2", AUTHKV_TOKEN_LEEWAY="0").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("tester", GOOD, "Test", "Tester")
 
     def ends_in_time() -> bool:
@@ -456,7 +456,7 @@ def test_a_watch_over_http2(secured, client):
     while b"event: ready" not in begun:
         begun = client.socket.recv(65536)
         begun = b"".join(event.data for event in client.h2.receive_data(begun) if isinstance(event, h2.events.DataReceived))
-    http = HttpFront(secured.instance)
+    http = HttpTransport(secured.instance)
     http.put(secured.token, {"w/a": 1})
     assert b"event: put" in client.until(h2.events.DataReceived, stream).data
     http.close()

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from support.browser import Browser
 from support.contract import GOOD
-from support.fronts import ConsoleFront
 from support.harness import DEADLINE, HOST
 from support.tls import Authority, Secured
+from support.transports import ConsoleTransport
 
 CHECK = {"authorization": "Bearer x"}
 
@@ -118,7 +118,7 @@ def test_a_browser_shows_the_page_over_tls(secured):
 def test_a_certificate_is_replaced_while_the_server_runs(tmp_path):
     secured = Secured(tmp_path)
     with secured.instance as instance:
-        console = ConsoleFront(instance)
+        console = ConsoleTransport(instance)
         context = ssl.create_default_context(cafile=secured.authority.file)
         kept = http.client.HTTPSConnection(HOST, secured.port, timeout=DEADLINE, context=context)
 
@@ -151,7 +151,7 @@ def test_who_connects_after_a_reload_never_sees_the_certificate_before_it(tmp_pa
     context.load_verify_locations(others.file)
     seen = []
     with secured.instance as instance:
-        console = ConsoleFront(instance)
+        console = ConsoleTransport(instance)
         for n in range(100):
             for file, content in zip((secured.cert, secured.key), pairs[n % 2], strict=True):
                 file.write_bytes(content)

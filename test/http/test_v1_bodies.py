@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from support.bulk import NDJSON, ask, chunks, counts, export, line, lines, read, send
-from support.fronts import FRONTS, bearer
 from support.harness import DEADLINE, HOST
 from support.lua import lua
 from support.outcome import ANY, Ok
 from support.people import PASSWORD
 from support.sse import Stream
+from support.transports import TRANSPORTS, bearer
 from support.v1 import problem
 
 MARK = b"\xef\xbb\xbf"
@@ -27,9 +27,9 @@ GZIP = {"Content-Encoding": "gzip"}
 ENDS = ["\u2028", "\u2029", "\u0085"]
 
 
-@pytest.mark.parametrize("front", [front for front in FRONTS if front in ("http", "rock")])
-def test_a_mark_before_a_json_body_is_skipped_once(people, token, key, front):
-    http, who = people.front(front), bearer(token)
+@pytest.mark.parametrize("transport", [transport for transport in TRANSPORTS if transport in ("http", "rock")])
+def test_a_mark_before_a_json_body_is_skipped_once(people, token, key, transport):
+    http, who = people.transport(transport), bearer(token)
     path = f"/v1/kv/{key.replace('/', '%2F')}"
 
     def post(path: str, body, method: str = "POST", headers=who):

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from support.fronts import FRONTS, HttpFront, bearer
 from support.outcome import Ok, Refusal
 from support.people import PASSWORD, fresh
 from support.tokens import GARBAGE
+from support.transports import TRANSPORTS, HttpTransport, bearer
 from support.v1 import OPERATIONS, problem
 
 JWKS = OPERATIONS["key_set"].path
@@ -17,7 +17,7 @@ BODY = {"POST", "PUT", "PATCH"}
 
 
 @pytest.fixture(scope="module")
-def v1(people) -> HttpFront:
+def v1(people) -> HttpTransport:
     return people.http
 
 
@@ -203,8 +203,8 @@ def test_v1_says_in_plain_english_what_the_contract_says_in_its_own(people, memb
     body = {"login": "plain1", "password": PASSWORD, "name": "Bob", "surname": "Stone"} | {member: text}
     args = [body[name] for name in ("login", "password", "name", "surname")]
     odd = ("onlu", "lower-upper")
-    for front in FRONTS:
-        said = people.do(front, "user_register", *args).message
+    for transport in TRANSPORTS:
+        said = people.do(transport, "user_register", *args).message
         assert "letters" in said and not any(word in said for word in odd), said
-        assert "lower-upper latin letters" in FRONTS[front](people.instance).register(*args).message
+        assert "lower-upper latin letters" in TRANSPORTS[transport](people.instance).register(*args).message
     assert "letters" in people.do("http", "user_create", people.admin, *args, {}).message

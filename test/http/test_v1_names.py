@@ -6,9 +6,9 @@ from urllib.parse import urljoin
 import pytest
 
 from support.bulk import line, refused, send
-from support.fronts import FRONTS, bearer
 from support.outcome import Ok, Refusal
 from support.people import fresh, permission
+from support.transports import TRANSPORTS, bearer
 from support.v1 import OPERATIONS, problem
 
 DOTS = [".", ".."]
@@ -28,22 +28,22 @@ def name_of(seen) -> str:
 
 
 @pytest.mark.parametrize("role", DOTS)
-@pytest.mark.parametrize("front", [name for name in FRONTS if name not in ("http", "rock")] + ["owner"])
-def test_dots_are_no_name_of_a_role(people, front, role):
+@pytest.mark.parametrize("transport", [name for name in TRANSPORTS if name not in ("http", "rock")] + ["owner"])
+def test_dots_are_no_name_of_a_role(people, transport, role):
     person = people.new()
-    seen = people.do(front, "role_set", people.admin, role, [permission("", read=True)])
+    seen = people.do(transport, "role_set", people.admin, role, [permission("", read=True)])
     assert name_of(seen) == "bad_role" and ".." in seen.message
-    assert name_of(people.do(front, "role_grant", people.admin, person.login, role)) in ("bad_role", "no_such_role")
-    seen = people.do(front, "user_create", people.admin, fresh("user"), person.password, "Bob", "Stone", {"roles": [role]})
+    assert name_of(people.do(transport, "role_grant", people.admin, person.login, role)) in ("bad_role", "no_such_role")
+    seen = people.do(transport, "user_create", people.admin, fresh("user"), person.password, "Bob", "Stone", {"roles": [role]})
     assert name_of(seen) in ("bad_role", "no_such_role")
     assert role not in [one["name"] for one in people.administer("role_list")["roles"]]
 
 
 @pytest.mark.parametrize("login", DOTS)
-@pytest.mark.parametrize("front", FRONTS)
-def test_dots_are_no_login(people, front, login):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_dots_are_no_login(people, transport, login):
     for operation in ("register", "user_register"):
-        seen = people.do(front, operation, login, "Unc0mmon-horse", "Bob", "Stone")
+        seen = people.do(transport, operation, login, "Unc0mmon-horse", "Bob", "Stone")
         assert seen.message.startswith("Incorrect login"), seen
 
 
@@ -90,15 +90,15 @@ def test_what_is_left_of_a_path_never_hits_what_is_above(people):
 
 
 @pytest.mark.parametrize("spelled", DOTS)
-@pytest.mark.parametrize("front", FRONTS)
-def test_dots_are_no_keys_that_are_written(people, token, front, spelled):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_dots_are_no_keys_that_are_written(people, token, transport, spelled):
     batch = [{"key": "side", "value": 1}, {"key": spelled, "value": 1}]
     steps = [{"op": "put", "key": spelled, "value": 1}]
     asked = [
         ("batch_put", batch, {"atomic": False}), ("batch_put", batch[1:], {"mode": "insert"}), ("kv_txn", {"success": steps}),
         ("kv_txn", {"compare": [{"key": spelled, "exists": True}], "failure": [{"op": "incr", "key": spelled}]}),
     ]  # fmt: skip
-    if front not in ("http", "rock"):
+    if transport not in ("http", "rock"):
         asked += [
             ("pair_put", spelled, 1),
             ("pair_put", spelled, 1, {"if_revision": 0}),
@@ -106,9 +106,9 @@ def test_dots_are_no_keys_that_are_written(people, token, front, spelled):
             ("kv_incr", spelled, {"by": 2}),
         ]
     for operation, *args in asked:
-        seen = people.do(front, operation, token, *args)
+        seen = people.do(transport, operation, token, *args)
         assert name_of(seen) == "bad_key" and ".." in seen.message, operation
-    found = people.expect(front, Ok({"pairs": [], "missing": ["side", spelled]}), "batch_get", token, ["side", spelled])
+    found = people.expect(transport, Ok({"pairs": [], "missing": ["side", spelled]}), "batch_get", token, ["side", spelled])
     assert found["missing"]
 
 
@@ -122,28 +122,28 @@ def test_dots_are_no_keys_of_an_import(people, token, spelled):
 
 def test_other_names_with_dots_are_keys(people, token):
     for one in NO_DOTS:
-        for front in FRONTS:
-            if front == "rock" and "/" in one:
+        for transport in TRANSPORTS:
+            if transport == "rock" and "/" in one:
                 continue  # the rock itself does not take it
-            assert isinstance(people.do(front, "pair_put", token, one, front), Ok), (front, one)
-            assert people.do(front, "pair_get", token, one).value["value"] == front
+            assert isinstance(people.do(transport, "pair_put", token, one, transport), Ok), (transport, one)
+            assert people.do(transport, "pair_get", token, one).value["value"] == transport
     assert send(people, token, b"".join(map(line, NO_DOTS))).done["written"] == len(NO_DOTS)
     assert isinstance(people.do("http", "batch_delete", token, NO_DOTS), Ok)
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("spelled", DOTS)
-def test_the_contract_takes_every_key_and_such_pairs_can_be_read_and_deleted(people, token, front, spelled):
-    assert isinstance(people.do(front, "put", token, {spelled: "old"}), Ok)
-    assert people.do(front, "get", token, [spelled]).value == {spelled: "old"}
-    (pair,) = people.do(front, "batch_get", token, [spelled]).value["pairs"]
+def test_the_contract_takes_every_key_and_such_pairs_can_be_read_and_deleted(people, token, transport, spelled):
+    assert isinstance(people.do(transport, "put", token, {spelled: "old"}), Ok)
+    assert people.do(transport, "get", token, [spelled]).value == {spelled: "old"}
+    (pair,) = people.do(transport, "batch_get", token, [spelled]).value["pairs"]
     assert (pair["key"], pair["value"]) == (spelled, "old")
-    listed = people.do(front, "kv_list", token, {"prefix": spelled, "to": spelled + "\0"}).value
+    listed = people.do(transport, "kv_list", token, {"prefix": spelled, "to": spelled + "\0"}).value
     assert [one["key"] for one in listed["pairs"]] == [spelled]
-    read = people.do(front, "kv_txn", token, {"success": [{"op": "get", "key": spelled}]})
+    read = people.do(transport, "kv_txn", token, {"success": [{"op": "get", "key": spelled}]})
     assert read.value["results"][0]["value"] == "old"
-    assert people.do(front, "batch_delete", token, [spelled]).value["committed"]
-    assert people.do(front, "batch_get", token, [spelled]).value["missing"] == [spelled]
+    assert people.do(transport, "batch_delete", token, [spelled]).value["committed"]
+    assert people.do(transport, "batch_get", token, [spelled]).value["missing"] == [spelled]
 
 
 def test_a_permission_may_be_for_keys_that_begin_with_dots(people):

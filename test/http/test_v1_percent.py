@@ -4,7 +4,7 @@ for ever. Refused as in a path (RFC 3986 §2.1)."""
 import pytest
 
 from support.bulk import ask
-from support.fronts import FRONTS, bearer
+from support.transports import TRANSPORTS, bearer
 from support.v1 import problem
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -23,14 +23,14 @@ def pairs(people):
         people.do("http", "pair_put", people.admin, one, 1)
 
 
-@pytest.mark.parametrize("front", [front for front in FRONTS if front in ("http", "rock")])
+@pytest.mark.parametrize("transport", [transport for transport in TRANSPORTS if transport in ("http", "rock")])
 @pytest.mark.parametrize("path,name", PARAMETERS)
-def test_a_query_that_does_not_decode_is_refused(people, front, path, name):
-    if front == "rock" and path in ("/v1/export", "/v1/watch"):
+def test_a_query_that_does_not_decode_is_refused(people, transport, path, name):
+    if transport == "rock" and path in ("/v1/export", "/v1/watch"):
         pytest.skip("it does not stream")
     for texts, why in ((NO_UTF8, "UTF-8"), (NO_CODES, "%")):
         for text in texts:
-            response = people.front(front).request("GET", f"{path}?{name}={text}", None, bearer(people.admin))
+            response = people.transport(transport).request("GET", f"{path}?{name}={text}", None, bearer(people.admin))
             seen = problem(response, people.admin)
             assert (seen.name, response.status) == ("malformed", 400), text
             assert seen.message.startswith(f"{name} should ") and why in seen.message, text
@@ -55,8 +55,8 @@ def test_a_name_that_does_not_decode_is_told_as_it_came(people, name):
     "body", [b"token=%FF", b"token=%zz", b"token=\xff", b"token=a%4", b"token_type_hint=%E6&token=a", b"%FF=1&token=a"]
 )
 def test_a_form_that_does_not_decode_is_refused(people, body):
-    for front in [front for front in FRONTS if front in ("http", "rock")]:
-        response = people.front(front).request("POST", "/v1/introspect", body, bearer(people.admin) | FORM)
+    for transport in [transport for transport in TRANSPORTS if transport in ("http", "rock")]:
+        response = people.transport(transport).request("POST", "/v1/introspect", body, bearer(people.admin) | FORM)
         assert problem(response, people.admin).name == "malformed"
 
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from support.fronts import IprotoFront
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, wait_until
 from support.people import OTHER_PASSWORD, PASSWORD
+from support.transports import IprotoTransport
 
 FULL = 507
 # What the log says when pairs are refused from then on, and when they are not any more.
@@ -199,7 +199,7 @@ def delete_by_every_way(instance, api: Api) -> None:
     ]:
         answer = api.call("POST", path, body)
         assert answer.status_code == 200, answer.text
-    iproto = IprotoFront(instance)
+    iproto = IprotoTransport(instance)
     for key in called:
         seen = iproto.do("pair_delete", api.token, key)
         assert seen.value["deleted"], seen

@@ -12,12 +12,12 @@ import pytest
 from support import v1
 from support.bulk import COUNTS, MANY, MODES, NDJSON, Imported, ask, chunks, counts, export, keep, line, lines, read, refused, send
 from support.clock import FAR, PAST, moment, paced, pass_by
-from support.fronts import FRONTS, bearer
 from support.harness import CHEAP_HASHES, DEADLINE, HOST
 from support.kv_rows import ahead
 from support.outcome import ANY
 from support.people import permission
 from support.tokens import GARBAGE
+from support.transports import TRANSPORTS, bearer
 from support.values import from_json, to_json
 
 
@@ -283,8 +283,8 @@ def test_others_are_served_while_much_is_imported(people, token, prefix):
     def slowly():
         for n in range(20):
             yield b"".join(line(f"{prefix}{n}/{m}", "x" * 500) for m in range(500))
-            for front in FRONTS:
-                people.expect(front, ANY, "pair_put", token, f"{prefix}mine", n)
+            for transport in TRANSPORTS:
+                people.expect(transport, ANY, "pair_put", token, f"{prefix}mine", n)
             answered.append(n)
 
     assert send(people, token, slowly()).done["written"] == 10_000

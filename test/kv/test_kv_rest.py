@@ -11,10 +11,10 @@ import pytest
 
 from support import rest
 from support.clock import pass_by
-from support.fronts import HttpFront, Response, bearer
 from support.kv_rows import ahead
 from support.outcome import Ok, Refusal
 from support.people import permission
+from support.transports import HttpTransport, Response, bearer
 from support.v1 import problem
 
 JSON, FORM, BYTES = "application/json", "application/x-www-form-urlencoded", "application/octet-stream"
@@ -23,7 +23,7 @@ JSON, FORM, BYTES = "application/json", "application/x-www-form-urlencoded", "ap
 class Rest:
     """A user at one connection."""
 
-    def __init__(self, http: HttpFront, token: str):
+    def __init__(self, http: HttpTransport, token: str):
         self.http, self.token = http, token
 
     def ask(self, method: str, key: str, body: bytes | None = None, query: dict | None = None, **headers) -> Response:
@@ -155,7 +155,7 @@ def test_a_body_of_another_type_is_kept_as_bytes_with_its_type(user, key, conten
         assert shown.headers["X-Content-Type-Options"] == "nosniff" and "sandbox" in shown.headers["Content-Security-Policy"]
 
 
-def test_bytes_are_bytes_at_every_front(people, user, key):
+def test_bytes_are_bytes_over_every_transport(people, user, key):
     user.revision(key, b"\x00\xff", Content_Type="image/png")
     (pair,) = people.do("iproto", "batch_get", user.token, [key]).value["pairs"]
     assert (pair["value"], pair["content_type"]) == (b"\x00\xff", "image/png")

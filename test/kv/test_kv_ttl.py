@@ -5,32 +5,32 @@ import random
 import pytest
 
 from support.clock import moment, pass_by
-from support.fronts import ADMIN_FRONTS, FRONTS
 from support.harness import CHEAP_HASHES, wait_until
 from support.kv_rows import NEW, Run, ahead, batch_put, item
 from support.outcome import ANY, Ok, Refused
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
 
 SOON = 0.3
 
 
-def ended(people, token: str, key: str, front: str = "iproto", value=1, **more) -> int:
+def ended(people, token: str, key: str, transport: str = "iproto", value=1, **more) -> int:
     """Writes a pair, waits until it has ended, and gives the revision it had."""
     pairs = [{"key": key, "value": value, "ttl": SOON, **more}]
-    (result,) = people.expect(front, ANY, "batch_put", token, pairs)["results"]
+    (result,) = people.expect(transport, ANY, "batch_put", token, pairs)["results"]
     assert result["outcome"] == "written", result
     pass_by(moment(SOON))
     return result["revision"]
 
 
-@pytest.mark.parametrize("writer", ADMIN_FRONTS)
-def test_a_pair_is_gone_at_every_front_as_soon_as_it_ends(people, token, key, writer):
+@pytest.mark.parametrize("writer", ADMIN_TRANSPORTS)
+def test_a_pair_is_gone_over_every_transport_as_soon_as_it_ends(people, token, key, writer):
     prefix = key + "/"
     keys = [f"{prefix}{n}" for n in range(3)]
     pairs = [{"key": one, "value": 1, "ttl": SOON} for one in keys] + [{"key": f"{prefix}stays", "value": 1, "ttl": 600}]
     assert people.expect(writer, ANY, "batch_put", token, pairs)["committed"]
     pass_by(moment(SOON))
     # At once: what sweeps the space has not been there yet, or it has; no reader can tell.
-    for reader in ADMIN_FRONTS:
+    for reader in ADMIN_TRANSPORTS:
         seen = people.expect(reader, ANY, "batch_get", token, [*keys, f"{prefix}stays"])
         assert seen["missing"] == keys and [one["key"] for one in seen["pairs"]] == [f"{prefix}stays"]
         people.expect(reader, Refused("no_such_key"), "pair_get", token, keys[0])
@@ -42,34 +42,34 @@ def test_a_pair_is_gone_at_every_front_as_soon_as_it_ends(people, token, key, wr
         people.expect(reader, Refused("missing_keys"), "get", token, keys)
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_full_page_goes_on_after_its_last_item(people, token, key, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_full_page_goes_on_after_its_last_item(people, token, key, transport):
     prefix = key + "/"
     stays = [f"{prefix}1", f"{prefix}2"]
     for _ in range(20):
         pairs = [{"key": one, "value": 1} for one in stays]
         pairs += [{"key": f"{prefix}1/{n}", "value": 1, "ttl": 0.001} for n in range(100)]
-        people.expect(front, ANY, "batch_put", token, pairs)
+        people.expect(transport, ANY, "batch_put", token, pairs)
         pass_by(moment(0.002))
         page = Ok({"keys": stays[:1], "next": stays[0]})
-        people.expect(front, page, "kv_list", token, {"prefix": prefix, "keys_only": True, "limit": 1})
+        people.expect(transport, page, "kv_list", token, {"prefix": prefix, "keys_only": True, "limit": 1})
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_pair_is_there_until_it_ends(people, token, key, front):
-    people.expect(front, ANY, "pair_put", token, key, 1, {"ttl": 60})
-    seen = people.expect(front, ANY, "pair_get", token, key)
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_pair_is_there_until_it_ends(people, token, key, transport):
+    people.expect(transport, ANY, "pair_put", token, key, 1, {"ttl": 60})
+    seen = people.expect(transport, ANY, "pair_get", token, key)
     assert ahead(60).holds(seen["expires_at"])
-    people.expect(front, Ok({key: 1}), "get", token, [key])
+    people.expect(transport, Ok({key: 1}), "get", token, [key])
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_the_old_read_and_write_take_an_ended_pair_as_not_there(people, token, key, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_old_read_and_write_take_an_ended_pair_as_not_there(people, token, key, transport):
     ended(people, token, key)
-    people.expect(front, Refused("missing_keys", f"These keys don't exist: {key}"), "get", token, [key])
-    people.expect(front, Ok([]), "put", token, {key: 2})
-    people.expect(front, Ok({key: 2}), "get", token, [key])
-    seen = people.expect(front, ANY, "pair_get", token, key)
+    people.expect(transport, Refused("missing_keys", f"These keys don't exist: {key}"), "get", token, [key])
+    people.expect(transport, Ok([]), "put", token, {key: 2})
+    people.expect(transport, Ok({key: 2}), "get", token, [key])
+    seen = people.expect(transport, ANY, "pair_get", token, key)
     assert "expires_at" not in seen, "what was written anew has no end"
 
 
@@ -92,38 +92,38 @@ OVER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
 @pytest.mark.parametrize("name", OVER)
-def test_a_write_takes_an_ended_pair_as_not_there(people, token, key, front, name):
+def test_a_write_takes_an_ended_pair_as_not_there(people, token, key, transport, name):
     operation, arguments, outcome = OVER[name]
-    revision = ended(people, token, key, front)
-    (seen,) = people.expect(front, ANY, operation, token, *arguments(key))["results"]
+    revision = ended(people, token, key, transport)
+    (seen,) = people.expect(transport, ANY, operation, token, *arguments(key))["results"]
     assert seen["outcome"] == outcome
     # The end of the pair took a revision of its own.
     assert outcome != "written" or seen["revision"] > revision + 1
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_the_revision_of_an_ended_pair_holds_no_more(people, token, key, front):
-    revision = ended(people, token, key, front)
-    (seen,) = people.expect(front, ANY, "batch_put", token, [{"key": key, "value": 2, "if_revision": revision}])["results"]
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_the_revision_of_an_ended_pair_holds_no_more(people, token, key, transport):
+    revision = ended(people, token, key, transport)
+    (seen,) = people.expect(transport, ANY, "batch_put", token, [{"key": key, "value": 2, "if_revision": revision}])["results"]
     assert seen == {"key": key, "outcome": "conflict", "revision": 0}
-    people.expect(front, Refused("conflict", f"The key {key} does not exist"), "pair_get", token, key, {"if_revision": revision})
+    people.expect(transport, Refused("conflict", f"The key {key} does not exist"), "pair_get", token, key, {"if_revision": revision})
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_counter_that_has_ended_begins_anew(people, token, key, front):
-    ended(people, token, key, front, value=41)
-    assert people.expect(front, ANY, "kv_incr", token, key, {"ttl": 60})["value"] == 1
-    assert ahead(60).holds(people.expect(front, ANY, "pair_get", token, key)["expires_at"])
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_counter_that_has_ended_begins_anew(people, token, key, transport):
+    ended(people, token, key, transport, value=41)
+    assert people.expect(transport, ANY, "kv_incr", token, key, {"ttl": 60})["value"] == 1
+    assert ahead(60).holds(people.expect(transport, ANY, "pair_get", token, key)["expires_at"])
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_a_put_without_a_ttl_makes_a_pair_stay(people, token, key, front):
-    people.expect(front, ANY, "pair_put", token, key, 1, {"ttl": 1})
-    people.expect(front, ANY, "pair_put", token, key, 2)
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_put_without_a_ttl_makes_a_pair_stay(people, token, key, transport):
+    people.expect(transport, ANY, "pair_put", token, key, 1, {"ttl": 1})
+    people.expect(transport, ANY, "pair_put", token, key, 2)
     pass_by(moment(1))
-    assert people.expect(front, ANY, "pair_get", token, key)["value"] == 2
+    assert people.expect(transport, ANY, "pair_get", token, key)["value"] == 2
 
 
 def test_a_put_with_another_ttl_replaces_it(people, token, key):
@@ -142,8 +142,8 @@ def test_an_end_holds_after_a_restart(make, visit):
     soon = moment(SOON)
     people.restart()
     pass_by(soon)
-    for front in FRONTS:
-        seen = people.expect(front, ANY, "batch_get", token, ["soon", "late"])
+    for transport in TRANSPORTS:
+        seen = people.expect(transport, ANY, "batch_get", token, ["soon", "late"])
         assert seen["missing"] == ["soon"] and seen["pairs"][0]["expires_at"] == late
 
 
@@ -188,9 +188,9 @@ def test_each_pair_that_ends_has_one_row_that_says_when(make, visit, seed):
     token, chance = people.new().access, random.Random(seed)
     for n in range(600):
         key, other = chance.sample("abcdefgh", 2)
-        front = chance.choice([*FRONTS])
+        transport = chance.choice([*TRANSPORTS])
         operation, *args = mixed(chance, key, other)
-        seen = people.do(front, operation, token, *args)
+        seen = people.do(transport, operation, token, *args)
         assert isinstance(seen, Ok) or seen.name in (None, "no_such_key", "conflict", "not_an_integer"), (operation, args, seen)
         if n % 10 == 0:
             assert strays(people)[0] == 0, (n, operation, args)

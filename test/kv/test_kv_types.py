@@ -12,11 +12,11 @@ import pytest
 from msgpack import ExtType
 
 from support.bulk import line, refused
-from support.fronts import FRONTS, bearer
 from support.harness import version
 from support.iproto import INVALID_MSGPACK, RawIproto
 from support.lua import lua
 from support.outcome import ANY, Ok, Refusal, Refused, identical
+from support.transports import TRANSPORTS, bearer
 from support.v1 import problem
 from support.values import DATETIME, INTERVAL, broken, from_json, pack, to_json
 
@@ -52,32 +52,32 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("reader", FRONTS)
-@pytest.mark.parametrize("writer", FRONTS)
-def test_what_one_front_writes_every_front_reads(people, token, key, writer, reader):
+@pytest.mark.parametrize("reader", TRANSPORTS)
+@pytest.mark.parametrize("writer", TRANSPORTS)
+def test_what_one_transport_writes_every_transport_reads(people, token, key, writer, reader):
     pairs = [{"key": f"{key}/{name}", "value": value} for name, value in STORED.items()]
     people.expect(writer, ANY, "batch_put", token, pairs)
     seen = people.expect(reader, ANY, "batch_get", token, [one["key"] for one in pairs])["pairs"]
-    exact = people.front(writer).exact and people.front(reader).exact
+    exact = people.transport(writer).exact and people.transport(reader).exact
     for one, shown in zip(pairs, seen, strict=True):
         assert identical(shown["value"], one["value"], exact), (one, shown)
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_every_operation_gives_the_types_back(people, token, key, front):
-    value, exact = STORED["types_inside"], people.front(front).exact
-    people.expect(front, ANY, "pair_put", token, key, value)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_operation_gives_the_types_back(people, token, key, transport):
+    value, exact = STORED["types_inside"], people.transport(transport).exact
+    people.expect(transport, ANY, "pair_put", token, key, value)
     steps = {
         "compare": [{"key": key, "value": value}],
         "success": [{"op": "get", "key": key}, {"op": "put", "key": f"{key}/2", "value": value}],
     }
-    txn = people.expect(front, ANY, "kv_txn", token, steps)
-    listed = people.expect(front, ANY, "kv_list", token, {"prefix": key})["pairs"]
+    txn = people.expect(transport, ANY, "kv_txn", token, steps)
+    listed = people.expect(transport, ANY, "kv_list", token, {"prefix": key})["pairs"]
     if exact:
         assert txn["succeeded"], "values of the same types are equal"
         assert identical(txn["results"][0]["value"], value, True)
     assert listed and all(identical(one["value"], value, exact) for one in listed)
-    assert identical(people.expect(front, ANY, "pair_get", token, key)["value"], value, exact)
+    assert identical(people.expect(transport, ANY, "pair_get", token, key)["value"], value, exact)
 
 
 def arguments(*args: bytes) -> bytes:
@@ -105,7 +105,7 @@ def test_a_string_that_is_no_utf8_is_kept_as_it_is(people, raw, token, key, name
     for value in (broken(data), [broken(data)], {"a": broken(data)}):
         assert isinstance(put_raw(raw, token, key, pack(value)), Ok)
         assert get_raw(raw, token, key) == value
-        shown = people.front("netbox").do("pair_get", token, key).value["value"]
+        shown = people.transport("netbox").do("pair_get", token, key).value["value"]
         assert shown == value
         # JSON shows its bytes, which it cannot tell from bin.
         response = people.http.request("POST", "/v1/batch/get", {"keys": [key]}, bearer(token))
@@ -114,11 +114,11 @@ def test_a_string_that_is_no_utf8_is_kept_as_it_is(people, raw, token, key, name
         assert response.json["pairs"][0]["value"] == inside
 
 
-@pytest.mark.parametrize("front", ["netbox", "console", "owner"])
-def test_lua_writes_a_string_that_is_no_utf8(people, raw, token, key, front):
+@pytest.mark.parametrize("transport", ["netbox", "console", "owner"])
+def test_lua_writes_a_string_that_is_no_utf8(people, raw, token, key, transport):
     for data in BROKEN.values():
-        people.expect(front, ANY, "pair_put", token, key, broken(data))
-        assert people.expect(front, ANY, "pair_get", token, key)["value"] == broken(data)
+        people.expect(transport, ANY, "pair_put", token, key, broken(data))
+        assert people.expect(transport, ANY, "pair_get", token, key)["value"] == broken(data)
         assert get_raw(raw, token, key) == broken(data)
 
 
@@ -350,8 +350,8 @@ def test_numbers_of_every_width_come_back_as_they_went(people, token, key):
         5e-324,
         1e308,
     ]
-    for front in ("http", "iproto"):
-        people.expect(front, ANY, "pair_put", token, key, numbers)
+    for transport in ("http", "iproto"):
+        people.expect(transport, ANY, "pair_put", token, key, numbers)
         for reader in ("http", "iproto"):
             assert identical(people.expect(reader, ANY, "pair_get", token, key)["value"], numbers, True)
 
@@ -371,11 +371,11 @@ def test_values_with_types_are_compared_as_values(people, raw, token, key):
 
 def test_api_shows_what_it_showed(people, token, key):
     """The old operations know nothing of the forms: an object named like one is an object, both ways."""
-    for front in FRONTS:
+    for transport in TRANSPORTS:
         value = {"$binary": "AP8="}
-        people.expect(front, Ok([]), "put", token, {f"{key}{front}": value})
-        people.everywhere(Ok({f"{key}{front}": value}), "get", token, [f"{key}{front}"])
-        assert people.expect(front, ANY, "pair_get", token, f"{key}{front}")["value"] == value
+        people.expect(transport, Ok([]), "put", token, {f"{key}{transport}": value})
+        people.everywhere(Ok({f"{key}{transport}": value}), "get", token, [f"{key}{transport}"])
+        assert people.expect(transport, ANY, "pair_get", token, f"{key}{transport}")["value"] == value
 
 
 @pytest.mark.parametrize("number", [2147483648.0, 16777216.0, 0.1, -1e10, 3.4028234663852886e38, 1e-45, -0.0, 1.5])
@@ -392,9 +392,9 @@ def test_a_short_float_is_the_double_that_it_is_wherever_it_is_read(people, raw,
     single = people.http.request("GET", f"/v1/kv/{quote(key, safe='')}", None, who).json
     for shown in (old, batch, listed, exported, single):
         assert identical(shown, expected, True), shown
-    for front in FRONTS:
-        assert people.do(front, "get", token, [key]).value[key][0] == double
-        assert people.do(front, "pair_get", token, key).value["value"][0] == double
+    for transport in TRANSPORTS:
+        assert people.do(transport, "get", token, [key]).value[key][0] == double
+        assert people.do(transport, "pair_get", token, key).value["value"][0] == double
 
 
 def test_a_short_float_that_is_whole_is_added(raw, token, key):

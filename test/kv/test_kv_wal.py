@@ -8,12 +8,12 @@ import pytest
 from support.bulk import line, refused
 from support.clock import moment, pass_by
 from support.fallible import Fallible
-from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, IprotoFront
 from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import CALLERS, put
 from support.people import People
 from support.sse import Stream
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpTransport, IprotoTransport
 
 NOT_DURABLE = Refused("not_durable")
 
@@ -31,13 +31,13 @@ def own(visit):
         yield visit(running)
 
 
-def pairs(people: People, token: str, prefix: str, front: str = "http") -> list:
-    return people.expect(front, ANY, "kv_list", token, {"prefix": prefix})["pairs"]
+def pairs(people: People, token: str, prefix: str, transport: str = "http") -> list:
+    return people.expect(transport, ANY, "kv_list", token, {"prefix": prefix})["pairs"]
 
 
-def revision(people: People, token: str, front: str = "iproto") -> int:
+def revision(people: People, token: str, transport: str = "iproto") -> int:
     """Where a watch would go on from now."""
-    return people.expect(front, ANY, "kv_watch", token, {})["revision"]
+    return people.expect(transport, ANY, "kv_watch", token, {})["revision"]
 
 
 def steps(*kinds: tuple) -> dict:
@@ -58,22 +58,24 @@ WRITES = {
 
 
 # The owner has no old write.
-@pytest.mark.parametrize("name,front", [(name, front) for name in WRITES for front in (FRONTS if name == "put" else ADMIN_FRONTS)])
-def test_what_cannot_be_kept_is_refused_and_undone(people, token, prefix, name, front):
+@pytest.mark.parametrize(
+    "name,transport", [(name, transport) for name in WRITES for transport in (TRANSPORTS if name == "put" else ADMIN_TRANSPORTS)]
+)
+def test_what_cannot_be_kept_is_refused_and_undone(people, token, prefix, name, transport):
     a, b = f"{prefix}a", f"{prefix}b"
     before = put(people, token, a, 1)
     operation, *args = WRITES[name](a, b)
     with people.instance.failing():
         for _ in range(2):
-            people.expect(front, NOT_DURABLE, operation, token, *args)
-        for reader in ADMIN_FRONTS:
+            people.expect(transport, NOT_DURABLE, operation, token, *args)
+        for reader in ADMIN_TRANSPORTS:
             people.expect(reader, Ok({"key": a, "value": 1, "revision": before}), "pair_get", token, a)
             people.expect(
                 reader, Ok({"pairs": [{"key": a, "value": 1, "revision": before}], "next": None}), "kv_list", token, {"prefix": prefix}
             )
             people.expect(reader, Refused("no_such_key"), "pair_get", token, b)
-    assert isinstance(people.do(front, operation, token, *args), Ok)
-    assert put(people, token, a, 3, front) > before
+    assert isinstance(people.do(transport, operation, token, *args), Ok)
+    assert put(people, token, a, 3, transport) > before
 
 
 def test_an_import_that_cannot_be_kept_says_so(people, token, prefix):
@@ -88,20 +90,20 @@ def test_what_is_undone_is_not_told_to_who_watches(people, token, prefix):
     with Stream(people.instance, token, prefix=prefix) as stream:
         assert stream.revision == before
         with people.instance.failing():
-            for front, name in itertools.product(CALLERS, ("pair_put", "batch_put", "kv_txn", "pair_delete")):
+            for transport, name in itertools.product(CALLERS, ("pair_put", "batch_put", "kv_txn", "pair_delete")):
                 operation, *args = WRITES[name](a, f"{prefix}b")
-                people.expect(front, NOT_DURABLE, operation, token, *args)
-            for front in CALLERS:
+                people.expect(transport, NOT_DURABLE, operation, token, *args)
+            for transport in CALLERS:
                 for options in ({}, {"after": before}, {"prefix": prefix, "after": before}, {"after": before, "timeout": 0.05}):
-                    people.expect(front, Ok({"events": [], "revision": before}), "kv_watch", token, options)
+                    people.expect(transport, Ok({"events": [], "revision": before}), "kv_watch", token, options)
             for query in ({}, {"after": before}, {"prefix": prefix}):
                 with Stream(people.instance, token, **query) as other:
                     assert other.revision == before
         last = put(people, token, a, 2)
         assert last > before
         assert stream.changes(1) == [("put", a, 2)] and stream.last == last
-        for front in CALLERS:
-            seen = people.expect(front, ANY, "kv_watch", token, {"after": before})
+        for transport in CALLERS:
+            seen = people.expect(transport, ANY, "kv_watch", token, {"after": before})
             assert [one["revision"] for one in seen["events"]] == [last] and seen["revision"] == last
 
 
@@ -119,9 +121,9 @@ def test_an_end_that_cannot_be_kept_is_told_once_it_can(own):
             own.console.evaluate("box.cfg{read_only = false}")
             pass_by(ends)
             wait_until(lambda: "what has expired was not removed" in own.instance.log(), "the end could not be kept")
-            for front in ADMIN_FRONTS:
-                own.expect(front, Refused("no_such_key"), "pair_get", token, "a")
-                own.expect(front, Ok({"count": 1}), "kv_list", token, {"count": True})
+            for transport in ADMIN_TRANSPORTS:
+                own.expect(transport, Refused("no_such_key"), "pair_get", token, "a")
+                own.expect(transport, Ok({"count": 1}), "kv_list", token, {"count": True})
             assert revision(own, token) == stream.revision + 2
         assert stream.changes(3) == [("put", "b", 1), ("put", "a", 1), ("expire", "a")]
         put(own, token, "a", 2)
@@ -137,23 +139,23 @@ class Readers:
         self.counts: set[int] = set()
         self.lost: list = []
         self.stop = threading.Event()
-        kinds = (HttpFront, HttpFront, IprotoFront, IprotoFront)
+        kinds = (HttpTransport, HttpTransport, IprotoTransport, IprotoTransport)
         self.threads = [threading.Thread(target=self._work, args=(kind(instance),)) for kind in kinds]
 
-    def _work(self, front) -> None:
+    def _work(self, transport) -> None:
         try:
             while not self.stop.is_set():
-                self._read(front)
+                self._read(transport)
         except BaseException as lost:  # noqa: BLE001 - whatever it is, it is a lost answer
             self.lost.append(lost)
-        front.close()
+        transport.close()
 
-    def _read(self, front) -> None:
+    def _read(self, transport) -> None:
         asked = [("pair_get", self.key), ("batch_get", [self.key]), ("kv_list", {"prefix": self.prefix}),
                  ("kv_txn", steps(("get", self.key))),
                  ("kv_list", {"prefix": self.prefix, "count": True}), ("get", [self.key])]  # fmt: skip
         for operation, *args in asked:
-            match front.do(operation, self.token, *args):
+            match transport.do(operation, self.token, *args):
                 case Ok({"count": count}):
                     self.counts.add(count)
                 case Ok({"pairs": [*shown]}) | Ok({"results": [*shown]}):
@@ -191,7 +193,7 @@ class Writers:
         self.instance, self.token, self.prefix, self.number = instance, token, prefix, number
 
     def run(self, rounds: int, new_keys: bool = True) -> None:
-        of_each = [(rounds, new_keys and n % 2 == 1, HttpFront if n % 3 else IprotoFront) for n in range(self.number)]
+        of_each = [(rounds, new_keys and n % 2 == 1, HttpTransport if n % 3 else IprotoTransport) for n in range(self.number)]
         threads = [threading.Thread(target=self._work, args=one) for one in of_each]
         for thread in threads:
             thread.start()
@@ -199,14 +201,14 @@ class Writers:
             thread.join(DEADLINE)
 
     def _work(self, rounds: int, new_key: bool, kind) -> None:
-        front = kind(self.instance)
+        transport = kind(self.instance)
         for _ in range(rounds):
             value = next(self.values)
             key = f"{self.prefix}{value}" if new_key else f"{self.prefix}a"
-            self._note(value, front.do("pair_put", self.token, key, value))
-            if new_key and isinstance(gone := front.do("pair_delete", self.token, key), Ok):
+            self._note(value, transport.do("pair_put", self.token, key, value))
+            if new_key and isinstance(gone := transport.do("pair_delete", self.token, key), Ok):
                 self.deleted.add(gone.value["revision"])
-        front.close()
+        transport.close()
 
     def _note(self, value: int, outcome) -> None:
         match outcome:
@@ -236,10 +238,10 @@ def test_a_count_is_never_of_what_is_undone(own):
     counts, done = [], threading.Event()
 
     def count() -> None:
-        front = HttpFront(own.instance)
+        transport = HttpTransport(own.instance)
         while not done.is_set():
-            counts.append(front.do("kv_list", token, {"prefix": "k/", "count": True}))
-        front.close()
+            counts.append(transport.do("kv_list", token, {"prefix": "k/", "count": True}))
+        transport.close()
 
     counting = [threading.Thread(target=count) for _ in range(2)]
     with own.instance.failing():

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.clock import moment, pass_by
-from support.fronts import ADMIN_FRONTS, FRONTS, HttpFront, RockFront, bearer
 from support.harness import CHEAP_HASHES, wait_until
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import CALLERS, delete, put, put_elsewhere
 from support.people import PASSWORD, fresh, permission
 from support.sse import Stream
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpTransport, RockTransport, bearer
 from support.v1 import OWNER, assert_members, problem
 from support.wire import Wire, descriptors, rss
 
@@ -52,21 +52,25 @@ def test_a_stream_begins_with_where_it_is(people, token, prefix, watch):
     assert stream.changes(1) == [("put", f"{prefix}a", 1)] and stream.last == after
 
 
-@pytest.mark.parametrize("front", ADMIN_FRONTS)
-def test_changes_of_every_front_come_in_order(people, token, prefix, watch, front):
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_changes_of_every_transport_come_in_order(people, token, prefix, watch, transport):
     stream = watch()
     a, b = f"{prefix}a", f"{prefix}b"
-    revisions = [put(people, token, a, {"n": [1, None]}, front), put(people, token, b, 2, front), put(people, token, a, 3, front)]
-    revisions += [delete(people, token, b, front), people.expect(front, ANY, "kv_incr", token, a)["revision"]]
+    revisions = [
+        put(people, token, a, {"n": [1, None]}, transport),
+        put(people, token, b, 2, transport),
+        put(people, token, a, 3, transport),
+    ]
+    revisions += [delete(people, token, b, transport), people.expect(transport, ANY, "kv_incr", token, a)["revision"]]
     assert stream.changes(5) == [("put", a, {"n": [1, None]}), ("put", b, 2), ("put", a, 3), ("delete", b), ("put", a, 4)]
     assert stream.last == revisions[-1] and revisions == sorted(revisions)
 
 
 def test_the_old_write_is_seen_too(people, token, prefix, watch):
     stream = watch()
-    for front in FRONTS:
-        people.expect(front, Ok([]), "put", token, {f"{prefix}{front}": front})
-        assert stream.changes(1) == [("put", f"{prefix}{front}", front)]
+    for transport in TRANSPORTS:
+        people.expect(transport, Ok([]), "put", token, {f"{prefix}{transport}": transport})
+        assert stream.changes(1) == [("put", f"{prefix}{transport}", transport)]
 
 
 def test_what_is_not_written_is_not_seen(people, token, prefix, watch):
@@ -171,15 +175,15 @@ def test_what_is_written_while_nobody_is_connected_is_not_lost(people, token, pr
     last, seen = stream.revision, []
     stream.close()
     with ThreadPoolExecutor(1) as pool:
-        front = HttpFront(people.instance)
-        writing = pool.submit(lambda: [front.do("pair_put", token, f"{prefix}{n % 3}", n) for n in range(60)])
+        transport = HttpTransport(people.instance)
+        writing = pool.submit(lambda: [transport.do("pair_put", token, f"{prefix}{n % 3}", n) for n in range(60)])
         while len(seen) < 60:
             stream = watch(last_event_id=last)
             seen += stream.changes(1)
             last = stream.last
             stream.close()
         assert all(isinstance(one, Ok) for one in writing.result())
-        front.close()
+        transport.close()
     assert seen == [("put", f"{prefix}{n % 3}", n) for n in range(60)]
 
 
@@ -357,8 +361,8 @@ def test_what_is_no_longer_kept_cannot_be_gone_on_from(make, visit, watch):
         assert (seen.name, seen.code) == ("too_old", 410)
         kept, _, oldest = seen.message.removeprefix(f"Changes after revision {first} are no longer kept").partition("after is ")
         assert kept == ": the oldest that can be resumed " and first < int(oldest) <= last
-    for front in CALLERS:
-        people.expect(front, Refused("too_old"), "kv_watch", token, {"after": first})
+    for transport in CALLERS:
+        people.expect(transport, Refused("too_old"), "kv_watch", token, {"after": first})
     # What is named as the oldest is kept, and nothing is missing from there on.
     with Stream(people.instance, token, after=oldest) as stream:
         assert len(stream.changes(last - int(oldest))) == last - int(oldest) and stream.last == last
@@ -423,9 +427,9 @@ def test_a_reader_that_falls_behind_is_told_so(make, visit):
 
 
 def test_an_http_rock_does_not_stream(people, token):
-    if RockFront.name not in FRONTS:
+    if RockTransport.name not in TRANSPORTS:
         pytest.skip("no http rock")
-    rock = people.front(RockFront.name)
+    rock = people.transport(RockTransport.name)
     for method, path in (("GET", "/v1/watch"), ("GET", "/v1/export"), ("POST", "/v1/import")):
         response = rock.request(method, path, b"" if method == "POST" else None, bearer(token))
         assert problem(response, token) == Refusal("not_streamed", 501, response.problem["detail"])

@@ -6,62 +6,62 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.fronts import ADMIN_FRONTS
 from support.harness import CHEAP_HASHES, wait_until
 from support.outcome import ANY, Refusal, Refused
 from support.pairs import CALLERS, delete, put, put_elsewhere
 from support.people import permission
+from support.transports import ADMIN_TRANSPORTS
 
 
 @pytest.fixture(params=CALLERS)
-def front(request) -> str:
+def transport(request) -> str:
     return request.param
 
 
-def call_watch(people, front: str, token: str, **options) -> dict:
-    return people.expect(front, ANY, "kv_watch", token, options)
+def call_watch(people, transport: str, token: str, **options) -> dict:
+    return people.expect(transport, ANY, "kv_watch", token, options)
 
 
 def changes(answer: dict) -> list[tuple]:
     return [(one["type"], one["key"], *([one["value"]] if one["type"] == "put" else [])) for one in answer["events"]]
 
 
-def test_a_call_answers_at_once_with_where_to_go_on(people, token, prefix, front):
+def test_a_call_answers_at_once_with_where_to_go_on(people, token, prefix, transport):
     revision = put(people, token, f"{prefix}a")
-    answer = call_watch(people, front, token, prefix=prefix)
+    answer = call_watch(people, transport, token, prefix=prefix)
     assert answer["events"] == [] and answer["revision"] >= revision
     later = put(people, token, f"{prefix}b", [1])
-    answer = call_watch(people, front, token, prefix=prefix, after=answer["revision"])
+    answer = call_watch(people, transport, token, prefix=prefix, after=answer["revision"])
     assert answer == {"events": [{"type": "put", "key": f"{prefix}b", "revision": later, "value": [1]}], "revision": answer["revision"]}
     assert answer["revision"] >= later
-    assert call_watch(people, front, token, prefix=prefix, after=answer["revision"])["events"] == []
+    assert call_watch(people, transport, token, prefix=prefix, after=answer["revision"])["events"] == []
 
 
-def test_a_call_shows_all_kinds_in_order(people, token, prefix, front):
-    after = call_watch(people, front, token)["revision"]
+def test_a_call_shows_all_kinds_in_order(people, token, prefix, transport):
+    after = call_watch(people, transport, token)["revision"]
     a = f"{prefix}a"
     put(people, token, a, b"\xff", "iproto", content_type="x/y", ttl=600)
     delete(people, token, a)
     put(people, token, a, 2, ttl=0.05)
-    wait_until(lambda: len(call_watch(people, front, token, prefix=prefix, after=after)["events"]) == 4, "the end is told")
-    events = call_watch(people, front, token, prefix=prefix, after=after)["events"]
+    wait_until(lambda: len(call_watch(people, transport, token, prefix=prefix, after=after)["events"]) == 4, "the end is told")
+    events = call_watch(people, transport, token, prefix=prefix, after=after)["events"]
     assert [one["type"] for one in events] == ["put", "delete", "put", "expire"]
     assert events[0].keys() == {"type", "key", "revision", "value", "expires_at", "content_type"}
     revisions = [one["revision"] for one in events]
     assert revisions == sorted(set(revisions)) and revisions[0] > after
 
 
-def test_a_call_waits_for_what_comes(people, token, prefix, front):
-    after = call_watch(people, front, token)["revision"]
+def test_a_call_waits_for_what_comes(people, token, prefix, transport):
+    after = call_watch(people, transport, token)["revision"]
     begun = time.monotonic()
     writer = threading.Timer(0.5, put, (people, token, f"{prefix}a", 7))
     writer.start()
-    answer = call_watch(people, front, token, prefix=prefix, after=after, timeout=30)
+    answer = call_watch(people, transport, token, prefix=prefix, after=after, timeout=30)
     assert changes(answer) == [("put", f"{prefix}a", 7)] and 0.3 < time.monotonic() - begun < 20
     writer.join()
 
 
-def test_a_call_waits_for_changes_from_the_moment_of_the_call_on(people, token, prefix, front):
+def test_a_call_waits_for_changes_from_the_moment_of_the_call_on(people, token, prefix, transport):
     before = put(people, token, f"{prefix}before")
     answered, written = threading.Event(), {}
 
@@ -74,7 +74,7 @@ def test_a_call_waits_for_changes_from_the_moment_of_the_call_on(people, token, 
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        answer = call_watch(people, front, token, prefix=prefix, timeout=30)
+        answer = call_watch(people, transport, token, prefix=prefix, timeout=30)
     finally:
         answered.set()
         writer.join()
@@ -83,16 +83,16 @@ def test_a_call_waits_for_changes_from_the_moment_of_the_call_on(people, token, 
     assert (event["type"], event["key"]) == ("put", f"{prefix}a") and before < event["revision"] == written[event["value"]]
 
 
-def test_a_call_waits_no_longer_than_asked(people, token, prefix, front):
+def test_a_call_waits_no_longer_than_asked(people, token, prefix, transport):
     begun = time.monotonic()
-    answer = call_watch(people, front, token, prefix=prefix, timeout=0.5)
+    answer = call_watch(people, transport, token, prefix=prefix, timeout=0.5)
     assert answer["events"] == [] and 0.4 < time.monotonic() - begun < 15
 
 
-def test_a_wait_keeps_nobody_else_waiting(people, token, prefix, front):
+def test_a_wait_keeps_nobody_else_waiting(people, token, prefix, transport):
     with ThreadPoolExecutor(1) as pool:
-        other = ADMIN_FRONTS[front](people.instance)
-        after = call_watch(people, front, token)["revision"]
+        other = ADMIN_TRANSPORTS[transport](people.instance)
+        after = call_watch(people, transport, token)["revision"]
         waiting = pool.submit(other.do, "kv_watch", token, {"prefix": prefix, "after": after, "timeout": 60})
         for n in range(20):
             put(people, token, f"elsewhere{n}")
@@ -102,10 +102,10 @@ def test_a_wait_keeps_nobody_else_waiting(people, token, prefix, front):
         other.close()
 
 
-def test_a_wait_ends_with_a_change_behind_thousands_of_other_keys(people, token, prefix, front):
+def test_a_wait_ends_with_a_change_behind_thousands_of_other_keys(people, token, prefix, transport):
     """And not only once its time is over, when it would give nothing."""
-    other = ADMIN_FRONTS[front](people.instance)
-    after = call_watch(people, front, token)["revision"]
+    other = ADMIN_TRANSPORTS[transport](people.instance)
+    after = call_watch(people, transport, token)["revision"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(other.do, "kv_watch", token, {"prefix": prefix, "after": after, "timeout": 30})
         put_elsewhere(people, token)
@@ -115,13 +115,13 @@ def test_a_wait_ends_with_a_change_behind_thousands_of_other_keys(people, token,
     assert changes(answer) == [("put", f"{prefix}a", 1)] and answer["revision"] == last
 
 
-def test_a_call_gives_a_thousand_at_most_and_goes_on(people, token, prefix, front):
-    after = call_watch(people, front, token)["revision"]
+def test_a_call_gives_a_thousand_at_most_and_goes_on(people, token, prefix, transport):
+    after = call_watch(people, transport, token)["revision"]
     keys = [f"{prefix}{n}" for n in range(2_500)]
     people.expect("http", ANY, "batch_put", token, [{"key": key, "value": 1} for key in keys])
     seen, sizes = [], []
     while len(seen) < len(keys):
-        answer = call_watch(people, front, token, prefix=prefix, after=after)
+        answer = call_watch(people, transport, token, prefix=prefix, after=after)
         after = answer["revision"]
         sizes.append(len(answer["events"]))
         seen += [one["key"] for one in answer["events"]]
@@ -135,28 +135,28 @@ def test_a_call_gives_a_thousand_at_most_and_goes_on(people, token, prefix, fron
      ({"key": "a"}, ("malformed",))],
     ids=repr,
 )  # fmt: skip
-def test_a_call_refuses_options_that_cannot_be(people, token, front, options, allowed):
-    seen = people.do(front, "kv_watch", token, options)
+def test_a_call_refuses_options_that_cannot_be(people, token, transport, options, allowed):
+    seen = people.do(transport, "kv_watch", token, options)
     assert isinstance(seen, Refusal) and seen.name in allowed, seen
 
 
-def test_a_call_takes_nulls(people, token, front):
-    answer = call_watch(people, front, token, prefix=None, after=None, timeout=None)
+def test_a_call_takes_nulls(people, token, transport):
+    answer = call_watch(people, transport, token, prefix=None, after=None, timeout=None)
     assert answer["events"] == []
 
 
-@pytest.mark.parametrize("front", [name for name in CALLERS if name != "owner"])
-def test_a_procedure_shows_only_what_may_be_read(people, prefix, front):
+@pytest.mark.parametrize("transport", [name for name in CALLERS if name != "owner"])
+def test_a_procedure_shows_only_what_may_be_read(people, prefix, transport):
     people.administer("role_set", "default", [])
     try:
         reader = people.new(people.role(permission(f"{prefix}r/", read=True))).access
-        after = call_watch(people, front, reader)["revision"]
+        after = call_watch(people, transport, reader)["revision"]
         for key in ("no", "r/a"):
             last = put(people, people.admin, prefix + key)
         put(people, people.admin, f"{prefix}no")
-        answer = call_watch(people, front, reader, after=after)
+        answer = call_watch(people, transport, reader, after=after)
         assert changes(answer) == [("put", f"{prefix}r/a", 1)] and answer["revision"] >= last
-        people.expect(front, Refused("unauthenticated"), "kv_watch", "eyJhbGciOiJSUzI1NiJ9.e30.AAAA", {"after": after})
+        people.expect(transport, Refused("unauthenticated"), "kv_watch", "eyJhbGciOiJSUzI1NiJ9.e30.AAAA", {"after": after})
     finally:
         people.administer("role_set", "default", [permission("", True, True)])
 
@@ -166,11 +166,11 @@ def test_a_wait_ends_when_the_instance_stops(make, visit):
     people = visit(instance)
     token = people.new().access
     with ThreadPoolExecutor(1) as pool:
-        front = ADMIN_FRONTS["iproto"](instance)
+        transport = ADMIN_TRANSPORTS["iproto"](instance)
 
         def wait():
             try:
-                return front.do("kv_watch", token, {"timeout": 60})
+                return transport.do("kv_watch", token, {"timeout": 60})
             except Exception as lost:  # noqa: BLE001 - the connection may end before the answer
                 return lost
 

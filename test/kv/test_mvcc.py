@@ -8,12 +8,12 @@ import pytest
 
 from support.bulk import counts, line, send
 from support.fallible import Fallible
-from support.fronts import bearer
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.mvcc import Crowd, mvcc_instance, needs_mvcc
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import delete, put
 from support.sse import Stream
+from support.transports import bearer
 
 pytestmark = needs_mvcc
 ROUNDS = 4
@@ -214,8 +214,8 @@ def test_transactions_that_a_trigger_lets_others_into_are_tried_again(crowd, peo
     assert people.console.evaluate("return tries")[0] > few
 
 
-@pytest.mark.parametrize("front", ["http", "iproto", "console"])
-def test_what_is_aborted_at_every_try_is_given_up(people, token, key, front, trigger):
+@pytest.mark.parametrize("transport", ["http", "iproto", "console"])
+def test_what_is_aborted_at_every_try_is_given_up(people, token, key, transport, trigger):
     """Whatever this key is set to, an application changes it in the middle of that."""
     before = put(people, token, key, 1)
     others = f"other/{key}"
@@ -225,11 +225,11 @@ def test_what_is_aborted_at_every_try_is_given_up(people, token, key, front, tri
     )
     with Stream(people.instance, token) as stream, ThreadPoolExecutor(1) as pool:
         trigger(meddle)
-        contended = pool.submit(people.do, front, "pair_put", token, key, "mine")
+        contended = pool.submit(people.do, transport, "pair_put", token, key, "mine")
         # Meanwhile others go on: it does not keep the thread.
         count = 0
         while not contended.done():
-            put(people, token, others, count, "console" if front == "http" else "http")
+            put(people, token, others, count, "console" if transport == "http" else "http")
             count += 1
         seen = contended.result()
         assert isinstance(seen, Refusal) and (seen.name, seen.code) in [(ABORTED.name, 503), (ABORTED.name, 20056)], seen
@@ -275,7 +275,7 @@ def test_a_transaction_of_the_application_does_not_stand_in_the_way(people, toke
     )
     with ThreadPoolExecutor(1) as pool:
         committed = pool.submit(people.console.evaluate, theirs)
-        owner = people.front("owner")
+        owner = people.transport("owner")
         wait_until(lambda: owner.evaluate("return rawget(_G, 'theirs')") == ["open"], "their transaction is open")
         for _ in range(3):
             people.expect("http", ANY, "kv_incr", token, key)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from support import harness
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import HOST, Instance, wait_until
 from support.outcome import A_TOKEN, Ok, assert_outcome
+from support.transports import ConsoleTransport, HttpTransport
 
 pytestmark = pytest.mark.skipif(harness.version() < (3, 0), reason="this Tarantool has no configuration in YAML: 3.0 does")
 PAGE = harness.ROOT / "documentation" / "how-to-run.md"
@@ -67,7 +67,7 @@ class Reloaded:
 
     def __init__(self, instance: Configured):
         self.instance = instance
-        self.console = ConsoleFront(instance)
+        self.console = ConsoleTransport(instance)
 
     def status(self) -> tuple[str, list]:
         status, alerts = self.console.evaluate("local info = require('config'):info() return info.status, info.alerts")
@@ -81,7 +81,7 @@ class Reloaded:
     def logs_in(self, port: int | None = None) -> None:
         before = self.instance.http_port
         self.instance.http_port = port or before
-        http = HttpFront(self.instance)
+        http = HttpTransport(self.instance)
         assert_outcome(http, http.login("admin", harness.ADMIN_PASSWORD), Ok(A_TOKEN))
         http.close()
         self.instance.http_port = before

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from support import harness
 from support.contract import GOOD, INVALID_CREDENTIALS
-from support.fronts import ConsoleFront, HttpFront, IprotoFront
 from support.outcome import A_TOKEN, Ok, assert_outcome
+from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
 
 # setting, value, and what the message has to hold beside the setting's name
 INVALID = [
@@ -120,7 +120,7 @@ def test_a_key_pair_is_generated_once_for_the_owner_only(make):
     key = serialization.load_pem_private_key(private.read_bytes(), password=None)
     assert key.key_size >= 3072
     assert key.public_key() == serialization.load_pem_public_key(public.read_bytes())
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     token = http.login("admin", harness.ADMIN_PASSWORD).value
     http.close()
 
@@ -128,7 +128,7 @@ def test_a_key_pair_is_generated_once_for_the_owner_only(make):
     instance.stop()
     instance.start()
     assert (private.read_bytes(), public.read_bytes()) == before
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.check(token) == Ok(True)
     http.close()
 
@@ -140,7 +140,7 @@ def test_a_key_pair_may_lie_elsewhere(make, tmp_path):
         AUTHKV_PRIVATE_KEY_FILE=str(tmp_path / "jwt_private.pem"),
         AUTHKV_PUBLIC_KEY_FILE=str(tmp_path / "jwt_public.pem"),
     ).start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert_outcome(http, http.login("admin", harness.ADMIN_PASSWORD), Ok(A_TOKEN))
     http.close()
     assert not list(instance.data_dir.glob("*.pem"))
@@ -148,7 +148,7 @@ def test_a_key_pair_may_lie_elsewhere(make, tmp_path):
 
 def test_nothing_secret_is_logged(make):
     instance = make(keys=False, AUTHKV_FOLLOWER_PASSWORD="f0llower-Secret").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     http.register("bob1", GOOD, "Bob", "Stone")
     http.login("bob1", "Unseen-Passw0rd!")
     token = http.login("bob1", GOOD).value
@@ -168,7 +168,7 @@ def test_the_given_admin_password_is_used_for_the_first_start_only(make):
     instance.stop()
     instance.settings["AUTHKV_ADMIN_PASSWORD"] = "An0ther-Secret!"
     instance.start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert_outcome(http, http.login("admin", "An0ther-Secret!"), INVALID_CREDENTIALS)
     assert_outcome(http, http.login("admin", harness.ADMIN_PASSWORD), Ok(A_TOKEN))
     http.close()
@@ -177,7 +177,7 @@ def test_the_given_admin_password_is_used_for_the_first_start_only(make):
 def test_a_random_admin_password_is_shown_once_and_works(make):
     # It is found by trying.
     instance = make(AUTHKV_ADMIN_PASSWORD=None, AUTHKV_LOGIN_DELAY_MAX="0").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     words = {word for line in instance.log().splitlines() if "admin" in line for word in line.split()}
     passwords = [word for word in words if isinstance(http.login("admin", word), Ok)]
     assert len(passwords) == 1, instance.log()
@@ -185,24 +185,24 @@ def test_a_random_admin_password_is_shown_once_and_works(make):
     instance.stop()
     instance.start()
     assert instance.log().count(passwords[0]) == 1
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert_outcome(http, http.login("admin", passwords[0]), Ok(A_TOKEN))
     http.close()
 
 
-def test_a_front_that_is_off_does_not_listen(make):
+def test_a_transport_that_is_off_does_not_listen(make):
     instance = make(AUTHKV_HTTP_LISTEN="off", AUTHKV_CONSOLE_LISTEN="off").start()
     with pytest.raises(ConnectionRefusedError):
-        HttpFront(instance).check("x")
+        HttpTransport(instance).check("x")
     assert not instance.console_path.exists()
-    iproto = IprotoFront(instance)
+    iproto = IprotoTransport(instance)
     assert_outcome(iproto, iproto.login("admin", harness.ADMIN_PASSWORD), Ok(A_TOKEN))
     iproto.close()
     instance.stop()
 
     instance.settings |= {"AUTHKV_IPROTO_LISTEN": "off", "AUTHKV_CONSOLE_LISTEN": None}
     instance.start()
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     assert_outcome(console, console.login("admin", harness.ADMIN_PASSWORD), Ok(A_TOKEN))
     assert console.evaluate("return box.cfg.listen") in ([], [None])
     console.close()
@@ -216,14 +216,14 @@ def test_the_console_is_for_the_owner_only(instance):
 
 def test_an_unset_client_password_makes_no_user(make):
     instance = make(AUTHKV_CLIENT_PASSWORD=None).start()
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     assert console.evaluate("return box.schema.user.exists('authkv')") == [False]
     console.close()
 
 
 def test_tokens_live_as_long_as_the_settings_say(make):
     instance = make(AUTHKV_TOKEN_TTL="1", AUTHKV_TOKEN_LEEWAY="0").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     token = http.login("admin", harness.ADMIN_PASSWORD).value
     harness.wait_until(lambda: http.check(token) == Ok(False), "the token expires")
     http.close()
@@ -259,7 +259,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(make, name):
 
 def test_an_empty_variable_does_not_undo_a_layout(make):
     instance = make(AUTHKV_LAYOUT="authorization_tarantool", AUTHKV_SERVICES="").start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.request("POST", "/api/read", b"{}").status == 404
     http.close()
 
@@ -297,7 +297,7 @@ def test_white_space_around_a_setting_and_control_characters_stop_the_start(make
 
 
 def test_settings_given_in_lua_are_looked_at_too(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     for value in ("server\\n", "\\0server", "\\x0bserver", " server"):
         ok, said = console.evaluate(f"return pcall(authkv.http.reload, {{HTTP_SERVER = '{value}'}})")
         assert ok is False and "AUTHKV_HTTP_SERVER" in str(said) and "\n" not in str(said), said
@@ -334,9 +334,9 @@ def test_what_kubernetes_says_of_services_is_no_setting(make):
     named = line.split("setting: ")[1].split(", ")
     assert named == sorted(OF_KUBERNETES)
     assert "10.96" not in line and "fd00" not in line
-    front = HttpFront(instance)
-    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
-    front.close()
+    transport = HttpTransport(instance)
+    assert transport.register("tester", GOOD, "Test", "Tester") == Ok()
+    transport.close()
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_a_mistyped_setting_is_not_taken_for_what_kubernetes_says(make, name, va
 
 
 def test_no_setting_has_a_name_that_kubernetes_gives(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     ends = ("_PORT", "_HOST", "_ADDR", "_PROTO", "_TCP", "_UDP", "_SCTP")
     (settings,) = console.evaluate("return authkv.settings()")
     names = [row[0] if isinstance(row, list) else row["name"] for row in settings]
@@ -377,7 +377,7 @@ def test_no_setting_has_a_name_that_kubernetes_gives(instance):
 
 
 def test_compose_hands_on_every_setting_that_is_not_the_images(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     (rows,) = console.evaluate("return authkv.settings()")
     console.close()
     compose = yaml.safe_load((harness.ROOT / "docker-compose.yml").read_text())

@@ -6,8 +6,8 @@ import subprocess
 
 from support import harness
 from support.contract import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, NO_KEYS, UNAUTHENTICATED, missing, repeated
-from support.fronts import ConsoleFront, HttpFront
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
+from support.transports import ConsoleTransport, HttpTransport
 
 
 def test_the_start_says_how_to_reach_the_console(instance):
@@ -98,7 +98,7 @@ def test_a_user_goes_through_the_whole_of_it(instance, console):
     assert console.outcome(f"{user}.check()").value["login"] == "carol"
     assert console.outcome(f"{user}.put{{carols = 'own'}}") == Ok({"written": 1, "existing": []})
     assert console.outcome(f"{user}.get{{'carols'}}") == Ok({"carols": "own"})
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.get(token, ["carols"]) == Ok({"carols": "own"})
     assert console.outcome(f"{user}.logout()") == Ok({"revoked": True})
     assert_outcome(console, console.outcome(f"{user}.get{{'carols'}}"), UNAUTHENTICATED)
@@ -115,14 +115,14 @@ def test_the_console_adds_one_global_only(console):
 
 def test_a_restart_serves_the_same_data_over_http_again(make):
     instance = make().start()
-    console, http = ConsoleFront(instance), HttpFront(instance)
+    console, http = ConsoleTransport(instance), HttpTransport(instance)
     http.register("bob1", GOOD, "Bob", "Stone")
     token = http.login("bob1", GOOD).value
     assert http.put(token, {"k": 1}) == Ok([])
     http.close()
     for _ in range(2):
         console.evaluate("return authkv.restart() ~= nil")
-        http = HttpFront(instance)
+        http = HttpTransport(instance)
         assert http.get(token, ["k"]) == Ok({"k": 1})
         assert console.outcome("authkv.get{'k'}") == Ok({"k": 1})
         http.close()

@@ -7,11 +7,11 @@ import bcrypt
 import pytest
 
 from support.contract import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, UNAUTHENTICATED
-from support.fronts import FRONTS, ConsoleFront, HttpFront
 from support.harness import ADMIN_PASSWORD, DEADLINE, ROOT, wait_until
 from support.iproto import ACCESS_DENIED, RawIproto
 from support.lua import lua
 from support.outcome import A_TOKEN, Ok, assert_outcome
+from support.transports import TRANSPORTS, ConsoleTransport, HttpTransport
 
 PASSWORD = "0ld-Passw0rd"
 # The services hashed every password with one salt; the second user shows that it does not matter.
@@ -50,7 +50,7 @@ def legacy(make, request):
 
 def test_old_data_opens_logs_in_upgrades_and_survives_a_restart(legacy):
     legacy.start()
-    http, console = HttpFront(legacy), ConsoleFront(legacy)
+    http, console = HttpTransport(legacy), ConsoleTransport(legacy)
 
     assert_outcome(http, http.login("olduser", "Wr0ng-Passw0rd"), INVALID_CREDENTIALS)
     assert console.stored_hash("olduser") == HASH
@@ -72,25 +72,25 @@ def test_old_data_opens_logs_in_upgrades_and_survives_a_restart(legacy):
     legacy.stop()
 
     legacy.start()
-    fronts = {name: front(legacy) for name, front in FRONTS.items()}
-    for one in fronts.values():
+    transports = {name: transport(legacy) for name, transport in TRANSPORTS.items()}
+    for one in transports.values():
         assert_outcome(one, one.get(token, [*VALUES, "new"]), Ok(VALUES | {"new": 1}))
         assert_outcome(one, one.login("newuser", GOOD), Ok(A_TOKEN))
         assert_outcome(one, one.login("olduser", PASSWORD), Ok(A_TOKEN))
-    assert fronts["console"].stored_hash("olduser") == upgraded
-    for one in fronts.values():
+    assert transports["console"].stored_hash("olduser") == upgraded
+    for one in transports.values():
         one.close()
 
 
 @pytest.mark.parametrize("legacy", [VARIANTS["as_described"]], ids=["as_described"], indirect=True)
-def test_every_front_logs_an_old_user_in(legacy):
+def test_every_transport_logs_an_old_user_in(legacy):
     legacy.start()
-    console = ConsoleFront(legacy)
+    console = ConsoleTransport(legacy)
     hashes = set()
     for name, (login, *_) in zip(("iproto", "console", "netbox"), USERS, strict=False):
-        front = FRONTS[name](legacy)
-        assert_outcome(front, front.login(login, PASSWORD), Ok(A_TOKEN))
-        front.close()
+        transport = TRANSPORTS[name](legacy)
+        assert_outcome(transport, transport.login(login, PASSWORD), Ok(A_TOKEN))
+        transport.close()
         hashes.add(console.stored_hash(login))
     assert len(hashes) == 3 and all(one.startswith("$argon2id$") for one in hashes), "each has a salt of its own"
     console.close()
@@ -99,7 +99,7 @@ def test_every_front_logs_an_old_user_in(legacy):
 @pytest.mark.parametrize("legacy", [VARIANTS["as_described"]], ids=["as_described"], indirect=True)
 def test_an_old_login_is_taken_whatever_the_rules_say_today(legacy):
     legacy.start()
-    http = HttpFront(legacy)
+    http = HttpTransport(legacy)
     assert_outcome(http, http.register("x", "", "", ""), LOGIN_TAKEN)
     http.close()
 
@@ -110,7 +110,7 @@ def test_an_old_user_logs_in_where_the_hash_cannot_be_replaced(legacy):
     legacy.stop()
     legacy.settings["AUTHKV_READ_ONLY"] = "true"
     legacy.start()
-    http, console = HttpFront(legacy), ConsoleFront(legacy)
+    http, console = HttpTransport(legacy), ConsoleTransport(legacy)
     token = http.login("olduser", PASSWORD).value
     assert http.get(token, ["text"]) == Ok({"text": "old text"})
     assert console.stored_hash("olduser") == HASH
@@ -120,7 +120,7 @@ def test_an_old_user_logs_in_where_the_hash_cannot_be_replaced(legacy):
 
 def test_the_rights_that_the_old_system_gave_to_guests_are_gone(legacy):
     legacy.start()
-    console = ConsoleFront(legacy)
+    console = ConsoleTransport(legacy)
     spaces = console.evaluate("return {box.space.user.id, box.space.key_value_store.id, box.space._user.id}")[0]
     with RawIproto(legacy, user=None) as guest:
         for space in spaces:
@@ -129,7 +129,7 @@ def test_the_rights_that_the_old_system_gave_to_guests_are_gone(legacy):
         assert guest.evaluate("return 1").code == ACCESS_DENIED
         assert guest.call("box.space.user:select", b"\x90").code == ACCESS_DENIED
         assert guest.call("authkv.kv_get", b"\x90").code == ACCESS_DENIED
-    http = HttpFront(legacy)
+    http = HttpTransport(legacy)
     assert_outcome(http, http.get("x", ["text"]), UNAUTHENTICATED)
     http.close()
     console.close()
@@ -142,7 +142,7 @@ def test_a_first_start_that_was_cut_short_is_finished_by_the_next(make):
         "box.schema.space.create('user') os.exit(0)"
     )
     subprocess.run(["tarantool", "-e", half], check=True, timeout=DEADLINE)
-    http = HttpFront(instance.start())
+    http = HttpTransport(instance.start())
     assert_outcome(http, http.login("admin", ADMIN_PASSWORD), Ok(A_TOKEN))
     http.close()
 
@@ -156,7 +156,7 @@ def test_a_space_of_the_application_is_left_alone(make, name):
     lines += f"local s = box.schema.create_space('{name}') s:create_index('pk', {{parts = {{1, 'string'}}}}) "
     lines += " ".join(f"s:insert{lua(one)}" for one in tuples) + " os.exit(0)"
     subprocess.run(["tarantool", "-e", lines], check=True, timeout=DEADLINE)
-    console = ConsoleFront(instance.start())
+    console = ConsoleTransport(instance.start())
     wait_until(lambda: console.evaluate("return authkv.keys.rotate{publish = 0} ~= nil") == [True], "upkeep has run")
     assert console.evaluate(f"return box.space['{name}']:select()") == [tuples]
     console.close()

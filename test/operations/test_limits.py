@@ -8,28 +8,28 @@ import requests
 
 from support import harness
 from support.contract import GOOD
-from support.fronts import FRONTS, ConsoleFront, HttpFront, bearer
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
+from support.transports import TRANSPORTS, ConsoleTransport, HttpTransport, bearer
 
 MISSING = Refused("missing_keys")
 
 
 class Client:
-    """A connection by every front, and a token."""
+    """A connection over every transport, and a token."""
 
     def __init__(self, instance: harness.Instance):
-        self.fronts = {name: front(instance) for name, front in FRONTS.items()}
-        self.http: HttpFront = self.fronts["http"]
+        self.transports = {name: transport(instance) for name, transport in TRANSPORTS.items()}
+        self.http: HttpTransport = self.transports["http"]
         self.http.register("tester", GOOD, "Test", "Tester")
         self.token = self.http.login("tester", GOOD).value
 
-    def expect(self, front: str, expected: Ok | Refused, operation: str, *args) -> None:
-        one = self.fronts[front]
+    def expect(self, transport: str, expected: Ok | Refused, operation: str, *args) -> None:
+        one = self.transports[transport]
         assert_outcome(one, one.do(operation, *args), expected)
 
     def close(self) -> None:
-        for front in self.fronts.values():
-            front.close()
+        for transport in self.transports.values():
+            transport.close()
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +39,36 @@ def client(instance):
     client.close()
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_batch_holds_10_000_keys_and_no_more(client, front):
-    keys = [f"{front}{n}" for n in range(10_001)]
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_batch_holds_10_000_keys_and_no_more(client, transport):
+    keys = [f"{transport}{n}" for n in range(10_001)]
     pairs = dict.fromkeys(keys, 1)
-    client.expect(front, Refused("too_many_keys"), "put", client.token, pairs)
-    client.expect(front, MISSING, "get", client.token, keys[:1])
+    client.expect(transport, Refused("too_many_keys"), "put", client.token, pairs)
+    client.expect(transport, MISSING, "get", client.token, keys[:1])
     del pairs[keys.pop()]
-    client.expect(front, Ok([]), "put", client.token, pairs)
-    client.expect(front, Ok(pairs), "get", client.token, keys)
-    client.expect(front, Refused("too_many_keys"), "get", client.token, [*keys, "more"])
+    client.expect(transport, Ok([]), "put", client.token, pairs)
+    client.expect(transport, Ok(pairs), "get", client.token, keys)
+    client.expect(transport, Refused("too_many_keys"), "get", client.token, [*keys, "more"])
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_value_above_memtx_max_tuple_size_is_refused_with_its_whole_batch(client, front):
-    small, large = f"{front}-small", f"{front}-large"
-    client.expect(front, Refused("value_too_large"), "put", client.token, {small: 1, large: "x" * 1_048_576})
-    client.expect(front, MISSING, "get", client.token, [small])
-    client.expect(front, Ok([]), "put", client.token, {small: 1, large: "x" * 1_040_000})
-    client.expect(front, Ok({large: "x" * 1_040_000}), "get", client.token, [large])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_value_above_memtx_max_tuple_size_is_refused_with_its_whole_batch(client, transport):
+    small, large = f"{transport}-small", f"{transport}-large"
+    client.expect(transport, Refused("value_too_large"), "put", client.token, {small: 1, large: "x" * 1_048_576})
+    client.expect(transport, MISSING, "get", client.token, [small])
+    client.expect(transport, Ok([]), "put", client.token, {small: 1, large: "x" * 1_040_000})
+    client.expect(transport, Ok({large: "x" * 1_040_000}), "get", client.token, [large])
 
 
-@pytest.mark.parametrize("front", FRONTS)
-def test_a_value_that_is_too_large_is_no_matter_where_its_key_exists(client, front):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_value_that_is_too_large_is_no_matter_where_its_key_exists(client, transport):
     """It is never inserted; but the answer must be one of the two that the contract has."""
-    key = f"{front}-exists"
-    client.expect(front, Ok([]), "put", client.token, {key: 1})
-    one = client.fronts[front]
+    key = f"{transport}-exists"
+    client.expect(transport, Ok([]), "put", client.token, {key: 1})
+    one = client.transports[transport]
     seen = one.put(client.token, {key: "x" * 1_048_576})
     assert seen == Ok([key]) or seen.code in (413, 20015), seen
-    client.expect(front, Ok({key: 1}), "get", client.token, [key])
+    client.expect(transport, Ok({key: 1}), "get", client.token, [key])
 
 
 # path, the largest body
@@ -103,7 +103,7 @@ def test_a_body_of_100_mb_is_answered_with_413(instance, client, path, send, aut
     url = f"{instance.url}/api/{path}"
     response = send(url, bearer(client.token) if authorized else {})
     assert response.status_code == 413 and response.json().keys() == {"message"}
-    assert instance.is_running() and client.fronts["iproto"].check(client.token) == Ok(True)
+    assert instance.is_running() and client.transports["iproto"].check(client.token) == Ok(True)
 
 
 def test_a_header_that_is_not_sent_in_time_ends_the_connection(make):
@@ -114,7 +114,7 @@ def test_a_header_that_is_not_sent_in_time_ends_the_connection(make):
         while chunk := slow.recv(65536):
             seen += chunk
     assert seen == b"" or seen.split(b" ")[1] == b"408"
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.check("x") == Ok(False)
     http.close()
 
@@ -130,20 +130,20 @@ def test_limits_are_what_the_settings_say(make):
         AUTHKV_HTTP_BODY_TIMEOUT="1",
     ).start()
     client = Client(instance)
-    for front in FRONTS:
+    for transport in TRANSPORTS:
         for pairs, expected in [
             ({"a": 1, "b": 2, "c": 3}, Refused("too_many_keys")),
             ({"abcd": 1}, Refused("bad_key")),
             ({"a": [[]]}, Refused("too_deep")),
-            ({front[:3]: [1]}, Ok([])),
+            ({transport[:3]: [1]}, Ok([])),
         ]:
-            client.expect(front, expected, "put", client.token, pairs)
-        client.expect(front, Refused("value_too_large"), "put", client.token, {"a": "x" * 16_384})
-        client.expect(front, Refused("input_too_large"), "put", client.token, {"a": "x" * 20_000})
-        client.expect(front, Refused("input_too_large"), "get", client.token, ["k" * 20_000])
-        client.expect(front, Ok([]), "put", client.token, {front[0] + "v": "x" * 1020})
-        client.expect(front, Refused("reply_too_large"), "get", client.token, [front[0] + "v", front[:3]])
-        client.expect(front, Refused("input_too_large"), "register", "x" * 20_000, GOOD, "Bob", "Stone")
+            client.expect(transport, expected, "put", client.token, pairs)
+        client.expect(transport, Refused("value_too_large"), "put", client.token, {"a": "x" * 16_384})
+        client.expect(transport, Refused("input_too_large"), "put", client.token, {"a": "x" * 20_000})
+        client.expect(transport, Refused("input_too_large"), "get", client.token, ["k" * 20_000])
+        client.expect(transport, Ok([]), "put", client.token, {transport[0] + "v": "x" * 1020})
+        client.expect(transport, Refused("reply_too_large"), "get", client.token, [transport[0] + "v", transport[:3]])
+        client.expect(transport, Refused("input_too_large"), "register", "x" * 20_000, GOOD, "Bob", "Stone")
     client.close()
     with socket.create_connection((harness.HOST, instance.http_port), timeout=harness.DEADLINE) as slow:
         slow.sendall(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
@@ -155,7 +155,7 @@ def test_a_full_arena_refuses_writes_and_serves_what_it_holds(make):
     client = Client(instance)
     value = "x" * 20_000
     held = {}
-    [memory] = client.fronts["console"].evaluate("return box.slab.info().quota_size")
+    [memory] = client.transports["console"].evaluate("return box.slab.info().quota_size")
     for n in itertools.count():
         assert n * len(value) < memory, f"{memory} bytes never fill up"
         key = f"k{n}"
@@ -165,11 +165,11 @@ def test_a_full_arena_refuses_writes_and_serves_what_it_holds(make):
             break
         held[key] = value
     assert held, "nothing fits at all"
-    for front in FRONTS:
-        client.expect(front, Refused("storage_full"), "put", client.token, {"small": 1, "large": value})
-        client.expect(front, MISSING, "get", client.token, ["small"])
-        client.expect(front, Ok({"k0": value}), "get", client.token, ["k0"])
-        client.expect(front, Ok(True), "check", client.token)
+    for transport in TRANSPORTS:
+        client.expect(transport, Refused("storage_full"), "put", client.token, {"small": 1, "large": value})
+        client.expect(transport, MISSING, "get", client.token, ["small"])
+        client.expect(transport, Ok({"k0": value}), "get", client.token, ["k0"])
+        client.expect(transport, Ok(True), "check", client.token)
     client.expect("iproto", Ok(held), "get", client.token, list(held))
     client.close()
     instance.stop()
@@ -183,7 +183,7 @@ def test_a_full_arena_refuses_writes_and_serves_what_it_holds(make):
 def test_memory_that_is_not_what_was_asked_for_is_said(make, asked):
     """From 2.11 on Tarantool has 64 MiB at least, whatever it is given."""
     instance = make(AUTHKV_MEMTX_MEMORY=str(asked)).start()
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     [memory] = console.evaluate("return box.slab.info().quota_size")
     console.close()
     warnings = [line for line in instance.log().splitlines() if "AUTHKV_MEMTX_MEMORY" in line]
@@ -203,8 +203,8 @@ def test_a_read_only_instance_reads_and_refuses_to_write(make):
 
     instance.settings["AUTHKV_READ_ONLY"] = "true"
     instance.start()
-    fronts = {name: front(instance) for name, front in FRONTS.items()}
-    for one in fronts.values():
+    transports = {name: transport(instance) for name, transport in TRANSPORTS.items()}
+    for one in transports.values():
         for expected, operation, *args in [
             (Ok(True), "check", token),
             (Ok({"k": 1}), "get", token, ["k"]),
@@ -221,7 +221,7 @@ def test_a_read_only_instance_reads_and_refuses_to_write(make):
 
     del instance.settings["AUTHKV_READ_ONLY"]
     instance.start()
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert_outcome(http, http.get(token, ["new"]), MISSING)
     assert_outcome(http, http.login("bob1", GOOD), Refused("invalid_credentials"))
     http.close()

@@ -1,4 +1,4 @@
-"""The HTTP front is stopped, started and reloaded, and the library is reloaded, while clients work: no request is
+"""The HTTP transport is stopped, started and reloaded, and the library is reloaded, while clients work: no request is
 lost."""
 
 from __future__ import annotations
@@ -7,10 +7,10 @@ import pytest
 import requests
 
 from support import harness
-from support.fronts import ConsoleFront, HttpFront, IprotoFront
 from support.harness import DEADLINE, HOST
 from support.load import Load
 from support.outcome import Ok
+from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
 
 # What an operator types. A bare reload of the functions is taken up by the first call of a procedure.
 RELOADS = {
@@ -22,8 +22,8 @@ RELOADS = {
 
 @pytest.mark.parametrize("reload", RELOADS.values(), ids=RELOADS)
 def test_a_reload_under_load_loses_no_request(instance, token, reload):
-    console = ConsoleFront(instance)
-    with Load(instance, [HttpFront] * 4 + [IprotoFront] * 2, token) as load:
+    console = ConsoleTransport(instance)
+    with Load(instance, [HttpTransport] * 4 + [IprotoTransport] * 2, token) as load:
         for _ in range(3):
             console.evaluate(reload)
             load.advance()
@@ -32,7 +32,7 @@ def test_a_reload_under_load_loses_no_request(instance, token, reload):
 
 
 def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
 
     def threads():
         names = [file.read_text() for file in harness.Path(f"/proc/{instance.process.pid}/task").glob("*/comm")]
@@ -47,14 +47,14 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
 
 
 def test_http_is_stopped_and_started_again(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     url = f"{instance.url}/api/check/"
     kept = requests.Session()
     assert kept.post(url, json={"authorization": "x"}, timeout=DEADLINE).status_code == 200
     assert console.evaluate("return (authkv.http.stop())") == [True]
     with pytest.raises(requests.exceptions.ConnectionError):
         kept.post(url, json={"authorization": "x"}, timeout=DEADLINE)
-    # The other fronts go on.
+    # The other transports go on.
     assert console.check("x") == Ok(False)
     assert console.evaluate("return authkv.http.start()") == [[f"{HOST}:{instance.http_port}"]]
     assert kept.post(url, json={"authorization": "x"}, timeout=DEADLINE).status_code == 200
@@ -62,7 +62,7 @@ def test_http_is_stopped_and_started_again(instance):
 
 
 def test_a_reload_moves_to_another_address_and_refuses_what_is_wrong(instance):
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     port = harness.free_port()
     socket = instance.data_dir / "http.sock"
     old = f"{HOST}:{instance.http_port}"

@@ -10,9 +10,9 @@ import pytest
 
 from support import harness
 from support.fallible import Fallible
-from support.fronts import ConsoleFront, HttpFront
 from support.lua import lua
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
+from support.transports import ConsoleTransport, HttpTransport
 
 HOST, TIMES = harness.HOST, 5
 
@@ -24,7 +24,7 @@ class App(Fallible):
 
     def __init__(self):
         super().__init__()
-        self.console: ConsoleFront | None = None
+        self.console: ConsoleTransport | None = None
         self.given = {
             "DATA_DIR": str(self.data_dir), "HTTP_LISTEN": f"{HOST}:{self.http_port}", "ADMIN_PASSWORD": harness.ADMIN_PASSWORD,
             "ARGON2_MEMORY": "64", "ARGON2_ITERATIONS": "1",
@@ -32,7 +32,7 @@ class App(Fallible):
 
     def __enter__(self):
         super().__enter__()
-        self.console = ConsoleFront(self)
+        self.console = ConsoleTransport(self)
         return self
 
     def try_to_start(self, **settings: str) -> list:
@@ -58,12 +58,12 @@ class App(Fallible):
         return threads, named, len(list((process / "fd").iterdir()))
 
     def runs(self) -> tuple[Counter, Counter, int]:
-        """The same, once all threads of the front have their names."""
+        """The same, once all threads of the transport have their names."""
         harness.wait_until(lambda: "authkv-http-0\n" in self.left()[0], "HTTP has threads")
         return harness.settled(self.left)
 
     def logs_in(self) -> None:
-        http = HttpFront(self)
+        http = HttpTransport(self)
         assert_outcome(http, http.login("admin", harness.ADMIN_PASSWORD), Ok(A_TOKEN))
         http.close()
 

@@ -12,10 +12,10 @@ import pytest
 
 from support import harness
 from support.contract import GOOD
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import CHEAP_HASHES, Instance
 from support.lua import lua
 from support.outcome import A_TOKEN, Ok, assert_outcome
+from support.transports import ConsoleTransport, HttpTransport
 
 OLD = "tarantool"
 MIDDLE, NEW = (os.environ.get(f"AUTHKV_TEST_TARANTOOL_{name}") for name in ("2_11", "3"))
@@ -41,7 +41,7 @@ class Data:
 
     def write(self, login: str) -> None:
         """Adds a user, a role, a pair and a token."""
-        http, console = HttpFront(self.instance), ConsoleFront(self.instance)
+        http, console = HttpTransport(self.instance), ConsoleTransport(self.instance)
         if not self.tokens:
             assert isinstance(console.outcome(f"authkv.put({lua(PAIRS)})"), Ok)
         assert http.register(login, GOOD, "Bob", "Stone") == Ok()
@@ -56,7 +56,7 @@ class Data:
 
     def check(self) -> None:
         """All that was ever written is there, and who logged in is logged in."""
-        http, console = HttpFront(self.instance), ConsoleFront(self.instance)
+        http, console = HttpTransport(self.instance), ConsoleTransport(self.instance)
         for token in self.tokens:
             assert http.check(token) == Ok(True)
             assert http.get(token, list(PAIRS)) == Ok(PAIRS)
@@ -71,7 +71,7 @@ class Data:
 
 
 def schema(instance: Instance) -> list:
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     seen = console.evaluate("return box.space._schema:get('version'):totable()")[0][1:]
     console.close()
     return seen
@@ -186,7 +186,7 @@ def test_an_application_upgrades_and_starts_again_in_one_process(data):
     instance = data.instance
     instance.command = (NEW, "test/operations/app.lua")
     instance.start()
-    console = ConsoleFront(instance)
+    console = ConsoleTransport(instance)
     given = {name.removeprefix("AUTHKV_"): value for name, value in (instance.settings | CHANGE).items() if value is not None}
     start = f"return pcall(authkv.start, {lua(given)})"
     done, said = console.evaluate(start)

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from support import v1
 from support.clock import FAR
-from support.fronts import Response, bearer
 from support.harness import DEADLINE, HOST
 from support.outcome import ANY, Refusal
+from support.transports import Response, bearer
 
 NDJSON = "application/x-ndjson"
 COUNTS = ("lines", "written", "exists", "missing", "forbidden", "too_large", "expired")

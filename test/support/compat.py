@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from support.fronts import ConsoleFront
 from support.harness import version
+from support.transports import ConsoleTransport
 
 # The setting; None is the default of the version.
 COMPAT = [None, "old", "new"]
@@ -15,7 +15,7 @@ def has_compat() -> bool:
     return version() >= (2, 11)
 
 
-def set_compat(console: ConsoleFront, setting: str | None) -> bool:
+def set_compat(console: ConsoleTransport, setting: str | None) -> bool:
     """Sets it while the instance runs. Returns whether results are bare now. What the version does not have is skipped."""
     if not has_compat():
         if setting is not None:

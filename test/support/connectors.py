@@ -12,9 +12,9 @@ import asynctnt
 import tarantool
 from asynctnt.exceptions import TarantoolDatabaseError
 
-from support.fronts import NetBoxFront
 from support.harness import CLIENT_PASSWORD, DEADLINE, HOST, ROOT, Instance
 from support.outcome import Refusal
+from support.transports import NetBoxTransport
 
 USER = {"user": "authkv", "password": CLIENT_PASSWORD}
 
@@ -174,16 +174,16 @@ class NetBox(Connector):
     has_bytes = False
 
     def __init__(self, instance: Instance):
-        self.front = NetBoxFront(instance)
+        self.transport = NetBoxTransport(instance)
 
     def call(self, procedure, *args):
-        seen = self.front.call(procedure, args)
+        seen = self.transport.call(procedure, args)
         if isinstance(seen, Refusal):
             raise Failed(seen.code, f"{seen.name}: {seen.message}")
         return seen.value
 
     def close(self):
-        self.front.close()
+        self.transport.close()
 
 
 CONNECTORS = {

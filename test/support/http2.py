@@ -16,9 +16,9 @@ import h2.connection
 import h2.events
 
 from support.contract import GOOD
-from support.fronts import HttpFront
 from support.harness import DEADLINE, HOST
 from support.tls import Secured
+from support.transports import HttpTransport
 
 # Of an instance that gives clients little time and room.
 LITTLE = {
@@ -129,7 +129,7 @@ def known(directory: Path, **settings: str) -> Iterator[Secured]:
     """An instance that knows the user `tester`, whose `token` it has, and two values of 1 MB."""
     secured = Secured(directory, **settings)
     with secured.instance:
-        http = HttpFront(secured.instance)
+        http = HttpTransport(secured.instance)
         http.register("tester", GOOD, "Test", "Tester")
         secured.token = http.login("tester", GOOD).value
         for key in "ab":

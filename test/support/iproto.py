@@ -8,9 +8,9 @@ import socket
 
 import msgpack
 
-from support.fronts import refusal
 from support.harness import CLIENT_PASSWORD, DEADLINE, HOST, Instance
 from support.outcome import Ok, Refusal
+from support.transports import refusal
 
 SELECT, INSERT, AUTH, EVAL, CALL, EXECUTE = 0x01, 0x02, 0x07, 0x08, 0x0A, 0x0B
 CODE, SYNC = 0x00, 0x01

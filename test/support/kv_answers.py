@@ -1,6 +1,6 @@
-"""What the answers of key-value operations look like at every front: exactly the promised members, no more.
+"""What the answers of key-value operations look like over every transport: exactly the promised members, no more.
 
-Their order is compared where a front has one, with the outcome that a row expects.
+Their order is compared where a transport has one, with the outcome that a row expects.
 """
 
 from __future__ import annotations

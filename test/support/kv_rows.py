@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from support.fronts import OwnerFront, RockFront
 from support.outcome import Like, Ok, Refusal, Refused, assert_outcome
 from support.people import People, permission
+from support.transports import OwnerTransport, RockTransport
 
 # What `some` may do; `all` may do everything, `none` nothing.
 SOME = [permission("rw/", True, True), permission("r/", read=True), permission("w/", write=True)]
@@ -100,11 +100,15 @@ class Row:
     # Whether the http rock refuses its path itself.
     but_rock: bool = False
 
-    def is_for(self, front) -> bool:
-        if self.but_rock and front is RockFront:
+    def is_for(self, transport) -> bool:
+        if self.but_rock and transport is RockTransport:
             return False
         by_all = all(call.who == "all" for call in (self.call, *self.given, *(step for step, _ in self.then)))
-        return (front is not OwnerFront or by_all) and not (self.but_http and front.is_http) and (front.exact or not self.exact)
+        return (
+            (transport is not OwnerTransport or by_all)
+            and not (self.but_http and transport.is_http)
+            and (transport.exact or not self.exact)
+        )
 
 
 def pair(key: str, value, revision=None, **more) -> dict:
@@ -197,13 +201,13 @@ GONE = Ok({"deleted": True, "revision": NEW})
 class Run:
     """One run of a row: who calls, and the revisions seen so far."""
 
-    def __init__(self, people: People, front: str, tokens: dict[str, str]):
-        self.people, self.front, self.tokens = people, people.front(front), tokens
+    def __init__(self, people: People, transport: str, tokens: dict[str, str]):
+        self.people, self.transport, self.tokens = people, people.transport(transport), tokens
         self.highest = 1
         self.at: dict[str, int] = {}
 
     def do(self, call: Call) -> Ok | Refusal:
-        return self.front.do(call.operation, self.tokens[call.who], *self._filled(call.args))
+        return self.transport.do(call.operation, self.tokens[call.who], *self._filled(call.args))
 
     def succeed(self, call: Call) -> None:
         seen = self.do(call)
@@ -215,7 +219,7 @@ class Run:
         if isinstance(expected, Either):
             name = getattr(seen, "name", None)
             expected = next((one for one in expected.allowed if one.name == name), expected.allowed[0])
-        assert_outcome(self.front, seen, self._filled(expected))
+        assert_outcome(self.transport, seen, self._filled(expected))
         if isinstance(seen, Ok) and isinstance(seen.value, dict):
             self._note(seen.value)
 
@@ -265,9 +269,9 @@ def changes_nothing(expected) -> bool:
     return not isinstance(expected, Ok) or (isinstance(expected.value, dict) and expected.value.get("committed") is False)
 
 
-def run(people: People, front: str, tokens: dict[str, str], row: Row) -> None:
+def run(people: People, transport: str, tokens: dict[str, str], row: Row) -> None:
     empty(people)
-    one = Run(people, front, tokens)
+    one = Run(people, transport, tokens)
     for step in row.given:
         one.succeed(step)
     before = contents(people)

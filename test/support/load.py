@@ -26,31 +26,33 @@ def at_once(*calls) -> list:
 class Load:
     """Clients that write and read keys of their own over kept connections, and note every answer that is wrong."""
 
-    def __init__(self, instance, fronts, token: str):
+    def __init__(self, instance, transports, token: str):
         self.stop = threading.Event()
         # Of all that write to an instance.
         self.name = uuid.uuid4().hex
         self.wrong: list = []
-        self.done = [0] * len(fronts)
+        self.done = [0] * len(transports)
         self.token = token
-        self.threads = [threading.Thread(target=self._work, args=(number, front, instance)) for number, front in enumerate(fronts)]
+        self.threads = [
+            threading.Thread(target=self._work, args=(number, transport, instance)) for number, transport in enumerate(transports)
+        ]
 
     def _work(self, number, kind, instance):
-        front = kind(instance)
+        transport = kind(instance)
         while not self.stop.is_set():
             try:
-                wrong = self.once(front, number)
+                wrong = self.once(transport, number)
             except Exception as lost:  # noqa: BLE001 - whatever it is, it is a lost request
                 wrong = lost
             if wrong:
                 self.wrong.append((number, self.done[number], wrong))
             self.done[number] += 1
-        front.close()
+        transport.close()
 
-    def once(self, front, number: int):
+    def once(self, transport, number: int):
         """What one client does again and again; gives what was wrong."""
         key, value = f"{self.name}-{number}-{self.done[number]}", [number, self.done[number]]
-        seen = front.put(self.token, {key: value}), front.get(self.token, [key])
+        seen = transport.put(self.token, {key: value}), transport.get(self.token, [key])
         return seen if seen != (Ok([]), Ok({key: value})) else None
 
     def __enter__(self):

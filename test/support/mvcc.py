@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from support.fronts import FRONTS, Front
 from support.harness import CHEAP_HASHES, Instance, version
 from support.load import at_once
 from support.outcome import Ok
+from support.transports import TRANSPORTS, Transport
 
 MVCC = {"TT_MEMTX_USE_MVCC_ENGINE": "true"}
 # At once, all at one tuple.
@@ -27,10 +27,10 @@ def mvcc_instance(kind=Instance, **settings):
 
 
 class Crowd:
-    """Many connections by one front."""
+    """Many connections over one transport."""
 
-    def __init__(self, instance: Instance, front: str, size: int = CROWD):
-        self.members: list[Front] = [FRONTS[front](instance) for _ in range(size)]
+    def __init__(self, instance: Instance, transport: str, size: int = CROWD):
+        self.members: list[Transport] = [TRANSPORTS[transport](instance) for _ in range(size)]
 
     def do(self, *calls: tuple) -> list:
         """Each call by a member of its own, all at the same moment."""

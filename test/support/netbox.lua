@@ -1,4 +1,4 @@
--- The client side of NetBoxFront: calls procedures with net.box from a process of its own.
+-- The client side of NetBoxTransport: calls procedures with net.box from a process of its own.
 -- Takes lines of msgpack in hex, {procedure, arguments}, and answers each with {true, all that it returned} or
 -- {false, code, message}. Hex, because a line of JSON would not keep every 64-bit number.
 

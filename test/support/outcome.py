@@ -1,4 +1,4 @@
-"""What an operation may end in, the same for every front, and how a seen outcome is compared with an expected one."""
+"""What an operation may end in, the same for every transport, and how a seen outcome is compared with an expected one."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A failure as a front saw it. Over HTTP the code is the status, and /api shows no name."""
+    """A failure as a transport saw it. Over HTTP the code is the status, and /api shows no name."""
 
     name: str | None
     code: int
@@ -115,7 +115,7 @@ class Refusal:
 
 def identical(seen, expected, exact: bool) -> bool:
     """Whether two values are the same. Lua has one type of number, one of string, and no order of members, so that
-    fronts which decode into Lua are not `exact`."""
+    transports which decode into Lua are not `exact`."""
     if isinstance(expected, Like):
         return expected.holds(seen)
     if isinstance(expected, dict):
@@ -153,16 +153,16 @@ def told(name: str, message: str) -> str:
     return whole.removeprefix(f"{name}: ").replace("\0", "\ufffd")
 
 
-def assert_outcome(front, seen: Ok | Refusal, expected: Ok | Refused, exact: bool | None = None) -> None:
-    """Fails unless what `front` gave is what was expected."""
+def assert_outcome(transport, seen: Ok | Refusal, expected: Ok | Refused, exact: bool | None = None) -> None:
+    """Fails unless what `transport` gave is what was expected."""
     if isinstance(expected, Ok):
-        exact = front.exact if exact is None else exact
+        exact = transport.exact if exact is None else exact
         assert isinstance(seen, Ok) and identical(seen.value, expected.value, exact), f"{seen}, expected {expected}"
         return
     assert isinstance(seen, Refusal), f"{seen}, expected {expected}"
     code, api_status, v1_status = ERRORS[expected.name]
     message = expected.message
-    if not front.is_http:
+    if not transport.is_http:
         allowed = expected.name, code
         message = message and told(expected.name, message)
     elif seen.name is None:

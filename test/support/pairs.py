@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from support.fronts import ADMIN_FRONTS
 from support.outcome import ANY
+from support.transports import ADMIN_TRANSPORTS
 
-CALLERS = [name for name in ADMIN_FRONTS if not ADMIN_FRONTS[name].is_http]
+CALLERS = [name for name in ADMIN_TRANSPORTS if not ADMIN_TRANSPORTS[name].is_http]
 
 # More than one look of a watch at what was changed takes in.
 ELSEWHERE = 6_000
 
 
-def put(people, token, key, value=1, front="http", **options) -> int:
-    return people.expect(front, ANY, "pair_put", token, key, value, *([options] if options else []))["revision"]
+def put(people, token, key, value=1, transport="http", **options) -> int:
+    return people.expect(transport, ANY, "pair_put", token, key, value, *([options] if options else []))["revision"]
 
 
 def put_elsewhere(people, token) -> None:
@@ -21,5 +21,5 @@ def put_elsewhere(people, token) -> None:
         people.expect("http", ANY, "batch_put", token, [{"key": f"elsewhere/{n}", "value": 1} for n in range(at, at + 1000)])
 
 
-def delete(people, token, key, front="http") -> int:
-    return people.expect(front, ANY, "pair_delete", token, key)["revision"]
+def delete(people, token, key, transport="http") -> int:
+    return people.expect(transport, ANY, "pair_delete", token, key)["revision"]

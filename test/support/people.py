@@ -6,9 +6,9 @@ import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from support.fronts import ADMIN_FRONTS, FRONTS, ConsoleFront, Front, HttpFront
 from support.harness import ADMIN_PASSWORD, Instance
 from support.outcome import A_TEXT, A_TIME, A_TOKEN, Like, Ok, Refusal, Refused, assert_outcome
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport, HttpTransport, Transport
 
 # Keeps every rule and is none of the most common ones, which /v1 refuses.
 PASSWORD = "Unc0mmon-horse"
@@ -92,11 +92,11 @@ class Person:
 
 
 class People:
-    """An instance with a connection by every front, and those who use it."""
+    """An instance with a connection over every transport, and those who use it."""
 
     def __init__(self, instance: Instance):
         self.instance = instance
-        self._fronts: dict[str, Front] = {}
+        self._transports: dict[str, Transport] = {}
 
     def session_answer(self) -> dict:
         """What a login gives at this instance."""
@@ -104,44 +104,44 @@ class People:
         lives = {"ttl": "AUTHKV_TOKEN_TTL", "refresh_ttl": "AUTHKV_REFRESH_TTL"}
         return session_answer(**{name: int(given[setting]) for name, setting in lives.items() if setting in given})
 
-    def front(self, name: str) -> Front:
-        if name not in self._fronts:
-            self._fronts[name] = ADMIN_FRONTS[name](self.instance)
-        return self._fronts[name]
+    def transport(self, name: str) -> Transport:
+        if name not in self._transports:
+            self._transports[name] = ADMIN_TRANSPORTS[name](self.instance)
+        return self._transports[name]
 
     @property
-    def http(self) -> HttpFront:
-        return self.front("http")
+    def http(self) -> HttpTransport:
+        return self.transport("http")
 
     @property
-    def console(self) -> ConsoleFront:
-        return self.front("console")
+    def console(self) -> ConsoleTransport:
+        return self.transport("console")
 
     @cached_property
     def admin(self) -> str:
         """An access token of the administrator."""
         return self.http.do("session_login", "admin", ADMIN_PASSWORD).value["access_token"]
 
-    def do(self, front: str, operation: str, *args) -> Ok | Refusal:
-        return self.front(front).do(operation, *args)
+    def do(self, transport: str, operation: str, *args) -> Ok | Refusal:
+        return self.transport(transport).do(operation, *args)
 
-    def expect(self, front: str, expected: Ok | Refused, operation: str, *args):
-        """Does it, compares the outcome, and gives the value. Fronts differ in the order of members."""
-        seen = self.do(front, operation, *args)
-        assert_outcome(self.front(front), seen, expected, exact=False)
+    def expect(self, transport: str, expected: Ok | Refused, operation: str, *args):
+        """Does it, compares the outcome, and gives the value. Transports differ in the order of members."""
+        seen = self.do(transport, operation, *args)
+        assert_outcome(self.transport(transport), seen, expected, exact=False)
         return seen.value if isinstance(seen, Ok) else None
 
-    def sees(self, front: str, expected: Ok | Refused, operation: str, *args) -> bool:
+    def sees(self, transport: str, expected: Ok | Refused, operation: str, *args) -> bool:
         """Whether the outcome is this one, for a wait."""
         try:
-            self.expect(front, expected, operation, *args)
+            self.expect(transport, expected, operation, *args)
         except AssertionError:
             return False
         return True
 
     def everywhere(self, expected: Ok | Refused, operation: str, *args) -> None:
-        for front in FRONTS:
-            self.expect(front, expected, operation, *args)
+        for transport in TRANSPORTS:
+            self.expect(transport, expected, operation, *args)
 
     def administer(self, operation: str, *args):
         """Does it as the administrator; it has to succeed."""
@@ -162,13 +162,13 @@ class People:
         return name
 
     def assert_holds(self, token: str) -> None:
-        """The token is accepted at every front, which know it from then on."""
+        """The token is accepted over every transport, which know it from then on."""
         self.everywhere(Ok(True), "check", token)
-        for front in FRONTS:
-            assert isinstance(self.do(front, "user_me", token), Ok), front
+        for transport in TRANSPORTS:
+            assert isinstance(self.do(transport, "user_me", token), Ok), transport
 
     def assert_fails(self, token: str) -> None:
-        """The token is refused at every front, by whatever takes one."""
+        """The token is refused over every transport, by whatever takes one."""
         self.everywhere(Ok(False), "check", token)
         for operation, *args in (("get", ["k"]), ("put", {"k": 1}), ("user_me",), ("logout",), ("auth_logout",)):
             self.everywhere(UNAUTHENTICATED, operation, token, *args)
@@ -182,6 +182,6 @@ class People:
         self.instance.start()
 
     def close(self) -> None:
-        for front in self._fronts.values():
-            front.close()
-        self._fronts.clear()
+        for transport in self._transports.values():
+            transport.close()
+        self._transports.clear()

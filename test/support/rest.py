@@ -1,6 +1,6 @@
 """REST for one key, `/v1/kv/{key}`: how an operation of the common table is asked for there, and what its answers say.
 
-The value of a pair is the body, its revision the ETag, and so on: here it becomes the pair that all other fronts show.
+The value of a pair is the body, its revision the ETag, and so on: here it becomes the pair that all other transports show.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from support.contract import GOOD
-from support.fronts import HttpFront
 from support.harness import HOST, Instance, wait_until
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
+from support.transports import HttpTransport
 
 FOLLOWER_PASSWORD = "f0llower-Secret"
 UNKNOWN = Refused("revocations_unknown")
@@ -39,16 +39,16 @@ def two_instances() -> Iterator[tuple[Instance, Instance]]:
 
 
 @contextmanager
-def http_to(auth: Instance, kv: Instance) -> Iterator[tuple[HttpFront, HttpFront]]:
+def http_to(auth: Instance, kv: Instance) -> Iterator[tuple[HttpTransport, HttpTransport]]:
     """HTTP to both, once the second has heard of the first."""
-    fronts = HttpFront(auth), HttpFront(kv)
-    when_following(fronts[1], log_in(fronts[0]))
-    yield fronts
-    for front in fronts:
-        front.close()
+    transports = HttpTransport(auth), HttpTransport(kv)
+    when_following(transports[1], log_in(transports[0]))
+    yield transports
+    for transport in transports:
+        transport.close()
 
 
-def log_in(auth: HttpFront, login: str = "bob1") -> str:
+def log_in(auth: HttpTransport, login: str = "bob1") -> str:
     auth.register(login, GOOD, "Bob", "Stone")
     seen = auth.login(login, GOOD)
     assert_outcome(auth, seen, Ok(A_TOKEN))
@@ -67,9 +67,9 @@ def once_known(kv, operation: str, *args):
     return seen[-1]
 
 
-def refused(seen, front, expected: Refused) -> bool:
+def refused(seen, transport, expected: Refused) -> bool:
     try:
-        assert_outcome(front, seen, expected)
+        assert_outcome(transport, seen, expected)
     except AssertionError:
         return False
     return True

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from support import v1
-from support.fronts import Response, bearer
 from support.harness import DEADLINE, HOST, Instance
 from support.outcome import Refusal
+from support.transports import Response, bearer
 from support.values import from_json
 
 FIELDS = {"id", "event", "data", "retry"}

@@ -1,6 +1,6 @@
-"""The operations of /v1: what each is called at every front, and what its answers may look like there.
+"""The operations of /v1: what each is called over every transport, and what its answers may look like there.
 
-`fronts.py` runs them. Arguments are those of the procedure: the token first where there is one, a map of options last.
+`transports.py` runs them. Arguments are those of the procedure: the token first where there is one, a map of options last.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def procedure(name: str) -> str:
 
 
 def answered(name: str, answer) -> Ok:
-    """The outcome of what a front answered, which has to have exactly the promised members."""
+    """The outcome of what a transport answered, which has to have exactly the promised members."""
     assert isinstance(answer, dict), answer
     if name in KEY_VALUES:
         assert answer.keys() == kv_answers.members(name, answer, KEY_VALUES[name].answer), answer

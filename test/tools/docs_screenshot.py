@@ -2,8 +2,8 @@
 
 from support.browser import Browser
 from support.contract import GOOD
-from support.fronts import HttpFront
 from support.harness import HOST, ROOT, Instance
+from support.transports import HttpTransport
 
 WIDTH, HEIGHT = 1180, 1420
 DATA = {"planet": "Earth", "orbit": {"days": 365.25, "next": None}}
@@ -12,9 +12,9 @@ DATA = {"planet": "Earth", "orbit": {"days": 365.25, "next": None}}
 def main() -> None:
     with Instance(AUTHKV_HTTP_LISTEN=f"{HOST}:8080") as instance, Browser(WIDTH, HEIGHT) as browser:
         instance.http_port = 8080
-        front = HttpFront(instance)
-        front.register("alice", GOOD, "Alice", "Smith")
-        front.close()
+        transport = HttpTransport(instance)
+        transport.register("alice", GOOD, "Alice", "Smith")
+        transport.close()
         browser.open(f"http://{HOST}:8080/docs")
         browser.execute("login", {"login": "alice", "password": GOOD})
         browser.execute("write", {"data": DATA})

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from support.clock import elapse, pass_by
-from support.fronts import ConsoleFront
 from support.harness import HOST, Instance
+from support.transports import ConsoleTransport
 from tools.wrk import Wrk, ratio, shown, write_reads
 
 
@@ -56,7 +56,7 @@ def main() -> int:
         url = f"{instance.url}/api/read/"
         begin = time.time() + given.lead
         import_pairs(instance, token, given.pairs, begin, given.seconds)
-        console = ConsoleFront(instance)
+        console = ConsoleTransport(instance)
         count = "return box.space.key_value_store:len()"
         print(f"{console.evaluate(count)[0]} pairs, imported in {time.time() - begin + given.lead:.0f} s", flush=True)
         Wrk(url, script, given.connections, 2).result()  # a warm-up

@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from support.clock import elapse
-from support.fronts import HttpFront
 from support.harness import Instance
 from support.lua import lua
 from support.outcome import Ok
+from support.transports import HttpTransport
 from tools.wrk import DONE, HEAD, PASSWORD, Wrk, ratio, shown, write_reads
 
 # Until every login loop waits for a hash.
@@ -27,7 +27,7 @@ def write_scripts(directory: Path, instance: Instance, loops: int) -> tuple[Path
     """The scripts of the reads and of the logins, once the users and the keys are there."""
     reads, logins = directory / "reads.lua", directory / "logins.lua"
     write_reads(reads, instance, "reader")
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     for n in range(loops):
         assert http.register(f"user{n}", PASSWORD, "Bob", "Stone") == Ok()
     http.close()

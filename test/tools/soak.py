@@ -17,9 +17,9 @@ import time
 
 from support.clock import elapse
 from support.contract import GOOD
-from support.fronts import ConsoleFront, HttpFront
 from support.harness import HOST, Instance
 from support.outcome import Ok
+from support.transports import ConsoleTransport, HttpTransport
 from support.wire import descriptors
 from tools.soak_load import BIG, GENERATION, Load, Wrong
 
@@ -119,7 +119,7 @@ class Watch:
 
     def __init__(self, instance: Instance):
         self.instance = instance
-        self.console = ConsoleFront(instance)
+        self.console = ConsoleTransport(instance)
 
     def sample(self) -> dict[str, int]:
         with open(f"/proc/{self.instance.process.pid}/status") as file:
@@ -168,7 +168,7 @@ def grew(sizes: list[int]) -> bool:
 
 def soak(instance: Instance, options) -> list[str]:
     """Runs it all, and returns what is wrong."""
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.register("soak", GOOD, "Soak", "Tester") == Ok()
     token = http.login("soak", GOOD).value
     assert http.put(token, BIG) == Ok([]) and http.get(token, list(BIG)) == Ok(BIG)

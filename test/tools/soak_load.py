@@ -14,7 +14,7 @@ import zlib
 
 from support.contract import GOOD
 from support.framing import FORMS
-from support.fronts import LOGOUT, written_status
+from support.transports import LOGOUT, written_status
 from support.wire import CHECK, HEAD, NO, RESET, write_request
 
 ANSWER_IN = 60

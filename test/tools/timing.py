@@ -16,9 +16,9 @@ import sys
 import time
 from bisect import bisect_right
 
-from support.fronts import HttpFront
 from support.harness import DEADLINE, HOST, Instance
 from support.outcome import Ok
+from support.transports import HttpTransport
 
 PASSWORD = "Unc0mmon-horse"
 WRONG = "Wr0ng-horses!!"
@@ -110,7 +110,7 @@ def describe(name: str, times: list[float]) -> None:
 def measure(instance: Instance, samples: int, users: int, path: str, seed: int) -> dict[str, list[float]]:
     """The times by kind. The order within each pair is drawn, so that neither kind comes first more often."""
     draw = random.Random(seed)
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     # Equally long, and drawn from the same letters.
     names = iter({"".join(draw.choices("abcdefghijkmnpqrstuvwxyz23456789", k=12)) for _ in range(users + samples + WARM_UP + 100)})
     known = [next(names) for _ in range(users)]

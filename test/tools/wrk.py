@@ -8,10 +8,10 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.fronts import HttpFront
 from support.harness import Instance
 from support.lua import lua
 from support.outcome import Ok
+from support.transports import HttpTransport
 
 PASSWORD = "Unc0mmon-horse"
 KEYS = [f"k{n}" for n in range(10)]
@@ -55,7 +55,7 @@ class Wrk:
 
 def write_reads(script: Path, instance: Instance, login: str) -> str:
     """The script that reads ten keys, which it writes, as a new user. Gives the token."""
-    http = HttpFront(instance)
+    http = HttpTransport(instance)
     assert http.register(login, PASSWORD, "Bob", "Stone") == Ok()
     token = http.login(login, PASSWORD).value
     assert http.put(token, dict.fromkeys(KEYS, "v" * 100)) == Ok([])

@@ -1,6 +1,6 @@
 """The ways into an instance, behind one interface: register, login, logout, check, get, put, and all of `v1.py`.
 
-Each gives `Ok` or `Refusal`. A front also asserts what its own answers look like: exactly the members that the
+Each gives `Ok` or `Refusal`. A transport also asserts what its own answers look like: exactly the members that the
 contract shows (HTTP) or that the procedures promise (iproto), and no more.
 """
 
@@ -36,8 +36,8 @@ PROCEDURES = {
 }
 
 
-class Front:
-    """The common interface. A front that is `exact` keeps types of numbers and the order of members."""
+class Transport:
+    """The common interface. A transport that is `exact` keeps types of numbers and the order of members."""
 
     name: str
     exact = True
@@ -128,7 +128,7 @@ class Response:
         return json.loads(self.body)
 
 
-class HttpFront(Front):
+class HttpTransport(Transport):
     """HTTP under /api and /v1 over one kept connection, from the address `source` where it is given."""
 
     name = "http"
@@ -231,7 +231,7 @@ def refusal(code: int, text: str) -> Refusal:
     return Refusal(name, code, message)
 
 
-class IprotoFront(Front):
+class IprotoTransport(Transport):
     """PyPI's `tarantool` connector."""
 
     name = "iproto"
@@ -257,7 +257,7 @@ class IprotoFront(Front):
         self.connection.close()
 
 
-class NetBoxFront(Front):
+class NetBoxTransport(Transport):
     """net.box in another `tarantool` process."""
 
     name = "netbox"
@@ -313,7 +313,7 @@ def _is_answered(printed: bytearray) -> bool:
     return not last.lstrip().startswith(PUSHED.encode())
 
 
-class ConsoleFront(Front):
+class ConsoleTransport(Transport):
     """The text console on the unix socket, as a person or a script at the instance uses it."""
 
     name = "console"
@@ -392,7 +392,7 @@ class ConsoleFront(Front):
         self.socket.close()
 
 
-class OwnerFront(ConsoleFront):
+class OwnerTransport(ConsoleTransport):
     """The console without a token: whoever an operation of administration or on keys is said to be by, it is by the
     owner."""
 
@@ -404,14 +404,14 @@ class OwnerFront(ConsoleFront):
         return super()._expression(operation, args)
 
 
-class RockFront(HttpFront):
+class RockTransport(HttpTransport):
     """The same HTTP on a server of the http rock, which the application at the instance has made."""
 
     name = "rock"
 
     def __init__(self, instance: Instance):
         self.port = free_port()
-        self.console = ConsoleFront(instance)
+        self.console = ConsoleTransport(instance)
         made = self.console.evaluate(
             f"local httpd = require('http.server').new('{HOST}', {self.port}) "
             f"authkv.mount(httpd, {{prefix = '/{self.name}'}}) httpd:start() rawset(_G, 'rock{self.port}', httpd) return true"
@@ -429,7 +429,7 @@ class RockFront(HttpFront):
         self.console.close()
 
 
-_ALL = (HttpFront, IprotoFront, NetBoxFront, ConsoleFront, *([RockFront] if has_rock() else []))
-FRONTS = {front.name: front for front in _ALL}
+_ALL = (HttpTransport, IprotoTransport, NetBoxTransport, ConsoleTransport, *([RockTransport] if has_rock() else []))
+TRANSPORTS = {transport.name: transport for transport in _ALL}
 # Where administration is tested: as a user everywhere, and as the owner.
-ADMIN_FRONTS = FRONTS | {OwnerFront.name: OwnerFront}
+ADMIN_TRANSPORTS = TRANSPORTS | {OwnerTransport.name: OwnerTransport}
