@@ -197,7 +197,7 @@ REFUSED = [
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_refusal_is_told_with_the_operation(people, transport, operation, args, by, result):
     person = people.new()
-    person.session  # noqa: B018 - logs in before the journal begins
+    assert person.session, "the login comes before the journal begins"
     token = "x.y.z" if by == "garbage" else person.access
     people.administer("role_set", "default", [] if by == "reader" else [{"prefix": "", "read": True, "write": True}])
     journal = Journal(people)
@@ -212,7 +212,7 @@ def test_a_refusal_is_told_with_the_operation(people, transport, operation, args
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_what_only_looks_is_not_told(people, transport):
     person = people.new()
-    person.session  # noqa: B018
+    assert person.session, "the login comes before the journal begins"
     people.administer("role_set", "default", [{"prefix": "", "read": True, "write": True}])
     journal = Journal(people)
     for operation, *args in [

@@ -78,7 +78,9 @@ def cost(act) -> float:
 
 
 def test_who_writes_to_an_orphan_waits_for_a_bounded_time(orphan):
-    refuse = lambda transport: orphan.expect(transport, Refused("read_only"), "pair_put", orphan.token, "k", 2)  # noqa: E731
+    def refuse(transport: str) -> None:
+        orphan.expect(transport, Refused("read_only"), "pair_put", orphan.token, "k", 2)
+
     assert PATIENCE - 0.5 < cost(lambda: refuse("http")) < PATIENCE + SLACK
     # Who comes later does not wait: it has been so for long.
     for transport in ("http", "console"):

@@ -231,7 +231,7 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize(("changes", "said"), PARTS.values(), ids=PARTS)
+@pytest.mark.parametrize("changes,said", PARTS.values(), ids=PARTS)
 def test_each_rule_between_parts_is_checked(tmp_path, changes, said):
     assert said in only_line(tmp_path, changes)
 
@@ -286,7 +286,7 @@ ONLY_WAYS = {
 }
 
 
-@pytest.mark.parametrize(("code", "what"), ONLY_WAYS.values(), ids=ONLY_WAYS)
+@pytest.mark.parametrize("code,what", ONLY_WAYS.values(), ids=ONLY_WAYS)
 def test_what_stands_in_some_parts_only_is_seen_elsewhere(tmp_path, code, what):
     line = only_line(tmp_path, {"src/auth.rs": f"pub struct Login;\n{code}"})
     assert line.startswith("src/auth.rs:2: auth names ")

@@ -191,8 +191,7 @@ def _now() -> int:
 
 
 def _hs256(secret: bytes) -> Callable[[Forge], str]:
-    sign = lambda text: hmac.new(secret, text, hashlib.sha256).digest()  # noqa: E731
-    return lambda forge: forge.with_header(sign, alg="HS256")
+    return lambda forge: forge.with_header(lambda text: hmac.new(secret, text, hashlib.sha256).digest(), alg="HS256")
 
 
 def _twice(members: dict, name: str, first, second) -> str:
