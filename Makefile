@@ -66,12 +66,12 @@ profile: build $(VENV)/installed target/tools/bin/inferno-flamegraph ## flame gr
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,wrk,wrk)
 	@$(call installs,perf,linux-perf)
-	$(VENV)/bin/python test/flame.py $(PROFILE_ARGUMENTS)
+	PYTHONPATH=test $(VENV)/bin/python -m tools.flame $(PROFILE_ARGUMENTS)
 
 target/tools/bin/inferno-flamegraph:
 	cargo install --locked --root target/tools --no-default-features --features cli inferno
 
-lint: ## format, clippy, luacheck, and which module may name what
+lint: $(VENV)/installed ## format, clippy, luacheck, ruff, and which module may name what
 	@$(call installs,cc,build-essential)
 	@$(call installs,luacheck,lua-check)
 	cargo fmt --all --check
@@ -85,6 +85,8 @@ lint: ## format, clippy, luacheck, and which module may name what
 	cargo clippy --locked --manifest-path test/fuzz/Cargo.toml --target-dir target --no-default-features -- -D warnings
 	cargo clippy --all-targets --locked --manifest-path test/micro/Cargo.toml --target-dir target -- -D warnings
 	luacheck -q .
+	$(VENV)/bin/ruff format --check test
+	$(VENV)/bin/ruff check test
 	test/check-layers
 
 unit: ## the tests that need no Tarantool

@@ -1,42 +1,68 @@
-"""Fixtures every file shares: an instance per file, and instances that a test starts itself."""
+"""Fixtures that all files share: an instance per file, who comes to it, and instances that a test starts itself."""
 
 import pytest
 
-import harness
-from cases import GOOD
-from fronts import HttpFront
-from outcome import Ok
-from people import People
+from support.contract import GOOD
+from support.harness import Instance, running
+from support.outcome import Ok
+from support.people import People, fresh
+from support.transports import ConsoleTransport, HttpTransport
 
 
 @pytest.fixture(scope="module")
-def instance():
-    """A running instance with the default settings, one per file."""
-    with harness.Instance() as running:
+def settings() -> dict:
+    """The settings of `instance` that are not the default ones. A folder or a file may have its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def instance(settings):
+    """A running instance, one per file."""
+    with Instance(**settings) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def http(instance):
-    """The HTTP front of that instance, where the user `tester` is registered."""
-    front = HttpFront(instance)
-    assert front.register("tester", GOOD, "Test", "Tester") == Ok()
-    yield front
-    front.close()
+    """HTTP to that instance, where the user `tester` is registered."""
+    transport = HttpTransport(instance)
+    assert transport.register("tester", GOOD, "Test", "Tester") == Ok()
+    yield transport
+    transport.close()
 
 
 @pytest.fixture(scope="module")
-def token(http):
-    """A token of `tester`."""
-    return http.login("tester", GOOD).value
+def console(instance):
+    """The console of that instance."""
+    transport = ConsoleTransport(instance)
+    yield transport
+    transport.close()
 
 
 @pytest.fixture(scope="module")
 def people(instance):
-    """Everyone who comes to that instance, by every front."""
+    """Everyone who comes to that instance, over every transport."""
     people = People(instance)
     yield people
     people.close()
+
+
+@pytest.fixture(scope="module")
+def token(people) -> str:
+    """An access token of a new user, who may read and write all keys."""
+    return people.new().access
+
+
+@pytest.fixture
+def key() -> str:
+    """A key that nobody has used."""
+    return fresh("key/")
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A prefix of keys that nobody has used."""
+    return fresh("keys") + "/"
 
 
 @pytest.fixture
@@ -45,7 +71,7 @@ def make():
     made = []
 
     def make(**settings):
-        made.append(harness.Instance(**settings))
+        made.append(Instance(**settings))
         return made[-1]
 
     yield make
@@ -71,5 +97,5 @@ def visit():
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
-        for one in harness.running():
+        for one in running():
             report.sections.append((f"authkv in {one.data_dir}, {one.state()}", one.log()[-6000:]))

@@ -1,0 +1,241 @@
+"""The key-value instance of a split follows what /v1 does at the other: keys, roles, and tokens that end."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.harness import CHEAP_HASHES, Instance, wait_until
+from support.load import Load
+from support.outcome import Ok, Refusal, Refused
+from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
+from support.split import UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, refused, when_following
+from support.tokens import kid
+from support.transports import TRANSPORTS, HttpTransport, Transport
+
+
+class Split:
+    """People at the authorization instance, and every transport of the key-value instance."""
+
+    def __init__(self, auth: Instance, kv: Instance):
+        self.instances = auth, kv
+        self.people = People(auth)
+        self.kv = {name: transport(kv) for name, transport in TRANSPORTS.items()}
+        for transport in self.kv.values():
+            when_following(transport, self.people.admin)
+
+    def accepts(self, transport: Transport, token: str) -> bool:
+        """Whether a token counts; a key that is missing, or may not be read, is none of its faults."""
+        seen = transport.get(token, ["k"])
+        return isinstance(seen, Ok) or any(refused(seen, transport, Refused(name)) for name in ("missing_keys", "forbidden"))
+
+    def wait_until_refused(self, token: str, expected: Refused = UNAUTHENTICATED) -> None:
+        """At every transport, and for good."""
+        for transport in self.kv.values():
+            wait_until(lambda: refused(transport.get(token, ["k"]), transport, expected), f"{transport.name} refuses it", WITHIN_A_SECOND)
+        for transport in self.kv.values():
+            assert refused(transport.put(token, {"never": 1}), transport, expected), transport.name
+
+    def wait_until_accepted(self, token: str) -> None:
+        for transport in self.kv.values():
+            wait_until(lambda: self.accepts(transport, token), f"{transport.name} accepts it", WITHIN_A_SECOND)
+
+    def assert_accepted(self, token: str) -> None:
+        assert [name for name, transport in self.kv.items() if not self.accepts(transport, token)] == []
+
+    def close(self) -> None:
+        self.people.close()
+        for transport in self.kv.values():
+            transport.close()
+
+
+@pytest.fixture(scope="module")
+def split():
+    with Instance(**auth_settings(), **CHEAP_HASHES) as auth, Instance(**kv_settings(auth)) as kv:
+        split = Split(auth, kv)
+        yield split
+        split.close()
+
+
+@pytest.fixture
+def own(make):
+    """A split of a test's own, which it may leave with other keys, with settings of the key-value instance."""
+    made = []
+
+    def own(auth: dict | None = None, **kv) -> Split:
+        quick = CHEAP_HASHES | {"AUTHKV_TOKEN_ALGORITHM": "ES256"}
+        first = make(**(auth_settings() | quick | (auth or {}))).start()
+        made.append(Split(first, make(**kv_settings(first, **kv)).start()))
+        return made[-1]
+
+    yield own
+    for split in made:
+        split.close()
+
+
+ENDINGS = {
+    "logout": lambda people, one: people.do("http", "auth_logout", one.access),
+    "logout_all": lambda people, one: people.do("http", "session_logout_all", one.access),
+    "change_of_password": lambda people, one: people.do("http", "user_password", one.access, PASSWORD, f"{PASSWORD}2"),
+    "reset_of_password": lambda people, one: people.administer("user_set_password", one.login, PASSWORD),
+    "logout_by_the_administrator": lambda people, one: people.administer("user_logout", one.login),
+    "disabling": lambda people, one: people.administer("user_disable", one.login),
+    "deletion": lambda people, one: people.administer("user_delete", one.login),
+    "reuse_of_a_refresh_token": lambda people, one: [people.do("http", "session_refresh", one.refresh) for _ in range(2)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_ends_a_token_is_known_to_the_other_instance_within_a_second(split, ending):
+    person, twin = split.people.new(), split.people.new()
+    for token in (person.access, twin.access):
+        split.wait_until_accepted(token)
+    ENDINGS[ending](split.people, person)
+    split.wait_until_refused(person.access)
+    split.assert_accepted(twin.access)
+
+
+def test_a_login_after_an_ending_is_accepted(split):
+    person = split.people.new()
+    split.wait_until_accepted(person.access)
+    split.people.administer("user_logout", person.login)
+    session = person.log_in()
+    split.wait_until_accepted(session["access_token"])
+    split.wait_until_refused(person.access)
+
+
+def test_a_new_user_of_an_old_login_is_accepted_and_the_old_tokens_are_not(split):
+    person = split.people.new("admin")
+    split.wait_until_accepted(person.access)
+    split.people.administer("user_delete", person.login)
+    assert split.people.http.register(person.login, PASSWORD, "Bob", "Stone") == Ok()
+    again = Person(split.people, person.login)
+    split.wait_until_accepted(again.access)
+    split.wait_until_refused(person.access)
+
+
+def test_roles_and_grants_are_known_to_the_other_instance_within_a_second(own):
+    split = own(AUTHKV_DEFAULT_ROLE="off")
+    people = split.people
+    role = people.role(permission("k", read=True))
+    person = people.new()
+    split.wait_until_refused(person.access, FORBIDDEN)
+    may_read = {
+        name: lambda transport=transport: (
+            isinstance(seen := transport.get(person.access, ["k"]), Refusal) and refused(seen, transport, Refused("missing_keys"))
+        )
+        for name, transport in split.kv.items()
+    }
+    people.administer("role_grant", person.login, role)
+    for name, may in may_read.items():
+        wait_until(may, f"{name} knows the grant", WITHIN_A_SECOND)
+    for transport in split.kv.values():
+        assert refused(transport.put(person.access, {"k": 1}), transport, FORBIDDEN)
+    people.administer("role_set", role, [permission("other", read=True)])
+    split.wait_until_refused(person.access, FORBIDDEN)
+    people.administer("role_set", role, [permission("k", read=True)])
+    for name, may in may_read.items():
+        wait_until(may, f"{name} knows the role", WITHIN_A_SECOND)
+    people.administer("role_revoke", person.login, role)
+    split.wait_until_refused(person.access, FORBIDDEN)
+
+
+def test_the_default_role_counts_where_the_keys_are(own):
+    split = own(auth={"AUTHKV_DEFAULT_ROLE": "off"})
+    split.wait_until_accepted(split.people.new().access)
+    assert refused(split.kv["http"].get(split.people.new().access, ["k"]), split.kv["http"], Refused("missing_keys"))
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_tokens_of_a_new_key_are_accepted_and_those_of_a_retired_one_refused(own, algorithm):
+    split = own(auth={"AUTHKV_TOKEN_ALGORITHM": algorithm})
+    people = split.people
+    old = people.new()
+    split.wait_until_accepted(old.access)
+    new_key = people.administer("key_rotate", {"publish": 0})["kid"]
+    new = people.new()
+    assert kid(new.access) == new_key != kid(old.access)
+    split.wait_until_accepted(new.access)
+    split.assert_accepted(old.access)
+    del people.admin  # it is of the old key
+    people.administer("key_retire", kid(old.access))
+    split.wait_until_refused(old.access)
+    split.assert_accepted(new.access)
+
+
+def test_a_key_that_was_published_first_is_known_before_it_signs(own):
+    split = own()
+    people = split.people
+    new_key = people.administer("key_rotate", {"publish": 3})["kid"]
+    person = people.new()
+    tokens = []
+
+    def signs() -> bool:
+        tokens.append(person.log_in()["access_token"])
+        # At once, not a second later.
+        assert split.accepts(split.kv["http"], tokens[-1])
+        return kid(tokens[-1]) == new_key
+
+    wait_until(signs, "the new key signs")
+    for token in tokens[-2:]:
+        split.assert_accepted(token)
+
+
+def test_a_rotation_loses_no_request_of_the_other_instance(own):
+    split = own()
+    token = split.people.new().access
+    split.wait_until_accepted(token)
+    with Load(split.instances[1], [HttpTransport] * 2 + list(TRANSPORTS.values()), token) as load:
+        for _ in range(3):
+            split.people.administer("key_rotate", {"publish": 0})
+            load.advance()
+    assert load.wrong == []
+
+
+def test_what_happened_while_the_follower_was_down_is_known_before_it_serves(own):
+    split = own()
+    people, (_, kv) = split.people, split.instances
+    disabled, retired = people.new(), people.new()
+    for person in (disabled, retired):
+        split.wait_until_accepted(person.access)
+    split.close()
+    kv.stop()
+    people.administer("user_disable", disabled.login)
+    people.administer("key_rotate", {"publish": 0})
+    del people.admin
+    people.administer("key_retire", kid(retired.access))
+    kept = people.new()
+    kv.start()
+    for name, transport in TRANSPORTS.items():
+        split.kv[name] = transport(kv)
+        seen = []
+        for person in (disabled, retired):
+            token = person.access
+            wait_until(
+                lambda: seen.append(split.kv[name].get(token, ["k"])) or refused(seen[-1], split.kv[name], UNAUTHENTICATED),
+                "the token is refused",
+            )
+        assert all(refused(one, split.kv[name], UNKNOWN) or refused(one, split.kv[name], UNAUTHENTICATED) for one in seen), seen
+    split.wait_until_accepted(kept.access)
+
+
+def test_the_other_instance_holds_neither_private_keys_nor_passwords(own):
+    split = own(auth={"keys": False})
+    split.people.administer("key_rotate", {"publish": 0})
+    person = split.people.new()
+    split.wait_until_accepted(person.access)
+    _, kv = split.instances
+    held = b"".join(path.read_bytes() for path in kv.data_dir.rglob("*") if path.is_file())
+    assert held and not [secret for secret in (b"PRIVATE KEY", b"$argon2", person.refresh.encode()) if secret in held]
+    assert "PRIVATE KEY" not in kv.log()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_operations_of_v1_are_offered_by_the_authorization_instance_only(split, transport):
+    kv, admin = split.kv[transport], split.people.admin
+    for operation, *args in [
+        ("session_login", "admin", PASSWORD), ("session_refresh", "x"), ("user_register", "nobody9", PASSWORD, "Bob", "Stone"),
+        ("user_me", admin), ("user_list", admin), ("role_set", admin, "x", []), ("key_rotate", admin), ("auth_logout", admin),
+    ]:  # fmt: skip
+        seen = kv.do(operation, *args)
+        assert isinstance(seen, Refusal) and seen.name in ("not_offered", "no_such_route"), (operation, seen)
+    split.assert_accepted(admin)

@@ -1,0 +1,205 @@
+"""Runs the conformance table of key-value operations over every transport, and shows that the transports share one store."""
+
+import threading
+
+import pytest
+
+from conformance.kv_batch_cases import BATCH_MAX, TUPLE_MAX
+from conformance.kv_cases import ROWS
+from support import kv_rows
+from support.harness import CHEAP_HASHES, DEADLINE, wait_until
+from support.kv_rows import SOME, Row
+from support.outcome import Like, Ok, Refused
+from support.people import forbidden, permission
+from support.tokens import GARBAGE
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpTransport
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict:
+    """Nobody may do anything but by the roles they are given; batches and pairs are small."""
+    own = {"AUTHKV_BATCH_MAX": str(BATCH_MAX), "AUTHKV_MEMTX_MAX_TUPLE_SIZE": str(TUPLE_MAX), "AUTHKV_DEFAULT_ROLE": "off"}
+    return CHEAP_HASHES | own
+
+
+@pytest.fixture(scope="module")
+def tokens(people) -> dict[str, str]:
+    everything = people.role(permission("", True, True))
+    return {"all": people.new(everything).access, "some": people.new(people.role(*SOME)).access, "garbage": GARBAGE}
+
+
+@pytest.mark.parametrize(
+    "row,transport",
+    [
+        pytest.param(row, name, id=f"{row.name}-{name}")
+        for row in ROWS
+        for name, transport in ADMIN_TRANSPORTS.items()
+        if row.is_for(transport)
+    ],
+)
+def test_kv(people, tokens, row: Row, transport: str):
+    kv_rows.run(people, transport, tokens, row)
+
+
+@pytest.mark.parametrize("writer", ADMIN_TRANSPORTS)
+def test_what_one_transport_writes_every_transport_reads_and_deletes(people, tokens, writer):
+    token = tokens["all"]
+    for reader in ADMIN_TRANSPORTS:
+        keys = [f"{writer}/{reader}/{n}" for n in range(3)]
+        pairs = [{"key": key, "value": {"n": [n, None, "ж"]}} for n, key in enumerate(keys)]
+        put = people.expect(writer, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, pairs)
+        shown = [one | {"revision": did["revision"]} for one, did in zip(pairs, put["results"], strict=True)]
+        people.expect(reader, Ok({"pairs": shown, "missing": []}), "batch_get", token, keys)
+        people.expect(reader, Ok({"pairs": shown, "next": None}), "kv_list", token, {"prefix": f"{writer}/{reader}/"})
+        people.expect(reader, Ok(shown[0]), "pair_get", token, keys[0])
+        people.expect(reader, Ok({key: one["value"] for key, one in zip(keys, pairs, strict=True)}), "get", token, keys)
+        condition = {"key": keys[0], "if_revision": shown[0]["revision"]}
+        people.expect(reader, Ok(Like("deleted", lambda seen: seen["committed"])), "batch_delete", token, [condition, *keys[1:]])
+        people.expect(writer, Ok({"pairs": [], "missing": keys}), "batch_get", token, keys)
+
+
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_pages_together_are_the_whole(people, tokens, transport):
+    keys = sorted(f"pages/{n:03}" for n in range(2 * BATCH_MAX))
+    for at in (0, BATCH_MAX):
+        batch = [{"key": key, "value": 1} for key in keys[at : at + BATCH_MAX]]
+        people.expect(transport, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", tokens["all"], batch)
+    for options in ({"limit": 7}, {"limit": 1000}, {"limit": 50}, {}):
+        seen, after = [], None
+        while not seen or after is not None:
+            page = people.expect(
+                transport, Ok(Like("a page", bool)), "kv_list", tokens["all"], {"prefix": "pages/", "after": after, **options}
+            )
+            assert 0 < len(page["pairs"]) <= options.get("limit", 100) or (not page["pairs"] and page["next"] is None)
+            assert page["next"] in (None, page["pairs"][-1]["key"])
+            seen, after = seen + [one["key"] for one in page["pairs"]], page["next"]
+        assert seen == keys
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_change_of_a_role_counts_on_the_next_request(people, tokens, transport):
+    role = people.role(permission("x/", True, True))
+    token = people.new(role).access
+    people.expect(transport, Ok(Like("written", lambda seen: seen["committed"])), "batch_put", token, [{"key": "x/a", "value": 1}])
+    people.administer("role_set", role, [])
+    people.expect(transport, forbidden("read", "x/a"), "pair_get", token, "x/a")
+    people.expect(transport, Ok({"pairs": [], "next": None}), "kv_list", token)
+    people.expect(transport, kv_rows.results(("x/a", "forbidden"), committed=False), "batch_put", token, [{"key": "x/a", "value": 1}])
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_page_is_cut_at_a_mebibyte_of_values(make, visit, transport):
+    people = visit(make(**CHEAP_HASHES).start())
+    token = people.new().access
+    large = "x" * 400_000
+    for n in range(5):
+        people.expect(transport, Ok(Like("written", bool)), "pair_put", token, f"k{n}", large)
+    people.expect(transport, Ok(Like("written", bool)), "pair_put", token, "k9", "x" * 1_000_000)
+    seen, after, pages = [], None, 0
+    while pages == 0 or after is not None:
+        page = people.expect(transport, Ok(Like("a page", bool)), "kv_list", token, {"after": after})
+        assert len(page["pairs"]) <= 3 and (page["pairs"] or page["next"] is None)
+        seen, after, pages = seen + [one["key"] for one in page["pairs"]], page["next"], pages + 1
+    assert seen == [*(f"k{n}" for n in range(5)), "k9"]
+    people.expect(transport, Ok({"keys": seen, "next": None}), "kv_list", token, {"keys_only": True})
+
+
+def test_a_transaction_that_would_answer_too_much_writes_nothing(make, visit):
+    people = visit(make(AUTHKV_REPLY_MAX="1048576", **CHEAP_HASHES).start())
+    token = people.new().access
+    before = people.expect("http", Ok(Like("written", bool)), "pair_put", token, "large", "x" * 100_000)["revision"]
+    reads = [{"op": "get", "key": "large"}] * 9
+    for transport in ADMIN_TRANSPORTS:
+        steps = [{"op": "put", "key": "beside", "value": 1}, *reads, *reads, {"op": "incr", "key": "count"}]
+        people.expect(transport, Refused("reply_too_large"), "kv_txn", token, {"success": steps})
+        people.expect(transport, Ok({"pairs": [], "missing": ["beside", "count"]}), "batch_get", token, ["beside", "count"])
+        shown = people.expect(transport, Ok(Like("succeeded", bool)), "kv_txn", token, {"success": reads})["results"]
+        assert [one["outcome"] for one in shown] == ["found"] * len(reads)
+    # Nor has it taken a revision.
+    assert people.expect("http", Ok(Like("written", bool)), "pair_put", token, "beside", 1)["revision"] == before + 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, transport):
+    """Once equal to as many as a request has room for, and once to none of a thousand."""
+    people = visit(make(**CHEAP_HASHES).start())
+    token, large = people.new().access, [0] * 500_000
+    people.expect("iproto", Ok(Like("written", bool)), "pair_put", token, "large", large)
+    people.expect("iproto", Ok(Like("written", bool)), "pair_put", token, "small", 1)
+    answers, done = [], threading.Event()
+
+    def read() -> None:
+        reader = HttpTransport(people.instance)
+        while not done.is_set():
+            answers.append(reader.do("pair_get", token, "small"))
+        reader.close()
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        for expected, values in ((True, [large] * 3), (False, [1] * 1000), (False, [large[1:]] * 3), (False, [[0] * 30] * 1000)):
+            before = len(answers)
+            compare = [{"key": "large", "value": value} for value in values]
+            people.expect(transport, Ok({"succeeded": expected, "results": []}), "kv_txn", token, {"compare": compare})
+            wait_until(lambda before=before: len(answers) > before + 5, "others read on")
+    finally:
+        done.set()
+        reading.join(DEADLINE)
+    assert all(isinstance(one, Ok) for one in answers)
+
+
+@pytest.mark.parametrize("name", ["compare", "success", "failure"])
+@pytest.mark.parametrize("wrong", [{}, {"op": "get", "key": "k"}, {"1": {"op": "get", "key": "k"}}, "get", 1, True], ids=repr)
+def test_a_transaction_takes_lists_and_nothing_else(people, tokens, name, wrong):
+    """Msgpack of Lua cannot tell an empty list from an empty map; JSON can."""
+    for transport in ("http", "iproto") if wrong != {} else ("http",):
+        people.expect(transport, Refused("malformed"), "kv_txn", tokens["all"], {name: wrong})
+
+
+def test_an_empty_table_of_lua_is_whatever_is_asked_for(people):
+    console = people.console
+    for line, expected in [
+        ("authkv.batch.get({'none'}, {})", {"pairs": [], "missing": ["none"]}),
+        ("authkv.batch.put({{key = 'lua', value = {}}}, {})", Like("written", lambda seen: seen["committed"])),
+        ("authkv.batch.delete({'lua'}, {})", Like("deleted", lambda seen: seen["committed"])),
+        ("authkv.kv.txn{}", {"succeeded": True, "results": []}),
+        ("authkv.kv.txn{compare = {}, success = {}, failure = {}}", {"succeeded": True, "results": []}),
+        ("authkv.kv.list{prefix = 'none'}", {"pairs": [], "next": None}),
+        ("authkv.kv.incr('lua', {})", Like("counted", lambda seen: seen["value"] == 1)),
+        ("authkv.pair.get('lua', {})", Like("a pair", lambda seen: seen["value"] == 1)),
+        ("authkv.pair.put('lua', {1, 2}, {})", Like("written", lambda seen: seen["created"] is False)),
+        ("authkv.pair.delete('lua', {})", Like("deleted", lambda seen: seen["deleted"])),
+    ]:
+        seen = console.outcome(line)
+        assert isinstance(seen, Ok), (line, seen)
+        assert expected.holds(seen.value) if isinstance(expected, Like) else seen.value == expected, (line, seen)
+
+
+def test_options_may_be_left_out_in_lua(people):
+    console = people.console
+    assert console.outcome("authkv.kv.list()").value.keys() == {"pairs", "next"}
+    assert console.outcome("authkv.kv.txn{}") == Ok({"succeeded": True, "results": []})
+    assert console.outcome("authkv.kv.incr('lua/left out')").value["value"] == 1
+    assert console.outcome("authkv.batch.get{'lua/left out'}").value["missing"] == []
+
+
+def test_help_names_the_operations_on_keys(people):
+    shown = people.console.show("authkv.help()")
+    for command in ("batch", "kv", "pair", "export", "import"):
+        assert f"authkv.{command}" in shown, command
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, transport):
+    instance = make(**CHEAP_HASHES).start()
+    people = visit(instance)
+    token = people.new().access
+    people.expect(transport, Ok(Like("written", bool)), "pair_put", token, "k", 1)
+    people.restart(AUTHKV_READ_ONLY="true")
+    people.expect(transport, Ok(Like("a pair", lambda seen: seen["value"] == 1)), "pair_get", token, "k")
+    people.expect(transport, Ok(Like("a page", bool)), "kv_list", token)
+    for operation, *args in [
+        ("batch_put", [{"key": "a", "value": 1}]), ("batch_delete", ["k"]), ("kv_incr", "n"), ("pair_put", "a", 1),
+        ("pair_delete", "k"), ("kv_txn", {"success": [{"op": "put", "key": "a", "value": 1}]}),
+    ]:  # fmt: skip
+        people.expect(transport, Refused("read_only"), operation, token, *args)

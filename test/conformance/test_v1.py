@@ -1,0 +1,497 @@
+"""The conformance table of /v1: what every transport has to answer, row by row, and the owner on the console.
+
+A row makes the people whom it names, runs the steps it is given (each has to succeed), makes its call and compares the
+outcome; then it may run further steps with outcomes of their own. A refused call must not change any space.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jwt
+import pytest
+
+from support.contract import LOGIN_TAKEN
+from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
+from support.people import (
+    COMMON,
+    INVALID_CREDENTIALS,
+    INVALID_REFRESH_TOKEN,
+    NEEDS_ADMIN,
+    NO_SUCH_ROLE,
+    NO_SUCH_USER,
+    OTHER_PASSWORD,
+    PASSWORD,
+    UNAUTHENTICATED,
+    People,
+    fresh,
+    permission,
+    session_answer,
+    user_answer,
+)
+from support.tokens import GARBAGE
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, OwnerTransport
+from support.v1 import ADMINISTRATION, OPERATIONS, OWNER
+
+
+@dataclass(frozen=True)
+class Of:
+    """Something of a person of the row, who is made when it is needed."""
+
+    person: str
+    what: str = "login"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is made of things of people, once they are known."""
+
+    make: object
+    parts: tuple
+
+
+class Cast:
+    """The people and the names of one run of a row."""
+
+    def __init__(self, people: People):
+        self.people = people
+        self.known = {}
+
+    def _of(self, one: Of):
+        if one == ADMIN:
+            return self.people.admin
+        if one.what in ("role", "unused"):
+            return self.known.setdefault(one, fresh(one.what))
+        if one.person not in self.known:
+            given = (INTROSPECT.person,) if one.person == INTROSPECT.person else ()
+            self.known[one.person] = self.people.new(*given)
+        return getattr(self.known[one.person], one.what)
+
+    def resolve(self, value):
+        match value:
+            case Of():
+                return self._of(value)
+            case Made(make, parts):
+                return make(*map(self.resolve, parts))
+            case dict():
+                return {self.resolve(key): self.resolve(one) for key, one in value.items()}
+            case list() | tuple():
+                return type(value)(map(self.resolve, value))
+            case Ok(value):
+                return Ok(self.resolve(value))
+        return value
+
+
+ADMIN = Of("admin", "access")
+INTROSPECT = Of("introspect", "access")
+BOB, BOB_TOKEN, BOB_REFRESH = Of("bob"), Of("bob", "access"), Of("bob", "refresh")
+EVE, EVE_TOKEN = Of("eve"), Of("eve", "access")
+NEW = Of("new", "unused")
+ROLE = Of("a", "role")
+
+
+@dataclass(frozen=True)
+class Call:
+    operation: str
+    args: tuple = ()
+    token: object = None
+
+    def arguments(self) -> tuple:
+        return (*([self.token] if OPERATIONS.get(self.operation, OLD).takes_token else []), *self.args)
+
+
+OLD = OPERATIONS["user_me"]  # the operations of /api that are named here take a token too
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    call: Call
+    expected: Ok | Refused
+    given: tuple[Call, ...] = ()
+    then: tuple[tuple[Call, Ok | Refused], ...] = ()
+    # Whether it is about who calls, so that it says nothing of the owner.
+    about_caller: bool = False
+
+
+def as_admin(operation: str, *args) -> Call:
+    return Call(operation, args, ADMIN)
+
+
+def register(login=NEW, password=PASSWORD, name="Bob", surname="Stone") -> Call:
+    return Call("user_register", (login, password, name, surname))
+
+
+def create(login=NEW, password=PASSWORD, name="Bob", surname="Stone", *options) -> Call:
+    return as_admin("user_create", login, password, name, surname, *options)
+
+
+def login(who=BOB, password=PASSWORD) -> Call:
+    return Call("session_login", (who, password))
+
+
+def refresh(token=BOB_REFRESH) -> Call:
+    return Call("session_refresh", (token,))
+
+
+def me(token=BOB_TOKEN) -> Call:
+    return Call("user_me", (), token)
+
+
+def password(old=PASSWORD, new=OTHER_PASSWORD, token=BOB_TOKEN) -> Call:
+    return Call("user_password", (old, new), token)
+
+
+def introspect(other, token=ADMIN) -> Call:
+    return Call("session_introspect", (other,), token)
+
+
+def check(token=BOB_TOKEN) -> Call:
+    return Call("check", (), token)
+
+
+def user(who=BOB, *role_names, disabled=False) -> Ok:
+    return Ok(Made(lambda login, *names: user_answer(login, *names, disabled=disabled), (who, *role_names)))
+
+
+SESSION = Ok(session_answer())
+REVOKED, CHANGED, DELETED = Ok({"revoked": True}), Ok({"changed": True}), Ok({"deleted": True})
+SHORT_PASSWORD = Refused("bad_password", "Incorrect password: the length should be no less than 8 symbols")
+NO_DIGIT = Refused("bad_password", "Incorrect password: the password should have at least one DIGITS")
+
+# What each way of giving a password refuses, as (name, password, expected).
+PASSWORDS = [
+    ("a_short_password", "aA1!", SHORT_PASSWORD),
+    ("a_long_password", "aA1!" * 17, Refused("bad_password")),
+    ("a_password_without_a_digit", "Uncommon-horse", NO_DIGIT),
+    ("a_common_password", "Passw0rd!", COMMON),
+    ("a_common_password_in_another_case", "pASSW0RD!", COMMON),
+]  # fmt: skip
+
+USERS = [
+    Row("register_then_login", register(), Ok({"login": NEW}), then=((login(NEW), SESSION),)),
+    Row("register_refuses_a_taken_login_first", register(BOB, "x", "", ""), LOGIN_TAKEN, then=((login(), SESSION),)),
+    Row("register_gives_no_role", register(), Ok({"login": NEW}), then=((as_admin("user_get", NEW), user(NEW)),)),
+    Row("create_gives_the_user", create(), user(NEW), then=((login(NEW), SESSION),)),
+    Row("create_gives_roles", create(NEW, PASSWORD, "Bob", "Stone", {"roles": [ROLE, "introspect"]}),
+        user(NEW, ROLE, "introspect"), (as_admin("role_set", ROLE, []),),
+        ((as_admin("user_get", NEW), user(NEW, ROLE, "introspect")),)),
+    Row("create_makes_an_administrator", create(NEW, PASSWORD, "Bob", "Stone", {"roles": ["admin"]}), user(NEW, "admin")),
+    Row("create_takes_no_roles_given", create(NEW, PASSWORD, "Bob", "Stone", {"roles": []}), user(NEW)),
+    Row("create_refuses_an_unknown_role_and_makes_nobody",
+        create(NEW, PASSWORD, "Bob", "Stone", {"roles": ["introspect", ROLE]}), NO_SUCH_ROLE,
+        then=((as_admin("user_get", NEW), NO_SUCH_USER),)),
+    Row("create_refuses_a_taken_login", create(BOB), LOGIN_TAKEN),
+    *[Row(f"{name}_refuses_{what}", make(**wrong), expected, then=((login(NEW), INVALID_CREDENTIALS),))
+      for name, make in (("register", register), ("create", create))
+      for what, wrong, expected in [
+          *[(what, {"password": wrong}, expected) for what, wrong, expected in PASSWORDS],
+          ("a_login_of_1", {"login": "b"}, Refused("bad_login")),
+          ("a_login_with_a_space", {"login": "bob 1"}, Refused("bad_login")),
+          ("a_name_of_1", {"name": "B"}, Refused("bad_initial")),
+          ("a_surname_with_a_digit", {"surname": "Stone2"}, Refused("bad_initial")),
+          ("a_password_that_is_a_number", {"password": 12345678}, Refused("malformed")),
+      ]],
+    Row("get_gives_the_user", as_admin("user_get", BOB), user()),
+    Row("get_refuses_an_unknown_login", as_admin("user_get", NEW), NO_SUCH_USER),
+    Row("get_refuses_another_case_of_the_login", as_admin("user_get", Made(str.upper, (BOB,))), NO_SUCH_USER),
+    Row("list_refuses_a_limit_of_0", as_admin("user_list", {"limit": 0}), Refused("bad_option")),
+    Row("list_refuses_a_limit_of_1001", as_admin("user_list", {"limit": 1001}), Refused("bad_option")),
+    Row("list_after_the_last_is_empty", as_admin("user_list", {"after": "zzzz"}), Ok({"users": [], "next": None})),
+    Row("delete_ends_the_user", as_admin("user_delete", BOB), DELETED, (login(), me()),
+        ((as_admin("user_get", BOB), NO_SUCH_USER), (login(), INVALID_CREDENTIALS), (check(), Ok(False)),
+         (refresh(), INVALID_REFRESH_TOKEN), (as_admin("user_delete", BOB), NO_SUCH_USER))),
+    Row("disable_shows_it", as_admin("user_disable", BOB), user(disabled=True),
+        then=((as_admin("user_get", BOB), user(disabled=True)),)),
+    Row("disable_ends_everything", as_admin("user_disable", BOB), user(disabled=True), (me(),),
+        ((login(), INVALID_CREDENTIALS), (check(), Ok(False)), (me(), UNAUTHENTICATED), (refresh(), INVALID_REFRESH_TOKEN))),
+    Row("disable_twice_is_no_error", as_admin("user_disable", BOB), user(disabled=True), (as_admin("user_disable", BOB),)),
+    Row("enable_lets_log_in_again", as_admin("user_enable", BOB), user(), (me(), as_admin("user_disable", BOB)),
+        ((login(), SESSION), (check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN))),
+    Row("enable_leaves_who_was_not_disabled", as_admin("user_enable", BOB), user(), (me(),), ((check(), Ok(True)),)),
+    Row("user_logout_ends_all_sessions", as_admin("user_logout", BOB), REVOKED, (me(), login()),
+        ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), SESSION))),
+    Row("set_password_replaces_it_and_ends_all_sessions", as_admin("user_set_password", BOB, OTHER_PASSWORD), CHANGED,
+        (me(),), ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(password=OTHER_PASSWORD), SESSION),
+                  (login(), INVALID_CREDENTIALS))),
+    *[Row(f"set_password_refuses_{what}", as_admin("user_set_password", BOB, wrong), expected, (me(),),
+          ((check(), Ok(True)), (login(), SESSION)))
+      for what, wrong, expected in PASSWORDS],
+    *[Row(f"{operation}_refuses_an_unknown_login", as_admin(operation, NEW, *more), NO_SUCH_USER)
+      for operation, *more in [
+          ("user_delete",), ("user_disable",), ("user_enable",), ("user_logout",), ("user_set_password", PASSWORD),
+          ("role_grant", "introspect"), ("role_revoke", "introspect"),
+      ]],
+]  # fmt: skip
+
+SESSIONS = [
+    Row("login_gives_a_session", login(), SESSION),
+    Row("login_refuses_a_wrong_password", login(password=OTHER_PASSWORD), INVALID_CREDENTIALS),
+    Row("login_refuses_an_unknown_login_alike", login(NEW), INVALID_CREDENTIALS),
+    Row("login_knows_no_rules_for_the_password", login(password="x" * 4000), INVALID_CREDENTIALS),
+    Row("login_takes_no_other_types", login(password=1), Refused("malformed")),
+    Row("login_takes_no_null", login(password=None), Refused("malformed")),
+    Row("refresh_gives_a_session", refresh(), SESSION, then=((check(), Ok(True)),)),
+    Row("refresh_refuses_a_used_token", refresh(), INVALID_REFRESH_TOKEN, (refresh(),)),
+    Row("refresh_refuses_an_access_token", refresh(BOB_TOKEN), INVALID_REFRESH_TOKEN, then=((refresh(), SESSION),)),
+    Row("refresh_refuses_garbage", refresh("x" * 43), INVALID_REFRESH_TOKEN),
+    Row("refresh_refuses_nothing", refresh(""), INVALID_REFRESH_TOKEN),
+    Row("refresh_takes_no_other_types", refresh(1), Refused("malformed")),
+    Row("a_refresh_token_is_no_access_token", me(BOB_REFRESH), UNAUTHENTICATED, then=((refresh(), SESSION),)),
+    Row("logout_ends_the_session", Call("auth_logout", (), BOB_TOKEN), REVOKED, (me(),),
+        ((check(), Ok(False)), (me(), UNAUTHENTICATED), (refresh(), INVALID_REFRESH_TOKEN))),
+    Row("logout_refuses_a_token_that_is_revoked", Call("auth_logout", (), BOB_TOKEN), UNAUTHENTICATED,
+        (Call("auth_logout", (), BOB_TOKEN),)),
+    Row("logout_refuses_garbage", Call("auth_logout", (), GARBAGE), UNAUTHENTICATED),
+    Row("logout_leaves_other_users", Call("auth_logout", (), BOB_TOKEN), REVOKED, then=((me(EVE_TOKEN), Ok(Like("Eve", bool))),)),
+    Row("logout_all_ends_every_session", Call("session_logout_all", (), BOB_TOKEN), REVOKED, (me(), check(Of("bob", "api_token"))),
+        ((check(), Ok(False)), (check(Of("bob", "api_token")), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN),
+         (check(EVE_TOKEN), Ok(True)), (login(), SESSION))),
+    Row("logout_all_refuses_garbage", Call("session_logout_all", (), GARBAGE), UNAUTHENTICATED),
+]  # fmt: skip
+
+
+def who(login: str, *names: str) -> dict:
+    return user_answer(login, *names) | {"permissions": [permission("", True, True)]}
+
+
+ME = [
+    Row("me_shows_the_user", me(), Ok(Made(who, (BOB,)))),
+    Row("me_shows_the_user_to_a_token_of_api", me(Of("bob", "api_token")), Ok(Made(who, (BOB,)))),
+    Row("me_shows_roles", me(INTROSPECT), Ok(Made(lambda login: who(login, "introspect"), (Of("introspect"),)))),
+    Row("me_refuses_garbage", me(GARBAGE), UNAUTHENTICATED),
+    Row("me_refuses_nothing", me(""), UNAUTHENTICATED),
+    Row("password_is_changed_and_ends_every_session", password(), CHANGED, (me(), check(Of("bob", "api_token"))),
+        ((check(), Ok(False)), (check(Of("bob", "api_token")), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN),
+         (login(password=OTHER_PASSWORD), SESSION), (login(), INVALID_CREDENTIALS))),
+    Row("password_needs_the_old_one", password(old=OTHER_PASSWORD), INVALID_CREDENTIALS, (me(),),
+        ((check(), Ok(True)), (login(), SESSION))),
+    Row("password_refuses_garbage", password(token=GARBAGE), UNAUTHENTICATED),
+    Row("password_takes_no_other_types", password(new=1), Refused("malformed")),
+    *[Row(f"password_refuses_{what}", password(new=wrong), expected, (me(),), ((check(), Ok(True)), (login(), SESSION)))
+      for what, wrong, expected in PASSWORDS],
+]  # fmt: skip
+
+
+def active(login: str) -> dict:
+    return {
+        "active": True, "token_type": "Bearer", "username": login, "sub": login, "iss": "authkv", "aud": "authkv",
+        "jti": A_TEXT, "iat": A_TIME, "nbf": A_TIME, "exp": A_TIME,
+    }  # fmt: skip
+
+
+INACTIVE = Ok({"active": False})
+INTROSPECTION = [
+    Row("introspect_shows_a_token", introspect(BOB_TOKEN), Ok(Made(active, (BOB,)))),
+    Row("introspect_shows_a_token_of_api", introspect(Of("bob", "api_token")), Ok(Made(active, (BOB,)))),
+    Row("introspect_is_for_its_role", introspect(BOB_TOKEN, INTROSPECT), Ok(Made(active, (BOB,))), about_caller=True),
+    Row("introspect_is_not_for_everyone", introspect(EVE_TOKEN, BOB_TOKEN), Refused("role_required"), about_caller=True),
+    Row("introspect_is_not_for_everyone_of_their_own", introspect(BOB_TOKEN, BOB_TOKEN), Refused("role_required"),
+        about_caller=True),
+    Row("introspect_refuses_a_caller_with_garbage", introspect(BOB_TOKEN, GARBAGE), UNAUTHENTICATED, about_caller=True),
+    Row("introspect_knows_what_is_revoked", introspect(BOB_TOKEN), INACTIVE, (Call("auth_logout", (), BOB_TOKEN),)),
+    Row("introspect_knows_who_is_disabled", introspect(BOB_TOKEN), INACTIVE, (me(), as_admin("user_disable", BOB))),
+    Row("introspect_knows_no_refresh_tokens", introspect(BOB_REFRESH), INACTIVE),
+    Row("introspect_says_little_of_garbage", introspect(GARBAGE), INACTIVE),
+    Row("introspect_says_little_of_nothing", introspect(""), INACTIVE),
+]  # fmt: skip
+
+
+def role(name, *permissions) -> Ok:
+    return Ok({"name": name, "permissions": list(permissions)})
+
+
+def bad_role(name) -> Row:
+    return Row(f"set_role_refuses_the_name_{ascii(name)[:20]}", as_admin("role_set", name, []), Refused("bad_role"))
+
+
+READ_A = permission("a/", read=True)
+LONG = [permission(f"p{n}".ljust(1000, "x"), read=True) for n in range(1000)]
+MANY = [permission(f"p{n}", read=True) for n in range(1001)]
+ROLES = [
+    Row("set_role_gives_it", as_admin("role_set", ROLE, [permission("a/", True, True), READ_A | {"prefix": "b"}]),
+        role(ROLE, permission("a/", True, True), permission("b", True))),
+    Row("set_role_takes_what_is_left_out_as_no", as_admin("role_set", ROLE, [{"prefix": "a/", "read": True}]), role(ROLE, READ_A)),
+    Row("set_role_takes_no_permissions", as_admin("role_set", ROLE, []), role(ROLE)),
+    Row("set_role_replaces_it", as_admin("role_set", ROLE, [permission("b", write=True)]), role(ROLE, permission("b", write=True)),
+        (as_admin("role_set", ROLE, [READ_A]),)),
+    Row("set_role_takes_a_name_of_every_kind_of_character", as_admin("role_set", "Az09_-.", []), role("Az09_-."),
+        then=((as_admin("role_delete", "Az09_-."), DELETED),)),
+    Row("set_role_takes_a_name_of_128", as_admin("role_set", "r" * 128, []), role("r" * 128),
+        then=((as_admin("role_delete", "r" * 128), DELETED),)),
+    Row("set_role_takes_the_longest_login_with_more_around_it", as_admin("role_set", f"user-{'b' * 64}.v-1", []),
+        role(f"user-{'b' * 64}.v-1"),
+        then=((as_admin("role_delete", f"user-{'b' * 64}.v-1"), DELETED),)),
+    *map(bad_role, ("r" * 129, "a b", "a,b", "роль", "admin", "introspect")),
+    Row("set_role_takes_a_prefix_of_1024_bytes", as_admin("role_set", ROLE, [permission("ж" * 512, True)]),
+        role(ROLE, permission("ж" * 512, True))),
+    Row("set_role_refuses_a_prefix_of_1025_bytes", as_admin("role_set", ROLE, [permission("k" * 1025, True)]), Refused("bad_role")),
+    Row("set_role_takes_1000_permissions", as_admin("role_set", ROLE, MANY[1:]),
+        Ok({"name": ROLE, "permissions": Like("1000 permissions", lambda seen: len(seen) == 1000)})),
+    Row("set_role_takes_1000_permissions_with_prefixes_of_1000_bytes", as_admin("role_set", ROLE, LONG),
+        Ok({"name": ROLE,
+            "permissions": Like("all of them", lambda seen: [one["prefix"] for one in seen] == [one["prefix"] for one in LONG])})),
+    Row("set_role_refuses_1001_permissions", as_admin("role_set", ROLE, MANY), Refused("bad_role")),
+    Row("set_role_refuses_permissions_of_another_type", as_admin("role_set", ROLE, "a/"), Refused("malformed")),
+    Row("set_role_refuses_a_permission_without_a_prefix", as_admin("role_set", ROLE, [{"read": True}]), Refused("malformed")),
+    Row("delete_role_ends_it", as_admin("role_delete", ROLE), DELETED, (as_admin("role_set", ROLE, []),),
+        ((as_admin("role_delete", ROLE), NO_SUCH_ROLE), (as_admin("role_grant", BOB, ROLE), NO_SUCH_ROLE))),
+    Row("delete_role_takes_it_from_users", as_admin("role_delete", ROLE), DELETED,
+        (as_admin("role_set", ROLE, []), as_admin("role_grant", BOB, ROLE)), ((as_admin("user_get", BOB), user()),)),
+    Row("a_role_that_was_deleted_does_not_come_back_to_users", as_admin("role_set", ROLE, []), role(ROLE),
+        (as_admin("role_set", ROLE, []), as_admin("role_grant", BOB, ROLE), as_admin("role_delete", ROLE)),
+        ((as_admin("user_get", BOB), user()),)),
+    *[Row(f"delete_role_keeps_{name}", as_admin("role_delete", name), Refused("bad_role"))
+      for name in ("admin", "introspect", "default")],
+    Row("grant_gives_the_role", as_admin("role_grant", BOB, ROLE), user(BOB, ROLE), (as_admin("role_set", ROLE, []),),
+        ((as_admin("user_get", BOB), user(BOB, ROLE)),)),
+    Row("grant_twice_is_no_error", as_admin("role_grant", BOB, "introspect"), user(BOB, "introspect"),
+        (as_admin("role_grant", BOB, "introspect"),)),
+    Row("grant_of_admin_makes_an_administrator", as_admin("role_grant", BOB, "admin"), user(BOB, "admin"), (me(),),
+        ((Call("user_get", (BOB,), BOB_TOKEN), user(BOB, "admin")),)),
+    Row("grant_refuses_an_unknown_role", as_admin("role_grant", BOB, ROLE), NO_SUCH_ROLE),
+    Row("revoke_takes_the_role", as_admin("role_revoke", BOB, "introspect"), user(), (as_admin("role_grant", BOB, "introspect"),),
+        ((introspect(EVE_TOKEN, BOB_TOKEN), Refused("role_required")),)),
+]  # fmt: skip
+
+KEYS = [
+    Row("key_set_shows_one_public_key", Call("key_set"), Ok({"keys": Like("an RSA key", lambda keys: len(keys) == 1 and {
+        "kty": "RSA", "use": "sig", "alg": "RS256"}.items() <= keys[0].items())})),
+    Row("key_list_shows_the_key_that_signs", as_admin("key_list"), Ok({"keys": Like("one that signs", lambda keys: len(
+        keys) == 1 and keys[0]["signs"] is True and keys[0]["verifies_until"] is None and keys[0]["alg"] == "RS256")})),
+    Row("rotate_refuses_publish_above_a_day", as_admin("key_rotate", {"publish": 86_401}), Refused("bad_option")),
+    Row("retire_refuses_an_unknown_key", as_admin("key_retire", "unknown"), Refused("no_such_signing_key", "There is no such key")),
+    Row("retire_refuses_the_name_of_a_file", as_admin("key_retire", "jwt_private.pem"), Refused("no_such_signing_key")),
+]  # fmt: skip
+
+# Arguments of every operation of administration that would be right, were they the administrator's.
+RIGHT = {
+    "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
+    "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_set_password": (EVE, OTHER_PASSWORD),
+    "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
+    "role_delete": ("default",), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
+}  # fmt: skip
+assert list(RIGHT) == ADMINISTRATION
+CALLERS = [("a_user", BOB_TOKEN, NEEDS_ADMIN), ("who_may_introspect", INTROSPECT, NEEDS_ADMIN), ("garbage", GARBAGE, UNAUTHENTICATED)]
+ADMINISTRATORS_ONLY = [
+    Row(f"{operation}_is_not_for_{name}", Call(operation, args, token), expected, about_caller=True)
+    for operation, args in RIGHT.items()
+    for name, token, expected in CALLERS
+]
+ADMINISTRATORS_ONLY += [
+    Row("a_user_is_not_told_who_is_unknown", Call("user_get", (NEW,), BOB_TOKEN), NEEDS_ADMIN, about_caller=True),
+    Row("a_user_is_not_told_which_rule_is_broken", Call("role_set", ("admin", []), BOB_TOKEN), NEEDS_ADMIN, about_caller=True),
+    Row("the_shape_is_checked_before_the_token", Call("role_set", (ROLE, "a/"), GARBAGE), Refused("malformed"), about_caller=True),
+]
+
+ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *ROLES, *KEYS, *ADMINISTRATORS_ONLY]
+assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
+
+
+def is_for(transport: str, row: Row) -> bool:
+    """The owner stands in for the administrator only."""
+    return transport != OwnerTransport.name or (not row.about_caller and row.call.token == ADMIN)
+
+
+@pytest.mark.parametrize(
+    "row,transport",
+    [
+        pytest.param(row, transport, id=f"{row.name}-{transport}")
+        for row in ROWS
+        for transport in ADMIN_TRANSPORTS
+        if is_for(transport, row)
+    ],
+)
+def test_v1(people: People, row: Row, transport: str):
+    cast = Cast(people)
+    arguments = cast.resolve(row.call.arguments())
+    for step in row.given:
+        assert isinstance(people.do(transport, step.operation, *cast.resolve(step.arguments())), Ok), step
+    before = people.console.counts()
+    people.expect(transport, cast.resolve(row.expected), row.call.operation, *arguments)
+    # A failed login is counted, and a refresh token that was used before ends its session.
+    if isinstance(row.expected, Refused) and row.expected not in (INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN):
+        assert people.console.counts() == before
+    for step, expected in row.then:
+        # What follows is done by a user, also where the owner did the rest.
+        where = transport if step.token in (ADMIN, None) or transport != OwnerTransport.name else "console"
+        people.expect(where, cast.resolve(expected), step.operation, *cast.resolve(step.arguments()))
+
+
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_pages_of_users_are_whole_and_in_order(people, transport):
+    made = [people.new().login for _ in range(5)]
+    seen, after = [], made[0]
+    while after is not None:
+        page = people.expect(transport, Ok(Like("a page", bool)), "user_list", people.admin, {"limit": 2, "after": after})
+        assert len(page["users"]) <= 2
+        seen += [one["login"] for one in page["users"]]
+        after = page["next"]
+    assert seen == sorted(set(seen)) and set(made[1:]) <= set(seen) and made[0] not in seen
+    first = people.expect(transport, Ok(Like("a page", bool)), "user_list", people.admin)
+    assert len(first["users"]) <= 100 and first["users"][0]["login"] <= made[0]
+
+
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_all_roles_are_listed(people, transport):
+    name = people.role(READ_A)
+    listed = people.expect(transport, Ok(Like("roles", bool)), "role_list", people.admin)["roles"]
+    by_name = {one["name"]: one["permissions"] for one in listed}
+    assert by_name[name] == [READ_A] and by_name["default"] == [permission("", True, True)]
+    assert len(by_name) == len(listed)
+
+
+def test_a_hundred_roles_are_a_users_most(people):
+    names = [people.role() for _ in range(101)]
+    person = people.new(*names[:100])
+    people.everywhere(Refused("bad_role"), "role_grant", people.admin, person.login, names[100])
+    people.everywhere(Ok(user_answer(person.login, *names[:100])), "user_get", people.admin, person.login)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_of_one_transport_holds_at_every_other_and_is_refreshed_and_ended_there(people, transport):
+    person = people.new()
+    session = people.expect(transport, Ok(session_answer()), "session_login", person.login, PASSWORD)
+    for other in TRANSPORTS:
+        people.expect(other, Ok(True), "check", session["access_token"])
+        session = people.expect(other, Ok(session_answer()), "session_refresh", session["refresh_token"])
+    people.expect(transport, REVOKED, "auth_logout", session["access_token"])
+    people.assert_fails(session["access_token"])
+
+
+def test_an_access_token_says_what_it_should_and_no_more(people):
+    person = people.new()
+    for token, more in ((person.access, {"sid"}), (person.api_token, set())):
+        assert jwt.get_unverified_header(token).keys() == {"alg", "typ", "kid"}
+        assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
+        claims = jwt.decode(token, options={"verify_signature": False})
+        assert claims.keys() == {"iss", "aud", "sub", "jti", "iat", "nbf", "exp", "username", "email", "epoch"} | more
+        assert (claims["sub"], claims["username"], claims["email"]) == (person.login,) * 3
+        assert claims["exp"] - claims["iat"] == 1800 and (claims["iss"], claims["aud"]) == ("authkv", "authkv")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_where_only_administrators_register_nobody_else_does(make, visit, transport):
+    people = visit(make(AUTHKV_REGISTRATION="admin").start())
+    login = fresh("user")
+    for operation in ("user_register", "register"):
+        seen = people.do(transport, operation, login, PASSWORD, "Bob", "Stone")
+        if transport == "console" and isinstance(seen, Ok):
+            login = fresh("user")  # its owner is an administrator
+        else:
+            assert not isinstance(seen, Ok) and seen.name in (None, "unauthenticated", "role_required"), seen
+            assert people.transport(transport).is_http is False or seen.code in (401, 403), seen
+            people.expect("http", NO_SUCH_USER, "user_get", people.admin, login)
+    people.expect(transport, Ok(user_answer(login)), "user_create", people.admin, login, PASSWORD, "Bob", "Stone")
+
+
+def test_a_user_admin_that_was_there_before_is_made_an_administrator_by_the_owner_only(make, visit):
+    instance = make().start()
+    people = visit(instance)
+    people.expect("owner", DELETED, "user_delete", OWNER, "admin")
+    assert people.http.register("admin", PASSWORD, "Old", "Admin") == Ok()
+    people.restart()
+    token = people.http.do("session_login", "admin", PASSWORD).value["access_token"]
+    people.expect("http", NEEDS_ADMIN, "user_list", token)
+    people.expect("owner", Ok(Like("admin", bool)), "role_grant", OWNER, "admin", "admin")
+    assert isinstance(people.do("http", "user_list", token), Ok)

@@ -1,0 +1,227 @@
+"""authkv behind nginx, HAProxy and Caddy, with the configurations of `documentation/behind-a-proxy.md`.
+
+A proxy that is not installed is skipped, which the report says; `make integration` installs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from support import harness
+from support.harness import ADMIN_PASSWORD, DEADLINE, HOST
+
+PAGE = (harness.ROOT / "documentation/behind-a-proxy.md").read_text()
+# What surrounds the configuration of the page.
+NGINX = """
+daemon off; master_process off; worker_processes 1; pid {directory}/pid; error_log {directory}/log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+{site}
+}}
+"""
+# nginx as it comes.
+BARE = "server {{ {more} listen 127.0.0.1:8000; location / {{ proxy_pass http://127.0.0.1:8080; }} }}"
+
+
+def of_page(language: str) -> str:
+    [block] = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return block
+
+
+# Program, arguments, and the text of its configuration.
+PROXIES = {
+    "nginx": ("nginx", ["-c"], lambda where: NGINX.format(directory=where, site=of_page("nginx"))),
+    "bare nginx": ("nginx", ["-c"], lambda where: NGINX.format(directory=where, site=BARE.format(more=""))),
+    "haproxy": ("haproxy", ["-db", "-f"], lambda where: of_page("haproxy")),
+    "caddy": ("caddy", ["run", "--adapter", "caddyfile", "--config"], lambda where: "{\n admin off\n}\n" + of_page("caddy")),
+}
+
+
+@dataclass
+class Proxy:
+    """A proxy in front of an instance."""
+
+    name: str
+    port: int
+    token: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    def ask(self, method: str, path: str, **more) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} | more.pop("headers", {})
+        request = requests.Request(method, self.url, headers=headers, **more).prepare()
+        # As it is: requests would decode it.
+        request.url = self.url + path
+        with requests.Session() as session:
+            return session.send(request, stream=True, timeout=DEADLINE)
+
+
+def start(name: str, instance: harness.Instance, directory: Path, site: str | None = None):
+    """The process of a proxy, and its port; skips the test if it is not installed."""
+    program, arguments, text = PROXIES[name]
+    found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
+    if found is None:
+        pytest.skip(f"{program} is not installed")
+    port = harness.free_port()
+    config = directory / "config"
+    text = text(directory) if site is None else NGINX.format(directory=directory, site=site)
+    assert "127.0.0.1:8000" in text and "127.0.0.1:8080" in text
+    config.write_text(text.replace("127.0.0.1:8000", f"{HOST}:{port}").replace("127.0.0.1:8080", f"{HOST}:{instance.http_port}"))
+    log = (directory / "output").open("wb")
+    environment = os.environ | {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
+    process = subprocess.Popen([found, *arguments, str(config)], stdout=log, stderr=log, env=environment)
+
+    def listens() -> bool:
+        assert process.poll() is None, (directory / "output").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, port)) == 0
+
+    harness.wait_until(listens, f"{name} listens")
+    return process, port
+
+
+def stop(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        # It waits for connections that a failed test has left.
+        process.kill()
+        process.wait(DEADLINE)
+
+
+def log_in(instance: harness.Instance) -> str:
+    credentials = {"login": "admin", "password": ADMIN_PASSWORD}
+    answer = requests.post(f"{instance.url}/v1/login", json=credentials, timeout=DEADLINE)
+    return answer.json()["access_token"]
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def proxy(request, instance, tmp_path_factory):
+    process, port = start(request.param, instance, tmp_path_factory.mktemp("proxy"))
+    yield Proxy(request.param, port, log_in(instance))
+    stop(process)
+
+
+def test_a_watch_is_delivered_as_it_comes(proxy):
+    prefix = proxy.name.replace(" ", "")
+    with proxy.ask("GET", f"/v1/watch?prefix={prefix}/") as watch:
+        assert watch.status_code == 200 and watch.headers["Cache-Control"] == "no-store, no-transform"
+        lines = watch.iter_lines(chunk_size=1)
+        events = (line for line in lines if line.startswith(b"event: "))
+        # Each before the next is caused, and long before the stream ends.
+        assert next(events) == b"event: ready"
+        for number in range(3):
+            assert proxy.ask("PUT", f"/v1/kv/{prefix}%2F{number}", json=number).status_code == 201
+            assert next(events) == b"event: put"
+
+
+def test_an_import_and_an_export_come_through_whole(proxy):
+    if proxy.name == "bare nginx":
+        pytest.skip("nginx as it comes refuses bodies above 1 MiB")
+    prefix = f"bulk {proxy.name}/"
+    pairs = [{"key": f"{prefix}{number:05}", "value": "x" * 300} for number in range(8000)]
+    body = b"".join(json.dumps(pair).encode() + b"\n" for pair in pairs)
+    pieces = (body[at : at + 50_000] for at in range(0, len(body), 50_000))
+    imported = proxy.ask("POST", "/v1/import", data=pieces, headers={"Content-Type": "application/x-ndjson"})
+    assert imported.status_code == 200
+    assert json.loads(imported.content.splitlines()[-1])["done"]["written"] == len(pairs)
+    exported = proxy.ask("GET", f"/v1/export?prefix={requests.utils.quote(prefix, safe='')}", headers={"Accept-Encoding": "gzip, br"})
+    assert exported.status_code == 200 and "Content-Encoding" not in exported.headers
+    seen = [json.loads(line) for line in exported.content.splitlines()]
+    assert [{"key": pair["key"], "value": pair["value"]} for pair in seen] == pairs
+
+
+def test_an_import_is_written_as_it_comes(proxy):
+    """Its first lines are there while its end is not sent."""
+    if proxy.name == "bare nginx":
+        pytest.skip("nginx as it comes keeps a body until its end")
+    key = f"early-{proxy.name}"
+    wire = socket.create_connection((HOST, proxy.port), timeout=DEADLINE)
+    lines = f"Host: {HOST}:{proxy.port}\r\nAuthorization: Bearer {proxy.token}\r\nTransfer-Encoding: chunked\r\n"
+    wire.sendall(f"POST /v1/import HTTP/1.1\r\n{lines}\r\n".encode())
+    is_over = threading.Event()
+
+    def send(line: bytes) -> None:
+        wire.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+
+    def drip() -> None:
+        number = 0
+        while not is_over.wait(0.2):
+            number += 1
+            send(json.dumps({"key": key, "value": number}).encode() + b"\n")
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        harness.wait_until(lambda: proxy.ask("GET", f"/v1/kv/{key}").status_code == 200, "a line was written")
+    finally:
+        is_over.set()
+        thread.join()
+    wire.sendall(b"0\r\n\r\n")
+    answer = b""
+    while b'"done"' not in answer:
+        piece = wire.recv(65536)
+        assert piece, answer
+        answer += piece
+    wire.close()
+
+
+def test_a_batch_and_a_key_with_a_slash_come_through(proxy):
+    key = f"a/b//../é {proxy.name}"
+    written = proxy.ask("POST", "/v1/batch/put", json={"pairs": [{"key": key, "value": [1, None]}]})
+    assert written.status_code == 200 and written.json()["committed"]
+    path = f"/v1/kv/{requests.utils.quote(key, safe='')}"
+    assert proxy.ask("GET", path).json() == [1, None]
+    read = proxy.ask("POST", "/v1/batch/get", json={"keys": [key, "none"]}).json()
+    assert read["pairs"][0]["key"] == key and read["missing"] == ["none"]
+
+
+def test_an_entity_tag_stays_strong(proxy):
+    path = f"/v1/kv/tagged-{proxy.name.replace(' ', '-')}"
+    coded = {"Accept-Encoding": "gzip, br"}
+    written = proxy.ask("PUT", path, json="x" * 5000).headers["ETag"]
+    read = proxy.ask("GET", path, headers=coded)
+    assert read.headers["ETag"] == written and written.startswith('"')
+    assert proxy.ask("GET", path, headers={"If-None-Match": written}).status_code == 304
+    assert proxy.ask("PUT", path, json=1, headers={"If-Match": written}).status_code == 200
+    assert proxy.ask("PUT", path, json=2, headers={"If-Match": written}).status_code == 412
+
+
+def test_a_failure_of_v1_is_a_problem(proxy):
+    for method, path, status in [("GET", "/v1/nowhere", 404), ("PATCH", "/v1/txn", 405), ("GET", "/v1/kv/none", 404)]:
+        answer = proxy.ask(method, path)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+
+
+def test_what_the_page_says_of_tags_that_are_weak_is_so(instance, tmp_path):
+    more = "gzip on; gzip_types application/json; gzip_proxied any;"
+    process, port = start("bare nginx", instance, tmp_path, BARE.format(more=more))
+    proxy = Proxy("gzip", port, log_in(instance))
+    try:
+        path = "/v1/kv/weakened"
+        revision = proxy.ask("PUT", path, json="x" * 5000).json()["revision"]
+        weak = proxy.ask("GET", path, headers={"Accept-Encoding": "gzip"}).headers["ETag"]
+        assert weak == f'W/"{revision}"'
+        assert proxy.ask("GET", path, headers={"If-None-Match": weak}).status_code == 304
+        refused = proxy.ask("PUT", path, json=1, headers={"If-Match": weak})
+        assert refused.status_code == 412 and refused.json()["revision"] == revision
+        assert proxy.ask("PUT", f"{path}?if_revision={revision}", json=1).status_code == 200
+    finally:
+        stop(process)

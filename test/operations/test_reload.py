@@ -1,0 +1,84 @@
+"""The HTTP transport is stopped, started and reloaded, and the library is reloaded, while clients work: no request is
+lost."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from support import harness
+from support.harness import DEADLINE, HOST
+from support.load import Load
+from support.outcome import Ok
+from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
+
+# What an operator types. A bare reload of the functions is taken up by the first call of a procedure.
+RELOADS = {
+    "http": "return authkv.http.reload{HTTP_IDLE_TIMEOUT = 20}",
+    "library": "return authkv.restart()",
+    "functions": "box.schema.func.reload('authkv') return authkv.check('x')",
+}
+
+
+@pytest.mark.parametrize("reload", RELOADS.values(), ids=RELOADS)
+def test_a_reload_under_load_loses_no_request(instance, token, reload):
+    console = ConsoleTransport(instance)
+    with Load(instance, [HttpTransport] * 4 + [IprotoTransport] * 2, token) as load:
+        for _ in range(3):
+            console.evaluate(reload)
+            load.advance()
+    assert load.wrong == []
+    console.close()
+
+
+def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
+    console = ConsoleTransport(instance)
+
+    def threads():
+        names = [file.read_text() for file in harness.Path(f"/proc/{instance.process.pid}/task").glob("*/comm")]
+        return sorted(name for name in names if name.startswith("authkv"))
+
+    # They get their names after they have begun.
+    before = harness.settled(threads)
+    for _ in range(3):
+        console.evaluate("return authkv.restart()")
+    harness.wait_until(lambda: threads() == before, "the threads of the older images have ended")
+    console.close()
+
+
+def test_http_is_stopped_and_started_again(instance):
+    console = ConsoleTransport(instance)
+    url = f"{instance.url}/api/check/"
+    kept = requests.Session()
+    assert kept.post(url, json={"authorization": "x"}, timeout=DEADLINE).status_code == 200
+    assert console.evaluate("return (authkv.http.stop())") == [True]
+    with pytest.raises(requests.exceptions.ConnectionError):
+        kept.post(url, json={"authorization": "x"}, timeout=DEADLINE)
+    # The other transports go on.
+    assert console.check("x") == Ok(False)
+    assert console.evaluate("return authkv.http.start()") == [[f"{HOST}:{instance.http_port}"]]
+    assert kept.post(url, json={"authorization": "x"}, timeout=DEADLINE).status_code == 200
+    console.close()
+
+
+def test_a_reload_moves_to_another_address_and_refuses_what_is_wrong(instance):
+    console = ConsoleTransport(instance)
+    port = harness.free_port()
+    socket = instance.data_dir / "http.sock"
+    old = f"{HOST}:{instance.http_port}"
+    moved = console.evaluate(f"return authkv.http.reload{{HTTP_LISTEN = '{HOST}:{port},unix:{socket}'}}")
+    assert moved == [[f"{HOST}:{port}", f"unix:{socket}"]] and socket.exists()
+    assert requests.post(f"http://{HOST}:{port}/api/check", json={"authorization": "x"}, timeout=DEADLINE).ok
+    with pytest.raises(requests.exceptions.ConnectionError):
+        requests.get(f"http://{old}/", timeout=DEADLINE)
+    for wrong, part in [
+        ("{HTTP_IDLE_TIMEOUT = 0}", "AUTHKV_HTTP_IDLE_TIMEOUT"),
+        ("{TOKEN_TTL = 5}", "HTTP_"),
+        ("{HTTP_LISTEN = '192.0.2.1:80'}", "cannot listen on 192.0.2.1:80"),
+    ]:
+        said = console.evaluate(f"return pcall(authkv.http.reload, {wrong})")
+        assert said[0] is False and part in said[1]
+    assert console.evaluate(f"return authkv.http.reload{{HTTP_LISTEN = '{old}'}}") == [[old]]
+    assert not socket.exists()
+    assert requests.post(f"http://{old}/api/check", json={"authorization": "x"}, timeout=DEADLINE).ok
+    console.close()
