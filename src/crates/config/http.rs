@@ -1,11 +1,10 @@
 //! The values of the settings of HTTP that need more than a line. Pure.
 
 use super::text::{invalid, items, PREFIX};
-use super::{HttpConfig, SOCKET_PATH_MAX};
+use super::SOCKET_PATH_MAX;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +30,6 @@ pub enum AccessLog {
     /// Those with a status of 500 or above.
     Errors,
     All,
-}
-
-impl HttpConfig {
-    /// How long a client may take for an answer of `bytes`.
-    pub fn write_time(&self, bytes: usize) -> Duration {
-        /// Bytes for which it gets one second more.
-        const PACE: usize = 64 * 1024;
-        self.write_timeout + Duration::from_secs((bytes / PACE) as u64)
-    }
 }
 
 impl AccessLog {

@@ -190,6 +190,15 @@ impl Config {
     }
 }
 
+impl HttpConfig {
+    /// How long a client may take for an answer of `bytes`.
+    pub fn write_time(&self, bytes: usize) -> Duration {
+        /// Bytes for which it gets one second more.
+        const PACE: usize = 64 * 1024;
+        self.write_timeout + Duration::from_secs((bytes / PACE) as u64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
