@@ -7,7 +7,7 @@ mod upload;
 
 use super::exchange::Exchange;
 use super::site::Site;
-use super::worker::Stop;
+use super::stop::Stop;
 use crate::bridge::Gone;
 use authkv_base::memory::Held;
 use authkv_base::origin::Peer;

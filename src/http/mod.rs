@@ -19,6 +19,7 @@ mod request_id;
 mod response;
 mod seats;
 pub mod site;
+mod stop;
 mod stream;
 mod tls;
 mod v1;
@@ -34,7 +35,8 @@ use site::{Parts, Site};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use worker::{Signals, Worker};
+use stop::Signals;
+use worker::Worker;
 
 /// The workers and what ends them.
 pub struct Server {

@@ -4,53 +4,16 @@ use super::exchange::Exchange;
 use super::listen::{Accepted, AsyncListener, Listener};
 use super::seats::{Incoming, Seat, Seats};
 use super::site::{Permit, Site};
+use super::stop::{Signals, Stop};
 use super::{h1, h2};
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-/// How connections are told to end.
-#[derive(Clone, Default)]
-pub struct Signals {
-    /// No more connections are taken; those that are open end after their next answer.
-    pub leave: CancellationToken,
-    /// Those that wait for a request end at once.
-    pub end: CancellationToken,
-}
-
-/// The signals as a connection hears them.
-pub struct Stop {
-    leave: CancellationToken,
-    end: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Stop {
-    fn new(signals: &Signals) -> Self {
-        Self {
-            leave: signals.leave.clone(),
-            end: Box::pin(signals.end.clone().cancelled_owned()),
-        }
-    }
-
-    /// Ready once connections that wait for a request are to end.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.end.as_mut().poll(context)
-    }
-
-    /// Returns once the connection is to end after its next answer.
-    pub async fn leave(&mut self) {
-        self.leave.cancelled().await;
-    }
-}
 
 /// What a worker is given.
 pub struct Worker {

@@ -2,7 +2,7 @@
 
 use super::super::deadline::Deadline;
 use super::super::response::{reason, Response};
-use super::super::worker::Stop;
+use super::super::stop::Stop;
 use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
 use std::future::poll_fn;

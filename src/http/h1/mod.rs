@@ -11,7 +11,7 @@ mod stream;
 use super::exchange::Exchange;
 use super::response::Response;
 use super::site::Site;
-use super::worker::Stop;
+use super::stop::Stop;
 use crate::bridge::Gone;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
