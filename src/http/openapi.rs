@@ -11,6 +11,7 @@ mod parameters;
 mod responses;
 mod schemas;
 mod shapes;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -50,7 +51,7 @@ pub fn json(config: &Config) -> Vec<u8> {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(ABOUT))
         .license(Some(license.build()));
-    let tags = words::TAGS.map(|(name, about)| {
+    let tags = tags::ALL.map(|(name, about)| {
         let tag = TagBuilder::new().name(name).description(Some(about));
         tag.build()
     });

@@ -1,7 +1,9 @@
 //! The bodies of requests: their schemas, and examples. Pure.
 
 use super::kv;
-use super::shapes::{closed, count, exact, flag, list, named, object, of, or_null, text, Shape};
+use super::shapes::{
+    closed, count, exact, flag, list, media, named, object, of, or_null, text, Shape,
+};
 use authkv_command::{Operation, PUBLISH_MAX, ROLES_MAX};
 use authkv_config::Config;
 use authkv_domain::{Class, Permissions};
@@ -11,7 +13,7 @@ use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
 };
-use utoipa::openapi::{Content, RefOr, Required};
+use utoipa::openapi::{RefOr, Required};
 
 /// The body of a route, where it has one.
 pub fn of_route(route: &Route) -> Option<RequestBody> {
@@ -31,12 +33,6 @@ pub fn of_route(route: &Route) -> Option<RequestBody> {
     // One type, that of a form (RFC 7662 §2.1) left out: generators write code that is wrong where there are two.
     let body = body.content("application/json", media(named(schema), example));
     Some(body.build())
-}
-
-/// What a media type has: a schema, and an example.
-pub fn media(schema: Shape, example: Value) -> Content {
-    let content = Content::builder().schema(Some(schema));
-    content.example(Some(example)).build()
 }
 
 /// The name of the schema, and an example.

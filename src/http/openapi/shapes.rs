@@ -1,10 +1,11 @@
 //! Schemas put together by hand, for what no structure stands for. Pure.
 
+use serde_json::Value;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, OneOfBuilder, Schema,
     SchemaFormat, SchemaType, Type,
 };
-use utoipa::openapi::{Ref, RefOr};
+use utoipa::openapi::{Content, Ref, RefOr};
 
 /// A schema, or the name of one.
 pub type Shape = RefOr<Schema>;
@@ -12,6 +13,12 @@ pub type Shape = RefOr<Schema>;
 /// One of the schemas that have names.
 pub fn named(name: &str) -> Shape {
     RefOr::Ref(Ref::from_schema_name(name))
+}
+
+/// What a media type has: a schema, and an example.
+pub fn media(schema: Shape, example: Value) -> Content {
+    let content = Content::builder().schema(Some(schema));
+    content.example(Some(example)).build()
 }
 
 /// A type, to say more about.

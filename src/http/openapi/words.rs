@@ -1,6 +1,7 @@
 //! What the document says of each operation in words. Pure.
 
 use super::kv;
+use super::tags::{KEYS, OLD, PAIRS, ROLES, SESSIONS, USERS};
 use authkv_command::Operation;
 use authkv_wire::routes::{Profile, Route};
 
@@ -11,38 +12,6 @@ pub struct Words {
     pub summary: &'static str,
     pub description: &'static str,
 }
-
-const OLD: &str = "authorization";
-pub const PAIRS: &str = "key-value";
-pub const ONE: &str = "one key";
-pub const CHANGES: &str = "changes";
-pub const BULK: &str = "import and export";
-const SESSIONS: &str = "sessions";
-const USERS: &str = "users";
-const ROLES: &str = "roles";
-const KEYS: &str = "keys";
-
-/// The tags, and what they are about.
-pub const TAGS: [(&str, &str); 9] = [
-    (OLD, "Users and their tokens, as in the old services"),
-    (PAIRS, "Many keys at once"),
-    (
-        ONE,
-        "A key as a resource of HTTP: its value is the body, its revision the entity tag",
-    ),
-    (CHANGES, "What happens to pairs, as it happens"),
-    (BULK, "All pairs, as lines of JSON"),
-    (
-        SESSIONS,
-        "Access tokens, and refresh tokens that are good once",
-    ),
-    (
-        USERS,
-        "What is the user's own, and the administration of users",
-    ),
-    (ROLES, "Who may read and write which keys"),
-    (KEYS, "The keys that sign tokens"),
-];
 
 /// The words for a route.
 pub fn of_route(route: &Route) -> Words {

@@ -1,9 +1,7 @@
 //! What they answer where all is well, as the outcomes themselves.
 
+use super::encoded::msgpack;
 use super::streams;
-use authkv_codec::json_read::to_msgpack;
-use authkv_codec::tagged::untag;
-use authkv_codec::types::Types;
 use authkv_command::{Operation, Outcome};
 use authkv_wire::routes::{Delivery, Route};
 use serde_json::{json, Value};
@@ -117,15 +115,6 @@ pub fn of_route(route: &Route) -> Vec<(&'static str, Outcome)> {
         )],
         _ => vec![],
     }
-}
-
-/// What this JSON text stands for, in msgpack.
-pub fn msgpack(text: &str) -> Vec<u8> {
-    const TYPES: Types = Types::of_version(2, 11);
-    const DEPTH: usize = 9;
-    let plain = to_msgpack(text.as_bytes(), DEPTH).unwrap_or_default();
-    let value = untag(&plain, TYPES, DEPTH).map(|value| value.into_owned());
-    value.unwrap_or_default()
 }
 
 fn encoded(json: Value) -> Outcome {

@@ -1,9 +1,8 @@
 //! The bodies of their requests: schemas, and examples.
 
-use super::super::bodies::media;
 use super::super::shapes::{
-    closed, either, either_of, exact, exact_and, flag_or_null, integer, list, list_or_null, named,
-    object, of, one_named, only, or_null, revision, segment, with, Shape,
+    closed, either, either_of, exact, exact_and, flag_or_null, integer, list, list_or_null, media,
+    named, object, of, one_named, only, or_null, revision, segment, with, Shape,
 };
 use super::parameters::{lifetime, CONTENT_TYPE};
 use authkv_command::{Operation, CONTENT_TYPE_MAX};

@@ -1,6 +1,6 @@
 //! What may go wrong with them, as the errors themselves.
 
-use super::streams;
+use super::streams::{self, BAD_VALUE, MODE};
 use authkv_base::error::{Deed, Error, KeyRule};
 use authkv_codec::json_read::to_msgpack;
 use authkv_command::Operation;
@@ -120,15 +120,10 @@ pub fn of_a_body(route: &Route) -> [Error; 2] {
     }
 }
 
-pub const MODE: Error = Error::BadOption {
-    name: "mode",
-    allowed: "insert, upsert or replace",
-};
 const TTL: Error = Error::BadOption {
     name: "ttl",
     allowed: "from 0.001 to 3153600000 seconds",
 };
-pub const BAD_VALUE: Error = Error::BadValue("$map should hold an object");
 
 fn of_a_batch(config: &Config) -> Vec<Error> {
     vec![

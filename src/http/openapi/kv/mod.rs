@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod bodies;
+mod encoded;
 pub mod failures;
 pub mod parameters;
 pub mod responses;

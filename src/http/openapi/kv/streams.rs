@@ -2,11 +2,9 @@
 //!
 //! OpenAPI 3.1 has no schema for lines, so what stands in them is said in words.
 
-use super::super::bodies::media;
-use super::super::shapes::{bytes, described, of, Shape};
-use super::super::words::{BULK, CHANGES};
-use super::answers::msgpack;
-use super::failures::{BAD_VALUE, MODE};
+use super::super::shapes::{bytes, described, media, of, Shape};
+use super::super::tags::{BULK, CHANGES};
+use super::encoded::msgpack;
 use crate::bulk::{Counts, Failure, Page};
 use crate::http::response::Response;
 use crate::http::stream::{events, import};
@@ -105,6 +103,12 @@ pub fn render(delivery: Delivery, name: &str, answer: &[u8]) -> Result<Response,
     }
     Ok(response)
 }
+
+pub const MODE: Error = Error::BadOption {
+    name: "mode",
+    allowed: "insert, upsert or replace",
+};
+pub const BAD_VALUE: Error = Error::BadValue("$map should hold an object");
 
 /// What may be wrong with one of them only.
 pub fn failures(route: &Route, config: &Config) -> Vec<Error> {

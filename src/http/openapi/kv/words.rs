@@ -1,6 +1,6 @@
 //! The words for them.
 
-use super::super::words::{ONE, PAIRS};
+use super::super::tags::{ONE, PAIRS};
 use super::streams;
 use authkv_command::Operation;
 use authkv_wire::routes::{Delivery, Route};

@@ -1,0 +1,14 @@
+//! Examples as they come from the core.
+
+use authkv_codec::json_read::to_msgpack;
+use authkv_codec::tagged::untag;
+use authkv_codec::types::Types;
+
+/// What this JSON text stands for, in msgpack.
+pub fn msgpack(text: &str) -> Vec<u8> {
+    const TYPES: Types = Types::of_version(2, 11);
+    const DEPTH: usize = 9;
+    let plain = to_msgpack(text.as_bytes(), DEPTH).unwrap_or_default();
+    let value = untag(&plain, TYPES, DEPTH).map(|value| value.into_owned());
+    value.unwrap_or_default()
+}
