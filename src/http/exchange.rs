@@ -5,16 +5,14 @@
 
 mod answer;
 
-pub use answer::success;
-
+use super::commands::{caller, Again};
 use super::compress;
 use super::cors::{self, Allowed};
-use super::docs::Target;
+use super::docs::{self, Page, Target};
+use super::outgoing::Outgoing;
+use super::pair;
 use super::request_id;
-use super::response::Response;
 use super::site::{InFlight, Site};
-use super::stream::{self, Again};
-use super::{docs, pair};
 use crate::bridge::{Call, Gone};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
@@ -25,7 +23,7 @@ use authkv_command::{Caller, Command, Needs, Operation, Request};
 use authkv_token::bearer;
 use authkv_wire::head::{Field, Head};
 use authkv_wire::input::{check_type, coding, form, is_form, whole_number, Coding, Others};
-use authkv_wire::routes::{self, Delivery, Input, Kind, Members, Profile, Route};
+use authkv_wire::routes::{self, Delivery, Found, Input, Kind, Members, Profile, Route};
 use bytes::Bytes;
 use hyper::Method;
 use std::borrow::Cow;
@@ -38,6 +36,9 @@ pub struct Exchange {
     peer: Peer,
     /// In a box, because an exchange is moved a lot.
     head: Box<Head>,
+    profile: Profile,
+    /// As a route has it, or `-`.
+    path: &'static str,
     target: Result<Target, Error>,
     id: String,
     started: Instant,
@@ -51,12 +52,18 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with a head. `gone` is set where the client goes away.
     pub fn begin(site: &Arc<Site>, peer: &Peer, gone: &Gone, head: Box<Head>) -> Self {
-        let target = check(site, &head);
+        let Found {
+            profile,
+            path,
+            target,
+        } = find(site, &head);
         let in_flight = site.begin_request();
         let given = head.request_id.text().filter(|id| request_id::is_valid(id));
         Self {
             id: given.map_or_else(|| site.ids.next(), str::to_owned),
             allowed: cors::allowed(&site.config.cors, &head),
+            profile,
+            path,
             target: match &in_flight {
                 Some(_) => target,
                 None => Err(Error::Overloaded {
@@ -81,7 +88,7 @@ impl Exchange {
         peer: &Peer,
         begun: Option<Head>,
         error: Error,
-    ) -> Response {
+    ) -> Outgoing {
         let unknown = || Head::new(Method::default(), Bytes::new());
         let head = Box::new(begun.unwrap_or_else(unknown));
         Self::begin(site, peer, &Gone::default(), head).refuse(error)
@@ -97,15 +104,9 @@ impl Exchange {
         }
     }
 
-    /// Answers. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
+    /// Answers what is answered at once. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
     /// A panic while it is decoded becomes an internal error of this request only.
-    pub async fn answer(mut self, body: Bytes, held: Held) -> Response {
-        match self.delivery() {
-            // In boxes, because they are large and few requests are of these.
-            Delivery::Watch => return Box::pin(stream::watch::answer(self)).await,
-            Delivery::Export => return Box::pin(stream::export::answer(self)).await,
-            Delivery::Whole | Delivery::Import => {}
-        }
+    pub async fn answer(mut self, body: Bytes, held: Held) -> Outgoing {
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.site.config.compression;
         let is_read = matches!(
@@ -120,14 +121,15 @@ impl Exchange {
         };
         // Until now a write has held what came with the body.
         drop(held);
-        let mut response = self.finish(result, found);
+        let mut outgoing = self.finish(result, found);
+        let response = &mut outgoing.response;
         // Answers with a token in them, and texts of the client's, are not compressed (CVE-2013-3587).
         if compression && is_read && response.status == 200 && response.body.len() >= compress::MIN
         {
             // In a box, because it is large and few answers have one.
-            Box::pin(compress::compress(&mut response, coding)).await;
+            Box::pin(compress::compress(response, coding)).await;
         }
-        response
+        outgoing
     }
 
     /// Looks at the token of a client that waits before it sends its body, as far as that can be done here: under `/v1`, where
@@ -140,7 +142,7 @@ impl Exchange {
         if self.route().filter(asks).is_none() {
             return Ok(());
         }
-        self.caller = stream::caller(self.site.tokens, self.bearer());
+        self.caller = caller(self.site.tokens, self.bearer());
         match self.caller {
             Caller::Bearer(_) => Ok(()),
             _ => Err(Error::Unauthenticated),
@@ -164,7 +166,7 @@ impl Exchange {
     /// Has the command executed. Errors: those of `decode`.
     fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
         let (command, token) = self.decode(body)?;
-        let caller = stream::caller(self.site.tokens, token.as_deref());
+        let caller = caller(self.site.tokens, token.as_deref());
         let request = self.request(caller, command, body.len());
         Ok(self.site.bridge.call(request, self.gone.clone()))
     }
@@ -296,21 +298,24 @@ impl Exchange {
 }
 
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
-fn check(site: &Site, head: &Head) -> Result<Target, Error> {
+fn find(site: &Site, head: &Head) -> Found<&'static Page> {
     let config = &site.settings;
     let page = |path: &str| match site.config.docs {
         true => docs::find(config, path),
         false => None,
     };
-    let target = routes::find(config.services, &head.method, head.path(), page)?;
-    if let Target::Operation(route, _) = &target {
-        match route.input {
-            Input::Nothing => {}
-            Input::Value => pair::check_type(head)?,
-            _ => check_type(head, route.delivery == Delivery::Import)?,
+    let mut found = routes::find(config.services, &head.method, head.path(), page);
+    if let Ok(Target::Operation(route, _)) = &found.target {
+        let checked = match route.input {
+            Input::Nothing => Ok(()),
+            Input::Value => pair::check_type(head),
+            _ => check_type(head, route.delivery == Delivery::Import),
+        };
+        if let Err(error) = checked {
+            found.target = Err(error);
         }
     }
-    Ok(target)
+    found
 }
 
 /// Whether it is about one pair, which is a resource with conditions.

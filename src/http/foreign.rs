@@ -1,7 +1,7 @@
 //! Requests that another HTTP server in this process took, such as the `http` rock. Runs on the tx thread.
 
 use super::exchange::Exchange;
-use super::response::Response;
+use super::outgoing::Outgoing;
 use super::site::Site;
 use crate::auth::session::caller;
 use crate::bridge::Gone;
@@ -125,8 +125,9 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-impl From<Response> for ForeignResponse {
-    fn from(response: Response) -> Self {
+impl From<Outgoing> for ForeignResponse {
+    fn from(outgoing: Outgoing) -> Self {
+        let response = outgoing.response;
         Self {
             status: response.status,
             headers: response

@@ -8,12 +8,12 @@ mod upload;
 use super::exchange::Exchange;
 use super::site::Site;
 use super::stop::Stop;
+use super::stream::Course;
 use crate::bridge::Gone;
 use authkv_base::memory::Held;
 use authkv_base::origin::Peer;
 use authkv_wire::h2::heading::{Mark, MARK, MARK_SIZE};
 use authkv_wire::head::Head;
-use authkv_wire::routes::Delivery;
 use bytes::Bytes;
 use guarded::{Guarded, Interim};
 use hyper::body::Incoming;
@@ -163,25 +163,37 @@ async fn answer(
     }
     let mark = parts.headers.get(MARK).and_then(|mark| mark.to_str().ok());
     let mark = mark.map(Mark::read).unwrap_or_default();
-    let mut exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
+    let exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
     let upload = Upload::new(body, interim, mark.waiting);
-    let response = match (mark.fault, exchange.body_max()) {
-        (Some(fault), _) => {
+    if let Some(fault) = mark.fault {
+        upload.discard();
+        let outgoing = exchange.refuse(fault.error(site.config.header_max));
+        return Ok(translate(outgoing, open, site));
+    }
+    let outgoing = match Course::of(exchange) {
+        Course::Whole(mut exchange) => match exchange.body_max() {
+            Some(limit) => match upload.invited(&mut exchange, &site, limit).await {
+                Ok((body, held)) => exchange.answer(body, held).await,
+                Err(error) => exchange.refuse(error),
+            },
+            None => {
+                upload.discard();
+                exchange.answer(Bytes::new(), Held::default()).await
+            }
+        },
+        Course::Stream(answer) => {
             upload.discard();
-            exchange.refuse(fault.error(site.config.header_max))
+            answer.await
         }
         // In a box, because it is large and few requests are of these.
-        _ if exchange.delivery() == Delivery::Import => {
-            Box::pin(import::answer(exchange, upload, site.config.body_timeout)).await
-        }
-        (None, Some(limit)) => match upload.invited(&mut exchange, &site, limit).await {
-            Ok((body, held)) => exchange.answer(body, held).await,
-            Err(error) => exchange.refuse(error),
-        },
-        (None, None) => {
-            upload.discard();
-            exchange.answer(Bytes::new(), Held::default()).await
+        Course::Import(begun) => {
+            Box::pin(import::answer(
+                begun.await,
+                upload,
+                site.config.body_timeout,
+            ))
+            .await
         }
     };
-    Ok(translate(response, open, site))
+    Ok(translate(outgoing, open, site))
 }

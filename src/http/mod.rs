@@ -3,18 +3,24 @@
 
 mod access_log;
 mod api;
+mod commands;
 mod compress;
 mod cors;
 mod deadline;
 mod docs;
+mod events;
 mod exchange;
 pub mod foreign;
 mod h1;
 mod h2;
+mod lines;
 mod listen;
 mod openapi;
+mod outgoing;
 mod pair;
+mod piece;
 mod receipt;
+mod render;
 mod request_id;
 mod response;
 mod seats;

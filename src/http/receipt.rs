@@ -2,12 +2,10 @@
 //! has ended it.
 
 use super::access_log::Entry;
-use super::docs::Target;
 use super::site::Site;
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_config::AccessLog;
-use authkv_wire::routes;
 use hyper::Method;
 use std::sync::Arc;
 use std::time::Instant;
@@ -69,14 +67,6 @@ impl Drop for Receipt {
         };
         let line = entry.line(self.site.settings.log_json);
         self.site.bridge.log_request(line);
-    }
-}
-
-/// The path as the log has it.
-pub fn path(target: &Result<Target, Error>, path: &str) -> &'static str {
-    match target {
-        Ok(Target::Page(page)) => page.path,
-        _ => routes::known(path),
     }
 }
 

@@ -1,28 +1,16 @@
 //! A response, whatever carries it. Pure.
 
-use super::site::InFlight;
-use super::stream::Stream;
-use authkv_base::memory::Held;
 use bytes::Bytes;
 use hyper::StatusCode;
 use std::borrow::Cow;
 
-/// Status, fields and body. Those who carry it add what belongs to the carrier: `Date`, `Content-Length`,
-/// `Connection`.
+/// Status, fields and body. Carriers add their own fields: `Date`, `Content-Length`, `Connection`.
 #[derive(Default)]
 pub struct Response {
     pub status: u16,
     /// Values hold visible ASCII and spaces only.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     pub body: Bytes,
-    /// What comes instead of the body, piece by piece, where the length is not known.
-    pub stream: Option<Box<Stream>>,
-    /// The method was `HEAD`: the length is that of the body, which is not sent (RFC 9110 §9.3.2).
-    pub head_only: bool,
-    /// What the body holds of the memory for answers.
-    pub held: Held,
-    /// The request counts until its answer is sent, but for the last bytes of it.
-    pub in_flight: Option<InFlight>,
 }
 
 impl Response {
@@ -39,15 +27,6 @@ impl Response {
         let mut response = Self::new(status, body);
         response.set("Content-Type", "application/json");
         response
-    }
-
-    /// The length that is told of the body. There is never one with 204 and 304, where it would be that of another answer
-    /// (RFC 9110 §8.6), and none of what comes piece by piece.
-    pub fn content_length(&self) -> Option<usize> {
-        match (self.status, &self.stream) {
-            (204 | 304, _) | (_, Some(_)) => None,
-            _ => Some(self.body.len()),
-        }
     }
 
     pub fn set(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
@@ -73,28 +52,5 @@ pub fn reason(status: u16) -> &'static str {
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or_default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_length_is_told_where_there_may_be_a_body() {
-        for (status, body, length) in [
-            (200, &b"hello"[..], Some(5)),
-            (200, b"", Some(0)),
-            (404, b"no", Some(2)),
-            (204, b"", None),
-            (304, b"", None),
-        ] {
-            let mut response = Response::new(status, body);
-            response.head_only = true;
-            assert_eq!(response.content_length(), length, "{status}");
-            let pieces = Box::pin(futures_util::stream::empty());
-            response.stream = Some(Box::new(Stream::new(pieces, None, false)));
-            assert_eq!(response.content_length(), None, "{status}");
-        }
     }
 }

@@ -1,29 +1,29 @@
 //! The answer to a request: what was rendered, and what every answer has.
 
 use super::super::docs::Target;
-use super::super::receipt::{self, Receipt};
+use super::super::outgoing::Outgoing;
+use super::super::piece::{Pieces, Stream};
+use super::super::receipt::Receipt;
+use super::super::render::success;
 use super::super::response::Response;
-use super::super::stream::{Pieces, Stream};
-use super::super::{api, cors, docs, pair, v1};
+use super::super::{api, cors, docs, v1};
 use super::Exchange;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
 use authkv_command::{Caller, Operation, Outcome};
-use authkv_wire::head::Head;
-use authkv_wire::routes::{self, Delivery, Profile, Route};
+use authkv_wire::routes::{Delivery, Profile};
 use bytes::Bytes;
 use hyper::Method;
 
 impl Exchange {
     /// Answers with an error that the carrier found.
-    pub fn refuse(mut self, error: Error) -> Response {
+    pub fn refuse(mut self, error: Error) -> Outgoing {
         self.target = Err(error);
         self.finish(Err(Error::Internal), Held::default())
     }
 
     /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
-    pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Response {
-        let profile = self.profile();
+    pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Outgoing {
         let (response, error) = match &self.target {
             Ok(Target::Options(allow)) => (options(allow), None),
             Ok(Target::Page(page)) => {
@@ -35,33 +35,33 @@ impl Exchange {
                 let rendered = result.and_then(|outcome| success(&self.head, route, &outcome));
                 match rendered {
                     Ok(response) => (response, None),
-                    Err(error) => (self.failure(profile, &error), Some(error)),
+                    Err(error) => (self.problem(&error), Some(error)),
                 }
             }
-            Err(error) => (self.failure(profile, error), Some(error.clone())),
+            Err(error) => (self.problem(error), Some(error.clone())),
         };
         self.close(response, error.as_ref(), held)
     }
 
     /// The answer to a request that was executed in several commands, with the failure that it tells of.
-    pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Response {
+    pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_logged = Receipt::is_wanted(&self.site, response.status);
         // The receipt is dropped, which writes its line.
-        let (mut response, _) = self.seal(response, error, held, is_logged);
-        response.in_flight = in_flight;
-        response
+        let (mut outgoing, _) = self.seal(response, error, held, is_logged);
+        outgoing.in_flight = in_flight;
+        outgoing
     }
 
     /// The head of an answer whose body comes piece by piece, and what tells the log of it at its end. A watch counts no
     /// more as a request then, because it has no end.
-    pub fn open(mut self, response: Response, pieces: Pieces) -> Response {
+    pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
-        let (mut response, receipt) = self.seal(response, None, Held::default(), true);
-        response.in_flight = in_flight.filter(|_| !is_watch);
-        response.stream = Some(Box::new(Stream::new(pieces, receipt, is_watch)));
-        response
+        let (mut outgoing, receipt) = self.seal(response, None, Held::default(), true);
+        outgoing.in_flight = in_flight.filter(|_| !is_watch);
+        outgoing.stream = Some(Box::new(Stream::new(pieces, receipt, is_watch)));
+        outgoing
     }
 
     /// Adds what every answer has.
@@ -69,39 +69,37 @@ impl Exchange {
         self,
         mut response: Response,
         error: Option<&Error>,
-        held: Held,
+        mut held: Held,
         is_logged: bool,
-    ) -> (Response, Option<Receipt>) {
-        response.held = held;
+    ) -> (Outgoing, Option<Receipt>) {
         // It is there already; others that come have to wait for it.
         let memory = &self.site.bridge.memory;
-        response.held.grow_to(memory, response.body.len());
-        response.head_only = self.head.method == Method::HEAD;
+        held.grow_to(memory, response.body.len());
+        let head_only = self.head.method == Method::HEAD;
         let config = &self.site.config;
         let streams = self.delivery() != Delivery::Whole && error.is_none();
         let methods = self.target.as_ref().map_or("", Target::allow);
         cors::add(&config.cors, self.allowed, methods, &mut response);
-        let profile = routes::profile(self.head.path());
         let operation = self.target.as_ref().ok().and_then(Target::route);
         let operation = operation.map(|route| route.operation);
         if streams {
             // A proxy hands on what comes: it does not wait for more (nginx), and does not compress it.
             response.set("Cache-Control", "no-store, no-transform");
             response.set("X-Accel-Buffering", "no");
-        } else if let Some(value) = cache_control(profile, operation, error.is_some()) {
+        } else if let Some(value) = cache_control(self.profile, operation, error.is_some()) {
             response.set("Cache-Control", value);
         }
         if let Some(server) = &config.server {
             response.set("Server", server.clone());
         }
-        if !is_logged {
-            response.set("X-Request-Id", self.id);
-            return (response, None);
-        }
-        response.set("X-Request-Id", self.id.clone());
-        let receipt = Receipt {
-            path: receipt::path(&self.target, self.head.path()),
-            request_id: self.id,
+        let logged = is_logged.then(|| self.id.clone());
+        response.set("X-Request-Id", self.id);
+        let receipt = logged.map(|request_id| Receipt {
+            request_id,
+            path: match &self.target {
+                Ok(Target::Page(page)) => page.path,
+                _ => self.path,
+            },
             remote: self.peer,
             method: self.head.method,
             status: response.status,
@@ -115,21 +113,19 @@ impl Exchange {
             bytes_out: response.body.len(),
             started: self.started,
             site: self.site,
+        });
+        let outgoing = Outgoing {
+            response,
+            held,
+            head_only,
+            ..Outgoing::default()
         };
-        (response, Some(receipt))
-    }
-
-    fn profile(&self) -> Profile {
-        routes::profile(self.head.path())
+        (outgoing, receipt)
     }
 
     /// The answer to a failure, without what every answer has.
     pub fn problem(&self, error: &Error) -> Response {
-        self.failure(self.profile(), error)
-    }
-
-    fn failure(&self, profile: Profile, error: &Error) -> Response {
-        let mut response = match profile {
+        let mut response = match self.profile {
             // Nobody knows what is asked for.
             Profile::Api if self.head.path.is_empty() => {
                 let (status, body) = v1::render_error_for_anyone(error);
@@ -169,20 +165,6 @@ impl Exchange {
         }
         response
     }
-}
-
-/// A success. Errors: `Malformed` where what was found is not msgpack, or where conditions are.
-pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response, Error> {
-    let (status, body) = match (route.profile, outcome) {
-        (Profile::Api, _) => api::render_outcome(outcome)?,
-        (Profile::V1, Outcome::Pair(found)) => return pair::response(head, found),
-        (Profile::V1, _) => v1::render_outcome(route.operation, outcome)?,
-    };
-    let mut response = Response::json(status, body);
-    if let Outcome::PairWritten { revision, .. } = outcome {
-        response.set("ETag", pair::tag(*revision));
-    }
-    Ok(response)
 }
 
 /// A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something; the keys that verify are.

@@ -1,7 +1,8 @@
 //! Bytes of a connection, with its deadline. HTTP workers only.
 
 use super::super::deadline::Deadline;
-use super::super::response::{reason, Response};
+use super::super::outgoing::Outgoing;
+use super::super::response::reason;
 use super::super::stop::Stop;
 use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
@@ -183,9 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
 
 /// The head of a response as it is sent, with room for `more` bytes behind it. `connection` is that field, or empty; `old`:
 /// the client knows no chunks.
-pub fn head(response: &Response, connection: &str, more: usize, old: bool) -> Vec<u8> {
+pub fn head(outgoing: &Outgoing, connection: &str, more: usize, old: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(512 + more);
     let mut number = itoa::Buffer::new();
+    let response = &outgoing.response;
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(number.format(response.status).as_bytes());
     out.push(b' ');
@@ -196,10 +198,10 @@ pub fn head(response: &Response, connection: &str, more: usize, old: bool) -> Ve
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
     }
-    if response.stream.is_some() && !old {
+    if outgoing.stream.is_some() && !old {
         out.extend_from_slice(b"\r\nTransfer-Encoding: chunked");
     }
-    if let Some(length) = response.content_length() {
+    if let Some(length) = outgoing.content_length() {
         out.extend_from_slice(b"\r\nContent-Length: ");
         out.extend_from_slice(number.format(length).as_bytes());
     }

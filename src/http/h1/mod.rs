@@ -9,16 +9,17 @@ mod io;
 mod stream;
 
 use super::exchange::Exchange;
-use super::response::Response;
+use super::outgoing::Outgoing;
 use super::site::Site;
 use super::stop::Stop;
+use super::stream::Course;
 use crate::bridge::Gone;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
 use authkv_base::origin::Peer;
 use authkv_wire::h1::head::{self, Finder, Request};
 use authkv_wire::head::Head;
-use authkv_wire::routes::{self, Delivery};
+use authkv_wire::routes;
 use body::Body;
 use bytes::{Buf, Bytes};
 use io::{Io, Watched};
@@ -85,8 +86,8 @@ where
             Err(End::Gone) => return,
             Err(End::Refused(error)) => {
                 let begun = connection.begun();
-                let response = Exchange::refuse_without_head(site, peer, begun, error);
-                let _ = connection.write(response, false, false).await;
+                let outgoing = Exchange::refuse_without_head(site, peer, begun, error);
+                let _ = connection.write(outgoing, false, false).await;
                 Ok(false)
             }
         };
@@ -99,14 +100,10 @@ where
 }
 
 /// A whole answer after which the connection ends.
-pub fn whole(response: &Response) -> Vec<u8> {
-    let mut out = io::head(
-        response,
-        "Connection: close\r\n",
-        response.body.len(),
-        false,
-    );
-    out.extend_from_slice(&response.body);
+pub fn whole(outgoing: &Outgoing) -> Vec<u8> {
+    let body = &outgoing.response.body;
+    let mut out = io::head(outgoing, "Connection: close\r\n", body.len(), false);
+    out.extend_from_slice(body);
     out
 }
 
@@ -213,36 +210,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             head,
         } = request;
         let gone = Gone::default();
-        let mut exchange = Exchange::begin(self.site, self.peer, &gone, head);
-        if exchange.delivery() == Delivery::Import {
-            let body = Body::new(framing, expects_continue);
-            // In a box, because it is large and few requests are of these.
-            return Box::pin(self.import(exchange, &gone, body, keep_alive, old)).await;
-        }
-        let response = match exchange.body_max() {
-            Some(limit) => match self
-                .invited_body(&mut exchange, framing, limit, expects_continue)
-                .await
-            {
-                Ok((body, held)) => {
-                    let answer = pin!(exchange.answer(body, held));
+        let exchange = Exchange::begin(self.site, self.peer, &gone, head);
+        let outgoing = match Course::of(exchange) {
+            Course::Whole(mut exchange) => match exchange.body_max() {
+                Some(limit) => match self
+                    .invited_body(&mut exchange, framing, limit, expects_continue)
+                    .await
+                {
+                    Ok((body, held)) => {
+                        let answer = pin!(exchange.answer(body, held));
+                        self.answer(&gone, answer).await?
+                    }
+                    Err(End::Refused(error)) => {
+                        keep_alive = false;
+                        exchange.refuse(error)
+                    }
+                    Err(End::Gone) => return Err(End::Gone),
+                },
+                None => {
+                    keep_alive &= self.skip(framing);
+                    let answer = pin!(exchange.answer(Bytes::new(), Held::default()));
                     self.answer(&gone, answer).await?
                 }
-                Err(End::Refused(error)) => {
-                    keep_alive = false;
-                    exchange.refuse(error)
-                }
-                Err(End::Gone) => return Err(End::Gone),
             },
-            None => {
+            Course::Stream(answer) => {
                 keep_alive &= self.skip(framing);
-                let answer = pin!(exchange.answer(Bytes::new(), Held::default()));
-                self.answer(&gone, answer).await?
+                self.answer(&gone, pin!(answer)).await?
+            }
+            Course::Import(begun) => {
+                let body = Body::new(framing, expects_continue);
+                // In a box, because it is large and few requests are of these.
+                return Box::pin(self.import(begun, &gone, body, keep_alive, old)).await;
             }
         };
         keep_alive &= self.stays();
         others_first().await;
-        self.write(response, keep_alive, old).await
+        self.write(outgoing, keep_alive, old).await
     }
 
     /// Whether the connection may stay open after an answer.
@@ -284,20 +287,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Sends an answer. Returns whether the connection stays open.
     async fn write(
         &mut self,
-        mut response: Response,
+        mut outgoing: Outgoing,
         keep_alive: bool,
         old: bool,
     ) -> Result<bool, End> {
-        if response.stream.is_some() && !response.head_only {
+        if outgoing.stream.is_some() && !outgoing.head_only {
             // In a box, because it is large and few answers are of these.
-            return Box::pin(self.stream(response, keep_alive, old)).await;
+            return Box::pin(self.stream(outgoing, keep_alive, old)).await;
         }
-        let body: &[u8] = match response.head_only {
+        let body: &[u8] = match outgoing.head_only {
             true => &[],
-            false => &response.body,
+            false => &outgoing.response.body,
         };
         let connection = connection(keep_alive, old);
-        let mut out = io::head(&response, connection, body.len().min(LAST), old);
+        let mut out = io::head(&outgoing, connection, body.len().min(LAST), old);
         // All but the end of a body that is too large to be copied behind the head.
         let (large, last) = match body.len() {
             ..=LAST => (&[][..], body),
@@ -305,12 +308,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         if large.is_empty() {
             out.extend_from_slice(last);
-            (response.body, response.in_flight) = (Bytes::new(), None);
+            (outgoing.response.body, outgoing.in_flight) = (Bytes::new(), None);
             self.send(&out, &[]).await?;
         } else {
             self.send(&out, large).await?;
-            let last = response.body.split_off(large.len());
-            response.in_flight = None;
+            let last = outgoing.response.body.split_off(large.len());
+            outgoing.in_flight = None;
             self.send(&last, &[]).await?;
         }
         Ok(keep_alive)

@@ -1,9 +1,8 @@
 //! Answers of HTTP/1.1 that go piece by piece, and imports. HTTP workers only.
 
-use super::super::exchange::Exchange;
-use super::super::response::Response;
+use super::super::outgoing::Outgoing;
+use super::super::piece::{Cut, Piece, Stream};
 use super::super::stream::import::{Importing, Step};
-use super::super::stream::{Cut, Piece, Stream};
 use super::body::Body;
 use super::io::{self, Watched};
 use super::{connection, Connection, End, AHEAD_MAX};
@@ -11,7 +10,7 @@ use crate::bridge::Gone;
 use authkv_base::error::Error;
 use authkv_wire::h1::chunked::{begin_chunk, end_chunk, last_chunk};
 use bytes::{Bytes, BytesMut};
-use std::future::{poll_fn, ready};
+use std::future::{poll_fn, ready, Future};
 use std::pin::pin;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,15 +23,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// whether the connection stays open.
     pub async fn stream(
         &mut self,
-        mut response: Response,
+        mut outgoing: Outgoing,
         keep_alive: bool,
         old: bool,
     ) -> Result<bool, End> {
         // After an answer without an end nobody asks for more.
-        let is_endless = response.stream.as_ref().is_some_and(|one| one.is_endless);
+        let is_endless = outgoing.stream.as_ref().is_some_and(|one| one.is_endless);
         let keep_alive = keep_alive && !old && !is_endless;
-        let mut out = io::head(&response, connection(keep_alive, old), COPIED, old);
-        let Some(mut stream) = response.stream.take() else {
+        let mut out = io::head(&outgoing, connection(keep_alive, old), COPIED, old);
+        let Some(mut stream) = outgoing.stream.take() else {
             return Ok(false);
         };
         while let Some(piece) = self.next(&mut stream).await? {
@@ -59,7 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
         last_chunk(&mut out, old);
         // Who sees the end finds the place of the request free.
-        response.in_flight = None;
+        outgoing.in_flight = None;
         self.send(&out, &[]).await?;
         Ok(keep_alive && self.stays())
     }
@@ -90,19 +89,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Answers a request for an import. Returns whether the connection stays open.
     pub async fn import(
         &mut self,
-        exchange: Exchange,
+        begun: impl Future<Output = Result<Importing, Box<Outgoing>>>,
         gone: &Gone,
         mut body: Body,
         keep_alive: bool,
         old: bool,
     ) -> Result<bool, End> {
-        let begun = pin!(Importing::begin(exchange));
-        let begun = self.answer(gone, begun).await?;
+        let begun = self.answer(gone, pin!(begun)).await?;
         let mut import = match begun {
             Ok(import) => import,
-            Err(response) => {
+            Err(outgoing) => {
                 let keep_alive = keep_alive && self.skip(body.framing) && self.stays();
-                return self.write(*response, keep_alive, old).await;
+                return self.write(*outgoing, keep_alive, old).await;
             }
         };
         // Of an answer that has begun, what the client has not taken yet: it may send all before it reads.
@@ -138,8 +136,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             offered.map_err(|_| End::Gone)?;
         };
         let keep_alive = keep_alive && body.ended && self.stays();
-        if let Some(response) = import.close(&ending) {
-            return self.write(response, keep_alive, old).await;
+        if let Some(outgoing) = import.close(&ending) {
+            return self.write(outgoing, keep_alive, old).await;
         }
         if let Some(stream) = opened.as_mut().and_then(|head| head.stream.as_mut()) {
             stream.received(import.received());
@@ -158,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 /// Adds a chunk, and notes it for the log.
 fn chunk(
     out: &mut BytesMut,
-    opened: &mut Option<Response>,
+    opened: &mut Option<Outgoing>,
     line: &[u8],
     error: Option<&Error>,
     old: bool,

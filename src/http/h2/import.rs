@@ -1,9 +1,8 @@
 //! Imports over HTTP/2. HTTP workers only.
 
-use super::super::exchange::Exchange;
-use super::super::response::Response;
+use super::super::outgoing::Outgoing;
+use super::super::piece::{Cut, Piece};
 use super::super::stream::import::{Ending, Importing, Step};
-use super::super::stream::{Cut, Piece};
 use super::upload::Upload;
 use authkv_base::error::Error;
 use bytes::Bytes;
@@ -22,12 +21,16 @@ struct Job {
 }
 
 /// Answers a request for an import: at its end, or with a stream where that takes long.
-pub async fn answer(exchange: Exchange, upload: Upload, time: Duration) -> Response {
-    let import = match Importing::begin(exchange).await {
+pub async fn answer(
+    begun: Result<Importing, Box<Outgoing>>,
+    upload: Upload,
+    time: Duration,
+) -> Outgoing {
+    let import = match begun {
         Ok(import) => import,
-        Err(response) => {
+        Err(outgoing) => {
             upload.discard();
-            return *response;
+            return *outgoing;
         }
     };
     let mut job = Job {
@@ -49,10 +52,10 @@ pub async fn answer(exchange: Exchange, upload: Upload, time: Duration) -> Respo
                     let piece = lines.recv().await?;
                     Some((Ok::<_, Cut>(piece), lines))
                 });
-                let response = job.import.open(Box::pin(pieces));
+                let outgoing = job.import.open(Box::pin(pieces));
                 let _ = sender.try_send(Piece::new(line, None));
                 tokio::spawn(job.go_on(sender));
-                return response.unwrap_or_default();
+                return outgoing.unwrap_or_default();
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Answers as hyper takes them, with what they hold of the limits. HTTP workers only.
 
-use super::super::response::Response;
+use super::super::outgoing::Outgoing;
+use super::super::piece::{Cut, Piece, Stream};
 use super::super::site::{InFlight, Site};
-use super::super::stream::{Cut, Piece, Stream};
 use super::{Open, PIECE};
 use authkv_base::memory::Held;
 use bytes::Bytes;
@@ -73,23 +73,24 @@ impl Body for Sent {
 }
 
 /// An answer as hyper takes it.
-pub fn translate(response: Response, open: Open, site: Arc<Site>) -> hyper::Response<Sent> {
-    let length = response.content_length();
-    let taken = match response.stream {
+pub fn translate(outgoing: Outgoing, open: Open, site: Arc<Site>) -> hyper::Response<Sent> {
+    let length = outgoing.content_length();
+    let response = outgoing.response;
+    let taken = match outgoing.stream {
         Some(_) => None,
         None => Some(open.expect_taken(&site, response.body.len())),
     };
     let mut translated = hyper::Response::new(Sent {
         taken,
-        body: match response.head_only {
+        body: match outgoing.head_only {
             true => Bytes::new(),
             false => response.body,
         },
-        stream: response.stream.filter(|_| !response.head_only),
-        held: response.held,
+        stream: outgoing.stream.filter(|_| !outgoing.head_only),
+        held: outgoing.held,
         open,
         site,
-        _in_flight: response.in_flight,
+        _in_flight: outgoing.in_flight,
     });
     *translated.status_mut() =
         StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,13 +1,15 @@
 //! `GET /v1/export`: pairs as lines, page by page.
 
+use super::super::commands::{Again, Patience};
 use super::super::exchange::Exchange;
+use super::super::lines;
+use super::super::outgoing::Outgoing;
+use super::super::piece::{Cut, Piece, Pieces};
 use super::super::response::Response;
-use super::super::v1;
-use super::{Again, Cut, Patience, Piece, Pieces};
 use crate::bulk::{self, Page};
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
-use authkv_codec::{in_one_line, Member};
+use authkv_codec::Member;
 use authkv_wire::input::NDJSON;
 use bytes::Bytes;
 use futures_util::stream::unfold;
@@ -30,7 +32,7 @@ enum State {
 
 /// Answers a request for an export. The first page is asked for before the head is sent, so that what is wrong has its
 /// status.
-pub async fn answer(mut exchange: Exchange) -> Response {
+pub async fn answer(mut exchange: Exchange) -> Outgoing {
     match begin(&mut exchange).await {
         Ok((export, total)) => {
             let mut response = Response::new(200, Bytes::new());
@@ -91,7 +93,8 @@ impl Export {
                 }
                 Err(error) => {
                     self.state = State::Failed;
-                    return Some(Ok(failure(error)));
+                    let line = lines::failure(&error);
+                    return Some(Ok(Piece::new(line.into(), Some(error))));
                 }
             }
         }
@@ -129,12 +132,4 @@ impl Export {
         let (answer, _) = self.again.ask(Ok(bulk::ask_total())).await?;
         bulk::total(&answer)
     }
-}
-
-/// A last line that is no pair, so that nobody takes what came before it for all there is.
-fn failure(error: Error) -> Piece {
-    let mut text = b"{\"error\":".to_vec();
-    text.extend(in_one_line(v1::render_error(&error).1));
-    text.extend_from_slice(b"}\n");
-    Piece::new(text.into(), Some(error))
 }

@@ -1,20 +1,21 @@
 //! `POST /v1/import`: pairs as lines, written as they come. The carrier hands over the pieces of the body, and sends what
 //! there is to say: nothing for a second, so that a short import has one whole answer, and then a line each second.
 
+use super::super::commands::{Again, Patience};
 use super::super::exchange::Exchange;
+use super::super::lines::{last_line, problem_of_line, progress};
+use super::super::outgoing::Outgoing;
+use super::super::piece::Pieces;
 use super::super::response::Response;
-use super::super::v1;
-use super::{Again, Patience, Pieces};
-use crate::bulk::{Counts, Failure, Import};
+use crate::bulk::{Failure, Import};
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
-use authkv_codec::{in_one_line, Member};
+use authkv_codec::Member;
 use authkv_command::Outcome;
 use authkv_domain::Mode;
 use authkv_wire::inflate::Inflate;
 use authkv_wire::input::NDJSON;
 use bytes::Bytes;
-use serde::Serialize;
 use std::future::Future;
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -51,27 +52,9 @@ pub enum Step {
 /// How an import ends.
 pub struct Ending(Result<(), Failure>);
 
-#[derive(Serialize)]
-struct Progress<'a> {
-    progress: &'a Counts,
-}
-
-#[derive(Serialize)]
-struct Done<'a> {
-    done: &'a Counts,
-}
-
-#[derive(Serialize)]
-struct Failed<'a> {
-    error: v1::Problem<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    done: &'a Counts,
-}
-
 impl Importing {
     /// Begins, where the token and the mode are good; else there is an answer, and the body is not wanted.
-    pub async fn begin(mut exchange: Exchange) -> Result<Self, Box<Response>> {
+    pub async fn begin(mut exchange: Exchange) -> Result<Self, Box<Outgoing>> {
         match Self::prepare(&mut exchange).await {
             Ok((again, import)) => Ok(Self {
                 inflate: exchange.is_gzip().then(Inflate::default),
@@ -199,7 +182,7 @@ impl Importing {
     }
 
     /// The head of the answer, where there are lines to be sent before the end. It is there once.
-    pub fn open(&mut self, pieces: Pieces) -> Option<Response> {
+    pub fn open(&mut self, pieces: Pieces) -> Option<Outgoing> {
         let exchange = self.exchange.take()?;
         let mut response = Response::new(200, Bytes::new());
         response.set("Content-Type", NDJSON);
@@ -207,7 +190,7 @@ impl Importing {
     }
 
     /// The whole answer, where nothing was sent before.
-    pub fn close(&mut self, ending: &Ending) -> Option<Response> {
+    pub fn close(&mut self, ending: &Ending) -> Option<Outgoing> {
         let mut exchange = self.exchange.take()?;
         exchange.set_body_length(self.received);
         let Err(failure) = &ending.0 else {
@@ -216,8 +199,7 @@ impl Importing {
             return Some(exchange.close(response, None, Held::default()));
         };
         let mut response = exchange.problem(&failure.error);
-        let problem = v1::Problem::new(&failure.error).at(failure.line);
-        response.body = line(&problem).trim_ascii_end().to_vec().into();
+        response.body = problem_of_line(failure);
         Some(exchange.close(response, Some(&failure.error), Held::default()))
     }
 
@@ -237,28 +219,4 @@ impl Ending {
     pub fn error(&self) -> Option<&Error> {
         self.0.as_ref().err().map(|failure| &failure.error)
     }
-}
-
-/// A line that is not the last.
-pub fn progress(counts: &Counts) -> Bytes {
-    line(&Progress { progress: counts })
-}
-
-/// The last line, with what has ended the import early.
-pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
-    match failure {
-        None => line(&Done { done }),
-        Some(failure) => line(&Failed {
-            error: v1::Problem::new(&failure.error),
-            line: failure.line,
-            done,
-        }),
-    }
-}
-
-fn line<T: Serialize>(value: &T) -> Bytes {
-    // Structures of strings and numbers do not fail to encode.
-    let mut line = in_one_line(serde_json::to_vec(value).unwrap_or_default());
-    line.push(b'\n');
-    line.into()
 }

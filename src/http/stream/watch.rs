@@ -1,10 +1,12 @@
 //! `GET /v1/watch`: changes as events, as they are committed.
 
+use super::super::commands::{Again, PAUSE};
+use super::super::events::{self, Events};
 use super::super::exchange::Exchange;
+use super::super::outgoing::Outgoing;
+use super::super::piece::{Cut, Piece, Pieces};
 use super::super::response::Response;
 use super::super::site::Watching;
-use super::events::{self, Events};
-use super::{Again, Cut, Piece, Pieces, PAUSE};
 use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
@@ -46,7 +48,7 @@ struct Watch {
 }
 
 /// Answers a request for a watch. The first question is asked before the head is sent, so that what is wrong has its status.
-pub async fn answer(mut exchange: Exchange) -> Response {
+pub async fn answer(mut exchange: Exchange) -> Outgoing {
     match begin(&mut exchange).await {
         Ok(watch) => {
             let mut response = Response::new(200, Bytes::new());

@@ -34,9 +34,10 @@ fuzz_target!(|data: &[u8]| {
 fn find(method: &Method, path: &str) {
     for setting in 0..8 {
         let (auth, kv, docs) = (setting & 1 != 0, setting & 2 != 0, setting & 4 != 0);
-        let known = routes::known(path) != "-";
         let page = |path: &str| (docs && path == "/docs").then_some(());
-        match routes::find(Services { auth, kv }, method, path, page) {
+        let found = routes::find(Services { auth, kv }, method, path, page);
+        let known = found.path != "-";
+        match found.target {
             Ok(Target::Operation(route, _)) => {
                 let allow = route.allow();
                 assert!(known && allow.split(", ").any(|allowed| method == allowed));

@@ -111,7 +111,7 @@ impl Route {
 
     /// The segments that the names in its path stand for, still encoded, or `None` where it is another path. A dot segment is
     /// no name: only a client that leaves it in the path (RFC 3986 §5.2.4) could ask for it.
-    fn captures<'a>(&self, path: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
+    fn captures<'a>(&self, path: &'a str) -> Option<Captures<'a>> {
         let mut captures = Vec::new();
         let mut segments = path.split('/');
         for part in self.path.split('/') {
@@ -132,6 +132,9 @@ impl Route {
 fn name(part: &'static str) -> Option<&'static str> {
     part.strip_prefix('{')?.strip_suffix('}')
 }
+
+/// The names in a route's path, and the segments that they stand for, still encoded.
+type Captures<'a> = Vec<(&'static str, &'a str)>;
 
 /// Members of the input that stand in a path.
 pub type Members = Vec<(&'static str, Member)>;
@@ -166,19 +169,43 @@ impl<P> Target<P> {
     }
 }
 
-/// What a request is for; `page` looks for what is no operation. Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`,
-/// `Malformed` for a path that is not UTF-8.
+/// What is found for a path and a method.
+pub struct Found<P> {
+    /// The profile in which the request is answered, also where there is no such path.
+    pub profile: Profile,
+    /// The path as the routes have it, or `-`.
+    pub path: &'static str,
+    /// Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`, `Malformed` for a path that is not UTF-8.
+    pub target: Result<Target<P>, Error>,
+}
+
+/// What a request is for; `page` looks for what is no operation.
 pub fn find<P>(
     services: Services,
     method: &Method,
     path: &str,
+    page: impl FnOnce(&str) -> Option<P>,
+) -> Found<P> {
+    let profile = profile(path);
+    let mut routes = matching(profile, path).peekable();
+    Found {
+        profile,
+        path: routes.peek().map_or("-", |(route, _)| route.path),
+        target: target(services, method, path, routes, page),
+    }
+}
+
+fn target<'a, P>(
+    services: Services,
+    method: &Method,
+    path: &str,
+    mut routes: impl Iterator<Item = (&'static Route, Captures<'a>)>,
     page: impl FnOnce(&str) -> Option<P>,
 ) -> Result<Target<P>, Error> {
     if path == "*" && method == Method::OPTIONS {
         return Ok(Target::Options("GET, HEAD, POST, PUT, DELETE"));
     }
     let method = method.as_str();
-    let mut routes = matching(path);
     let first = routes.next();
     let allow = match (first, method) {
         (Some((route, _)), _) if !route.operation.offered_by(services) => {
@@ -217,9 +244,9 @@ fn is_dots(segment: &str) -> bool {
 /// The routes of a path. Under `/v1` a trailing slash is none's: a segment that a client or a proxy took away would leave
 /// one, and the request would hit what is above.
 fn matching(
+    profile: Profile,
     path: &str,
-) -> impl Iterator<Item = (&'static Route, Vec<(&'static str, &str)>)> + use<'_> {
-    let profile = profile(path);
+) -> impl Iterator<Item = (&'static Route, Captures<'_>)> + use<'_> {
     let path = match profile {
         Profile::Api => path.strip_suffix('/').unwrap_or(path),
         Profile::V1 => path,
@@ -232,11 +259,7 @@ fn matching(
     })
 }
 
-fn first(path: &str) -> Option<&'static Route> {
-    matching(path).next().map(|(route, _)| route)
-}
-
-fn decode(captures: Vec<(&'static str, &str)>) -> Result<Members, Error> {
+fn decode(captures: Captures<'_>) -> Result<Members, Error> {
     let decoded = captures.into_iter().map(|(name, segment)| {
         let text = percent::decode(name, segment.as_bytes())?;
         Ok((name, Member::Text(text)))
@@ -254,17 +277,11 @@ pub fn tells_profile(beginning: &str) -> bool {
         .any(|of_v1| of_v1.len() > beginning.len() && of_v1.starts_with(beginning))
 }
 
-/// The profile in which what is under a path is answered, also where there is no such path.
-pub fn profile(path: &str) -> Profile {
+fn profile(path: &str) -> Profile {
     match OF_V1.iter().any(|of_v1| path.starts_with(of_v1)) {
         true => Profile::V1,
         false => Profile::Api,
     }
-}
-
-/// The path as it is known here, or `-`.
-pub fn known(path: &str) -> &'static str {
-    first(path).map_or("-", |route| route.path)
 }
 
 #[cfg(test)]
@@ -276,8 +293,12 @@ mod tests {
         kv: true,
     };
 
+    fn first(path: &str) -> Option<&'static Route> {
+        matching(profile(path), path).next().map(|(route, _)| route)
+    }
+
     fn found(method: Method, path: &str) -> Result<(Operation, Members), Error> {
-        match super::find(BOTH, &method, path, |_| None::<()>)? {
+        match super::find(BOTH, &method, path, |_| None::<()>).target? {
             Target::Operation(route, members) => Ok((route.operation, members)),
             other => panic!("{other:?}"),
         }
@@ -290,7 +311,7 @@ mod tests {
                 auth: false,
                 kv: true,
             };
-            super::find(services, &method, path, |_| None::<()>)
+            super::find(services, &method, path, |_| None::<()>).target
         };
         for path in ["/api/read", "/api/read/"] {
             let target = find(Method::POST, path).unwrap();

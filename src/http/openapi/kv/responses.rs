@@ -2,7 +2,7 @@
 
 use super::super::shapes::{bytes, integer, of, Shape};
 use super::streams;
-use crate::http::exchange;
+use crate::http::render;
 use crate::http::response::Response;
 use authkv_base::error::Error;
 use authkv_command::Outcome;
@@ -24,7 +24,7 @@ pub fn render(route: &Route, name: &str, outcome: &Outcome) -> Result<Response, 
             if name == "unchanged" {
                 head.if_none_match = Field::One(Bytes::from_static(b"\"5\""));
             }
-            exchange::success(&head, route, outcome)
+            render::success(&head, route, outcome)
         }
         (delivery, Outcome::Encoded(answer)) => streams::render(delivery, name, answer),
         _ => Err(Error::Internal),

@@ -7,7 +7,7 @@ use super::super::tags::{BULK, CHANGES};
 use super::encoded::msgpack;
 use crate::bulk::{Counts, Failure, Page};
 use crate::http::response::Response;
-use crate::http::stream::{events, import};
+use crate::http::{events, lines};
 use authkv_base::error::{Error, KeyRule};
 use authkv_command::Outcome;
 use authkv_config::Config;
@@ -91,8 +91,8 @@ pub fn render(delivery: Delivery, name: &str, answer: &[u8]) -> Result<Response,
                 line: Some(counts.lines + 1),
             };
             let stopped = (name == "stopped").then_some(&failure);
-            let mut text = stopped.map_or_else(Vec::new, |_| import::progress(&counts).to_vec());
-            text.extend(import::last_line(stopped, &counts));
+            let mut text = stopped.map_or_else(Vec::new, |_| lines::progress(&counts).to_vec());
+            text.extend(lines::last_line(stopped, &counts));
             (NDJSON, text)
         }
     };

@@ -1,6 +1,6 @@
 //! The text of events (HTML §9.2, server-sent events). Pure.
 
-use super::super::v1;
+use super::v1;
 use authkv_base::error::Error;
 use authkv_codec::json_write::write_tagged;
 use authkv_codec::msgpack::{Head, Reader};

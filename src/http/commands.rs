@@ -1,0 +1,81 @@
+//! Requests that are executed in several commands: each shows the token anew, so that one that has ended ends the answer.
+//! HTTP workers only.
+
+use super::site::Site;
+use crate::bridge::Gone;
+use authkv_base::error::Error;
+use authkv_base::memory::Held;
+use authkv_base::origin::{Front, Origin, Peer};
+use authkv_command::{Caller, Command, Outcome, Request};
+use authkv_token::Tokens;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long to wait where the server is too busy, before it is asked again.
+pub const PAUSE: Duration = Duration::from_secs(1);
+/// How often the same is asked again, at most.
+const AGAIN_MAX: u32 = 5;
+
+/// Executes the commands of one request.
+pub struct Again {
+    pub site: Arc<Site>,
+    pub peer: Peer,
+    pub token: Option<String>,
+    pub gone: Gone,
+}
+
+impl Again {
+    /// Who asks, as far as the token says at this moment.
+    pub fn caller(&self) -> Caller {
+        caller(self.site.tokens, self.token.as_deref())
+    }
+
+    /// Executes a command.
+    pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Held) {
+        let request = Request {
+            origin: Origin {
+                front: Front::Http,
+                peer: self.peer.clone(),
+            },
+            caller: self.caller(),
+            command,
+        };
+        let bridge = self.site.bridge;
+        bridge.call(request, self.gone.clone()).await
+    }
+
+    /// Executes a command whose answer is msgpack.
+    pub async fn ask(&self, command: Result<Command, Error>) -> Result<(Vec<u8>, Held), Error> {
+        let (outcome, held) = self.call(command?).await;
+        match outcome? {
+            Outcome::Encoded(answer) => Ok((answer, held)),
+            _ => Err(Error::Internal),
+        }
+    }
+}
+
+/// Counts how often the same is asked of a server that is too busy.
+#[derive(Default)]
+pub struct Patience(u32);
+
+impl Patience {
+    /// Waits a while, and returns whether to ask again.
+    pub async fn wait(&mut self) -> bool {
+        let has_some = self.0 < AGAIN_MAX;
+        if has_some {
+            self.0 += 1;
+            sleep(PAUSE).await;
+        }
+        has_some
+    }
+}
+
+/// Whom a token belongs to, if there is one.
+pub fn caller(tokens: &Tokens, token: Option<&str>) -> Caller {
+    match token.map(|token| tokens.verify(token)) {
+        None => Caller::Anonymous,
+        Some(None) => Caller::Refused,
+        Some(Some(claims)) => Caller::Bearer(claims),
+    }
+}

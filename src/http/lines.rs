@@ -1,0 +1,64 @@
+//! The text of the lines of exports and imports that are no pairs (NDJSON). Pure.
+
+use super::v1;
+use crate::bulk::{Counts, Failure};
+use authkv_base::error::Error;
+use authkv_codec::in_one_line;
+use bytes::Bytes;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Progress<'a> {
+    progress: &'a Counts,
+}
+
+#[derive(Serialize)]
+struct Done<'a> {
+    done: &'a Counts,
+}
+
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: v1::Problem<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    done: &'a Counts,
+}
+
+/// The last line of an export that ends early. It is no pair, so that nobody takes the lines before it for all there is.
+pub fn failure(error: &Error) -> Vec<u8> {
+    let mut text = b"{\"error\":".to_vec();
+    text.extend(in_one_line(v1::render_error(error).1));
+    text.extend_from_slice(b"}\n");
+    text
+}
+
+/// The body of an answer that says only why an import has ended early.
+pub fn problem_of_line(failure: &Failure) -> Bytes {
+    let problem = v1::Problem::new(&failure.error).at(failure.line);
+    line(&problem).trim_ascii_end().to_vec().into()
+}
+
+/// A line of an import that is not the last.
+pub fn progress(counts: &Counts) -> Bytes {
+    line(&Progress { progress: counts })
+}
+
+/// The last line of an import, with what has ended it early.
+pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
+    match failure {
+        None => line(&Done { done }),
+        Some(failure) => line(&Failed {
+            error: v1::Problem::new(&failure.error),
+            line: failure.line,
+            done,
+        }),
+    }
+}
+
+fn line<T: Serialize>(value: &T) -> Bytes {
+    // Structures of strings and numbers do not fail to encode.
+    let mut line = in_one_line(serde_json::to_vec(value).unwrap_or_default());
+    line.push(b'\n');
+    line.into()
+}

@@ -1,0 +1,22 @@
+//! Successes as clients get them, in either profile. Pure.
+
+use super::response::Response;
+use super::{api, pair, v1};
+use authkv_base::error::Error;
+use authkv_command::Outcome;
+use authkv_wire::head::Head;
+use authkv_wire::routes::{Profile, Route};
+
+/// A success. Errors: `Malformed` where what was found is not msgpack, or where conditions are.
+pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response, Error> {
+    let (status, body) = match (route.profile, outcome) {
+        (Profile::Api, _) => api::render_outcome(outcome)?,
+        (Profile::V1, Outcome::Pair(found)) => return pair::response(head, found),
+        (Profile::V1, _) => v1::render_outcome(route.operation, outcome)?,
+    };
+    let mut response = Response::json(status, body);
+    if let Outcome::PairWritten { revision, .. } = outcome {
+        response.set("ETag", pair::tag(*revision));
+    }
+    Ok(response)
+}
