@@ -1,14 +1,14 @@
 //! The page `/docs` and the document `/openapi.json`. HTTP workers only; nothing here waits.
 //!
-//! Each is made once, from the settings of the instance, of which a loaded image has one.
+//! The document tells the settings of a server, which makes it once it is asked for. The other pages are the same for all.
 
 use super::compress;
 use super::openapi;
 use super::response::Response;
-use authkv_config::Config;
+use authkv_config::{Config, HttpConfig};
 use authkv_wire::routes;
 use bytes::Bytes;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What the page may do (CSP Level 3): load what stands beside it, and call the server it came from.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -51,7 +51,7 @@ const ASSETS: &[(&str, &str, &str)] = &[
 ];
 
 /// What a path and a method mean, with the pages of this module.
-pub type Target = routes::Target<&'static Page>;
+pub type Target = routes::Target<Arc<Page>>;
 
 /// What a path of this module answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,14 +64,33 @@ pub struct Page {
     compressed: Bytes,
 }
 
-/// The page of a path, if it is one of this module's.
-pub fn find(config: &Config, path: &str) -> Option<&'static Page> {
-    static PAGES: OnceLock<Vec<Page>> = OnceLock::new();
-    if !path.starts_with("/docs") && path != "/openapi.json" {
+/// The path of the document.
+pub const DOCUMENT: &str = "/openapi.json";
+
+/// The document of a server with the settings `http`.
+pub fn document(config: &Config, http: &HttpConfig) -> Arc<Page> {
+    Page::new(DOCUMENT, JSON, openapi::json(config, http).into())
+}
+
+/// The page of a path, if it is one of this module's and not the document.
+pub fn find(path: &str) -> Option<Arc<Page>> {
+    static PAGES: OnceLock<Vec<Arc<Page>>> = OnceLock::new();
+    if !path.starts_with("/docs") {
         return None;
     }
-    let pages = PAGES.get_or_init(|| pages(config));
-    pages.iter().find(|page| page.path == path)
+    let mut pages = PAGES.get_or_init(pages).iter();
+    pages.find(|page| page.path == path).cloned()
+}
+
+impl Page {
+    fn new(path: &'static str, content_type: &'static str, body: Bytes) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            content_type,
+            compressed: compress::gzip(&body).into(),
+            body,
+        })
+    }
 }
 
 /// A page as it is sent to a client that accepts these codings.
@@ -92,25 +111,18 @@ pub fn response(page: &Page, accept_encoding: &str) -> Response {
     response
 }
 
-fn pages(config: &Config) -> Vec<Page> {
-    let page = |path, content_type, body: Bytes| Page {
-        path,
-        content_type,
-        compressed: compress::gzip(&body).into(),
-        body,
-    };
+fn pages() -> Vec<Arc<Page>> {
     // Addresses are relative, because the server may be mounted under a prefix.
     let index = |assets, openapi| {
         let html = INDEX.replace("{assets}", assets);
         html.replace("{openapi}", openapi).into()
     };
     let mut pages = vec![
-        page("/openapi.json", JSON, openapi::json(config).into()),
-        page("/docs", HTML, index("docs/", "openapi.json")),
-        page("/docs/", HTML, index("", "../openapi.json")),
+        Page::new("/docs", HTML, index("docs/", "openapi.json")),
+        Page::new("/docs/", HTML, index("", "../openapi.json")),
     ];
     for (path, content_type, text) in ASSETS {
-        pages.push(page(
+        pages.push(Page::new(
             path,
             content_type,
             Bytes::from_static(text.as_bytes()),
@@ -122,13 +134,11 @@ fn pages(config: &Config) -> Vec<Page> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
     fn the_page_names_only_what_is_served_beside_it() {
-        let config = Config::new(BTreeMap::new()).unwrap();
         for (path, base) in [("/docs", "/"), ("/docs/", "/docs/")] {
-            let page = find(&config, path).unwrap();
+            let page = find(path).unwrap();
             let html = std::str::from_utf8(&page.body).unwrap();
             let mut links = 0;
             for attribute in ["src=\"", "href=\""] {
@@ -141,7 +151,8 @@ mod tests {
                         Some(above) => format!("/{above}"),
                         None => format!("{base}{link}"),
                     };
-                    assert!(find(&config, &target).is_some(), "{path} names {target}");
+                    let is_there = target == DOCUMENT || find(&target).is_some();
+                    assert!(is_there, "{path} names {target}");
                     links += 1;
                 }
             }

@@ -8,7 +8,7 @@ mod answer;
 use super::commands::{caller, Again};
 use super::compress;
 use super::cors::{self, Allowed};
-use super::docs::{self, Page, Target};
+use super::docs::{Page, Target};
 use super::outgoing::Outgoing;
 use super::pair;
 use super::request_id;
@@ -298,13 +298,10 @@ impl Exchange {
 }
 
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
-fn find(site: &Site, head: &Head) -> Found<&'static Page> {
-    let config = &site.settings;
-    let page = |path: &str| match site.config.docs {
-        true => docs::find(config, path),
-        false => None,
-    };
-    let mut found = routes::find(config.services, &head.method, head.path(), page);
+fn find(site: &Site, head: &Head) -> Found<Arc<Page>> {
+    let services = site.settings.services;
+    let page = |path: &str| site.page(path);
+    let mut found = routes::find(services, &head.method, head.path(), page);
     if let Ok(Target::Operation(route, _)) = &found.target {
         let checked = match route.input {
             Input::Nothing => Ok(()),

@@ -19,7 +19,7 @@ mod words;
 use super::api::{Authorized, Message, TokenMessage};
 use super::v1::Problem;
 use authkv_command::Needs;
-use authkv_config::Config;
+use authkv_config::{Config, HttpConfig};
 use authkv_wire::routes::{self, Route};
 use schemas::{Values, Written};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths, PathsBuilder};
@@ -41,8 +41,8 @@ const ABOUT: &str = "Users, tokens and a batch key-value store inside Tarantool.
     the input (422 under `/api`, 400 under `/v1`) is checked before the token (401), the token before the role (403), \
     and the role before the rules (400 under `/api`, 422 under `/v1`).";
 
-/// The document for an instance with these settings, as JSON text.
-pub fn json(config: &Config) -> Vec<u8> {
+/// The document for an instance with these settings, as JSON text. Those of HTTP may be newer than the ones in `config`.
+pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
     let license = LicenseBuilder::new()
         .name(env!("CARGO_PKG_LICENSE"))
         .identifier(Some(env!("CARGO_PKG_LICENSE")));
@@ -63,13 +63,13 @@ pub fn json(config: &Config) -> Vec<u8> {
         .info(info.build())
         .servers(Some([here.build()]))
         .tags(Some(tags))
-        .paths(paths(config))
+        .paths(paths(config, http))
         .components(Some(components(config)));
     // Structures of strings do not fail to encode.
     serde_json::to_vec(&document.build()).unwrap_or_default()
 }
 
-fn paths(config: &Config) -> Paths {
+fn paths(config: &Config, http: &HttpConfig) -> Paths {
     let mut routes: Vec<&Route> = routes::all().iter().collect();
     routes.sort_by_key(|route| (route.profile as u8, route.operation as u8));
     let mut paths = PathsBuilder::new();
@@ -83,13 +83,13 @@ fn paths(config: &Config) -> Paths {
         // A path that is there already gets one operation more. None ends with a slash: some tools take that for a mistake.
         paths = paths.path(
             route.path(),
-            PathItem::new(method, operation(route, config)),
+            PathItem::new(method, operation(route, config, http)),
         );
     }
     paths.build()
 }
 
-fn operation(route: &Route, config: &Config) -> OperationBuilder {
+fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuilder {
     let words = words::of_route(route);
     let mut operation = OperationBuilder::new()
         .operation_id(Some(words.id))
@@ -104,7 +104,7 @@ fn operation(route: &Route, config: &Config) -> OperationBuilder {
     let needs_token = route.operation.needs(config) != Needs::Nothing;
     let token = needs_token.then(|| SecurityRequirement::new(TOKEN, [] as [&str; 0]));
     operation = operation.securities(Some(token));
-    for (status, response) in responses::of_route(route, config) {
+    for (status, response) in responses::of_route(route, config, http) {
         operation = operation.response(status.to_string(), response);
     }
     operation

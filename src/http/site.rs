@@ -1,5 +1,6 @@
 //! What all connections of the HTTP front share: the settings, and how much there is of what is limited.
 
+use super::docs::{self, Page};
 use super::request_id::Ids;
 use crate::bridge::Bridge;
 use crate::core::Core;
@@ -14,7 +15,7 @@ use authkv_token::Tokens;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ pub struct Site {
     pub watched: Arc<Memory>,
     /// The last revision of a change that watches are told of.
     pub news: watch::Sender<u64>,
+    /// The OpenAPI document, once somebody has asked for it.
+    document: OnceLock<Arc<Page>>,
     requests: AtomicUsize,
     watches: AtomicUsize,
     connections: AtomicUsize,
@@ -95,12 +98,25 @@ impl Site {
             leaving: AtomicBool::new(false),
             leave: CancellationToken::new(),
             news: watch::Sender::new(0),
+            document: OnceLock::new(),
             requests: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             turning_away: Arc::new(Semaphore::new(TURNING_AWAY_MAX)),
             by_address: Mutex::default(),
         })
+    }
+
+    /// The page of a path that is no operation, if the settings want pages.
+    pub fn page(&self, path: &str) -> Option<Arc<Page>> {
+        if !self.config.docs {
+            return None;
+        }
+        if path != docs::DOCUMENT {
+            return docs::find(path);
+        }
+        let new = || docs::document(&self.settings, &self.config);
+        Some(self.document.get_or_init(new).clone())
     }
 
     /// Counts a request until the result is dropped, or `None` where there are too many.

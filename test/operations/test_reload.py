@@ -82,3 +82,49 @@ def test_a_reload_moves_to_another_address_and_refuses_what_is_wrong(instance):
     assert not socket.exists()
     assert requests.post(f"http://{old}/api/check", json={"authorization": "x"}, timeout=DEADLINE).ok
     console.close()
+
+
+# The settings of HTTP that the document shows, with values that no other setting has, and the failures that name them.
+SHOWN = {
+    "HTTP_HEADER_MAX": (4321, "431", "header_too_large"),
+    "HTTP_HEADER_TIMEOUT": (3217, "408", "header_timeout"),
+    "HTTP_BODY_TIMEOUT": (3218, "408", "body_timeout"),
+    "HTTP_REQUESTS_MAX": (3219, "503", "overloaded"),
+    "HTTP_CONNECTIONS_PER_ADDRESS": (3220, "429", "too_many_connections"),
+}
+
+
+def document(instance):
+    return requests.get(f"http://{HOST}:{instance.http_port}/openapi.json", timeout=DEADLINE).json()
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_document_tells_the_settings_of_a_reload(instance, name):
+    console = ConsoleTransport(instance)
+    value, status, code = SHOWN[name]
+
+    def told():
+        content = document(instance)["paths"]["/v1/login"]["post"]["responses"][status]["content"]
+        return content["application/problem+json"]["examples"][code]["value"]["detail"]
+
+    before = told()
+    console.evaluate(f"return authkv.http.reload{{{name} = {value}}}")
+    assert str(value) in told() and str(value) not in before
+    console.evaluate(f"return authkv.http.reload{{{name} = ''}}")
+    assert told() == before
+    console.close()
+
+
+def test_the_document_tells_the_settings_of_a_start_after_a_stop(make):
+    instance = make(AUTHKV_KEY_MAX="77").start()
+    console = ConsoleTransport(instance)
+
+    def told():
+        return document(instance)["components"]["schemas"]["NewPair"]["properties"]["key"]["maxLength"]
+
+    assert told() == 77
+    console.evaluate("authkv.stop()")
+    address = f"{HOST}:{instance.http_port}"
+    console.evaluate(f"authkv.start{{KEY_MAX = 78, HTTP_LISTEN = '{address}', DATA_DIR = '{instance.data_dir}'}}")
+    assert told() == 78
+    console.close()

@@ -5,7 +5,7 @@ use super::{failures, kv};
 use authkv_base::error::Error;
 use authkv_codec::json_read::to_msgpack;
 use authkv_command::{Done, KeyRow, Operation, Outcome, Session};
-use authkv_config::Config;
+use authkv_config::{Config, HttpConfig};
 use authkv_domain::{Claims, Permission, Role, User};
 use authkv_token::key::Jwk;
 use authkv_wire::routes::Route;
@@ -15,22 +15,22 @@ use std::sync::Arc;
 pub type Answer = (&'static str, Result<Outcome, Error>);
 
 /// Every way in which a request of a route may end, once its head was read.
-pub fn of_route(route: &Route, config: &Config) -> Vec<Answer> {
+pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Answer> {
     let successes = successes(route).into_iter();
     let successes = successes.map(|(name, outcome)| (name, Ok(outcome)));
     successes
-        .chain(named(failures::of_route(route, config)))
+        .chain(named(failures::of_route(route, config, http)))
         .collect()
 }
 
 /// Every way in which it may end before that, when the path is known.
-pub fn without_a_head(config: &Config) -> Vec<Answer> {
-    named(failures::without_a_head(config)).collect()
+pub fn without_a_head(http: &HttpConfig) -> Vec<Answer> {
+    named(failures::without_a_head(http)).collect()
 }
 
 /// The same when it is not.
-pub fn without_a_path(config: &Config) -> Vec<Answer> {
-    named(failures::without_a_path(config)).collect()
+pub fn without_a_path(http: &HttpConfig) -> Vec<Answer> {
+    named(failures::without_a_path(http)).collect()
 }
 
 fn named(failures: Vec<Error>) -> impl Iterator<Item = Answer> {

@@ -3,12 +3,12 @@
 use super::kv;
 use authkv_base::error::{Deed, Error, KeyRule, INITIAL_LETTERS};
 use authkv_command::{Needs, Operation};
-use authkv_config::Config;
+use authkv_config::{Config, HttpConfig};
 use authkv_domain::RoleName;
 use authkv_wire::routes::{Kind, Route};
 
 /// What may go wrong with a request once its head was read.
-pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
+pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error> {
     let operation = route.operation;
     let mut errors = of_the_caller(operation.needs(config));
     errors.extend(of_operation(route, config));
@@ -21,7 +21,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         ]);
     }
     if route.has_body() {
-        errors.extend(of_a_body(route, config));
+        errors.extend(of_a_body(route, config, http));
     } else if let Some(name) = route.names().next() {
         errors.push(Error::malformed(format!("{name} should be UTF-8")));
     } else if let Some((name, kind)) = route.query.last() {
@@ -39,7 +39,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         },
         Error::Overloaded {
             what: "requests at a time",
-            limit: config.http.requests_max,
+            limit: http.requests_max,
         },
         Error::ShuttingDown,
         Error::Internal,
@@ -48,25 +48,25 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
 }
 
 /// What may go wrong before that, when the path is known and nothing else.
-pub fn without_a_head(config: &Config) -> Vec<Error> {
+pub fn without_a_head(http: &HttpConfig) -> Vec<Error> {
     vec![
         Error::BadRequest("Host is missing"),
         Error::BadExpectation,
         Error::HeaderTooLarge {
-            limit: config.http.header_max,
+            limit: http.header_max,
             unit: "bytes",
         },
     ]
 }
 
 /// What may go wrong when nobody knows yet what is asked for.
-pub fn without_a_path(config: &Config) -> Vec<Error> {
+pub fn without_a_path(http: &HttpConfig) -> Vec<Error> {
     vec![
         Error::HeaderTimeout {
-            limit: config.http.header_timeout.as_secs(),
+            limit: http.header_timeout.as_secs(),
         },
         Error::TooManyConnections {
-            limit: config.http.connections_per_address,
+            limit: http.connections_per_address,
         },
     ]
 }
@@ -206,7 +206,7 @@ fn writing(config: &Config) -> Vec<Error> {
 }
 
 /// What may be wrong with any body.
-fn of_a_body(route: &Route, config: &Config) -> [Error; 6] {
+fn of_a_body(route: &Route, config: &Config, http: &HttpConfig) -> [Error; 6] {
     let [shape, media_type] = kv::failures::of_a_body(route);
     [
         shape,
@@ -217,7 +217,7 @@ fn of_a_body(route: &Route, config: &Config) -> [Error; 6] {
             limit: route.operation.input_max(config),
         },
         Error::BodyTimeout {
-            limit: config.http.body_timeout.as_secs(),
+            limit: http.body_timeout.as_secs(),
         },
         media_type,
         Error::BadRequest("a chunk should end in CR LF"),

@@ -7,7 +7,7 @@ use crate::http::response::Response as Rendered;
 use crate::http::{api, v1};
 use authkv_base::error::Error;
 use authkv_command::{Operation, Outcome};
-use authkv_config::Config;
+use authkv_config::{Config, HttpConfig};
 use authkv_wire::input::{BYTES, NDJSON};
 use authkv_wire::routes::{Profile, Route};
 use serde_json::Value;
@@ -27,16 +27,16 @@ struct Status {
 }
 
 /// The responses of a route by status.
-pub fn of_route(route: &Route, config: &Config) -> BTreeMap<u16, Response> {
+pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> BTreeMap<u16, Response> {
     let mut found: BTreeMap<u16, Status> = BTreeMap::new();
-    let with_head = answers::of_route(route, config).into_iter();
-    let without_head = answers::without_a_head(config).into_iter();
+    let with_head = answers::of_route(route, config, http).into_iter();
+    let without_head = answers::without_a_head(http).into_iter();
     let with_path = with_head.chain(without_head);
     let with_path = with_path.filter_map(|(name, result)| {
         let rendered = render(route, name, &result)?;
         Some((name, result, rendered))
     });
-    let without_path = answers::without_a_path(config).into_iter();
+    let without_path = answers::without_a_path(http).into_iter();
     let without_path = without_path.filter_map(|(name, result)| {
         let rendered = for_anyone(result.as_ref().err()?);
         Some((name, result, rendered))

@@ -11,7 +11,7 @@ pub fn document(settings: &[(&str, &str)]) -> Value {
         .iter()
         .map(|(name, text)| (name.to_string(), text.to_string()));
     let config = Config::new(settings.collect()).unwrap();
-    serde_json::from_slice(&super::super::json(&config)).unwrap()
+    serde_json::from_slice(&super::super::json(&config, &config.http)).unwrap()
 }
 
 /// The operations, with path and method.
