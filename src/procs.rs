@@ -14,7 +14,7 @@ use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Front, Origin, Peer};
 use authkv_codec::msgpack::Reader;
 use authkv_codec::Document;
-use authkv_command::{Caller, Command, Needs, Operation, Outcome, Request};
+use authkv_command::{Caller, Command, Operation, Outcome, Request};
 use authkv_config::Config;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -26,10 +26,10 @@ use tarantool::tuple::{RawByteBuf, RawBytes};
 
 type Reply = Result<RawByteBuf, ProcError>;
 
-/// The procedures of clients: each is an operation, whose input is in the arguments by position. Their results are the
-/// members of [`Outcome`], as [`over_iproto`] has them.
+/// The procedures of clients: each is an operation of the table, whose input is in the arguments by position. Their results
+/// are the members of [`Outcome`], as [`over_iproto`] has them.
 macro_rules! clients {
-    ($($(#[$about:meta])* $name:ident => $operation:ident;)*) => {
+    ($($(#[$about:meta])* $operation:ident $input:tt => $name:ident $row:tt)*) => {
         $(
             $(#[$about])*
             #[proc(packed_args)]
@@ -40,89 +40,7 @@ macro_rules! clients {
     };
 }
 
-clients! {
-    /// `(login, password, name, surname)` → `{login}`. Yields.
-    auth_register => Register;
-    /// `(login, password)` → `{token, token_type, expires_in}`, the last in seconds. Yields.
-    auth_login => Login;
-    /// `(token)` → `{revoked}`. Yields.
-    auth_logout => Logout;
-    /// `(token)` → `{authorized, login, expires_at}`, the last in seconds since 1970. Yields for a new token.
-    auth_check => Check;
-    /// `(token, keys)` → `{data}`. Yields for a new token.
-    kv_get => Get;
-    /// `(token, pairs)` → `{written, existing}`. Yields.
-    kv_put => Put;
-    /// `(login, password, name, surname)` → `{login}`. Yields.
-    user_register => UserRegister;
-    /// `(login, password)` → `{access_token, token_type, expires_in, refresh_token, refresh_expires_in}`. Yields.
-    session_login => SessionLogin;
-    /// `(refresh_token)` → the same. Yields.
-    session_refresh => SessionRefresh;
-    /// `(token)` → `{revoked}`. Yields.
-    session_logout_all => SessionLogoutAll;
-    /// `(token, other_token)` → `{active, …}` (RFC 7662 §2.2). Yields for a new token.
-    session_introspect => SessionIntrospect;
-    /// `(token)` → a user, and `permissions`. Yields for a new token.
-    user_me => UserMe;
-    /// `(token, old, new)` → `{changed}`. Yields.
-    user_password => UserPassword;
-    /// `()` → `{keys}` (RFC 7517 §5).
-    key_set => KeySet;
-    /// `(token, {after, limit})` → `{users, next}`. Yields for a new token.
-    user_list => UserList;
-    /// `(token, login)` → a user. Yields for a new token.
-    user_get => UserGet;
-    /// `(token, login, password, name, surname, {roles})` → a user. Yields.
-    user_create => UserCreate;
-    /// `(token, login)` → `{deleted}`. Yields.
-    user_delete => UserDelete;
-    /// `(token, login)` → a user. Yields.
-    user_disable => UserDisable;
-    /// `(token, login)` → a user. Yields.
-    user_enable => UserEnable;
-    /// `(token, login)` → `{revoked}`. Yields.
-    user_logout => UserLogout;
-    /// `(token, login, password)` → `{changed}`. Yields.
-    user_set_password => UserSetPassword;
-    /// `(token, login, role)` → a user. Yields.
-    role_grant => RoleGrant;
-    /// `(token, login, role)` → a user. Yields.
-    role_revoke => RoleRevoke;
-    /// `(token)` → `{roles}`. Yields for a new token.
-    role_list => RoleList;
-    /// `(token, role, permissions)` → `{name, permissions}`. Yields.
-    role_set => RoleSet;
-    /// `(token, role)` → `{deleted}`. Yields.
-    role_delete => RoleDelete;
-    /// `(token)` → `{keys}`. Yields for a new token.
-    key_list => KeyList;
-    /// `(token, {publish})` → `{kid, alg, signs_from}`, times in seconds. Yields.
-    key_rotate => KeyRotate;
-    /// `(token, kid)` → `{kid, verifies_until}`. Yields.
-    key_retire => KeyRetire;
-    /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and where what it saw is not durable yet.
-    batch_get => BatchGet;
-    /// `(token, pairs, {mode, atomic, ttl, expires_at})` → `{committed, results}`. Yields.
-    batch_put => BatchPut;
-    /// `(token, keys, {atomic})` → `{committed, results}`. Yields.
-    batch_delete => BatchDelete;
-    /// `(token, {compare, success, failure})` → `{succeeded, results}`. Yields.
-    kv_txn => KvTxn;
-    /// `(token, {prefix, from, to, after, limit, keys_only, count})` → `{pairs, next}`, `{keys, next}` or `{count}`. Yields
-    /// as `batch_get` does, and between the slices of a count.
-    kv_list => KvList;
-    /// `(token, key, {by, ttl, expires_at})` → `{key, value, revision}`. Yields.
-    kv_incr => KvIncr;
-    /// `(token, {prefix, after, timeout})` → `{events, revision}`. Yields as `batch_get` does, and while it waits.
-    kv_watch => KvWatch;
-    /// `(token, key, {if_revision})` → `{key, value, revision, expires_at, content_type}`. Yields as `batch_get` does.
-    pair_get => PairGet;
-    /// `(token, key, value, {mode, if_revision, ttl, expires_at, content_type})` → `{key, revision, created}`. Yields.
-    pair_put => PairPut;
-    /// `(token, key, {if_revision})` → `{deleted, revision}`. Yields.
-    pair_delete => PairDelete;
-}
+authkv_command::for_each_operation! { clients }
 
 /// `(procedure, …)`: the same as the procedure of that name, without a token, as the owner of the instance. Not for
 /// clients.
@@ -236,8 +154,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
         let _call = instance.life.begin_call()?;
         let input = read(instance, operation, args)?;
-        let takes_token = operation == Operation::Check || operation.row().needs != Needs::Nothing;
-        if !takes_token {
+        if !operation.takes_token() {
             return run(tx, instance, operation, &input, 0, Caller::Anonymous);
         }
         let token = input.first("token")?;

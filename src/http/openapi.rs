@@ -11,14 +11,12 @@ mod parameters;
 mod responses;
 mod schemas;
 mod shapes;
-mod tags;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use super::api::{Authorized, Message, TokenMessage};
 use super::v1::Problem;
-use authkv_command::Needs;
+use authkv_command::{Needs, TAGS};
 use authkv_config::{Config, HttpConfig};
 use authkv_wire::routes::{self, Route};
 use schemas::{Values, Written};
@@ -51,7 +49,7 @@ pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(ABOUT))
         .license(Some(license.build()));
-    let tags = tags::ALL.map(|(name, about)| {
+    let tags = TAGS.map(|(name, about)| {
         let tag = TagBuilder::new().name(name).description(Some(about));
         tag.build()
     });
@@ -90,9 +88,14 @@ fn paths(config: &Config, http: &HttpConfig) -> Paths {
 }
 
 fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuilder {
-    let words = words::of_route(route);
+    let words = route.endpoint;
+    // In `/v1` an operation is called as its procedure is.
+    let id = match words.id {
+        "" => route.operation.row().name,
+        id => id,
+    };
     let mut operation = OperationBuilder::new()
-        .operation_id(Some(words.id))
+        .operation_id(Some(id))
         .tag(words.tag)
         .summary(Some(words.summary))
         .description(Some(words.description))

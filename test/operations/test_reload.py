@@ -35,8 +35,7 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
     console = ConsoleTransport(instance)
 
     def threads():
-        names = [file.read_text() for file in harness.Path(f"/proc/{instance.process.pid}/task").glob("*/comm")]
-        return sorted(name for name in names if name.startswith("authkv"))
+        return [name for name in instance.threads() if name.startswith("authkv")]
 
     # They get their names after they have begun.
     before = harness.settled(threads)

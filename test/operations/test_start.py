@@ -51,15 +51,14 @@ class App(Fallible):
 
     def left(self) -> tuple[Counter, Counter, int]:
         """The threads and fibers of authkv, and how many descriptors are open."""
-        process = Path(f"/proc/{self.process.pid}")
-        threads = Counter(name for name in (file.read_text() for file in process.glob("task/*/comm")) if name.startswith("authkv"))
+        threads = Counter(name for name in self.threads() if name.startswith("authkv"))
         fibers = "local all = {} for _, one in pairs(require('fiber').info()) do table.insert(all, one.name) end return all"
         named = Counter(name for name in self.console.evaluate(fibers)[0] if name.startswith("authkv"))
-        return threads, named, len(list((process / "fd").iterdir()))
+        return threads, named, len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def runs(self) -> tuple[Counter, Counter, int]:
         """The same, once all threads of the transport have their names."""
-        harness.wait_until(lambda: "authkv-http-0\n" in self.left()[0], "HTTP has threads")
+        harness.wait_until(lambda: "authkv-http-0" in self.left()[0], "HTTP has threads")
         return harness.settled(self.left)
 
     def logs_in(self) -> None:

@@ -304,6 +304,15 @@ class Instance:
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    def threads(self) -> list[str]:
+        """The names of the threads of the process, sorted."""
+        names = []
+        for file in Path(f"/proc/{self.process.pid}/task").glob("*/comm"):
+            # It may end meanwhile.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                names.append(file.read_text().strip())
+        return sorted(names)
+
     def state(self) -> str:
         """Whether the process runs, in words for a report of a failure."""
         if self.process is None:

@@ -1,8 +1,16 @@
-//! What there is to ask for, and the one table that says of each operation where it runs and who may ask. Pure; any thread.
+//! [`Operation`], [`Command`] and what a row of the table says, all made from the table in `table.rs`. Pure; any thread.
 
+use crate::endpoint::*;
+use crate::{Credentials, Grant, Page, Registration};
+use authkv_base::error::Error;
 use authkv_codec::types::Types;
 use authkv_codec::{Allowed, Rules};
 use authkv_config::{Config, Services};
+use authkv_domain::{Keys, Listing, Permission, Steps, Txn, Watching};
+use secrecy::SecretString;
+use Lane::*;
+use Needs::*;
+use Service::*;
 
 /// Which service offers an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +43,7 @@ pub enum Lane {
     Crypto,
 }
 
-/// What the rest of the project needs to know about an operation.
+/// What the table says of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
     /// The name of its procedure, which is also that of its events in the audit log.
@@ -45,84 +53,74 @@ pub struct Row {
     pub lane: Lane,
     /// Whether it leaves a line in the audit log when all is well.
     pub audited: bool,
+    /// Where it is found over HTTP.
+    pub endpoints: &'static [Endpoint],
+    /// The functions of the console that call its procedure.
+    pub console: &'static [Function],
 }
 
-/// Makes the enum, and the table with a row for each: name, service, needs, lane, and whether it is audited.
+/// Makes the enums and the rows from the table.
 macro_rules! operations {
-    ($($(#[$about:meta])* $operation:ident($name:literal, $service:ident, $needs:ident, $lane:ident, $audited:ident);)*) => {
+    ($($(#[$about:meta])* $operation:ident [$($input:tt)*] => $name:ident { $($row:tt)* })*) => {
         /// What a client can ask for. The first six are those of the contract.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Operation {
             $($(#[$about])* $operation,)*
         }
 
+        /// An operation with its input. The shape of the input is right; whether it keeps the rules is reported after the
+        /// token was checked, so rules that are known to be broken travel along as errors.
+        #[derive(Debug)]
+        pub enum Command {
+            $($operation $($input)*,)*
+        }
+
+        /// In the order of the operations.
+        static ROWS: &[Row] = &[$(Row { name: stringify!($name), $($row)* },)*];
+
         impl Operation {
             pub const ALL: &'static [Self] = &[$(Self::$operation),*];
+        }
 
-            /// The row of the table for this operation.
-            pub const fn row(self) -> Row {
+        impl Command {
+            pub fn operation(&self) -> Operation {
                 match self {
-                    $(Self::$operation => Row {
-                        name: $name,
-                        service: Service::$service,
-                        needs: Needs::$needs,
-                        lane: Lane::$lane,
-                        audited: $audited,
-                    },)*
+                    $(Command::$operation { .. } => Operation::$operation,)*
                 }
             }
         }
     };
 }
 
-const QUIET: bool = false;
-const AUDITED: bool = true;
+crate::for_each_operation! { operations }
 
-operations! {
-    Register("auth_register", Auth, Nothing, Crypto, AUDITED);
-    Login("auth_login", Auth, Nothing, Crypto, AUDITED);
-    Logout("auth_logout", Auth, Token, Commit, AUDITED);
-    /// It answers whatever the token is.
-    Check("auth_check", Auth, Nothing, Inline, QUIET);
-    Get("kv_get", Kv, Token, Inline, QUIET);
-    Put("kv_put", Kv, Token, Commit, QUIET);
-    UserRegister("user_register", Auth, Nothing, Crypto, AUDITED);
-    SessionLogin("session_login", Auth, Nothing, Crypto, AUDITED);
-    SessionRefresh("session_refresh", Auth, Nothing, Commit, AUDITED);
-    SessionLogoutAll("session_logout_all", Auth, Token, Commit, AUDITED);
-    SessionIntrospect("session_introspect", Auth, Introspect, Commit, QUIET);
-    UserMe("user_me", Auth, Token, Inline, QUIET);
-    UserPassword("user_password", Auth, Token, Crypto, AUDITED);
-    KeySet("key_set", Auth, Nothing, Inline, QUIET);
-    UserList("user_list", Auth, Admin, Inline, QUIET);
-    UserGet("user_get", Auth, Admin, Inline, QUIET);
-    UserCreate("user_create", Auth, Admin, Crypto, AUDITED);
-    UserDelete("user_delete", Auth, Admin, Commit, AUDITED);
-    UserDisable("user_disable", Auth, Admin, Commit, AUDITED);
-    UserEnable("user_enable", Auth, Admin, Commit, AUDITED);
-    UserLogout("user_logout", Auth, Admin, Commit, AUDITED);
-    UserSetPassword("user_set_password", Auth, Admin, Crypto, AUDITED);
-    RoleGrant("role_grant", Auth, Admin, Commit, AUDITED);
-    RoleRevoke("role_revoke", Auth, Admin, Commit, AUDITED);
-    RoleList("role_list", Auth, Admin, Inline, QUIET);
-    RoleSet("role_set", Auth, Admin, Commit, AUDITED);
-    RoleDelete("role_delete", Auth, Admin, Commit, AUDITED);
-    KeyList("key_list", Auth, Admin, Inline, QUIET);
-    KeyRotate("key_rotate", Auth, Admin, Crypto, AUDITED);
-    KeyRetire("key_retire", Auth, Admin, Commit, AUDITED);
-    BatchGet("batch_get", Kv, Token, Inline, QUIET);
-    BatchPut("batch_put", Kv, Token, Commit, QUIET);
-    BatchDelete("batch_delete", Kv, Token, Commit, QUIET);
-    KvTxn("kv_txn", Kv, Token, Commit, QUIET);
-    KvList("kv_list", Kv, Token, Scan, QUIET);
-    KvIncr("kv_incr", Kv, Token, Commit, QUIET);
-    KvWatch("kv_watch", Kv, Token, Inline, QUIET);
-    PairGet("pair_get", Kv, Token, Inline, QUIET);
-    PairPut("pair_put", Kv, Token, Commit, QUIET);
-    PairDelete("pair_delete", Kv, Token, Commit, QUIET);
-}
+const IF_REVISION: &[(&str, Kind)] = &[("if_revision", Kind::Number)];
+const PAIR_OPTIONS: &[(&str, Kind)] = &[
+    ("if_revision", Kind::Number),
+    ("mode", Kind::Text),
+    ("ttl", Kind::Seconds),
+    ("expires_at", Kind::Seconds),
+];
+const LISTING: &[(&str, Kind)] = &[
+    ("prefix", Kind::Text),
+    ("from", Kind::Text),
+    ("to", Kind::Text),
+    ("after", Kind::Text),
+    ("limit", Kind::Number),
+    ("keys_only", Kind::Flag),
+    ("count", Kind::Flag),
+];
+const PAGE: &[(&str, Kind)] = &[("after", Kind::Text), ("limit", Kind::Number)];
+const WATCH: &[(&str, Kind)] = &[("prefix", Kind::Text), ("after", Kind::Number)];
+const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
+const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
 impl Operation {
+    /// The row of the table for this operation.
+    pub const fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+
     /// The operation of a procedure.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|one| one.row().name == name)
@@ -131,14 +129,19 @@ impl Operation {
     /// Whether an instance with these services offers it.
     pub fn offered_by(self, services: Services) -> bool {
         match self.row().service {
-            Service::Auth => services.auth,
-            Service::Kv => services.kv,
+            Auth => services.auth,
+            Kv => services.kv,
         }
     }
 
     /// Whether it may write. Those that take the lanes of such may, even if they only sign or verify.
     pub fn may_write(self) -> bool {
         matches!(self.row().lane, Lane::Commit | Lane::Crypto)
+    }
+
+    /// Whether the first argument of its procedure is a token.
+    pub fn takes_token(self) -> bool {
+        self == Self::Check || self.row().needs != Needs::Nothing
     }
 
     /// What the caller has to show: what the table says, and more where nobody may register alone.
@@ -151,16 +154,14 @@ impl Operation {
 
     /// What its input may hold, at every front; `types` are those that this Tarantool has.
     pub fn rules(self, config: &Config, types: Types) -> Rules {
-        use Operation::*;
         let depth = config.json_depth_max;
-        match self {
-            BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
-            | PairPut | PairDelete => Rules {
+        match (self, self.row().service) {
+            // The contract knows JSON only, and the service of users has no values.
+            (Self::Get | Self::Put, _) | (_, Auth) => Rules::json(depth),
+            (_, Kv) => Rules {
                 depth,
                 allowed: Allowed::Types(types),
             },
-            // The contract knows JSON only, and the rest has no values.
-            _ => Rules::json(depth),
         }
     }
 
@@ -168,8 +169,8 @@ impl Operation {
     pub fn input_max(self, config: &Config) -> usize {
         match (self, self.row().service) {
             // As many permissions as a role may have, with prefixes as long as keys, need as much as pairs.
-            (Self::RoleSet, _) | (_, Service::Kv) => config.kv_input_max,
-            (_, Service::Auth) => config.auth_input_max,
+            (Self::RoleSet, _) | (_, Kv) => config.kv_input_max,
+            (_, Auth) => config.auth_input_max,
         }
     }
 }

@@ -5,77 +5,34 @@ mod table;
 use crate::percent;
 use authkv_base::error::Error;
 use authkv_codec::Member;
-use authkv_command::Operation;
+use authkv_command::{Endpoint, Operation};
 use authkv_config::Services;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use table::ROUTES;
 
-/// How a request is read and answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
-    /// What clients of the old system know.
-    Api,
-    V1,
-}
-
-/// Where the input of an operation stands, beside the path and the query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// Nowhere; a body is not looked at.
-    Nothing,
-    /// In a JSON body.
-    Json,
-    /// In a body that holds the value of an `Authorization` header.
-    Authorization,
-    /// In a form (RFC 7662 §2.1), or in a JSON body.
-    Form,
-    /// The body is a value.
-    Value,
-}
-
-/// How the answer comes, and the body goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Delivery {
-    /// At once.
-    Whole,
-    /// The answer has no end: events as they happen.
-    Watch,
-    /// The answer is lines, page by page.
-    Export,
-    /// The body is lines, which are executed as they come.
-    Import,
-}
-
-/// What a member of the query is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Text,
-    Number,
-    Seconds,
-    Flag,
-}
+pub use authkv_command::{Delivery, Input, Kind, Profile};
 
 /// A path, a method and what they mean.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// Without the trailing slash that the old profile allows. `{name}` stands for one segment.
-    path: &'static str,
-    /// The part of it before the first name.
-    literal: &'static str,
-    method: &'static str,
-    /// All methods of the path, as `Allow` lists them.
-    allow: &'static str,
     pub operation: Operation,
+    /// What the table of operations says of it. Some of its fields stand here too.
+    pub endpoint: &'static Endpoint,
     pub profile: Profile,
     pub input: Input,
     pub query: &'static [(&'static str, Kind)],
     pub delivery: Delivery,
+    path: &'static str,
+    /// The part of the path before the first name.
+    literal: &'static str,
+    /// All methods of the path, as `Allow` lists them.
+    allow: &'static str,
 }
 
 /// Every route there is.
 pub fn all() -> &'static [Route] {
-    ROUTES
+    &ROUTES
 }
 
 impl Route {
@@ -90,7 +47,7 @@ impl Route {
     }
 
     pub fn method(&self) -> &'static str {
-        self.method
+        self.endpoint.method
     }
 
     /// All methods that its path allows.
@@ -105,8 +62,8 @@ impl Route {
 
     /// Whether that method asks for it: what has a GET has a HEAD (RFC 9110 §9.3.2), save in the old profile.
     fn takes(&self, method: &str) -> bool {
-        self.method == method
-            || method == "HEAD" && self.method == "GET" && self.profile == Profile::V1
+        self.method() == method
+            || method == "HEAD" && self.method() == "GET" && self.profile == Profile::V1
     }
 
     /// The segments that the names in its path stand for, still encoded, or `None` where it is another path. A dot segment is

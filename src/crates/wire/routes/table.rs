@@ -1,136 +1,47 @@
-//! The table of routes. Pure.
+//! The table of routes, made from that of the operations when the library is compiled. Pure.
 
-use super::{Delivery, Input, Kind, Profile, Route};
-use authkv_command::Operation;
+use super::{Profile, Route};
+use authkv_command::{Endpoint, Operation};
 
-/// Every route there is.
-pub const ROUTES: &[Route] = &[
-    api("/api/read", "POST", Input::Json, Operation::Get),
-    api("/api/write", "POST", Input::Json, Operation::Put),
-    api("/api/check", "POST", Input::Authorization, Operation::Check),
-    api("/api/login", "POST", Input::Json, Operation::Login),
-    api("/api/register", "POST", Input::Json, Operation::Register),
-    api("/api/logout", "GET", Input::Nothing, Operation::Logout),
-    v1("/v1/users", "POST", "POST", Operation::UserRegister),
-    v1("/v1/login", "POST", "POST", Operation::SessionLogin),
-    v1("/v1/refresh", "POST", "POST", Operation::SessionRefresh),
-    v1("/v1/logout", "POST", "POST", Operation::Logout).without_body(),
-    v1(
-        "/v1/logout/all",
-        "POST",
-        "POST",
-        Operation::SessionLogoutAll,
-    )
-    .without_body(),
-    v1(
-        "/v1/introspect",
-        "POST",
-        "POST",
-        Operation::SessionIntrospect,
-    )
-    .with_form(),
-    v1("/v1/me", "GET", GET, Operation::UserMe),
-    v1("/v1/me/password", "PUT", "PUT", Operation::UserPassword),
-    v1("/.well-known/jwks.json", "GET", GET, Operation::KeySet),
-    v1(USERS, "GET", "GET, HEAD, POST", Operation::UserList).with_query(PAGE),
-    v1(USERS, "POST", "GET, HEAD, POST", Operation::UserCreate),
-    v1(USER, "GET", "GET, HEAD, DELETE", Operation::UserGet),
-    v1(USER, "DELETE", "GET, HEAD, DELETE", Operation::UserDelete),
-    v1(
-        "/v1/admin/users/{login}/disable",
-        "POST",
-        "POST",
-        Operation::UserDisable,
-    )
-    .without_body(),
-    v1(
-        "/v1/admin/users/{login}/enable",
-        "POST",
-        "POST",
-        Operation::UserEnable,
-    )
-    .without_body(),
-    v1(
-        "/v1/admin/users/{login}/logout",
-        "POST",
-        "POST",
-        Operation::UserLogout,
-    )
-    .without_body(),
-    v1(
-        "/v1/admin/users/{login}/password",
-        "PUT",
-        "PUT",
-        Operation::UserSetPassword,
-    ),
-    v1(GRANT, "PUT", "PUT, DELETE", Operation::RoleGrant).without_body(),
-    v1(GRANT, "DELETE", "PUT, DELETE", Operation::RoleRevoke),
-    v1("/v1/admin/roles", "GET", GET, Operation::RoleList),
-    v1(ROLE, "PUT", "PUT, DELETE", Operation::RoleSet),
-    v1(ROLE, "DELETE", "PUT, DELETE", Operation::RoleDelete),
-    v1("/v1/admin/keys", "GET", GET, Operation::KeyList),
-    v1(
-        "/v1/admin/keys/rotate",
-        "POST",
-        "POST",
-        Operation::KeyRotate,
-    ),
-    v1(
-        "/v1/admin/keys/{kid}/retire",
-        "POST",
-        "POST",
-        Operation::KeyRetire,
-    )
-    .without_body(),
-    v1("/v1/watch", "GET", GET, Operation::KvWatch)
-        .with_query(WATCH)
-        .delivered(Delivery::Watch),
-    v1("/v1/export", "GET", GET, Operation::KvList)
-        .with_query(EXPORT)
-        .delivered(Delivery::Export),
-    v1("/v1/import", "POST", "POST", Operation::BatchPut)
-        .with_query(IMPORT)
-        .delivered(Delivery::Import),
-    v1("/v1/batch/get", "POST", "POST", Operation::BatchGet),
-    v1("/v1/batch/put", "POST", "POST", Operation::BatchPut),
-    v1("/v1/batch/delete", "POST", "POST", Operation::BatchDelete),
-    v1("/v1/txn", "POST", "POST", Operation::KvTxn),
-    v1("/v1/kv", "GET", GET, Operation::KvList).with_query(LISTING),
-    v1("/v1/kv/{key}/incr", "POST", "POST", Operation::KvIncr),
-    v1(PAIR, "GET", PAIR_METHODS, Operation::PairGet).with_query(IF_REVISION),
-    v1(PAIR, "PUT", PAIR_METHODS, Operation::PairPut)
-        .with_value()
-        .with_query(PAIR_OPTIONS),
-    v1(PAIR, "DELETE", PAIR_METHODS, Operation::PairDelete).with_query(IF_REVISION),
-];
+/// Every route there is, in the order of the operations.
+pub static ROUTES: [Route; COUNT] = {
+    let all = Operation::ALL;
+    let mut routes = [route(all[0], &all[0].row().endpoints[0]); COUNT];
+    let (mut count, mut at) = (0, 0);
+    while at < all.len() {
+        let endpoints = all[at].row().endpoints;
+        let mut of_it = 0;
+        while of_it < endpoints.len() {
+            routes[count] = route(all[at], &endpoints[of_it]);
+            (count, of_it) = (count + 1, of_it + 1);
+        }
+        at += 1;
+    }
+    routes
+};
 
-const GET: &str = "GET, HEAD";
-const USERS: &str = "/v1/admin/users";
-const USER: &str = "/v1/admin/users/{login}";
-const GRANT: &str = "/v1/admin/users/{login}/roles/{role}";
-const ROLE: &str = "/v1/admin/roles/{role}";
-const PAIR: &str = "/v1/kv/{key}";
-const PAIR_METHODS: &str = "GET, HEAD, PUT, DELETE";
-const IF_REVISION: &[(&str, Kind)] = &[("if_revision", Kind::Number)];
-const PAIR_OPTIONS: &[(&str, Kind)] = &[
-    ("if_revision", Kind::Number),
-    ("mode", Kind::Text),
-    ("ttl", Kind::Seconds),
-    ("expires_at", Kind::Seconds),
-];
-const LISTING: &[(&str, Kind)] = &[
-    ("prefix", Kind::Text),
-    ("from", Kind::Text),
-    ("to", Kind::Text),
-    ("after", Kind::Text),
-    ("limit", Kind::Number),
-    ("keys_only", Kind::Flag),
-    ("count", Kind::Flag),
-];
-const PAGE: &[(&str, Kind)] = &[("after", Kind::Text), ("limit", Kind::Number)];
-const WATCH: &[(&str, Kind)] = &[("prefix", Kind::Text), ("after", Kind::Number)];
-const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
-const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
+const COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < Operation::ALL.len() {
+        count += Operation::ALL[at].row().endpoints.len();
+        at += 1;
+    }
+    count
+};
+
+const fn route(operation: Operation, endpoint: &'static Endpoint) -> Route {
+    Route {
+        operation,
+        endpoint,
+        profile: endpoint.profile,
+        input: endpoint.input,
+        query: endpoint.query,
+        delivery: endpoint.delivery,
+        path: endpoint.path,
+        literal: literal(endpoint.path),
+        allow: allow(endpoint),
+    }
+}
 
 /// The part of a path before its first name.
 const fn literal(path: &str) -> &str {
@@ -141,75 +52,62 @@ const fn literal(path: &str) -> &str {
     path.split_at(at).0
 }
 
-const fn api(
-    path: &'static str,
-    method: &'static str,
-    input: Input,
-    operation: Operation,
-) -> Route {
-    Route {
-        path,
-        literal: literal(path),
-        method,
-        allow: method,
-        operation,
-        profile: Profile::Api,
-        input,
-        query: &[],
-        delivery: Delivery::Whole,
+/// All methods of the path of an endpoint. What has a GET has a HEAD, save in the old profile.
+const fn allow(endpoint: &'static Endpoint) -> &'static str {
+    if matches!(endpoint.profile, Profile::Api) {
+        return endpoint.method;
+    }
+    let (mut methods, mut at) = (0, 0);
+    while at < Operation::ALL.len() {
+        let endpoints = Operation::ALL[at].row().endpoints;
+        let mut of_it = 0;
+        while of_it < endpoints.len() {
+            if same(endpoints[of_it].path, endpoint.path) {
+                methods |= bit(endpoints[of_it].method);
+            }
+            of_it += 1;
+        }
+        at += 1;
+    }
+    ALLOW[methods]
+}
+
+const fn bit(method: &str) -> usize {
+    match method.as_bytes() {
+        b"GET" => 1,
+        b"POST" => 2,
+        b"PUT" => 4,
+        _ => 8,
     }
 }
 
-/// With a JSON body where the method has one.
-const fn v1(
-    path: &'static str,
-    method: &'static str,
-    allow: &'static str,
-    operation: Operation,
-) -> Route {
-    let has_body = matches!(method.as_bytes(), b"POST" | b"PUT");
-    Route {
-        path,
-        literal: literal(path),
-        method,
-        allow,
-        operation,
-        profile: Profile::V1,
-        input: if has_body {
-            Input::Json
-        } else {
-            Input::Nothing
-        },
-        query: &[],
-        delivery: Delivery::Whole,
-    }
-}
+/// By the sum of the [`bit`]s.
+const ALLOW: [&str; 16] = [
+    "",
+    "GET, HEAD",
+    "POST",
+    "GET, HEAD, POST",
+    "PUT",
+    "GET, HEAD, PUT",
+    "POST, PUT",
+    "GET, HEAD, POST, PUT",
+    "DELETE",
+    "GET, HEAD, DELETE",
+    "POST, DELETE",
+    "GET, HEAD, POST, DELETE",
+    "PUT, DELETE",
+    "GET, HEAD, PUT, DELETE",
+    "POST, PUT, DELETE",
+    "GET, HEAD, POST, PUT, DELETE",
+];
 
-impl Route {
-    const fn without_body(mut self) -> Self {
-        self.input = Input::Nothing;
-        self
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut at = 0;
+    while at < one.len() && at < other.len() && one[at] == other[at] {
+        at += 1;
     }
-
-    const fn with_value(mut self) -> Self {
-        self.input = Input::Value;
-        self
-    }
-
-    const fn with_form(mut self) -> Self {
-        self.input = Input::Form;
-        self
-    }
-
-    const fn with_query(mut self, query: &'static [(&'static str, Kind)]) -> Self {
-        self.query = query;
-        self
-    }
-
-    const fn delivered(mut self, delivery: Delivery) -> Self {
-        self.delivery = delivery;
-        self
-    }
+    at == one.len() && at == other.len()
 }
 
 #[cfg(test)]
@@ -218,15 +116,15 @@ mod tests {
 
     #[test]
     fn allow_lists_the_methods_of_all_routes_of_a_path() {
-        for route in ROUTES {
+        for route in &ROUTES {
             let mut methods = Vec::new();
-            for other in ROUTES.iter().filter(|other| other.path == route.path) {
-                methods.push(other.method);
-                if other.method == "GET" && other.profile == Profile::V1 {
+            for other in ROUTES.iter().filter(|other| other.path() == route.path()) {
+                methods.push(other.method());
+                if other.method() == "GET" && other.profile == Profile::V1 {
                     methods.push("HEAD");
                 }
             }
-            assert_eq!(methods.join(", "), route.allow, "{}", route.path);
+            assert_eq!(methods.join(", "), route.allow, "{}", route.path());
         }
     }
 }

@@ -13,4 +13,3 @@ pub mod schemas;
 mod streams;
 
 pub use streams::{body as body_of_lines, EVENTS};
-pub mod words;

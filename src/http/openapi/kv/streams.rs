@@ -3,7 +3,6 @@
 //! OpenAPI 3.1 has no schema for lines, so what stands in them is said in words.
 
 use super::super::shapes::{bytes, described, media, of, Shape};
-use super::super::tags::{BULK, CHANGES};
 use super::encoded::msgpack;
 use crate::bulk::{Counts, Failure, Page};
 use crate::http::response::Response;
@@ -19,38 +18,6 @@ use utoipa::openapi::schema::Type;
 
 /// The media type of events.
 pub const EVENTS: &str = "text/event-stream";
-
-/// The id of the operation, tag, summary and description.
-pub fn words(route: &Route) -> [&'static str; 4] {
-    match route.delivery {
-        Delivery::Watch => [
-            route.operation.row().name,
-            CHANGES,
-            "Watch changes",
-            "Server-sent events, in the order of the commits: `ready` with the revision after which they begin, then `put`, \
-             `delete` and `expire`. The id of each is its revision; a client that comes again with `Last-Event-ID` misses \
-             nothing. Only keys that may be read are told of. A comment comes where nothing happens for 15 seconds. The \
-             last event, if there is one, is `too_old`, where changes are no longer kept, or `error`; its data is the problem.",
-        ],
-        Delivery::Export => [
-            "kv_export",
-            BULK,
-            "Export pairs",
-            "A line of JSON for each pair, in the order of the keys. Pages are read one by one, so that it is not of one \
-             moment. Only pairs that may be read come. Where it ends early, the last line has the problem as `error`.",
-        ],
-        _ => [
-            "kv_import",
-            BULK,
-            "Import pairs",
-            "A line of JSON for each pair, as an export has them; blank lines are ignored. They \
-             are written as they come, up to 1000 in a transaction; what was written stays. Pairs that have expired are \
-             left out. There is a line of `progress` each second, and at the end one with `done`, or with the `error` of \
-             the line that stopped it; where nothing was sent before, that is a problem with the member `line`. The body \
-             may be in gzip, with `Content-Encoding: gzip`.",
-        ],
-    }
-}
 
 /// What they answer. Their texts are examples as they are, so that the order of the members is that of the answers.
 pub fn answers(delivery: Delivery) -> Vec<(&'static str, Outcome)> {

@@ -1,0 +1,426 @@
+//! The table of operations: one list, from which the procedures, the routes, the functions of the console, the rights and the
+//! words of the OpenAPI document are made. Pure.
+//!
+//! A row has, in this order:
+//!
+//! - the doc comment of the procedure: its arguments, its result, and whether it yields;
+//! - the variant of [`Command`](crate::Command) with the type of its input in brackets, and the name of the procedure, which
+//!   is also that of its events in the audit log;
+//! - the fields of [`Row`](crate::Row) except for that name.
+//!
+//! The first six operations are those of the contract. The order is that of the OpenAPI document.
+
+/// Calls a macro with all rows of the table, and with `more` after them.
+#[macro_export]
+macro_rules! for_each_operation {
+    ($callback:ident $($more:tt)*) => { $callback! {
+        /// `(login, password, name, surname)` → `{login}`. Yields.
+        Register [(Registration)] => auth_register {
+            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            console: &[anyone("register", &["login", "password", "name", "surname"])],
+            endpoints: &[old("register", "POST", "/api/register", Input::Json).says(
+                OLD, "Add a user",
+                "A taken login is reported first; then the rules for login, password, name and surname in this order.",
+            )],
+        }
+        /// `(login, password)` → `{token, token_type, expires_in}`, the last in seconds. Yields.
+        Login [(Credentials)] => auth_login {
+            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            console: &[anyone("login", &["login", "password"])],
+            endpoints: &[old("login", "POST", "/api/login", Input::Json).says(
+                OLD, "Get a token",
+                "The token is a JSON Web Token. An unknown login and a wrong password are not told apart.",
+            )],
+        }
+        /// `(token)` → `{revoked}`. Yields.
+        Logout [] => auth_logout {
+            service: Auth, needs: Token, lane: Commit, audited: true,
+            console: &[anyone("logout", &["token"]), user("logout")],
+            endpoints: &[
+                old("logout", "GET", "/api/logout", Input::Nothing).says(
+                    OLD, "Revoke the token",
+                    "No instance takes the token any more.",
+                ),
+                post("/v1/logout").without_body().says(
+                    SESSIONS, "End the session of the token",
+                    "Its refresh token and all its access tokens end. A token that belongs to no session ends alone.",
+                ),
+            ],
+        }
+        /// `(token)` → `{authorized, login, expires_at}`, the last in seconds since 1970. Yields for a new token.
+        Check [] => auth_check {
+            service: Auth, needs: Nothing, lane: Inline, audited: false,
+            console: &[anyone("check", &["token"]), user("check")],
+            endpoints: &[old("check", "POST", "/api/check", Input::Authorization).says(
+                OLD, "Check a token",
+                "Whatever is wrong with the token, the answer is 200 with `NO`.",
+            )],
+        }
+        /// `(token, keys)` → `{data}`. Yields for a new token.
+        Get [(Result<Keys, Error>)] => kv_get {
+            service: Kv, needs: Token, lane: Inline, audited: false,
+            console: &[owner("get")],
+            endpoints: &[old("read", "POST", "/api/read", Input::Json).says(
+                PAIRS, "Read many keys",
+                "All or nothing: where a key may not be read, or does not exist, no values are returned.",
+            )],
+        }
+        /// `(token, pairs)` → `{written, existing}`. Yields.
+        Put [(Result<Steps, Error>)] => kv_put {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("put")],
+            endpoints: &[old("write", "POST", "/api/write", Input::Json).says(
+                PAIRS, "Write many pairs",
+                "Inserts the pairs whose keys do not exist, in one transaction. A key that exists keeps its value and is \
+                 named in the answer. Where a key may not be written, nothing is.",
+            )],
+        }
+        /// `(login, password, name, surname)` → `{login}`. Yields.
+        UserRegister [(Registration)] => user_register {
+            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            console: &[owner("users.register").taking(&["login", "password", "name", "surname"])],
+            endpoints: &[post("/v1/users").says(
+                USERS, "Register",
+                "A taken login is reported first; then the rules for login, password, name and surname in this order.",
+            )],
+        }
+        /// `(login, password)` → `{access_token, token_type, expires_in, refresh_token, refresh_expires_in}`. Yields.
+        SessionLogin [(Credentials)] => session_login {
+            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            console: &[anyone("session.login", &["login", "password"])],
+            endpoints: &[post("/v1/login").says(
+                SESSIONS, "Begin a session",
+                "An unknown login, a wrong password and a disabled user are not told apart. Failures delay further tries. A \
+                 user may have a number of sessions; one more ends the oldest.",
+            )],
+        }
+        /// `(refresh_token)` → the same. Yields.
+        // With a refresh token.
+        SessionRefresh [(SecretString)] => session_refresh {
+            service: Auth, needs: Nothing, lane: Commit, audited: true,
+            console: &[anyone("session.refresh", &["refresh_token"])],
+            endpoints: &[post("/v1/refresh").says(
+                SESSIONS, "Get new tokens for a refresh token",
+                "The refresh token is used up. One that is used again ends its session (RFC 9700 §4.14).",
+            )],
+        }
+        /// `(token)` → `{revoked}`. Yields.
+        SessionLogoutAll [] => session_logout_all {
+            service: Auth, needs: Token, lane: Commit, audited: true,
+            console: &[user("logout_all")],
+            endpoints: &[post("/v1/logout/all").without_body().says(
+                SESSIONS, "End all sessions of the user",
+                "All tokens of the user fail from now on.",
+            )],
+        }
+        /// `(token, other_token)` → `{active, …}` (RFC 7662 §2.2). Yields for a new token.
+        // With another token than the caller's.
+        SessionIntrospect [(SecretString)] => session_introspect {
+            service: Auth, needs: Introspect, lane: Commit, audited: false,
+            console: &[owner("introspect")],
+            endpoints: &[post("/v1/introspect").with(Input::Form).says(
+                SESSIONS, "Ask what a token is worth",
+                "RFC 7662, whose form is taken as well as JSON. Needs the role `introspect` or `admin`.",
+            )],
+        }
+        /// `(token)` → a user, and `permissions`. Yields for a new token.
+        UserMe [] => user_me {
+            service: Auth, needs: Token, lane: Inline, audited: false,
+            console: &[user("me")],
+            endpoints: &[get("/v1/me").says(USERS, "Who am I", "The user of the token, and what it may do.")],
+        }
+        /// `(token, old, new)` → `{changed}`. Yields.
+        UserPassword [{ old: SecretString, new: SecretString }] => user_password {
+            service: Auth, needs: Token, lane: Crypto, audited: true,
+            console: &[user("password")],
+            endpoints: &[put("/v1/me/password").says(
+                USERS, "Change the password",
+                "All tokens and sessions of the user end, that of this request included. A wrong old password counts as a \
+                 failed login.",
+            )],
+        }
+        /// `()` → `{keys}` (RFC 7517 §5).
+        KeySet [] => key_set {
+            service: Auth, needs: Nothing, lane: Inline, audited: false,
+            console: &[owner("keys.set")],
+            endpoints: &[get("/.well-known/jwks.json").says(
+                KEYS, "The public keys",
+                "For services that verify tokens themselves; they may be kept for a minute.",
+            )],
+        }
+        /// `(token, {after, limit})` → `{users, next}`. Yields for a new token.
+        UserList [(Result<Page, Error>)] => user_list {
+            service: Auth, needs: Admin, lane: Inline, audited: false,
+            console: &[owner("users.list")],
+            endpoints: &[get("/v1/admin/users").with_query(PAGE).says(
+                USERS, "List users",
+                "In the order of their logins. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → a user. Yields for a new token.
+        UserGet [(String)] => user_get {
+            service: Auth, needs: Admin, lane: Inline, audited: false,
+            console: &[owner("users.get")],
+            endpoints: &[get("/v1/admin/users/{login}").says(USERS, "Look at a user", "Needs the role `admin`.")],
+        }
+        /// `(token, login, password, name, surname, {roles})` → a user. Yields.
+        // With the names of roles.
+        UserCreate [(Registration, Vec<String>)] => user_create {
+            service: Auth, needs: Admin, lane: Crypto, audited: true,
+            console: &[owner("users.create").taking(&["login", "password", "name", "surname", "roles"])],
+            endpoints: &[post("/v1/admin/users").says(
+                USERS, "Add a user with roles",
+                "The rules are those of a registration. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → `{deleted}`. Yields.
+        UserDelete [(String)] => user_delete {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("users.delete")],
+            endpoints: &[delete("/v1/admin/users/{login}").says(
+                USERS, "Delete a user",
+                "All tokens and sessions of the user end; a user who registers under the same login is another one. Needs \
+                 the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → a user. Yields.
+        UserDisable [(String)] => user_disable {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("users.disable")],
+            endpoints: &[post("/v1/admin/users/{login}/disable").without_body().says(
+                USERS, "Disable a user",
+                "The user cannot log in, and all tokens and sessions end. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → a user. Yields.
+        UserEnable [(String)] => user_enable {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("users.enable")],
+            endpoints: &[post("/v1/admin/users/{login}/enable").without_body().says(
+                USERS, "Enable a user",
+                "The user may log in again; tokens do not come back. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → `{revoked}`. Yields.
+        UserLogout [(String)] => user_logout {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("users.logout")],
+            endpoints: &[post("/v1/admin/users/{login}/logout").without_body().says(
+                USERS, "End all sessions of another user",
+                "All tokens of the user fail from now on. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, password)` → `{changed}`. Yields.
+        UserSetPassword [(Credentials)] => user_set_password {
+            service: Auth, needs: Admin, lane: Crypto, audited: true,
+            console: &[owner("users.set_password")],
+            endpoints: &[put("/v1/admin/users/{login}/password").says(
+                USERS, "Set the password of another user",
+                "All tokens and sessions of the user end. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, role)` → a user. Yields.
+        RoleGrant [(Grant)] => role_grant {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("roles.grant")],
+            endpoints: &[put("/v1/admin/users/{login}/roles/{role}").without_body().says(
+                ROLES, "Give a role to a user",
+                "It counts from the next request on. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, role)` → a user. Yields.
+        RoleRevoke [(Grant)] => role_revoke {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("roles.revoke")],
+            endpoints: &[delete("/v1/admin/users/{login}/roles/{role}").says(
+                ROLES, "Take a role from a user",
+                "It counts from the next request on; a role that the user does not have is no failure. Needs the role `admin`.",
+            )],
+        }
+        /// `(token)` → `{roles}`. Yields for a new token.
+        RoleList [] => role_list {
+            service: Auth, needs: Admin, lane: Inline, audited: false,
+            console: &[owner("roles.list")],
+            endpoints: &[get("/v1/admin/roles").says(
+                ROLES, "List roles",
+                "`admin`, `introspect` and `default` are always there. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, role, permissions)` → `{name, permissions}`. Yields.
+        RoleSet [{ role: String, permissions: Vec<Permission> }] => role_set {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("roles.set")],
+            endpoints: &[put("/v1/admin/roles/{role}").says(
+                ROLES, "Make a role, or change it",
+                "All its permissions are replaced. `admin` and `introspect` cannot be changed. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, role)` → `{deleted}`. Yields.
+        RoleDelete [(String)] => role_delete {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("roles.delete")],
+            endpoints: &[delete("/v1/admin/roles/{role}").says(
+                ROLES, "Delete a role",
+                "Users who have it lose what it gave. `admin`, `introspect` and `default` cannot be deleted. Needs the role \
+                 `admin`.",
+            )],
+        }
+        /// `(token)` → `{keys}`. Yields for a new token.
+        KeyList [] => key_list {
+            service: Auth, needs: Admin, lane: Inline, audited: false,
+            console: &[owner("keys.list")],
+            endpoints: &[get("/v1/admin/keys").says(KEYS, "List the keys that are published", "Needs the role `admin`.")],
+        }
+        /// `(token, {publish})` → `{kid, alg, signs_from}`, times in seconds. Yields.
+        // With the seconds from the publication of the new key to its first signature, if they are given.
+        KeyRotate [(Result<Option<u64>, Error>)] => key_rotate {
+            service: Auth, needs: Admin, lane: Crypto, audited: true,
+            console: &[owner("keys.rotate")],
+            endpoints: &[post("/v1/admin/keys/rotate").says(
+                KEYS, "Make a key that is to sign",
+                "It is published at once. The old one verifies until the last of its tokens has expired. Needs the role \
+                 `admin`.",
+            )],
+        }
+        /// `(token, kid)` → `{kid, verifies_until}`. Yields.
+        // With the id of a key.
+        KeyRetire [(String)] => key_retire {
+            service: Auth, needs: Admin, lane: Commit, audited: true,
+            console: &[owner("keys.retire")],
+            endpoints: &[post("/v1/admin/keys/{kid}/retire").without_body().says(
+                KEYS, "End a key at once",
+                "For emergencies: its tokens fail from now on. A key that signs cannot be retired. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and where what it saw is not durable yet.
+        // With the keys, and whether all of them have to be there.
+        BatchGet [(Result<Keys, Error>, bool)] => batch_get {
+            service: Kv, needs: Token, lane: Inline, audited: false,
+            console: &[owner("batch.get")],
+            endpoints: &[post("/v1/batch/get").says(
+                PAIRS, "Read many pairs",
+                "The pairs, and the keys that are missing, both in the order of the request. Where a key may not be read, or \
+                 one is missing and `strict` is asked for, nothing is returned.",
+            )],
+        }
+        /// `(token, pairs, {mode, atomic, ttl, expires_at})` → `{committed, results}`. Yields.
+        BatchPut [(Result<Steps, Error>)] => batch_put {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("batch.put")],
+            endpoints: &[
+                post("/v1/import").named("kv_import").with_query(IMPORT).delivered(Delivery::Import).says(
+                    BULK, "Import pairs",
+                    "A line of JSON for each pair, as an export has them; blank lines are ignored. They are written as they \
+                     come, up to 1000 in a transaction; what was written stays. Pairs that have expired are left out. There \
+                     is a line of `progress` each second, and at the end one with `done`, or with the `error` of the line \
+                     that stopped it; where nothing was sent before, that is a problem with the member `line`. The body may \
+                     be in gzip, with `Content-Encoding: gzip`.",
+                ),
+                post("/v1/batch/put").says(
+                    PAIRS, "Write many pairs, and learn what became of each",
+                    "In one transaction. Where it is `atomic` and a pair is not written, none is: `committed` is false, the \
+                     status is 200 all the same, and those with which nothing was wrong are `aborted`. A pair is replaced as \
+                     a whole: without `ttl` it does not expire any more.",
+                ),
+            ],
+        }
+        /// `(token, keys, {atomic})` → `{committed, results}`. Yields.
+        BatchDelete [(Result<Steps, Error>)] => batch_delete {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("batch.delete")],
+            endpoints: &[post("/v1/batch/delete").says(
+                PAIRS, "Delete many keys, and learn what became of each",
+                "In one transaction. Where it is `atomic` and a key may not be deleted, or is not at its revision, none is \
+                 deleted. A key that is missing is no failure.",
+            )],
+        }
+        /// `(token, {compare, success, failure})` → `{succeeded, results}`. Yields.
+        KvTxn [(Result<Txn, Error>)] => kv_txn {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("kv.txn")],
+            endpoints: &[post("/v1/txn").says(
+                PAIRS, "Compare, and do the one or the other",
+                "In one transaction: where all comparisons hold, the operations of `success` are executed, else those of \
+                 `failure`. They see what those before them have done. Where one fails, the whole request does, and nothing \
+                 is written: so does a `put` or a `delete` whose `if_revision` is not that of the key. Every key of the \
+                 request has to be permitted, whatever comes of the comparisons.",
+            )],
+        }
+        /// `(token, {prefix, from, to, after, limit, keys_only, count})` → `{pairs, next}`, `{keys, next}` or `{count}`. Yields
+        /// as `batch_get` does, and between the slices of a count.
+        KvList [(Result<Listing, Error>)] => kv_list {
+            service: Kv, needs: Token, lane: Scan, audited: false,
+            console: &[owner("kv.list")],
+            endpoints: &[
+                get("/v1/export").named("kv_export").with_query(EXPORT).delivered(Delivery::Export).says(
+                    BULK, "Export pairs",
+                    "A line of JSON for each pair, in the order of the keys. Pages are read one by one, so that it is not of \
+                     one moment. Only pairs that may be read come. Where it ends early, the last line has the problem as \
+                     `error`.",
+                ),
+                get("/v1/kv").with_query(LISTING).says(
+                    PAIRS, "List pairs, or keys, or count them",
+                    "In the order of the bytes of the keys, page by page. Keys that may not be read are as if they were not \
+                     there. A page ends at about 1 MiB of values too; `next` says where to go on.",
+                ),
+            ],
+        }
+        /// `(token, key, {by, ttl, expires_at})` → `{key, value, revision}`. Yields.
+        // With one step.
+        KvIncr [(Result<Steps, Error>)] => kv_incr {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("kv.incr")],
+            endpoints: &[post("/v1/kv/{key}/incr").says(
+                ONE, "Add to a number",
+                "A key that does not exist counts as 0. The time at which the pair expires stays as it is; `ttl` and \
+                 `expires_at` count where the key is new. The key has to be permitted for reading and writing. The body may \
+                 be left out.",
+            )],
+        }
+        /// `(token, {prefix, after, timeout})` → `{events, revision}`. Yields as `batch_get` does, and while it waits.
+        KvWatch [(Result<Watching, Error>)] => kv_watch {
+            service: Kv, needs: Token, lane: Inline, audited: false,
+            console: &[owner("kv.watch")],
+            endpoints: &[get("/v1/watch").with_query(WATCH).delivered(Delivery::Watch).says(
+                CHANGES, "Watch changes",
+                "Server-sent events, in the order of the commits: `ready` with the revision after which they begin, then \
+                 `put`, `delete` and `expire`. The id of each is its revision; a client that comes again with \
+                 `Last-Event-ID` misses nothing. Only keys that may be read are told of. A comment comes where nothing \
+                 happens for 15 seconds. The last event, if there is one, is `too_old`, where changes are no longer kept, or \
+                 `error`; its data is the problem.",
+            )],
+        }
+        /// `(token, key, {if_revision})` → `{key, value, revision, expires_at, content_type}`. Yields as `batch_get` does.
+        // With one step.
+        PairGet [(Result<Steps, Error>)] => pair_get {
+            service: Kv, needs: Token, lane: Inline, audited: false,
+            console: &[owner("pair.get")],
+            endpoints: &[get("/v1/kv/{key}").with_query(IF_REVISION).says(
+                ONE, "Read a value",
+                "The body is the value: bytes with the type with which they came, anything else as JSON. Its entity tag is \
+                 the revision. HEAD is answered as well.",
+            )],
+        }
+        /// `(token, key, value, {mode, if_revision, ttl, expires_at, content_type})` → `{key, revision, created}`. Yields.
+        PairPut [(Result<Steps, Error>)] => pair_put {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("pair.put")],
+            endpoints: &[put("/v1/kv/{key}").with(Input::Value).with_query(PAIR_OPTIONS).says(
+                ONE, "Write a value",
+                "The body is the value: with `application/json`, with `application/x-www-form-urlencoded` (what `curl -d` \
+                 says of any body) and without a type it is read as JSON; with any other type its bytes are kept, and the \
+                 type with them. The pair is replaced as a whole: without `ttl` it does not expire any more.",
+            )],
+        }
+        /// `(token, key, {if_revision})` → `{deleted, revision}`. Yields.
+        PairDelete [(Result<Steps, Error>)] => pair_delete {
+            service: Kv, needs: Token, lane: Commit, audited: false,
+            console: &[owner("pair.delete")],
+            endpoints: &[delete("/v1/kv/{key}").with_query(IF_REVISION).says(
+                ONE, "Delete a key",
+                "The revision in the answer is that of the deletion.",
+            )],
+        }
+        $($more)*
+    } };
+}
