@@ -18,14 +18,14 @@ pub const PAUSE: Duration = Duration::from_secs(1);
 const AGAIN_MAX: u32 = 5;
 
 /// Executes the commands of one request.
-pub struct Again {
+pub struct CommandRunner {
     pub site: Arc<Site>,
     pub peer: Peer,
     pub token: Option<String>,
     pub gone: Gone,
 }
 
-impl Again {
+impl CommandRunner {
     /// Who asks, as far as the token says at this moment.
     pub fn caller(&self) -> Caller {
         caller(self.site.tokens, self.token.as_deref())
@@ -57,9 +57,9 @@ impl Again {
 
 /// Counts how often the same is asked of a server that is too busy.
 #[derive(Default)]
-pub struct Patience(u32);
+pub struct RetryBudget(u32);
 
-impl Patience {
+impl RetryBudget {
     /// Waits a while, and returns whether to ask again.
     pub async fn wait(&mut self) -> bool {
         let has_some = self.0 < AGAIN_MAX;

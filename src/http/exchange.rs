@@ -5,7 +5,7 @@
 
 mod answer;
 
-use super::commands::{caller, Again};
+use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
 use super::docs::{Page, Target};
@@ -225,18 +225,18 @@ impl Exchange {
 
     /// For a request that is executed in several commands: what executes them, and the members of its query. Errors:
     /// `Malformed`.
-    pub fn again(&mut self) -> Result<(Again, Members), Error> {
+    pub fn runner(&mut self) -> Result<(CommandRunner, Members), Error> {
         let route = self.route().ok_or(Error::Internal)?;
         let members = self.query(route)?;
         let token = self.bearer().map(str::to_owned);
-        let again = Again {
+        let runner = CommandRunner {
             site: self.site.clone(),
             peer: self.peer.clone(),
             token,
             gone: self.gone.clone(),
         };
-        self.caller = again.caller();
-        Ok((again, members))
+        self.caller = runner.caller();
+        Ok((runner, members))
     }
 
     /// Whether its body is in gzip, where that is taken.

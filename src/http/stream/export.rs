@@ -1,6 +1,6 @@
 //! `GET /v1/export`: pairs as lines, page by page.
 
-use super::super::commands::{Again, Patience};
+use super::super::commands::{CommandRunner, RetryBudget};
 use super::super::exchange::Exchange;
 use super::super::lines;
 use super::super::outgoing::Outgoing;
@@ -16,7 +16,7 @@ use futures_util::stream::unfold;
 
 /// An export under way.
 struct Export {
-    again: Again,
+    runner: CommandRunner,
     prefix: String,
     state: State,
 }
@@ -48,13 +48,13 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
 
 /// The export, and how many pairs there are, where all are asked for by one who may read all.
 async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<u64>), Error> {
-    let (again, members) = exchange.again()?;
+    let (runner, members) = exchange.runner()?;
     let prefix = members.into_iter().find_map(|member| match member {
         ("prefix", Member::Text(text)) => Some(text),
         _ => None,
     });
     let mut export = Export {
-        again,
+        runner,
         prefix: prefix.unwrap_or_default(),
         state: State::Ended,
     };
@@ -102,10 +102,10 @@ impl Export {
 
     /// The same as `page`, but it does not give up at once where the server is too busy.
     async fn page_after(&self, after: &str) -> Result<(Piece, Option<String>), Error> {
-        let mut patience = Patience::default();
+        let mut budget = RetryBudget::default();
         loop {
             match self.page(Some(after)).await {
-                Err(Error::Overloaded { .. }) if patience.wait().await => {}
+                Err(Error::Overloaded { .. }) if budget.wait().await => {}
                 page => return page,
             }
         }
@@ -113,9 +113,9 @@ impl Export {
 
     /// A page, and after which key the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
-        let site = &self.again.site;
+        let site = &self.runner.site;
         let command = bulk::ask(&self.prefix, after, &site.settings.limits);
-        let (answer, mut held) = self.again.ask(command).await?;
+        let (answer, mut held) = self.runner.ask(command).await?;
         let page = Page::render(&answer)?;
         drop(answer);
         // It is there already; others that come have to wait for it.
@@ -129,7 +129,7 @@ impl Export {
     }
 
     async fn total(&self) -> Result<Option<u64>, Error> {
-        let (answer, _) = self.again.ask(Ok(bulk::ask_total())).await?;
+        let (answer, _) = self.runner.ask(Ok(bulk::ask_total())).await?;
         bulk::total(&answer)
     }
 }

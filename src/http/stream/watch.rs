@@ -1,6 +1,6 @@
 //! `GET /v1/watch`: changes as events, as they are committed.
 
-use super::super::commands::{Again, PAUSE};
+use super::super::commands::{CommandRunner, PAUSE};
 use super::super::events::{self, Events};
 use super::super::exchange::Exchange;
 use super::super::outgoing::Outgoing;
@@ -25,7 +25,7 @@ const TRUST: Duration = Duration::from_secs(5);
 
 /// A watch under way.
 struct Watch {
-    again: Again,
+    runner: CommandRunner,
     prefix: String,
     /// What was seen last.
     after: Option<u64>,
@@ -60,7 +60,7 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
 }
 
 async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
-    let (again, members) = exchange.again()?;
+    let (runner, members) = exchange.runner()?;
     let (mut prefix, mut after) = (String::new(), None);
     for (name, member) in members {
         match (name, member) {
@@ -71,11 +71,11 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     }
     let after = exchange.last_event_id()?.or(after);
     let now = Instant::now();
-    let leeway = again.site.settings.token_leeway;
+    let leeway = runner.site.settings.token_leeway;
     let mut watch = Watch {
         // From before the first question on, so that nothing is missed.
-        news: again.site.news.subscribe(),
-        again,
+        news: runner.site.news.subscribe(),
+        runner,
         prefix,
         after,
         id: 0,
@@ -95,7 +95,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     let text = [&events::ready(from)[..], &piece.bytes].concat();
     piece.bytes = text.into();
     watch.first = Some(piece);
-    watch._counted = Some(watch.again.site.begin_watch()?);
+    watch._counted = Some(watch.runner.site.begin_watch()?);
     Ok(watch)
 }
 
@@ -147,7 +147,7 @@ impl Watch {
 
     /// Waits until there is something to look for. Returns whether the server leaves.
     async fn wait(&mut self) -> bool {
-        let leave = &self.again.site.leave;
+        let leave = &self.runner.site.leave;
         if std::mem::take(&mut self.is_busy) {
             return timeout(PAUSE, leave.cancelled()).await.is_ok();
         }
@@ -171,14 +171,14 @@ impl Watch {
     async fn pull(&mut self) -> Result<(Piece, u32), Error> {
         let mut members = vec![("prefix", Member::Text(self.prefix.clone()))];
         members.extend(self.after.map(|after| ("after", Member::Number(after))));
-        let site = &self.again.site;
+        let site = &self.runner.site;
         let input = Document::from_json_and(b"", Rules::json(0), &members)?;
         let command = Command::decode(Operation::KvWatch, &input, 0, &site.settings.limits);
         self.looked = Instant::now();
-        let (answer, _held) = self.again.ask(command).await?;
+        let (answer, _held) = self.runner.ask(command).await?;
         let events = Events::render(&answer)?;
         drop(answer);
-        let held = self.again.site.watched.hold(events.text.len());
+        let held = self.runner.site.watched.hold(events.text.len());
         let held = held.ok_or_else(|| site.bridge.memory_error())?;
         self.after = Some(events.revision);
         self.id = events.last.unwrap_or(self.id);
