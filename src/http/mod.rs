@@ -4,6 +4,7 @@
 mod access_log;
 mod access_log_guard;
 mod api;
+mod balancer;
 mod commands;
 mod compress;
 mod cors;
@@ -23,7 +24,6 @@ mod piece;
 mod render;
 mod request_id;
 mod response;
-mod seats;
 pub mod site;
 mod stop;
 mod stream;
@@ -34,9 +34,9 @@ mod worker;
 use crate::bridge::Bridge;
 use authkv_base::threads::spawn;
 use authkv_config::HttpConfig;
+use balancer::Balancer;
 pub use listen::Listener;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use seats::Seats;
 use site::{Parts, Site};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Server {
             listeners,
             workers: Vec::new(),
         };
-        let (seats, incoming) = Seats::new(server.site.config.workers);
+        let (balancer, incoming) = Balancer::new(server.site.config.workers);
         for (number, incoming) in incoming.into_iter().enumerate() {
             let shared = server.listeners.iter().map(|one| one.share(&one.listen));
             let worker = Worker {
@@ -89,7 +89,7 @@ impl Server {
                     .collect::<Result<_, _>>()
                     .map_err(|e| format!("cannot share a socket: {e}"))?,
                 tls: tls.clone(),
-                seats: seats.clone(),
+                balancer: balancer.clone(),
                 number,
                 incoming,
             };

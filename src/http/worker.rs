@@ -1,8 +1,8 @@
 //! A worker: one thread, one event loop, its share of the connections.
 
+use super::balancer::{Balancer, Incoming, WorkerSlot};
 use super::exchange::Exchange;
 use super::listen::{Accepted, AsyncListener, Listener};
-use super::seats::{Incoming, Seat, Seats};
 use super::site::{Permit, Site};
 use super::stop::{Signals, Stop};
 use super::{h1, h2};
@@ -22,7 +22,7 @@ pub struct Worker {
     pub listeners: Vec<Listener>,
     pub tls: Option<TlsAcceptor>,
     /// The workers, among which this one has a number.
-    pub seats: Arc<Seats>,
+    pub balancer: Arc<Balancer>,
     pub number: usize,
     /// Connections that others have accepted for it.
     pub incoming: Incoming,
@@ -33,7 +33,7 @@ struct Door {
     site: Arc<Site>,
     signals: Signals,
     tls: Option<TlsAcceptor>,
-    seats: Arc<Seats>,
+    balancer: Arc<Balancer>,
     number: usize,
     connections: tokio::sync::Mutex<JoinSet<()>>,
 }
@@ -52,8 +52,8 @@ impl Door {
             match accepted {
                 Ok(accepted) => {
                     failing = false;
-                    if let Some((accepted, seat)) = self.seats.place(self.number, accepted) {
-                        self.serve(accepted, seat).await;
+                    if let Some((accepted, slot)) = self.balancer.place(self.number, accepted) {
+                        self.serve(accepted, slot).await;
                     }
                 }
                 Err(e) => {
@@ -76,22 +76,22 @@ impl Door {
                 _ = self.signals.leave.cancelled() => break,
                 next = incoming.next() => next,
             };
-            let Some((accepted, seat)) = next else { return };
-            self.serve(accepted, seat).await;
+            let Some((accepted, slot)) = next else { return };
+            self.serve(accepted, slot).await;
         }
         incoming.close();
-        while let Some((accepted, seat)) = incoming.next().await {
-            self.serve(accepted, seat).await;
+        while let Some((accepted, slot)) = incoming.next().await {
+            self.serve(accepted, slot).await;
         }
     }
 
-    async fn serve(&self, accepted: Accepted, seat: Seat) {
+    async fn serve(&self, accepted: Accepted, slot: WorkerSlot) {
         let mut connections = self.connections.lock().await;
         while connections.try_join_next().is_some() {}
         let stop = Stop::new(&self.signals);
         let connection = connect(self.site.clone(), accepted, self.tls.clone(), stop);
         connections.spawn(async move {
-            let _seat = seat;
+            let _slot = slot;
             connection.await;
         });
     }
@@ -127,7 +127,7 @@ impl Worker {
             site: self.site,
             signals: self.signals.clone(),
             tls: self.tls,
-            seats: self.seats,
+            balancer: self.balancer,
             number: self.number,
             connections: tokio::sync::Mutex::default(),
         });
