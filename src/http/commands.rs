@@ -1,7 +1,7 @@
 //! Requests that are executed in several commands: each shows the token anew, so that one that has ended ends the answer.
 //! HTTP workers only.
 
-use super::site::Site;
+use super::shared::Shared;
 use crate::bridge::Gone;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
@@ -19,7 +19,7 @@ const AGAIN_MAX: u32 = 5;
 
 /// Executes the commands of one request.
 pub struct CommandRunner {
-    pub site: Arc<Site>,
+    pub shared: Arc<Shared>,
     pub peer: Peer,
     pub token: Option<String>,
     pub gone: Gone,
@@ -28,7 +28,7 @@ pub struct CommandRunner {
 impl CommandRunner {
     /// Who asks, as far as the token says at this moment.
     pub fn caller(&self) -> Caller {
-        caller(self.site.tokens, self.token.as_deref())
+        caller(self.shared.tokens, self.token.as_deref())
     }
 
     /// Executes a command.
@@ -41,7 +41,7 @@ impl CommandRunner {
             caller: self.caller(),
             command,
         };
-        let bridge = self.site.bridge;
+        let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await
     }
 

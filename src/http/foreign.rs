@@ -2,7 +2,7 @@
 
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
-use super::site::Site;
+use super::shared::Shared;
 use crate::auth::session::caller;
 use crate::bridge::Gone;
 use crate::core::{execute, Core};
@@ -51,7 +51,7 @@ pub struct ForeignResponse {
 
 impl ForeignRequest {
     /// Answers. Yields.
-    pub fn answer(self, tx: &Tx, core: &'static Core, site: &Arc<Site>) -> ForeignResponse {
+    pub fn answer(self, tx: &Tx, core: &'static Core, shared: &Arc<Shared>) -> ForeignResponse {
         let method = Method::from_bytes(&self.method.0);
         let is_valid = method.is_ok();
         let mut head = Head::new(method.unwrap_or_default(), self.path.0.into());
@@ -64,7 +64,7 @@ impl ForeignRequest {
             }
         }
         let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange = Exchange::begin(site, &peer, &Gone::default(), Box::new(head));
+        let mut exchange = Exchange::begin(shared, &peer, &Gone::default(), Box::new(head));
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))
@@ -84,7 +84,7 @@ impl ForeignRequest {
             if length > limit {
                 return Err(Error::InputTooLarge { limit });
             }
-            let _call = site.life.begin_call()?;
+            let _call = shared.life.begin_call()?;
             let (command, token) = exchange.decode(&body.0)?;
             let caller = match token {
                 Some(token) => caller(tx, &core.auth, token.into_owned())?,

@@ -2,7 +2,7 @@
 
 use super::piece::Stream;
 use super::response::Response;
-use super::site::InFlight;
+use super::shared::InFlight;
 use authkv_base::memory::Held;
 
 /// What carriers take from the exchange.

@@ -28,7 +28,7 @@ impl Exchange {
             Ok(Target::Options(allow)) => (options(allow), None),
             Ok(Target::Page(page)) => {
                 let accepted = self.head.accept_encoding.text();
-                let accepted = accepted.filter(|_| self.site.config.compression);
+                let accepted = accepted.filter(|_| self.shared.config.compression);
                 (docs::response(page, accepted.unwrap_or_default()), None)
             }
             Ok(Target::Operation(route, _)) => {
@@ -46,7 +46,7 @@ impl Exchange {
     /// The answer to a request that was executed in several commands, with the failure that it tells of.
     pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Outgoing {
         let in_flight = self.in_flight.take();
-        let is_logged = AccessLogGuard::is_wanted(&self.site, response.status);
+        let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
         // The receipt is dropped, which writes its line.
         let (mut outgoing, _) = self.seal(response, error, held, is_logged);
         outgoing.in_flight = in_flight;
@@ -73,10 +73,10 @@ impl Exchange {
         is_logged: bool,
     ) -> (Outgoing, Option<AccessLogGuard>) {
         // It is there already; others that come have to wait for it.
-        let memory = &self.site.bridge.memory;
+        let memory = &self.shared.bridge.memory;
         held.grow_to(memory, response.body.len());
         let head_only = self.head.method == Method::HEAD;
-        let config = &self.site.config;
+        let config = &self.shared.config;
         let streams = self.delivery() != Delivery::Whole && error.is_none();
         let methods = self.target.as_ref().map_or("", Target::allow);
         cors::add(&config.cors, self.allowed, methods, &mut response);
@@ -112,7 +112,7 @@ impl Exchange {
             bytes_in: self.body_length,
             bytes_out: response.body.len(),
             started: self.started,
-            site: self.site,
+            shared: self.shared,
         });
         let outgoing = Outgoing {
             response,

@@ -117,15 +117,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     body.len()
                 }
             };
-            if !held.grow_to(&self.site.bridge.memory, length) {
-                return Err(self.site.bridge.memory_error().into());
+            if !held.grow_to(&self.shared.bridge.memory, length) {
+                return Err(self.shared.bridge.memory_error().into());
             }
             if !waiting {
                 waiting = true;
-                self.io.deadline.set(self.site.config.body_timeout);
+                self.io.deadline.set(self.shared.config.body_timeout);
                 if expects_continue && length == 0 {
                     self.send(b"HTTP/1.1 100 Continue\r\n\r\n", &[]).await?;
-                    self.io.deadline.set(self.site.config.body_timeout);
+                    self.io.deadline.set(self.shared.config.body_timeout);
                 }
             }
             self.fill_body().await?;
@@ -137,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         match self.io.fill(None).await {
             Ok(()) => Ok(()),
             Err(io::End::TimedOut) => {
-                let limit = self.site.config.body_timeout.as_secs();
+                let limit = self.shared.config.body_timeout.as_secs();
                 Err(Error::BodyTimeout { limit }.into())
             }
             Err(io::End::Closed) => Err(Error::malformed("The body is cut short").into()),
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if std::mem::take(&mut body.waits) {
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n", &[]).await?;
             }
-            self.io.deadline.set(self.site.config.body_timeout);
+            self.io.deadline.set(self.shared.config.body_timeout);
             self.fill_body().await?;
         }
     }

@@ -10,7 +10,7 @@ mod stream;
 
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
-use super::site::Site;
+use super::shared::Shared;
 use super::stop::Stop;
 use super::stream::Course;
 use crate::bridge::Gone;
@@ -59,7 +59,7 @@ impl From<Error> for End {
 /// One connection.
 struct Connection<'a, S> {
     io: Io<S>,
-    site: &'a Arc<Site>,
+    shared: &'a Arc<Shared>,
     peer: &'a Peer,
     stop: Stop,
     /// A whole head that was refused.
@@ -67,13 +67,13 @@ struct Connection<'a, S> {
 }
 
 /// Serves a connection until it ends.
-pub async fn serve<S>(stream: S, site: &Arc<Site>, peer: &Peer, stop: Stop)
+pub async fn serve<S>(stream: S, shared: &Arc<Shared>, peer: &Peer, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut connection = Connection {
-        io: Io::new(stream, site.config.idle_timeout),
-        site,
+        io: Io::new(stream, shared.config.idle_timeout),
+        shared,
         peer,
         stop,
         refused: Bytes::new(),
@@ -86,7 +86,7 @@ where
             Err(End::Gone) => return,
             Err(End::Refused(error)) => {
                 let begun = connection.begun();
-                let outgoing = Exchange::refuse_without_head(site, peer, begun, error);
+                let outgoing = Exchange::refuse_without_head(shared, peer, begun, error);
                 let _ = connection.write(outgoing, false, false).await;
                 Ok(false)
             }
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// The next head, or `None` where the connection ends before its first byte.
     async fn head(&mut self) -> Result<Option<Request>, End> {
-        let config = &self.site.config;
+        let config = &self.shared.config;
         let mut finder = Finder::default();
         let mut skipped = 0;
         // The deadlines of a client that has sent nothing, and of one that has begun.
@@ -210,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             head,
         } = request;
         let gone = Gone::default();
-        let exchange = Exchange::begin(self.site, self.peer, &gone, head);
+        let exchange = Exchange::begin(self.shared, self.peer, &gone, head);
         let outgoing = match Course::of(exchange) {
             Course::Whole(mut exchange) => match exchange.body_max() {
                 Some(limit) => match self
@@ -251,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Whether the connection may stay open after an answer.
     fn stays(&self) -> bool {
         let over = self.io.closed && self.io.input.is_empty();
-        !self.site.leaving.load(Ordering::Relaxed) && !over
+        !self.shared.leaving.load(Ordering::Relaxed) && !over
     }
 
     /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long

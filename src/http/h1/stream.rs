@@ -64,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     pub async fn send(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
-        let time = self.site.config.write_time(first.len() + second.len());
+        let time = self.shared.config.write_time(first.len() + second.len());
         let written = self.io.write(first, second, time).await;
         written.map_err(|_| End::Gone)
     }

@@ -2,7 +2,7 @@
 
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Cut, Piece, Stream};
-use super::super::site::{InFlight, Site};
+use super::super::shared::{InFlight, Shared};
 use super::{Open, PIECE};
 use authkv_base::memory::Held;
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub struct Sent {
     /// Dropped once hyper has taken all of it.
     taken: Option<oneshot::Sender<()>>,
     open: Open,
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     _in_flight: Option<InFlight>,
 }
 
@@ -40,7 +40,7 @@ impl Sent {
             return Poll::Ready(Ok(false));
         };
         let Piece { bytes, held, .. } = piece?;
-        self.taken = Some(self.open.expect_taken(&self.site, bytes.len()));
+        self.taken = Some(self.open.expect_taken(&self.shared, bytes.len()));
         (self.body, self.held) = (bytes, held);
         Poll::Ready(Ok(true))
     }
@@ -73,12 +73,12 @@ impl Body for Sent {
 }
 
 /// An answer as hyper takes it.
-pub fn translate(outgoing: Outgoing, open: Open, site: Arc<Site>) -> hyper::Response<Sent> {
+pub fn translate(outgoing: Outgoing, open: Open, shared: Arc<Shared>) -> hyper::Response<Sent> {
     let length = outgoing.content_length();
     let response = outgoing.response;
     let taken = match outgoing.stream {
         Some(_) => None,
-        None => Some(open.expect_taken(&site, response.body.len())),
+        None => Some(open.expect_taken(&shared, response.body.len())),
     };
     let mut translated = hyper::Response::new(Sent {
         taken,
@@ -89,7 +89,7 @@ pub fn translate(outgoing: Outgoing, open: Open, site: Arc<Site>) -> hyper::Resp
         stream: outgoing.stream.filter(|_| !outgoing.head_only),
         held: outgoing.held,
         open,
-        site,
+        shared,
         _in_flight: outgoing.in_flight,
     });
     *translated.status_mut() =

@@ -1,7 +1,7 @@
 //! The body of a request over HTTP/2. HTTP workers only.
 
 use super::super::exchange::Exchange;
-use super::super::site::Site;
+use super::super::shared::Shared;
 use super::guarded::Interim;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
@@ -56,7 +56,7 @@ impl Upload {
     pub async fn invited(
         self,
         exchange: &mut Exchange,
-        site: &Site,
+        shared: &Shared,
         limit: usize,
     ) -> Result<(Bytes, Held), Error> {
         // One that is too large is refused as such.
@@ -67,17 +67,17 @@ impl Upload {
                 return Err(error);
             }
         }
-        self.read(site, limit).await
+        self.read(shared, limit).await
     }
 
     /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
     /// for bodies is used up, `Malformed` where the client stops midway.
-    async fn read(mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
-        let time = site.config.body_timeout;
+    async fn read(mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Held), Error> {
+        let time = shared.config.body_timeout;
         let late = Error::BodyTimeout {
             limit: time.as_secs(),
         };
-        let read = tokio::time::timeout(time, self.read_all(site, limit)).await;
+        let read = tokio::time::timeout(time, self.read_all(shared, limit)).await;
         let read = read.unwrap_or(Err(late));
         if read.is_err() {
             self.discard();
@@ -85,12 +85,12 @@ impl Upload {
         read
     }
 
-    async fn read_all(&mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
+    async fn read_all(&mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Held), Error> {
         let too_large = Error::InputTooLarge { limit };
         if self.body.size_hint().lower() > limit as u64 {
             return Err(too_large);
         }
-        let bridge = site.bridge;
+        let bridge = shared.bridge;
         let (mut whole, mut held) = (BytesMut::new(), Held::default());
         while let Some(data) = self.piece().await? {
             if whole.len() + data.len() > limit {

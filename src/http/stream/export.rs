@@ -113,13 +113,13 @@ impl Export {
 
     /// A page, and after which key the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
-        let site = &self.runner.site;
-        let command = bulk::ask(&self.prefix, after, &site.settings.limits);
+        let shared = &self.runner.shared;
+        let command = bulk::ask(&self.prefix, after, &shared.settings.limits);
         let (answer, mut held) = self.runner.ask(command).await?;
         let page = Page::render(&answer)?;
         drop(answer);
         // It is there already; others that come have to wait for it.
-        held.grow_to(&site.bridge.memory, page.text.len());
+        held.grow_to(&shared.bridge.memory, page.text.len());
         let piece = Piece {
             bytes: page.text.into(),
             held,

@@ -77,7 +77,7 @@ impl Importing {
             _ => None,
         });
         // The token is looked at before the rules are, and before the body is read.
-        let (config, types) = (&runner.site.settings, runner.site.types);
+        let (config, types) = (&runner.shared.settings, runner.shared.types);
         let probe = Import::new(config, types, Mode::default(), 1).probe();
         match runner.call(probe?).await.0 {
             Ok(_) | Err(Error::NoKeys) => {}
@@ -90,10 +90,10 @@ impl Importing {
 
     /// Returns the failure that the instance stops, once it does. A server that is only replaced lets imports end.
     pub fn stops(&self) -> impl Future<Output = Error> + use<> {
-        let site = self.runner.site.clone();
+        let shared = self.runner.shared.clone();
         async move {
-            site.leave.cancelled().await;
-            if !site.life.is_stopping() {
+            shared.leave.cancelled().await;
+            if !shared.life.is_stopping() {
                 std::future::pending::<()>().await;
             }
             Error::ShuttingDown
@@ -123,7 +123,7 @@ impl Importing {
             // Others have their turn: a small piece may be a large text.
             yield_now().await;
         }
-        let bridge = &self.runner.site.bridge;
+        let bridge = &self.runner.shared.bridge;
         if !self.held.grow_to(&bridge.memory, self.import.size()) {
             self.import.stop(bridge.memory_error());
         }
@@ -175,7 +175,7 @@ impl Importing {
         match outcome {
             Err(Error::TransactionAborted) => true,
             Err(error @ Error::Overloaded { .. }) => {
-                *error != self.runner.site.bridge.memory_error()
+                *error != self.runner.shared.bridge.memory_error()
             }
             _ => false,
         }

@@ -6,7 +6,7 @@ use super::super::exchange::Exchange;
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Cut, Piece, Pieces};
 use super::super::response::Response;
-use super::super::site::Watching;
+use super::super::shared::Watching;
 use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
@@ -71,10 +71,10 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     }
     let after = exchange.last_event_id()?.or(after);
     let now = Instant::now();
-    let leeway = runner.site.settings.token_leeway;
+    let leeway = runner.shared.settings.token_leeway;
     let mut watch = Watch {
         // From before the first question on, so that nothing is missed.
-        news: runner.site.news.subscribe(),
+        news: runner.shared.news.subscribe(),
         runner,
         prefix,
         after,
@@ -95,7 +95,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     let text = [&events::ready(from)[..], &piece.bytes].concat();
     piece.bytes = text.into();
     watch.first = Some(piece);
-    watch._counted = Some(watch.runner.site.begin_watch()?);
+    watch._counted = Some(watch.runner.shared.begin_watch()?);
     Ok(watch)
 }
 
@@ -147,7 +147,7 @@ impl Watch {
 
     /// Waits until there is something to look for. Returns whether the server leaves.
     async fn wait(&mut self) -> bool {
-        let leave = &self.runner.site.leave;
+        let leave = &self.runner.shared.leave;
         if std::mem::take(&mut self.is_busy) {
             return timeout(PAUSE, leave.cancelled()).await.is_ok();
         }
@@ -171,19 +171,19 @@ impl Watch {
     async fn pull(&mut self) -> Result<(Piece, u32), Error> {
         let mut members = vec![("prefix", Member::Text(self.prefix.clone()))];
         members.extend(self.after.map(|after| ("after", Member::Number(after))));
-        let site = &self.runner.site;
+        let shared = &self.runner.shared;
         let input = Document::from_json_and(b"", Rules::json(0), &members)?;
-        let command = Command::decode(Operation::KvWatch, &input, 0, &site.settings.limits);
+        let command = Command::decode(Operation::KvWatch, &input, 0, &shared.settings.limits);
         self.looked = Instant::now();
         let (answer, _held) = self.runner.ask(command).await?;
         let events = Events::render(&answer)?;
         drop(answer);
-        let held = self.runner.site.watched.hold(events.text.len());
-        let held = held.ok_or_else(|| site.bridge.memory_error())?;
+        let held = self.runner.shared.watched.hold(events.text.len());
+        let held = held.ok_or_else(|| shared.bridge.memory_error())?;
         self.after = Some(events.revision);
         self.id = events.last.unwrap_or(self.id);
         // One answer has only so many.
-        self.has_more = events.revision < *site.bridge.news.borrow();
+        self.has_more = events.revision < *shared.bridge.news.borrow();
         let piece = Piece {
             bytes: events.text.into(),
             held,

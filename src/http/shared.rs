@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 const TURNING_AWAY_MAX: usize = 64;
 
 /// Shared by the workers, and by the tx thread for requests that another server took.
-pub struct Site {
+pub struct Shared {
     pub bridge: &'static Bridge,
     pub tokens: &'static Tokens,
     pub life: Arc<Life>,
@@ -70,18 +70,18 @@ const NEWS: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_micros(200);
 
 /// A request between its head and the end of its answer: a client that has its answer whole finds this place free.
-pub struct InFlight(Arc<Site>);
+pub struct InFlight(Arc<Shared>);
 
 /// A watch that streams.
-pub struct Watching(Arc<Site>);
+pub struct Watching(Arc<Shared>);
 
 /// A connection that is open.
 pub struct Permit {
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     network: Option<IpAddr>,
 }
 
-impl Site {
+impl Shared {
     /// `descriptors` is how many connections the process has room for.
     pub fn new(parts: &Parts, config: Arc<HttpConfig>, descriptors: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -155,7 +155,7 @@ impl Site {
             });
         }
         let mut permit = Permit {
-            site: self.clone(),
+            shared: self.clone(),
             network: None,
         };
         if let Some(network) = peer.network() {
@@ -205,9 +205,9 @@ impl Drop for Watching {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.site.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         let Some(network) = self.network else { return };
-        let mut by_address = self.site.by_address();
+        let mut by_address = self.shared.by_address();
         if let Some(count) = by_address.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
