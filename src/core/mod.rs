@@ -8,7 +8,7 @@ use crate::kv::{self, Kv};
 use crate::tx::{orphan, session as tx_session, settle_since, take_unsettled, Mark, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Caller, Command, Needs, Outcome, Request};
+use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
 use std::sync::Arc;
 
@@ -67,13 +67,13 @@ fn perform(
     if !operation.offered_by(core.config.services) {
         return Err(Error::NotOffered);
     }
-    let needs = operation.needs(&core.config);
-    let who = match needs {
-        Needs::Nothing => None,
+    let privilege = operation.privilege(&core.config);
+    let who = match privilege {
+        Privilege::Nothing => None,
         _ => Some(authenticate(tx, auth, caller)?),
     };
     if let Some(who) = &who {
-        who.check(needs)?;
+        who.check(privilege)?;
     }
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     let access = || who()?.access(tx, auth);

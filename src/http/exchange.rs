@@ -19,7 +19,7 @@ use authkv_base::guard::guard;
 use authkv_base::memory::Held;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::{self as codec, Document};
-use authkv_command::{Caller, Command, Needs, Operation, Request};
+use authkv_command::{Caller, Command, Operation, Privilege, Request};
 use authkv_token::bearer;
 use authkv_wire::head::{Field, Head};
 use authkv_wire::input::{check_type, coding, form, is_form, whole_number, Coding, Others};
@@ -137,7 +137,7 @@ impl Exchange {
     pub fn invite(&mut self) -> Result<(), Error> {
         let config = &self.shared.settings;
         let asks = |route: &&Route| {
-            route.profile == Profile::V1 && route.operation.needs(config) != Needs::Nothing
+            route.profile == Profile::V1 && route.operation.privilege(config) != Privilege::Nothing
         };
         if self.route().filter(asks).is_none() {
             return Ok(());

@@ -7,7 +7,7 @@ mod answers;
 use crate::storage::{Asked, Effect, KeyValues, Storage};
 use crate::tx::life::Life;
 use crate::tx::{fiber, note_unsettled, take_unsettled, Tx};
-use authkv_base::error::{Deed, Error};
+use authkv_base::error::{AccessKind, Error};
 use authkv_command::Outcome;
 use authkv_domain::{Access, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
         What::Pairs(limit) => (limit, false),
         What::Keys(limit) => (limit, true),
         What::Total => {
-            let total = access.allows_all(Deed::Read).then(|| store.len(tx));
+            let total = access.allows_all(AccessKind::Read).then(|| store.len(tx));
             return Ok(Outcome::Encoded(answers::of_total(total)));
         }
         What::Count => {

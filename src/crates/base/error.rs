@@ -162,7 +162,7 @@ errors! {
     /// the client closed its side before its turn came
     Cancelled = "cancelled", 20038, 503, 503, "The connection was closed before the turn of this request came";
     /// the user may not read, or write, the key that is named
-    Forbidden { deed: Deed, key: String } = "forbidden", 20039, 403, 403, "You may not {deed} the key {key}";
+    Forbidden { kind: AccessKind, key: String } = "forbidden", 20039, 403, 403, "You may not {kind} the key {key}";
     /// the operation needs the role that is named
     RoleRequired(role: &'static str) = "role_required", 20040, 403, 403, "This needs the role {role}";
     /// too many failed logins; nothing was looked at; try again after the seconds of the message
@@ -246,12 +246,12 @@ impl fmt::Display for KeyRule {
 
 /// What is done with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum AccessKind {
     Read,
     Write,
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for AccessKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Read => "read",

@@ -19,7 +19,7 @@ pub use stored::Stored;
 use super::Reserve;
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
-use authkv_base::error::{Deed, Error};
+use authkv_base::error::{AccessKind, Error};
 use authkv_config::Config;
 use authkv_domain::Access;
 
@@ -121,9 +121,9 @@ impl KeyValues {
         after: Option<u64>,
     ) -> Result<Told, Error> {
         self.catch_up(tx)?;
-        let all = access.allows_all(Deed::Read);
+        let all = access.allows_all(AccessKind::Read);
         let wanted = |key: &[u8]| {
-            key.starts_with(prefix.as_bytes()) && (all || access.allows(Deed::Read, key))
+            key.starts_with(prefix.as_bytes()) && (all || access.allows(AccessKind::Read, key))
         };
         let feed = self.changes.get(tx).feed.borrow();
         feed.after(after, wanted)
