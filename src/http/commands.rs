@@ -2,9 +2,9 @@
 //! HTTP workers only.
 
 use super::shared::Shared;
-use crate::bridge::Gone;
+use crate::bridge::CancelFlag;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_token::Tokens;
@@ -22,7 +22,7 @@ pub struct CommandRunner {
     pub shared: Arc<Shared>,
     pub peer: Peer,
     pub token: Option<String>,
-    pub gone: Gone,
+    pub gone: CancelFlag,
 }
 
 impl CommandRunner {
@@ -32,7 +32,7 @@ impl CommandRunner {
     }
 
     /// Executes a command.
-    pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Held) {
+    pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Reservation) {
         let request = Request {
             origin: Origin {
                 transport: Transport::Http,
@@ -46,7 +46,10 @@ impl CommandRunner {
     }
 
     /// Executes a command whose answer is msgpack.
-    pub async fn ask(&self, command: Result<Command, Error>) -> Result<(Vec<u8>, Held), Error> {
+    pub async fn ask(
+        &self,
+        command: Result<Command, Error>,
+    ) -> Result<(Vec<u8>, Reservation), Error> {
         let (outcome, held) = self.call(command?).await;
         match outcome? {
             Outcome::Encoded(answer) => Ok((answer, held)),

@@ -13,10 +13,10 @@ use super::outgoing::Outgoing;
 use super::pair;
 use super::request_id;
 use super::shared::{InFlight, Shared};
-use crate::bridge::{Call, Gone};
+use crate::bridge::{Call, CancelFlag};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::{self as codec, Document};
 use authkv_command::{Caller, Command, Operation, Privilege, Request};
@@ -44,14 +44,14 @@ pub struct Exchange {
     started: Instant,
     allowed: Option<Allowed>,
     caller: Caller,
-    gone: Gone,
+    gone: CancelFlag,
     body_length: usize,
     in_flight: Option<InFlight>,
 }
 
 impl Exchange {
     /// Begins with a head. `gone` is set where the client goes away.
-    pub fn begin(shared: &Arc<Shared>, peer: &Peer, gone: &Gone, head: Box<Head>) -> Self {
+    pub fn begin(shared: &Arc<Shared>, peer: &Peer, gone: &CancelFlag, head: Box<Head>) -> Self {
         let Found {
             profile,
             path,
@@ -91,7 +91,7 @@ impl Exchange {
     ) -> Outgoing {
         let unknown = || Head::new(Method::default(), Bytes::new());
         let head = Box::new(begun.unwrap_or_else(unknown));
-        Self::begin(shared, peer, &Gone::default(), head).refuse(error)
+        Self::begin(shared, peer, &CancelFlag::default(), head).refuse(error)
     }
 
     /// Bytes the body may have, or `None` where it is not looked at.
@@ -106,7 +106,7 @@ impl Exchange {
 
     /// Answers what is answered at once. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
     /// A panic while it is decoded becomes an internal error of this request only.
-    pub async fn answer(mut self, body: Bytes, held: Held) -> Outgoing {
+    pub async fn answer(mut self, body: Bytes, held: Reservation) -> Outgoing {
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.shared.config.compression;
         let is_read = matches!(
@@ -117,7 +117,7 @@ impl Exchange {
         drop(body);
         let (result, found) = match call {
             Ok(call) => call.await,
-            Err(error) => (Err(error), Held::default()),
+            Err(error) => (Err(error), Reservation::default()),
         };
         // Until now a write has held what came with the body.
         drop(held);

@@ -4,12 +4,12 @@ use super::exchange::Exchange;
 use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::auth::session::caller;
-use crate::bridge::Gone;
+use crate::bridge::CancelFlag;
 use crate::core::{execute, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
 use authkv_command::{Caller, Outcome};
 use authkv_wire::head::Head;
@@ -64,7 +64,7 @@ impl ForeignRequest {
             }
         }
         let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange = Exchange::begin(shared, &peer, &Gone::default(), Box::new(head));
+        let mut exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))
@@ -76,7 +76,7 @@ impl ForeignRequest {
         let limit = exchange.body_max().unwrap_or(usize::MAX);
         if exchange.operation().is_none() {
             return exchange
-                .finish(Err(Error::Internal), Held::default())
+                .finish(Err(Error::Internal), Reservation::default())
                 .into();
         }
         let body = self.body.unwrap_or_default();
@@ -93,7 +93,7 @@ impl ForeignRequest {
             let request = exchange.request(caller, command, body.0.len());
             execute(tx, core, request)
         });
-        exchange.finish(result, Held::default()).into()
+        exchange.finish(result, Reservation::default()).into()
     }
 }
 

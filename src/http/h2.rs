@@ -9,8 +9,8 @@ use super::exchange::Exchange;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::stream::Course;
-use crate::bridge::Gone;
-use authkv_base::memory::Held;
+use crate::bridge::CancelFlag;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
 use authkv_wire::h2::heading::{Mark, MARK, MARK_SIZE};
 use authkv_wire::head::Head;
@@ -163,7 +163,7 @@ async fn answer(
     }
     let mark = parts.headers.get(MARK).and_then(|mark| mark.to_str().ok());
     let mark = mark.map(Mark::read).unwrap_or_default();
-    let exchange = Exchange::begin(&shared, &peer, &Gone::default(), Box::new(head));
+    let exchange = Exchange::begin(&shared, &peer, &CancelFlag::default(), Box::new(head));
     let upload = Upload::new(body, interim, mark.waiting);
     if let Some(fault) = mark.fault {
         upload.discard();
@@ -178,7 +178,7 @@ async fn answer(
             },
             None => {
                 upload.discard();
-                exchange.answer(Bytes::new(), Held::default()).await
+                exchange.answer(Bytes::new(), Reservation::default()).await
             }
         },
         Course::Stream(answer) => {

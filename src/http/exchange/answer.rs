@@ -9,7 +9,7 @@ use super::super::response::Response;
 use super::super::{api, cors, docs, v1};
 use super::Exchange;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_command::{Caller, Operation, Outcome};
 use authkv_wire::routes::{Delivery, Profile};
 use bytes::Bytes;
@@ -19,11 +19,11 @@ impl Exchange {
     /// Answers with an error that the carrier found.
     pub fn refuse(mut self, error: Error) -> Outgoing {
         self.target = Err(error);
-        self.finish(Err(Error::Internal), Held::default())
+        self.finish(Err(Error::Internal), Reservation::default())
     }
 
     /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
-    pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Outgoing {
+    pub fn finish(self, result: Result<Outcome, Error>, held: Reservation) -> Outgoing {
         let (response, error) = match &self.target {
             Ok(Target::Options(allow)) => (options(allow), None),
             Ok(Target::Page(page)) => {
@@ -44,7 +44,12 @@ impl Exchange {
     }
 
     /// The answer to a request that was executed in several commands, with the failure that it tells of.
-    pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Outgoing {
+    pub fn close(
+        mut self,
+        response: Response,
+        error: Option<&Error>,
+        held: Reservation,
+    ) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
         // The receipt is dropped, which writes its line.
@@ -58,7 +63,8 @@ impl Exchange {
     pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
-        let (mut outgoing, access_log_guard) = self.seal(response, None, Held::default(), true);
+        let (mut outgoing, access_log_guard) =
+            self.seal(response, None, Reservation::default(), true);
         outgoing.in_flight = in_flight.filter(|_| !is_watch);
         outgoing.stream = Some(Box::new(Stream::new(pieces, access_log_guard, is_watch)));
         outgoing
@@ -69,7 +75,7 @@ impl Exchange {
         self,
         mut response: Response,
         error: Option<&Error>,
-        mut held: Held,
+        mut held: Reservation,
         is_logged: bool,
     ) -> (Outgoing, Option<AccessLogGuard>) {
         // It is there already; others that come have to wait for it.

@@ -13,9 +13,9 @@ use super::outgoing::Outgoing;
 use super::shared::Shared;
 use super::stop::Stop;
 use super::stream::Course;
-use crate::bridge::Gone;
+use crate::bridge::CancelFlag;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
 use authkv_wire::h1::head::{self, Finder, Request};
 use authkv_wire::head::Head;
@@ -45,7 +45,7 @@ const AHEAD_MAX: usize = 16 * 1024;
 /// Why a connection ends.
 enum End {
     /// The client is gone, or took too long to take its answer.
-    Gone,
+    CancelFlag,
     /// The client is told.
     Refused(Error),
 }
@@ -83,7 +83,7 @@ where
             Ok(Some(request)) => connection.serve_one(request).await,
             // Nobody waits for an answer.
             Ok(None) => return,
-            Err(End::Gone) => return,
+            Err(End::CancelFlag) => return,
             Err(End::Refused(error)) => {
                 let begun = connection.begun();
                 let outgoing = Exchange::refuse_without_head(shared, peer, begun, error);
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Err(io::End::Closed) => {
                     return Err(Error::BadRequest("the header is cut short").into())
                 }
-                Err(io::End::Failed) => return Err(End::Gone),
+                Err(io::End::Failed) => return Err(End::CancelFlag),
             }
         }
     }
@@ -209,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             expects_continue,
             head,
         } = request;
-        let gone = Gone::default();
+        let gone = CancelFlag::default();
         let exchange = Exchange::begin(self.shared, self.peer, &gone, head);
         let outgoing = match Course::of(exchange) {
             Course::Whole(mut exchange) => match exchange.body_max() {
@@ -225,11 +225,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                         keep_alive = false;
                         exchange.refuse(error)
                     }
-                    Err(End::Gone) => return Err(End::Gone),
+                    Err(End::CancelFlag) => return Err(End::CancelFlag),
                 },
                 None => {
                     keep_alive &= self.skip(framing);
-                    let answer = pin!(exchange.answer(Bytes::new(), Held::default()));
+                    let answer = pin!(exchange.answer(Bytes::new(), Reservation::default()));
                     self.answer(&gone, answer).await?
                 }
             },
@@ -258,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// ago and its turn has not come.
     async fn answer<T>(
         &mut self,
-        gone: &Gone,
+        gone: &CancelFlag,
         mut answer: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, End> {
         let io = &mut self.io;
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Poll::Ready(Ok(response));
             }
             match io.watch(context, AHEAD_MAX) {
-                Watched::Failed => return Poll::Ready(Err(End::Gone)),
+                Watched::Failed => return Poll::Ready(Err(End::CancelFlag)),
                 Watched::There => return Poll::Pending,
                 Watched::Closed => {}
             }

@@ -1,10 +1,10 @@
 //! Answers as hyper takes them, with what they hold of the limits. HTTP workers only.
 
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Stream};
+use super::super::piece::{Piece, Stream, Truncated};
 use super::super::shared::{InFlight, Shared};
 use super::{Open, PIECE};
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use hyper::header::{HeaderName, HeaderValue, CONTENT_LENGTH};
@@ -20,7 +20,7 @@ pub struct Sent {
     body: Bytes,
     stream: Option<Box<Stream>>,
     /// What the body holds of the memory for answers.
-    held: Held,
+    held: Reservation,
     /// Dropped once hyper has taken all of it.
     taken: Option<oneshot::Sender<()>>,
     open: Open,
@@ -30,12 +30,12 @@ pub struct Sent {
 
 impl Sent {
     /// Takes the next piece of a stream. Returns whether there is one.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Cut>> {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Truncated>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(false));
         };
         // hyper has taken the one before it.
-        (self.taken, self.held) = (None, Held::default());
+        (self.taken, self.held) = (None, Reservation::default());
         let Some(piece) = ready!(stream.poll_next(context)) else {
             return Poll::Ready(Ok(false));
         };
@@ -48,12 +48,12 @@ impl Sent {
 
 impl Body for Sent {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = Truncated;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
         while self.body.is_empty() {
             match ready!(self.poll_piece(context)) {
                 Ok(true) => {}

@@ -4,7 +4,7 @@ use super::super::exchange::Exchange;
 use super::super::shared::Shared;
 use super::guarded::Interim;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Incoming};
 use std::future::poll_fn;
@@ -58,7 +58,7 @@ impl Upload {
         exchange: &mut Exchange,
         shared: &Shared,
         limit: usize,
-    ) -> Result<(Bytes, Held), Error> {
+    ) -> Result<(Bytes, Reservation), Error> {
         // One that is too large is refused as such.
         let is_wanted = self.body.size_hint().lower() <= limit as u64;
         if self.waiting.is_some() && is_wanted {
@@ -72,7 +72,7 @@ impl Upload {
 
     /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
     /// for bodies is used up, `Malformed` where the client stops midway.
-    async fn read(mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Held), Error> {
+    async fn read(mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Reservation), Error> {
         let time = shared.config.body_timeout;
         let late = Error::BodyTimeout {
             limit: time.as_secs(),
@@ -85,13 +85,17 @@ impl Upload {
         read
     }
 
-    async fn read_all(&mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Held), Error> {
+    async fn read_all(
+        &mut self,
+        shared: &Shared,
+        limit: usize,
+    ) -> Result<(Bytes, Reservation), Error> {
         let too_large = Error::InputTooLarge { limit };
         if self.body.size_hint().lower() > limit as u64 {
             return Err(too_large);
         }
         let bridge = shared.bridge;
-        let (mut whole, mut held) = (BytesMut::new(), Held::default());
+        let (mut whole, mut held) = (BytesMut::new(), Reservation::default());
         while let Some(data) = self.piece().await? {
             if whole.len() + data.len() > limit {
                 return Err(too_large);

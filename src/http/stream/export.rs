@@ -4,11 +4,11 @@ use super::super::commands::{CommandRunner, RetryBudget};
 use super::super::exchange::Exchange;
 use super::super::lines;
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Pieces};
+use super::super::piece::{Piece, Pieces, Truncated};
 use super::super::response::Response;
 use crate::bulk::{self, Page};
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_codec::Member;
 use authkv_wire::input::NDJSON;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
             }
             exchange.open(response, export.pieces())
         }
-        Err(error) => exchange.finish(Err(error), Held::default()),
+        Err(error) => exchange.finish(Err(error), Reservation::default()),
     }
 }
 
@@ -75,12 +75,12 @@ impl Export {
         }))
     }
 
-    async fn next(&mut self) -> Option<Result<Piece, Cut>> {
+    async fn next(&mut self) -> Option<Result<Piece, Truncated>> {
         loop {
             let page = match std::mem::replace(&mut self.state, State::Ended) {
                 State::First(piece, next) => Ok((piece, next)),
                 State::After(after) => self.page_after(&after).await,
-                State::Failed => return Some(Err(Cut)),
+                State::Failed => return Some(Err(Truncated)),
                 State::Ended => return None,
             };
             match page {

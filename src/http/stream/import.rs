@@ -9,7 +9,7 @@ use super::super::piece::Pieces;
 use super::super::response::Response;
 use crate::bulk::{Failure, Import};
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_codec::Member;
 use authkv_command::Outcome;
 use authkv_domain::Mode;
@@ -33,7 +33,7 @@ pub struct Importing {
     /// Where the body is in gzip.
     inflate: Option<Inflate>,
     /// What waits to be written, of the memory for bodies.
-    held: Held,
+    held: Reservation,
     /// Bytes of the body so far.
     received: usize,
     /// When progress was told of, or the import has begun.
@@ -61,12 +61,14 @@ impl Importing {
                 exchange: Some(exchange),
                 runner,
                 import,
-                held: Held::default(),
+                held: Reservation::default(),
                 received: 0,
                 told: Instant::now(),
                 written: Instant::now(),
             }),
-            Err(error) => Err(Box::new(exchange.finish(Err(error), Held::default()))),
+            Err(error) => Err(Box::new(
+                exchange.finish(Err(error), Reservation::default()),
+            )),
         }
     }
 
@@ -164,7 +166,7 @@ impl Importing {
             budget = RetryBudget::default();
             self.import.done(outcome)?;
             self.written = Instant::now();
-            self.held = Held::default();
+            self.held = Reservation::default();
         }
         Ok(())
     }
@@ -196,11 +198,11 @@ impl Importing {
         let Err(failure) = &ending.0 else {
             let mut response = Response::new(200, self.last_line(ending));
             response.set("Content-Type", NDJSON);
-            return Some(exchange.close(response, None, Held::default()));
+            return Some(exchange.close(response, None, Reservation::default()));
         };
         let mut response = exchange.problem(&failure.error);
         response.body = problem_of_line(failure);
-        Some(exchange.close(response, Some(&failure.error), Held::default()))
+        Some(exchange.close(response, Some(&failure.error), Reservation::default()))
     }
 
     /// The last line.

@@ -4,12 +4,12 @@ use super::super::commands::{CommandRunner, PAUSE};
 use super::super::events::{self, Events};
 use super::super::exchange::Exchange;
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Pieces};
+use super::super::piece::{Piece, Pieces, Truncated};
 use super::super::response::Response;
 use super::super::shared::Watching;
 use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_codec::{Document, Member, Rules};
 use authkv_command::{Caller, Command, Operation};
 use bytes::Bytes;
@@ -55,7 +55,7 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
             response.set("Content-Type", "text/event-stream");
             exchange.open(response, watch.pieces())
         }
-        Err(error) => exchange.finish(Err(error), Held::default()),
+        Err(error) => exchange.finish(Err(error), Reservation::default()),
     }
 }
 
@@ -114,7 +114,7 @@ impl Watch {
         Box::pin(unfold(self, |mut watch| async move {
             let piece = watch.next().await?;
             watch.sent = Instant::now();
-            Some((Ok::<_, Cut>(piece), watch))
+            Some((Ok::<_, Truncated>(piece), watch))
         }))
     }
 
