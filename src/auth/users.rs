@@ -6,7 +6,7 @@ use super::principal::Principal;
 use super::subject::{active, end_all};
 use super::Auth;
 use crate::storage::{Depth, NewUser, UserRow};
-use crate::tx::{settle, transaction, Tx};
+use crate::tx::{await_durability, transaction, Tx};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
@@ -227,7 +227,7 @@ pub fn set_disabled(tx: &Tx, auth: &Auth, login: &str, disabled: bool) -> Result
         Ok(is_so)
     })?;
     if is_so {
-        settle(tx)?;
+        await_durability(tx)?;
     }
     get(tx, auth, login)
 }

@@ -18,7 +18,7 @@ pub use stored::Stored;
 
 use super::Reserve;
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
+use crate::tx::{note_undurable, sees_undurable, tuple_bytes, Space, Tx, TxCell};
 use authkv_base::error::{AccessKind, Error};
 use authkv_config::Config;
 use authkv_domain::Access;
@@ -188,7 +188,7 @@ impl KeyValues {
     /// Begins to look at pairs.
     fn looks<'a>(&'a self, tx: &'a Tx) -> Looks<'a> {
         let feed = &self.changes.get(tx).feed;
-        let open = sees_unsettled(tx).then(|| (feed.borrow().known(), feed));
+        let open = sees_undurable(tx).then(|| (feed.borrow().known(), feed));
         Looks { tx, open }
     }
 }
@@ -217,14 +217,14 @@ impl Looks<'_> {
     #[inline]
     fn saw(&self, stored: &Stored<'_>) {
         if self.open.is_some_and(|(known, _)| stored.revision > known) {
-            note_unsettled(self.tx, None);
+            note_undurable(self.tx, None);
         }
     }
 
     /// The same of pairs that are not there, of which a commit may be removing some.
     fn missed(&self, removed: impl FnOnce(&Feed) -> bool) {
         if self.open.is_some_and(|(_, feed)| removed(&feed.borrow())) {
-            note_unsettled(self.tx, None);
+            note_undurable(self.tx, None);
         }
     }
 }
