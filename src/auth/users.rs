@@ -208,7 +208,9 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
         storage.sessions.prune(tx, login, 0)?;
         // Not before now, where no token was issued at all.
         let until = storage.issued.until(tx)?.max(now());
-        storage.subjects.bury(tx, &storage.mirror, login, until)?;
+        storage
+            .subjects
+            .put_tombstone(tx, &storage.mirror, login, until)?;
         Ok(hash)
     })?;
     users.count_gone(tx, &gone);
