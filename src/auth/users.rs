@@ -11,10 +11,10 @@ use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Credentials, Done, Outcome, Page, Registration};
-use authkv_domain::{Initial, Login, Password, PasswordRules, User};
+use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
 use secrecy::SecretString;
 
-/// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadInitial`; `Overloaded`. Yields.
+/// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadPersonName`; `Overloaded`. Yields.
 pub fn register(tx: &Tx, auth: &'static Auth, input: Registration) -> Result<Outcome, Error> {
     let login = add(tx, auth, input, Password::new, None)?;
     Ok(Outcome::Registered { login })
@@ -63,8 +63,8 @@ pub fn add(
     }
     let login = Login::new(input.login)?;
     let password = rules(input.password, &auth.config.password_rules)?;
-    let name = Initial::new(input.name)?;
-    let surname = Initial::new(input.surname)?;
+    let name = PersonName::new(input.name)?;
+    let surname = PersonName::new(input.surname)?;
     let granted = |role: &String| access::granted(tx, auth, role);
     let mut roles = roles
         .unwrap_or_default()

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Two rules in the words of the contract. Verbatim: the old system's mistakes are part of it.
 pub const LOGIN_LETTERS: &str = "login should have onlu lower-upper latin letters and digits";
-pub const INITIAL_LETTERS: &str = "initial should have only lower-upper latin letters";
+pub const NAME_LETTERS: &str = "initial should have only lower-upper latin letters";
 
 /// Makes the enum [`Error`], its rows and its texts. An entry of the list, explained:
 ///
@@ -82,7 +82,7 @@ errors! {
     /// the password breaks a rule
     BadPassword(rule: Cow<'static, str>) = "bad_password", 20008, 400, 422, "Incorrect password: {rule}";
     /// the name or the surname breaks a rule
-    BadInitial(rule: &'static str) = "bad_initial", 20009, 400, 422, "Incorrect initial: {rule}";
+    BadPersonName(rule: &'static str) = "bad_initial", 20009, 400, 422, "Incorrect initial: {rule}";
     /// no key was passed
     NoKeys = "no_keys", 20010, 400, 422, "Incorrect keys: you have not passed any keys";
     // Each key once, in the order in which they first appear.
@@ -298,7 +298,7 @@ impl Error {
             Error::BadLogin(LOGIN_LETTERS) => {
                 Error::BadLogin("it may have ASCII letters and digits only")
             }
-            Error::BadInitial(INITIAL_LETTERS) => Error::BadInitial(
+            Error::BadPersonName(NAME_LETTERS) => Error::BadPersonName(
                 "it may have ASCII letters and hyphens only, and not hyphens alone",
             ),
             other => other,

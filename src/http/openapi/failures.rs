@@ -1,7 +1,7 @@
 //! What may go wrong with each operation, as the errors themselves. Pure.
 
 use super::kv;
-use authkv_base::error::{AccessKind, Error, KeyRule, INITIAL_LETTERS};
+use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
 use authkv_command::{Operation, Privilege};
 use authkv_config::{Config, HttpConfig};
 use authkv_domain::RoleName;
@@ -158,7 +158,7 @@ fn registration(password: &'static str) -> Vec<Error> {
         Error::LoginTaken,
         Error::BadLogin("the length should be no less than 2 symbols"),
         Error::BadPassword(password.into()),
-        Error::BadInitial(INITIAL_LETTERS),
+        Error::BadPersonName(NAME_LETTERS),
     ]
 }
 
