@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// A request as Lua tells it.
 #[derive(Deserialize)]
-pub struct ForeignRequest {
+pub struct EmbeddedRequest {
     method: Text,
     /// Below the prefix, with or without a query.
     path: Text,
@@ -42,16 +42,16 @@ struct Text(Vec<u8>);
 
 /// A response as Lua is told it.
 #[derive(Serialize)]
-pub struct ForeignResponse {
+pub struct EmbeddedResponse {
     status: u16,
     headers: BTreeMap<&'static str, String>,
     /// Any bytes: a value may be.
     body: ByteBuf,
 }
 
-impl ForeignRequest {
+impl EmbeddedRequest {
     /// Answers. Yields.
-    pub fn answer(self, tx: &Tx, core: &'static Core, shared: &Arc<Shared>) -> ForeignResponse {
+    pub fn answer(self, tx: &Tx, core: &'static Core, shared: &Arc<Shared>) -> EmbeddedResponse {
         let method = Method::from_bytes(&self.method.0);
         let is_valid = method.is_ok();
         let mut head = Head::new(method.unwrap_or_default(), self.path.0.into());
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-impl From<Outgoing> for ForeignResponse {
+impl From<Outgoing> for EmbeddedResponse {
     fn from(outgoing: Outgoing) -> Self {
         let response = outgoing.response;
         Self {
