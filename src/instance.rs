@@ -160,10 +160,10 @@ impl Instance {
         let bell = Arc::new(doorbell()?);
         let waits = Arc::new(Waits::new(tx, bell.clone(), life.clone()));
         let bridge = Bridge::new(config.clone(), bell, waits.clone(), life.clone());
-        let news = bridge.news.clone();
+        let notifications = bridge.notifications.clone();
         let tell = move |revision| {
-            if news.receiver_count() > 0 {
-                news.send_replace(revision);
+            if notifications.receiver_count() > 0 {
+                notifications.send_replace(revision);
             }
         };
         let (major, minor) = lua::version(tx);

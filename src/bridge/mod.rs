@@ -96,7 +96,7 @@ pub struct Bridge {
     /// The limit of what bodies and answers hold.
     pub memory: Arc<Memory>,
     /// The revision of the last change of a pair that was committed, for those who wait for one.
-    pub news: Arc<watch::Sender<u64>>,
+    pub notifications: Arc<watch::Sender<u64>>,
     doorbell: Arc<Doorbell>,
     /// Fibers that wait for other threads, woken by the same fiber that takes jobs.
     waits: Arc<Waits>,
@@ -132,7 +132,7 @@ impl Bridge {
             jobs: ArrayQueue::new(capacity),
             mailboxes: Mailboxes::default(),
             lines: ArrayQueue::new(1024),
-            news: Arc::new(watch::Sender::new(0)),
+            notifications: Arc::new(watch::Sender::new(0)),
             doorbell,
             waits,
             config,

@@ -42,7 +42,7 @@ pub struct Shared {
     /// leave the rest to others.
     pub watched: Arc<Memory>,
     /// The last revision of a change that watches are told of.
-    pub news: watch::Sender<u64>,
+    pub notifications: watch::Sender<u64>,
     /// The OpenAPI document, once somebody has asked for it.
     document: OnceLock<Arc<Page>>,
     requests: AtomicUsize,
@@ -65,7 +65,7 @@ pub struct Parts {
 }
 
 /// How often watches are told of changes, at most: they look for them together then, and a commit wakes one task only.
-const NEWS: Duration = Duration::from_millis(20);
+const NOTIFY_EVERY: Duration = Duration::from_millis(20);
 /// What each watch adds to that: a look takes tx some time, the more the more permissions its user has.
 const LOOK: Duration = Duration::from_micros(200);
 
@@ -97,7 +97,7 @@ impl Shared {
             ids: Ids::new(),
             leaving: AtomicBool::new(false),
             leave: CancellationToken::new(),
-            news: watch::Sender::new(0),
+            notifications: watch::Sender::new(0),
             document: OnceLock::new(),
             requests: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
@@ -135,14 +135,14 @@ impl Shared {
     }
 
     /// Tells watches of what tx has committed. Does not return.
-    pub async fn tell_news(&self) {
-        let mut news = self.bridge.news.subscribe();
+    pub async fn notify_watches(&self) {
+        let mut notifications = self.bridge.notifications.subscribe();
         // The sender is never dropped.
-        while news.changed().await.is_ok() {
-            let revision = *news.borrow_and_update();
-            self.news.send_replace(revision);
+        while notifications.changed().await.is_ok() {
+            let revision = *notifications.borrow_and_update();
+            self.notifications.send_replace(revision);
             let watches = self.watches.load(Ordering::Relaxed) as u32;
-            tokio::time::sleep(NEWS.max(LOOK * watches)).await;
+            tokio::time::sleep(NOTIFY_EVERY.max(LOOK * watches)).await;
         }
     }
 

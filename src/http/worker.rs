@@ -121,7 +121,7 @@ impl Worker {
         if self.number == 0 {
             // One of them tells the watches of all.
             let shared = self.shared.clone();
-            tokio::spawn(async move { shared.tell_news().await });
+            tokio::spawn(async move { shared.notify_watches().await });
         }
         let door = Arc::new(Door {
             shared: self.shared,

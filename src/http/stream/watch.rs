@@ -31,7 +31,7 @@ struct Watch {
     after: Option<u64>,
     /// The last id that was sent.
     id: u64,
-    news: watch::Receiver<u64>,
+    notifications: watch::Receiver<u64>,
     /// There may be more that is committed already.
     has_more: bool,
     /// The server was too busy to look for them.
@@ -74,7 +74,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     let leeway = runner.shared.settings.token_leeway;
     let mut watch = Watch {
         // From before the first question on, so that nothing is missed.
-        news: runner.shared.news.subscribe(),
+        notifications: runner.shared.notifications.subscribe(),
         runner,
         prefix,
         after,
@@ -162,7 +162,7 @@ impl Watch {
             biased;
             _ = leave.cancelled() => true,
             // The sender is in the site, which is held here.
-            _ = self.news.changed() => false,
+            _ = self.notifications.changed() => false,
             _ = sleep_until(next) => false,
         }
     }
@@ -183,7 +183,7 @@ impl Watch {
         self.after = Some(events.revision);
         self.id = events.last.unwrap_or(self.id);
         // One answer has only so many.
-        self.has_more = events.revision < *shared.bridge.news.borrow();
+        self.has_more = events.revision < *shared.bridge.notifications.borrow();
         let piece = Piece {
             bytes: events.text.into(),
             held,

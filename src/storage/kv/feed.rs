@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 
 /// An answer to those who ask for changes.
 #[derive(Debug)]
-pub struct Told {
+pub struct ChangePage {
     /// How many changes it tells.
     pub count: usize,
     /// The revision to ask after next. There may be more where it is not the last one known.
@@ -184,7 +184,11 @@ impl Feed {
     /// The changes after a revision, of keys for which `wanted` says so, and the revision
     /// to ask after next. Changes from now on where there is no `after`. Errors: `TooOld`; `BadOption` for a revision that
     /// was not given yet.
-    pub fn after(&self, after: Option<u64>, wanted: impl Fn(&[u8]) -> bool) -> Result<Told, Error> {
+    pub fn after(
+        &self,
+        after: Option<u64>,
+        wanted: impl Fn(&[u8]) -> bool,
+    ) -> Result<ChangePage, Error> {
         let after = after.unwrap_or(self.known);
         if after < self.floor {
             let oldest = self.floor;
@@ -220,7 +224,7 @@ impl Feed {
         out.extend_from_slice(&told);
         let _ = write_str(&mut out, "revision");
         let _ = write_uint(&mut out, next);
-        Ok(Told {
+        Ok(ChangePage {
             count,
             next,
             answer: out,

@@ -11,7 +11,7 @@ mod sweep;
 mod write;
 
 pub use effect::{Applied, Effect};
-pub use feed::Told;
+pub use feed::ChangePage;
 pub use read::Asked;
 pub use scan::Page;
 pub use stored::Stored;
@@ -51,7 +51,7 @@ struct Changes {
     revisions: Revisions,
     feed: RefCell<Feed>,
     /// Broadcast after every commit.
-    news: Cond,
+    notifications: Cond,
     /// How many calls wait for it.
     waiting: Cell<usize>,
     /// Whether all pairs are being counted, and what ends with that.
@@ -91,7 +91,7 @@ impl KeyValues {
         let changes = Changes {
             revisions,
             feed: RefCell::new(Feed::new(config.watch_buffer, last)),
-            news: Cond::new(),
+            notifications: Cond::new(),
             waiting: Cell::new(0),
             is_counting: Cell::new(false),
             counted: Cond::new(),
@@ -119,7 +119,7 @@ impl KeyValues {
         access: &Access,
         prefix: &str,
         after: Option<u64>,
-    ) -> Result<Told, Error> {
+    ) -> Result<ChangePage, Error> {
         self.catch_up(tx)?;
         let all = access.allows_all(AccessKind::Read);
         let wanted = |key: &[u8]| {
@@ -164,7 +164,7 @@ impl KeyValues {
 
     /// Waits for changes. Yields.
     pub fn wait(&self, tx: &Tx, time: Duration) {
-        self.changes.get(tx).news.wait_timeout(time);
+        self.changes.get(tx).notifications.wait_timeout(time);
     }
 
     /// Learns of changes that were made elsewhere: by another image of the library while it hands over, or by a leader.
@@ -181,7 +181,7 @@ impl KeyValues {
     /// Wakes those who wait for changes.
     fn tell(&self, tx: &Tx) {
         let changes = self.changes.get(tx);
-        changes.news.broadcast();
+        changes.notifications.broadcast();
         (self.tell)(changes.feed.borrow().known());
     }
 
