@@ -8,6 +8,10 @@ local native = require('authkv.native')
 -- Codes of authkv's own errors.
 local FIRST, LAST = 20001, 20999
 
+-- The operations, and the functions of the console for each: the library's table.
+local OPERATIONS = native.operations()
+
+-- In angle brackets are the functions of a group: those that are named, then the others in the order of the table.
 local HELP = [[
 authkv.register{login = , password = , name = , surname = }   add a user
 authkv.login(login, password)      a token, its type, and the seconds it lives
@@ -18,15 +22,15 @@ authkv.session.login(login, password)   a token, and a refresh token that is goo
 authkv.session.refresh(token)      new ones for the latter
 authkv.get{'a', 'b'}               the values of these keys, as the owner of this instance
 authkv.put{a = 1, b = {2, 3}}      write the pairs whose keys do not exist, as the owner of this instance
-authkv.batch                       get, put, delete: many pairs, with revisions and times to live
-authkv.pair                        get, put, delete: one pair
-authkv.kv                          txn, list, incr, watch: conditions, keys in order, counters, changes
+authkv.batch                       <batch>: many pairs, with revisions and times to live
+authkv.pair                        <pair>: one pair
+authkv.kv                          <kv>: conditions, keys in order, counters, changes
 authkv.export(file, {prefix = })   write the pairs to a file, a line of JSON each
 authkv.import(file, {mode = })     write the pairs of such a file
-authkv.as(token)                   all of these as the user of the token, and me, password, logout_all
-authkv.users                       register, list, get, create, delete, disable, enable, logout, set_password
-authkv.roles                       list, set, delete, grant, revoke
-authkv.keys                        set, list, rotate, retire: the keys that sign and verify tokens
+authkv.as(token)                   all of these as the user of the token, and <as: me, password>
+authkv.users                       <users>
+authkv.roles                       <roles: list, set, delete>
+authkv.keys                        <keys>: the keys that sign and verify tokens
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
@@ -89,27 +93,6 @@ local function data(found, err)
     return found.data
 end
 
-local authkv = {}
-
-function authkv.register(user)
-    if type(user) ~= 'table' then
-        error('usage: authkv.register{login = , password = , name = , surname = }', 2)
-    end
-    return call('auth_register', user.login, user.password, user.name, user.surname)
-end
-
-function authkv.login(login, password)
-    return call('auth_login', login, password)
-end
-
-function authkv.logout(token)
-    return call('auth_logout', token)
-end
-
-function authkv.check(token)
-    return call('auth_check', token)
-end
-
 -- Raises how a command is used, unless it was given a table of these names: another one is a mistake.
 local function check_names(given, names)
     local known = {}
@@ -127,10 +110,42 @@ local function check_names(given, names)
     end
 end
 
--- The commands that need no token or are for administrators, and kv. `act` calls the procedure of a name.
-local function commands(act)
-    local function named(procedure, ...)
-        local names = {...}
+-- Functions that take their input, or give the answer, in another form than the procedure. `act` calls the procedure of
+-- a name.
+local FORMS = {
+    auth_register = function(act)
+        return function(user)
+            if type(user) ~= 'table' then
+                error('usage: authkv.register{login = , password = , name = , surname = }', 2)
+            end
+            return act('auth_register', user.login, user.password, user.name, user.surname)
+        end
+    end,
+    kv_get = function(act)
+        return function(keys)
+            return data(act('kv_get', keys))
+        end
+    end,
+    kv_put = function(act)
+        return function(pairs_)
+            return act('kv_put', map(pairs_))
+        end
+    end,
+    user_create = function(act, names)
+        return function(user)
+            check_names(user, names)
+            return act('user_create', user.login, user.password, user.name, user.surname, {roles = user.roles})
+        end
+    end,
+}
+
+-- The function of the console that a row of the table describes.
+local function command(act, procedure, row)
+    local names = row.arguments
+    if FORMS[procedure] ~= nil then
+        return FORMS[procedure](act, names)
+    end
+    if row.takes_table then
         return function(given, ...)
             check_names(select('#', ...) == 0 and given or nil, names)
             local args = {}
@@ -143,117 +158,111 @@ local function commands(act)
             return act(procedure, unpack(args, 1, #names))
         end
     end
-    local function plain(procedure)
+    if #names > 0 then
         return function(...)
-            return act(procedure, ...)
+            return act(procedure, unpack({...}, 1, #names))
         end
     end
-    return {
-        get = function(keys)
-            return data(act('kv_get', keys))
-        end,
-        put = function(pairs_)
-            return act('kv_put', map(pairs_))
-        end,
-        batch = {
-            get = plain('batch_get'),
-            put = plain('batch_put'),
-            delete = plain('batch_delete'),
-        },
-        pair = {
-            get = plain('pair_get'),
-            put = plain('pair_put'),
-            delete = plain('pair_delete'),
-        },
-        kv = {
-            txn = plain('kv_txn'),
-            list = plain('kv_list'),
-            incr = plain('kv_incr'),
-            watch = plain('kv_watch'),
-        },
-        introspect = plain('session_introspect'),
-        users = {
-            register = named('user_register', 'login', 'password', 'name', 'surname'),
-            list = plain('user_list'),
-            get = plain('user_get'),
-            create = function(user)
-                check_names(user, {'login', 'password', 'name', 'surname', 'roles'})
-                return act('user_create', user.login, user.password, user.name, user.surname, {roles = user.roles})
-            end,
-            delete = plain('user_delete'),
-            disable = plain('user_disable'),
-            enable = plain('user_enable'),
-            logout = plain('user_logout'),
-            set_password = plain('user_set_password'),
-        },
-        roles = {
-            list = plain('role_list'),
-            set = plain('role_set'),
-            delete = plain('role_delete'),
-            grant = plain('role_grant'),
-            revoke = plain('role_revoke'),
-        },
-        keys = {
-            set = plain('key_set'),
-            list = plain('key_list'),
-            rotate = plain('key_rotate'),
-            retire = plain('key_retire'),
-        },
-    }
+    return function(...)
+        return act(procedure, ...)
+    end
 end
 
--- What the owner of this instance may do.
-local owner = commands(function(procedure, ...)
-    return call('owner', procedure, ...)
-end)
-for name, command in pairs(owner) do
-    authkv[name] = command
+-- The group and the name in it, as of `users.get`, or nil and the name.
+local function split(name)
+    local group, last = name:match('^(.*)%.(.*)$')
+    return group, last or name
 end
+
+-- Adds the functions for these callers to a table.
+local function add(to, act, callers)
+    for _, operation in ipairs(OPERATIONS) do
+        for _, row in ipairs(operation.functions) do
+            if callers[row.caller] then
+                local group, name = split(row.name)
+                if group ~= nil then
+                    to[group] = to[group] or {}
+                end
+                local place = group == nil and to or to[group]
+                place[name] = command(act, operation.name, row)
+            end
+        end
+    end
+    return to
+end
+
+-- What the owner of this instance may do, and what needs no token or takes it as an argument.
+local authkv = add({}, function(procedure, ...)
+    return call('owner', procedure, ...)
+end, {owner = true})
+add(authkv, call, {anyone = true})
 
 -- Files of pairs. See the module.
 local files = bulk.new(call, failure)
 authkv.export, authkv.import = files.export, files.import
 
-authkv.session = {
-    login = function(login, password)
-        return call('session_login', login, password)
-    end,
-    refresh = function(token)
-        return call('session_refresh', token)
-    end,
-}
-
--- These take no token.
-local OPEN = {user_register = true, key_set = true}
+local TAKES_TOKEN = {}
+for _, operation in ipairs(OPERATIONS) do
+    TAKES_TOKEN[operation.name] = operation.takes_token
+end
 
 function authkv.as(token)
     local function act(procedure, ...)
-        if OPEN[procedure] then
-            return call(procedure, ...)
+        if TAKES_TOKEN[procedure] then
+            return call(procedure, token, ...)
         end
-        return call(procedure, token, ...)
+        return call(procedure, ...)
     end
-    local user = commands(act)
-    for name, procedure in pairs({
-        logout = 'auth_logout',
-        check = 'auth_check',
-        me = 'user_me',
-        password = 'user_password',
-        logout_all = 'session_logout_all',
-    }) do
-        user[name] = function(...)
-            return act(procedure, ...)
-        end
-    end
-    return user
+    return add({}, act, {owner = true, user = true})
 end
 
 function authkv.settings()
     return native.settings()
 end
 
+-- The functions of a group, `first` before the others. The group `as` is what only the user of a token has.
+local function names_of(group, first)
+    local names, known = {}, {}
+    local function insert(name)
+        if not known[name] then
+            known[name] = true
+            table.insert(names, name)
+        end
+    end
+    for name in first:gmatch('[%w_]+') do
+        insert(name)
+    end
+    for _, operation in ipairs(OPERATIONS) do
+        for _, row in ipairs(operation.functions) do
+            local of, name = split(row.name)
+            local is_of_user = row.caller == 'user' and group == 'as' and authkv[name] == nil
+            if of == group or is_of_user then
+                insert(name)
+            end
+        end
+    end
+    return table.concat(names, ', ')
+end
+
+-- Lines for the functions that the text does not have.
+local function others()
+    local lines = {}
+    for _, operation in ipairs(OPERATIONS) do
+        for _, row in ipairs(operation.functions) do
+            local group = split(row.name)
+            local is_named = HELP:find('authkv%.' .. row.name:gsub('%.', '%%.') .. '%f[^%w_]')
+                or group ~= nil and HELP:find('<' .. group .. '[:>]')
+            if row.caller ~= 'user' and not is_named then
+                table.insert(lines, ('%-34s %s\n'):format('authkv.' .. row.name, operation.summary))
+            end
+        end
+    end
+    return table.concat(lines)
+end
+
 function authkv.help()
-    return HELP
+    local text = HELP:gsub('<(%w+):? ?([^>]*)>', names_of)
+    return (text:gsub('authkv%.help%(%)', others() .. '%0'))
 end
 
 -- Adds the routes of HTTP to a server of the http rock. See its module.

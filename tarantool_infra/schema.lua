@@ -3,6 +3,7 @@
 local fiber = require('fiber')
 local log = require('log')
 
+local native = require('authkv.native')
 local pool = require('authkv.pool')
 
 local VERSION = 4
@@ -10,16 +11,11 @@ local VERSION = 4
 -- Seconds that an access token lives at the most: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
 
-local CLIENT = {
-    'auth_register', 'auth_login', 'auth_logout', 'auth_check', 'kv_get', 'kv_put',
-    'user_register', 'user_me', 'user_password', 'user_list', 'user_get', 'user_create', 'user_delete', 'user_disable',
-    'user_enable', 'user_logout', 'user_set_password',
-    'session_login', 'session_refresh', 'session_logout_all', 'session_introspect',
-    'role_grant', 'role_revoke', 'role_list', 'role_set', 'role_delete',
-    'key_set', 'key_list', 'key_rotate', 'key_retire',
-    'batch_get', 'batch_put', 'batch_delete', 'kv_txn', 'kv_list', 'kv_incr', 'kv_watch',
-    'pair_get', 'pair_put', 'pair_delete',
-}
+-- The procedures of clients are the operations of the library's table.
+local CLIENT = {}
+for _, operation in ipairs(native.operations()) do
+    table.insert(CLIENT, operation.name)
+end
 local FOLLOWER = {'changes'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page', 'import_lines',

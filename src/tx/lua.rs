@@ -7,10 +7,11 @@
 use super::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
+use authkv_command::{Function, Operation};
 use authkv_config::{Config, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
-use tlua::{AsTable, LuaState};
+use tlua::{AsTable, LuaState, PushInto};
 
 type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
 
@@ -31,6 +32,44 @@ fn settings() -> Vec<Vec<&'static str>> {
         .iter()
         .map(|(name, default, meaning)| vec![*name, *default, *meaning])
         .collect()
+}
+
+/// An operation of the table, as the Lua side needs it.
+#[derive(PushInto)]
+struct LuaOperation {
+    name: &'static str,
+    takes_token: bool,
+    summary: &'static str,
+    functions: Vec<LuaFunction>,
+}
+
+/// A function of the console.
+#[derive(PushInto)]
+struct LuaFunction {
+    name: &'static str,
+    caller: &'static str,
+    arguments: Vec<&'static str>,
+    takes_table: bool,
+}
+
+/// The table of operations.
+fn operations() -> Vec<LuaOperation> {
+    let function = |function: &Function| LuaFunction {
+        name: function.name,
+        caller: function.caller.name(),
+        arguments: function.arguments.to_vec(),
+        takes_table: function.takes_table,
+    };
+    let operation = |operation: &Operation| {
+        let row = operation.row();
+        LuaOperation {
+            name: row.name,
+            takes_token: operation.takes_token(),
+            summary: row.endpoints.first().map_or("", |first| first.summary),
+            functions: row.console.iter().map(function).collect(),
+        }
+    };
+    Operation::ALL.iter().map(operation).collect()
 }
 
 /// Whether transactions of memtx are those of its manager of versions (`memtx_use_mvcc_engine`). Evaluates Lua.
@@ -178,6 +217,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
         let native = AsTable((
             ("check_settings", tlua::function1(check_settings)),
             ("settings", tlua::function0(settings)),
+            ("operations", tlua::function0(operations)),
         ));
         let modules: Vec<Vec<&str>> = MODULES
             .iter()
