@@ -117,7 +117,7 @@ impl Event {
             whom: found.or(self.object.as_deref()),
             role: self.role.as_deref(),
             from: origin.peer.to_string(),
-            front: origin.front.name(),
+            front: origin.transport.name(),
             jti,
         };
         audit.write(&line);

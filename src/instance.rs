@@ -55,7 +55,7 @@ pub struct Started {
     pub admin_password: Option<String>,
 }
 
-/// What the start of the HTTP front has to tell.
+/// What the start of the HTTP server has to tell.
 #[derive(Debug, serde::Serialize)]
 pub struct HttpStarted {
     /// The addresses it listens on, as they stand in the settings.
@@ -63,7 +63,7 @@ pub struct HttpStarted {
     pub legacy: Legacy,
 }
 
-/// The HTTP front, and those that were replaced and finish what they have.
+/// The HTTP server, and those that were replaced and finish what they have.
 #[derive(Default)]
 struct Http {
     server: Option<Server>,
@@ -245,7 +245,7 @@ impl Instance {
         })
     }
 
-    /// Starts the HTTP front, or replaces it: the sockets that stay are handed on, and connections end after their
+    /// Starts the HTTP server, or replaces it: the sockets that stay are handed on, and connections end after their
     /// next answer. The error says what is wrong, and then nothing has changed. Does not yield.
     pub fn start_http(
         &'static self,
@@ -281,7 +281,7 @@ impl Instance {
         Ok(started)
     }
 
-    /// Stops the HTTP front and finishes its requests, within the limit of the configuration. `at_once`: connections
+    /// Stops the HTTP server and finishes its requests, within the limit of the configuration. `at_once`: connections
     /// that wait for a request do not get to send one more. Returns whether all was finished. Yields.
     pub fn stop_http(&self, tx: &Tx, at_once: bool) -> bool {
         // The workers take the limit themselves; the rest is for them to end.

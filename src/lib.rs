@@ -1,4 +1,4 @@
-//! authkv: authentication and a batch key-value store as stored procedures of Tarantool, with an HTTP front in
+//! authkv: authentication and a batch key-value store as stored procedures of Tarantool, with an HTTP server in
 //! the same process.
 //!
 //! The library exports the procedures of [`procs`] and [`tx::lua`], and nothing else.

@@ -11,7 +11,7 @@ use crate::instance::Instance;
 use crate::tx::{fiber, in_transaction, lua, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
-use authkv_base::origin::{Front, Origin, Peer};
+use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::msgpack::Reader;
 use authkv_codec::Document;
 use authkv_command::{Caller, Command, Operation, Outcome, Request};
@@ -68,7 +68,7 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     })
 }
 
-/// `(settings)` → `{http, legacy}`. Starts the HTTP front with the HTTP settings among these, or replaces the one
+/// `(settings)` → `{http, legacy}`. Starts the HTTP server with the HTTP settings among these, or replaces the one
 /// that runs; a failure has its own text. Yields after a reload of the library.
 #[proc(packed_args)]
 fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
@@ -80,7 +80,7 @@ fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     })
 }
 
-/// `()` → whether all requests were finished. Stops the HTTP front. Yields.
+/// `()` → whether all requests were finished. Stops the HTTP server. Yields.
 #[proc(packed_args)]
 fn http_stop(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, _| {
@@ -171,7 +171,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
 /// A request of the session that calls the procedure.
 fn request(caller: Caller, command: Command) -> Request {
     let origin = Origin {
-        front: Front::Iproto,
+        transport: Transport::Iproto,
         peer: Peer::Session,
     };
     Request {

@@ -5,7 +5,7 @@ use super::{ask, Counts, Failure, Import, Page};
 use crate::core::{execute, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
-use authkv_base::origin::{Front, Origin, Peer};
+use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::types::Types;
 use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_domain::Mode;
@@ -107,7 +107,7 @@ pub fn import(tx: &Tx, core: &'static Core, types: Types, piece: Piece) -> Resul
 /// Executes a command of the owner.
 fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error> {
     let origin = Origin {
-        front: Front::Console,
+        transport: Transport::Console,
         peer: Peer::Session,
     };
     let request = Request {

@@ -5,7 +5,7 @@ use super::site::Site;
 use crate::bridge::Gone;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
-use authkv_base::origin::{Front, Origin, Peer};
+use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_token::Tokens;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Again {
     pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Held) {
         let request = Request {
             origin: Origin {
-                front: Front::Http,
+                transport: Transport::Http,
                 peer: self.peer.clone(),
             },
             caller: self.caller(),

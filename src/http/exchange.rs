@@ -17,7 +17,7 @@ use crate::bridge::{Call, Gone};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_base::memory::Held;
-use authkv_base::origin::{Front, Origin, Peer};
+use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::{self as codec, Document};
 use authkv_command::{Caller, Command, Needs, Operation, Request};
 use authkv_token::bearer;
@@ -278,7 +278,7 @@ impl Exchange {
         self.caller = caller.clone();
         Request {
             origin: Origin {
-                front: Front::Http,
+                transport: Transport::Http,
                 peer: self.peer.clone(),
             },
             caller,

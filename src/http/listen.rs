@@ -1,4 +1,4 @@
-//! Listening sockets: made on tx, shared by the workers, and handed on when the front is started anew.
+//! Listening sockets: made on tx, shared by the workers, and handed on when the server is started anew.
 
 use authkv_config::Listen;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};

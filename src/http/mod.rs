@@ -1,4 +1,4 @@
-//! The HTTP front: worker threads with an event loop each. They never touch a space, a fiber or Lua; only
+//! The HTTP server: worker threads with an event loop each. They never touch a space, a fiber or Lua; only
 //! [`foreign`], which answers what another server took, runs on the tx thread.
 
 mod access_log;

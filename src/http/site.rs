@@ -1,4 +1,4 @@
-//! What all connections of the HTTP front share: the settings, and how much there is of what is limited.
+//! What all connections of the HTTP server share: the settings, and how much there is of what is limited.
 
 use super::docs::{self, Page};
 use super::request_id::Ids;

@@ -186,7 +186,7 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
     Ok(Outcome::Encoded(answers::of_page(&page, keys_only)))
 }
 
-/// Counts slice by slice. One at a time, whatever fronts they come from: each slice takes tx for a while. Yields.
+/// Counts slice by slice. One at a time, whatever transports they come from: each slice takes tx for a while. Yields.
 fn slices(
     tx: &Tx,
     kv: &Kv,

@@ -1,7 +1,7 @@
 //! Whose connection the present fiber serves.
 
 use super::Tx;
-use authkv_base::origin::{Front, Origin, Peer};
+use authkv_base::origin::{Origin, Peer, Transport};
 
 /// Where a call of a procedure came from. Others know it already. Evaluates Lua for the former.
 pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {
@@ -14,9 +14,9 @@ pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {
     let (kind, peer): (String, Option<String>) =
         tarantool::lua_state().eval(ASK).unwrap_or_default();
     Origin {
-        front: match &*kind {
-            "binary" => Front::Iproto,
-            _ => Front::Console,
+        transport: match &*kind {
+            "binary" => Transport::Iproto,
+            _ => Transport::Console,
         },
         peer: Peer::told(peer.unwrap_or(kind)),
     }

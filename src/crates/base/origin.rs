@@ -6,24 +6,24 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// The way a request came, and from whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    pub front: Front,
+    pub transport: Transport,
     pub peer: Peer,
 }
 
 /// The ways there are, by the names they have in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Front {
+pub enum Transport {
     Http,
     Iproto,
     Console,
 }
 
-impl Front {
+impl Transport {
     pub fn name(self) -> &'static str {
         match self {
-            Front::Http => "http",
-            Front::Iproto => "iproto",
-            Front::Console => "console",
+            Transport::Http => "http",
+            Transport::Iproto => "iproto",
+            Transport::Console => "console",
         }
     }
 }

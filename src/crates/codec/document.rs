@@ -1,4 +1,4 @@
-//! The input of a command, whatever front it came by. Pure; any thread.
+//! The input of a command, whatever transport it came by. Pure; any thread.
 
 use super::check::{check, Allowed};
 use super::fields::string;
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 /// One msgpack value that is whole, within the depth limit, and of what [`Allowed`] lets in: at least the keys of maps are
 /// strings of UTF-8, and numbers are finite.
 ///
-/// Both fronts decode into it, so that a command is read from one form only. It may hold a password, so it does not print.
+/// Both transports decode into it, so that a command is read from one form only. It may hold a password, so it does not print.
 pub struct Document<'a> {
     bytes: Cow<'a, [u8]>,
     kind: Kind,

@@ -152,7 +152,7 @@ impl Operation {
         }
     }
 
-    /// What its input may hold, at every front; `types` are those that this Tarantool has.
+    /// What its input may hold, for every transport; `types` are those that this Tarantool has.
     pub fn rules(self, config: &Config, types: Types) -> Rules {
         let depth = config.json_depth_max;
         match (self, self.row().service) {
@@ -165,7 +165,7 @@ impl Operation {
         }
     }
 
-    /// Bytes its input may have, at every front.
+    /// Bytes its input may have, for every transport.
     pub fn input_max(self, config: &Config) -> usize {
         match (self, self.row().service) {
             // As many permissions as a role may have, with prefixes as long as keys, need as much as pairs.

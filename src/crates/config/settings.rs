@@ -71,7 +71,7 @@ macro_rules! settings {
             $($(#[doc = $about])* pub $made: $made_type,)*
         }
 
-        /// Everything the HTTP front is told. It may be changed while the instance runs.
+        /// Everything the HTTP server is told. It may be changed while the instance runs.
         #[derive(Debug)]
         pub struct HttpConfig {
             $($(#[doc = $meaning] pub $http_field: $http_field_type,)?)*
