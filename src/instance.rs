@@ -7,7 +7,7 @@ use crate::audit::Audit;
 use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
-use crate::handover::{Inheritance, Legacy};
+use crate::handoff::{Handoff, Takeover};
 use crate::http::site::{Parts, Site};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
@@ -38,7 +38,7 @@ pub struct Instance {
     bridge: Bridge,
     http: Mutex<Http>,
     /// Rung by the instance that takes over.
-    heir: Doorbell,
+    successor: Doorbell,
 }
 
 /// Time, beyond that of what they finish, for those who use an instance that has ended.
@@ -60,7 +60,8 @@ pub struct Started {
 pub struct HttpStarted {
     /// The addresses it listens on, as they stand in the settings.
     pub http: Vec<String>,
-    pub legacy: Legacy,
+    #[serde(rename = "legacy")]
+    pub handoff: Handoff,
 }
 
 /// The HTTP server, and those that were replaced and finish what they have.
@@ -117,7 +118,7 @@ impl Instance {
 
     /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says
     /// what is wrong; then nothing is left of it, and it can be tried again. Yields.
-    pub fn start(tx: &Tx, config: Config, legacy: Option<Legacy>) -> Result<Started, String> {
+    pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
         match Self::get() {
             Some(instance) if !instance.life.is_stopping() => {
                 return Err("authkv is started already".into())
@@ -126,17 +127,17 @@ impl Instance {
             None => {}
         }
         let files = load_files(tx, &config)?;
-        let inheritance = legacy
-            .map(Legacy::take)
+        let takeover = handoff
+            .map(Handoff::take)
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
-        let heard_ago = inheritance.as_ref().and_then(|left| left.heard_ago);
+        let heard_ago = takeover.as_ref().and_then(|left| left.heard_ago);
         let instance = Self::new(tx, Arc::new(config), files, heard_ago)?;
         let instance = Lent::new(instance);
         let started = instance.get();
         let user = started.life.add_user();
         *running() = Some(instance);
-        let launched = started.launch(tx, inheritance);
+        let launched = started.launch(tx, takeover);
         if launched.is_err() {
             started.end(tx, true);
         }
@@ -192,7 +193,7 @@ impl Instance {
             },
             bridge,
             http: Mutex::default(),
-            heir: doorbell()?,
+            successor: doorbell()?,
             life,
             config,
         })
@@ -219,7 +220,7 @@ impl Instance {
     }
 
     /// Starts what runs.
-    fn launch(&'static self, tx: &Tx, inheritance: Option<Inheritance>) -> Result<Started, String> {
+    fn launch(&'static self, tx: &Tx, takeover: Option<Takeover>) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
@@ -231,13 +232,16 @@ impl Instance {
         start("authkv-upkeep", upkeep::run)?;
         start("authkv-sweep", upkeep::sweep)?;
         let admin_password = first_admin::make(tx, &core.auth)?;
-        let listeners = inheritance.as_ref().map(|left| &*left.listeners);
+        let listeners = takeover.as_ref().map(|left| &*left.listeners);
         let config = self.config.http.clone();
         let http = self.start_http(config, listeners.unwrap_or_default())?;
         let user = life.add_user();
-        fiber::start(tx, "authkv-heir", move |tx| self.await_heir(tx, user)).map_err(text)?;
-        if let Some(inheritance) = inheritance {
-            inheritance.accept();
+        fiber::start(tx, "authkv-handoff", move |tx| {
+            self.await_successor(tx, user)
+        })
+        .map_err(text)?;
+        if let Some(takeover) = takeover {
+            takeover.accept();
         }
         Ok(Started {
             http,
@@ -268,7 +272,7 @@ impl Instance {
         let listeners = server.as_ref().map_or(&[][..], Server::listeners);
         let started = HttpStarted {
             http: listeners.iter().map(|one| one.listen.to_string()).collect(),
-            legacy: Legacy::new(listeners, &self.heir),
+            handoff: Handoff::new(listeners, &self.successor),
         };
         if let Some(mut old) = std::mem::replace(&mut http.server, server) {
             let kept = http.server.as_ref().map_or(&[][..], Server::listeners);
@@ -332,10 +336,10 @@ impl Instance {
     }
 
     /// The body of the fiber that waits for the instance that takes over, and then ends this one.
-    fn await_heir(&'static self, tx: &Tx, user: User) {
+    fn await_successor(&'static self, tx: &Tx, user: User) {
         while !self.life.is_stopping() && !fiber::is_cancelled(tx) {
-            fiber::wait_readable(tx, self.heir.fd(), Duration::from_secs(1));
-            if !self.life.is_stopping() && self.heir.take_ring() {
+            fiber::wait_readable(tx, self.successor.fd(), Duration::from_secs(1));
+            if !self.life.is_stopping() && self.successor.take_ring() {
                 self.end(tx, false);
                 drop(user);
                 return self.leave(tx);
@@ -355,7 +359,7 @@ impl Instance {
         let connections = self.stop_http(tx, at_once);
         self.bridge.close();
         self.life.end(tx);
-        self.heir.force();
+        self.successor.force();
         let answered = fiber::wait_until(tx, deadline, || {
             self.bridge.in_flight() == 0 && self.life.calls() == 0
         });

@@ -14,7 +14,7 @@ mod bulk;
 mod core;
 #[cfg(test)]
 mod documentation;
-mod handover;
+mod handoff;
 mod http;
 mod instance;
 mod kv;

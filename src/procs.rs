@@ -5,7 +5,7 @@
 use crate::auth::{follow, session};
 use crate::bulk::console;
 use crate::core::execute;
-use crate::handover::Legacy;
+use crate::handoff::Handoff;
 use crate::http::foreign::ForeignRequest;
 use crate::instance::Instance;
 use crate::tx::{fiber, in_transaction, lua, Tx};
@@ -62,9 +62,9 @@ fn owner(args: &RawBytes) -> Reply {
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
     told(|tx| {
-        let (settings, legacy): (BTreeMap<String, String>, Option<Legacy>) =
+        let (settings, handoff): (BTreeMap<String, String>, Option<Handoff>) =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
-        encode_told(&Instance::start(tx, Config::new(settings)?, legacy)?)
+        encode_told(&Instance::start(tx, Config::new(settings)?, handoff)?)
     })
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// What an instance leaves to the next.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Legacy {
+pub struct Handoff {
     /// Addresses and the descriptors that listen on them.
     listeners: Vec<(String, RawFd)>,
     bell: RawFd,
@@ -25,13 +25,13 @@ pub struct Legacy {
 }
 
 /// The same on the other side.
-pub struct Inheritance {
+pub struct Takeover {
     pub listeners: Vec<Listener>,
     bell: Doorbell,
     pub heard_ago: Option<Duration>,
 }
 
-impl Legacy {
+impl Handoff {
     /// `bell` is to be rung by the heir.
     pub fn new(listeners: &[Listener], bell: &Doorbell) -> Self {
         let told = |one: &Listener| (one.listen.to_string(), one.socket.as_raw_fd());
@@ -43,7 +43,7 @@ impl Legacy {
     }
 
     /// Shares what was left.
-    pub fn take(self) -> io::Result<Inheritance> {
+    pub fn take(self) -> io::Result<Takeover> {
         let share = |(text, number): (String, RawFd)| {
             let listen = Listen::parse(&text).map_err(io::Error::other)?;
             let socket: Socket = fd::share(number)?.into();
@@ -52,7 +52,7 @@ impl Legacy {
             }
             Ok::<_, io::Error>(Listener { listen, socket })
         };
-        Ok(Inheritance {
+        Ok(Takeover {
             listeners: self
                 .listeners
                 .into_iter()
@@ -64,7 +64,7 @@ impl Legacy {
     }
 }
 
-impl Inheritance {
+impl Takeover {
     /// Tells the older instance to end.
     pub fn accept(&self) {
         self.bell.force();
