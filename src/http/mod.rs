@@ -2,6 +2,7 @@
 //! [`foreign`], which answers what another server took, runs on the tx thread.
 
 mod access_log;
+mod access_log_guard;
 mod api;
 mod commands;
 mod compress;
@@ -19,7 +20,6 @@ mod openapi;
 mod outgoing;
 mod pair;
 mod piece;
-mod receipt;
 mod render;
 mod request_id;
 mod response;

@@ -1,6 +1,6 @@
 //! Answers that come piece by piece. HTTP workers only.
 
-use super::receipt::Receipt;
+use super::access_log_guard::AccessLogGuard;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
 use bytes::Bytes;
@@ -38,16 +38,16 @@ pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = Result<Piece, Cut>> + 
 /// The body of an answer whose length is not known.
 pub struct Stream {
     pieces: Pieces,
-    receipt: Option<Receipt>,
+    access_log_guard: Option<AccessLogGuard>,
     /// It has no end, so a client that has closed its side is not believed to wait for one.
     pub is_endless: bool,
 }
 
 impl Stream {
-    pub fn new(pieces: Pieces, receipt: Option<Receipt>, is_endless: bool) -> Self {
+    pub fn new(pieces: Pieces, access_log_guard: Option<AccessLogGuard>, is_endless: bool) -> Self {
         Self {
             pieces,
-            receipt,
+            access_log_guard,
             is_endless,
         }
     }
@@ -63,18 +63,18 @@ impl Stream {
 
     /// Notes for the log what was sent.
     pub fn sent(&mut self, bytes: usize, error: Option<&Error>) {
-        if let Some(receipt) = &mut self.receipt {
-            receipt.bytes_out += bytes;
+        if let Some(access_log_guard) = &mut self.access_log_guard {
+            access_log_guard.bytes_out += bytes;
             if let Some(error) = error {
-                receipt.note(error);
+                access_log_guard.note(error);
             }
         }
     }
 
     /// Notes for the log how long the body was, in the end.
     pub fn received(&mut self, bytes: usize) {
-        if let Some(receipt) = &mut self.receipt {
-            receipt.bytes_in = bytes;
+        if let Some(access_log_guard) = &mut self.access_log_guard {
+            access_log_guard.bytes_in = bytes;
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The answer to a request: what was rendered, and what every answer has.
 
+use super::super::access_log_guard::AccessLogGuard;
 use super::super::docs::Target;
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Pieces, Stream};
-use super::super::receipt::Receipt;
 use super::super::render::success;
 use super::super::response::Response;
 use super::super::{api, cors, docs, v1};
@@ -46,7 +46,7 @@ impl Exchange {
     /// The answer to a request that was executed in several commands, with the failure that it tells of.
     pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Outgoing {
         let in_flight = self.in_flight.take();
-        let is_logged = Receipt::is_wanted(&self.site, response.status);
+        let is_logged = AccessLogGuard::is_wanted(&self.site, response.status);
         // The receipt is dropped, which writes its line.
         let (mut outgoing, _) = self.seal(response, error, held, is_logged);
         outgoing.in_flight = in_flight;
@@ -58,9 +58,9 @@ impl Exchange {
     pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
-        let (mut outgoing, receipt) = self.seal(response, None, Held::default(), true);
+        let (mut outgoing, access_log_guard) = self.seal(response, None, Held::default(), true);
         outgoing.in_flight = in_flight.filter(|_| !is_watch);
-        outgoing.stream = Some(Box::new(Stream::new(pieces, receipt, is_watch)));
+        outgoing.stream = Some(Box::new(Stream::new(pieces, access_log_guard, is_watch)));
         outgoing
     }
 
@@ -71,7 +71,7 @@ impl Exchange {
         error: Option<&Error>,
         mut held: Held,
         is_logged: bool,
-    ) -> (Outgoing, Option<Receipt>) {
+    ) -> (Outgoing, Option<AccessLogGuard>) {
         // It is there already; others that come have to wait for it.
         let memory = &self.site.bridge.memory;
         held.grow_to(memory, response.body.len());
@@ -94,7 +94,7 @@ impl Exchange {
         }
         let logged = is_logged.then(|| self.id.clone());
         response.set("X-Request-Id", self.id);
-        let receipt = logged.map(|request_id| Receipt {
+        let access_log_guard = logged.map(|request_id| AccessLogGuard {
             request_id,
             path: match &self.target {
                 Ok(Target::Page(page)) => page.path,
@@ -120,7 +120,7 @@ impl Exchange {
             head_only,
             ..Outgoing::default()
         };
-        (outgoing, receipt)
+        (outgoing, access_log_guard)
     }
 
     /// The answer to a failure, without what every answer has.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// It writes its line, where the settings want one, when it is dropped.
-pub struct Receipt {
+pub struct AccessLogGuard {
     pub site: Arc<Site>,
     pub request_id: String,
     pub remote: Peer,
@@ -29,7 +29,7 @@ pub struct Receipt {
     pub started: Instant,
 }
 
-impl Receipt {
+impl AccessLogGuard {
     /// Whether there may be a line for an answer of this status.
     pub fn is_wanted(site: &Site, status: u16) -> bool {
         match site.config.access_log {
@@ -47,7 +47,7 @@ impl Receipt {
     }
 }
 
-impl Drop for Receipt {
+impl Drop for AccessLogGuard {
     fn drop(&mut self) {
         let status = if self.failed { 500 } else { self.status };
         if !Self::is_wanted(&self.site, status) {
