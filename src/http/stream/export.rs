@@ -6,10 +6,11 @@ use super::super::lines;
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Cut, Piece, Pieces};
 use super::super::response::Response;
-use crate::bulk::{self, Page};
+use crate::bulk;
 use authkv_base::error::Error;
 use authkv_base::memory::Held;
 use authkv_codec::Member;
+use authkv_command::Outcome;
 use authkv_wire::input::NDJSON;
 use bytes::Bytes;
 use futures_util::stream::unfold;
@@ -47,7 +48,7 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
 }
 
 /// The export, and how many pairs there are, where all are asked for by one who may read all.
-async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<u64>), Error> {
+async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<usize>), Error> {
     let (again, members) = exchange.again()?;
     let prefix = members.into_iter().find_map(|member| match member {
         ("prefix", Member::Text(text)) => Some(text),
@@ -114,22 +115,27 @@ impl Export {
     /// A page, and after which key the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
         let site = &self.again.site;
-        let command = bulk::ask(&self.prefix, after, &site.settings.limits);
-        let (answer, mut held) = self.again.ask(command).await?;
-        let page = Page::render(&answer)?;
-        drop(answer);
+        let command = bulk::ask(&self.prefix, after);
+        let (outcome, mut held) = self.again.call(command).await;
+        let Outcome::Listed(page) = outcome? else {
+            return Err(Error::Internal);
+        };
+        let text = bulk::text(&page)?;
+        drop(page.items);
         // It is there already; others that come have to wait for it.
-        held.grow_to(&site.bridge.memory, page.text.len());
+        held.grow_to(&site.bridge.memory, text.len());
         let piece = Piece {
-            bytes: page.text.into(),
+            bytes: text.into(),
             held,
             error: None,
         };
         Ok((piece, page.next))
     }
 
-    async fn total(&self) -> Result<Option<u64>, Error> {
-        let (answer, _) = self.again.ask(Ok(bulk::ask_total())).await?;
-        bulk::total(&answer)
+    async fn total(&self) -> Result<Option<usize>, Error> {
+        match self.again.call(bulk::ask_total()).await.0? {
+            Outcome::Counted { count } => Ok(count),
+            _ => Err(Error::Internal),
+        }
     }
 }

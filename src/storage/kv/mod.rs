@@ -11,9 +11,7 @@ mod sweep;
 mod write;
 
 pub use effect::{Applied, Effect};
-pub use feed::Told;
 pub use read::Asked;
-pub use scan::Page;
 pub use stored::Stored;
 
 use super::Reserve;
@@ -21,7 +19,7 @@ use crate::tx::fiber::{self, Cond};
 use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
 use authkv_base::error::{Deed, Error};
 use authkv_config::Config;
-use authkv_domain::Access;
+use authkv_domain::{Access, ChangePage};
 
 use feed::Feed;
 use revisions::Revisions;
@@ -119,7 +117,7 @@ impl KeyValues {
         access: &Access,
         prefix: &str,
         after: Option<u64>,
-    ) -> Result<Told, Error> {
+    ) -> Result<ChangePage, Error> {
         self.catch_up(tx)?;
         let all = access.allows_all(Deed::Read);
         let wanted = |key: &[u8]| {
