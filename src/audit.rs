@@ -4,7 +4,7 @@
 use crate::tx::{log, session, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Caller, Command, Needs, Operation, Outcome};
+use authkv_command::{Caller, Command, Operation, Outcome, Privilege};
 use authkv_config::Config;
 use authkv_domain::Login;
 use serde::Serialize;
@@ -61,8 +61,9 @@ impl Event {
         let operation = command.operation();
         let row = operation.row();
         // Some type the password where the login belongs.
-        let is_name =
-            |name: &&str| row.needs == Needs::Admin || Login::new((*name).to_owned()).is_ok();
+        let is_name = |name: &&str| {
+            row.privilege == Privilege::Admin || Login::new((*name).to_owned()).is_ok()
+        };
         let cut = |name: &str| name.chars().take(NAME_MAX).collect();
         let audited = |name: Option<&str>| name.filter(|_| row.audited).filter(is_name).map(cut);
         Self {
@@ -94,7 +95,7 @@ impl Event {
             // Who somebody has proved to be.
             (Ok(Outcome::Session(session)), _) => (Some(&*session.login), Some(&*session.jti)),
             (Ok(Outcome::LoggedIn { login, jti, .. }), _) => (Some(&**login), Some(&**jti)),
-            (_, Caller::Bearer(claims)) if refused || row.needs != Needs::Nothing => {
+            (_, Caller::Bearer(claims)) if refused || row.privilege != Privilege::Nothing => {
                 (Some(&*claims.sub), Some(&*claims.jti))
             }
             (_, Caller::Owner) => (Some(OWNER), None),

@@ -8,7 +8,7 @@ use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
 use crate::handoff::{Handoff, Takeover};
-use crate::http::site::{Parts, Site};
+use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
 use crate::offload::{ThreadHooks, Waits};
@@ -70,7 +70,7 @@ struct Http {
     server: Option<Server>,
     leaving: Vec<Server>,
     /// For requests that another server takes, where there is no server of ours.
-    site: Option<Arc<Site>>,
+    shared: Option<Arc<Shared>>,
 }
 
 /// Without a hash for so long, a thread gives their memory back.
@@ -160,10 +160,10 @@ impl Instance {
         let bell = Arc::new(doorbell()?);
         let waits = Arc::new(Waits::new(tx, bell.clone(), life.clone()));
         let bridge = Bridge::new(config.clone(), bell, waits.clone(), life.clone());
-        let news = bridge.news.clone();
+        let notifications = bridge.notifications.clone();
         let tell = move |revision| {
-            if news.receiver_count() > 0 {
-                news.send_replace(revision);
+            if notifications.receiver_count() > 0 {
+                notifications.send_replace(revision);
             }
         };
         let (major, minor) = lua::version(tx);
@@ -208,7 +208,7 @@ impl Instance {
         let Some(lent) = lent else { return };
         let is_unused = || {
             // It may have been made for a request after the end.
-            self.http().site = None;
+            self.http().shared = None;
             self.life.users().is_empty()
         };
         let left = fiber::wait_until(tx, Instant::now() + LEAVING, is_unused);
@@ -281,7 +281,7 @@ impl Instance {
             http.leaving.push(old);
         }
         http.leaving.retain(|server| !server.has_ended());
-        http.site = Some(Site::new(&self.parts(), config, usize::MAX));
+        http.shared = Some(Shared::new(&self.parts(), config, usize::MAX));
         Ok(started)
     }
 
@@ -312,12 +312,12 @@ impl Instance {
     }
 
     /// What requests share that another server takes.
-    pub fn shared(&'static self) -> Arc<Site> {
+    pub fn shared(&'static self) -> Arc<Shared> {
         let mut http = self.http();
-        let site = http.server.as_ref().map(|server| server.site.clone());
-        site.unwrap_or_else(|| {
-            let new = || Site::new(&self.parts(), self.config.http.clone(), usize::MAX);
-            http.site.get_or_insert_with(new).clone()
+        let shared = http.server.as_ref().map(|server| server.shared.clone());
+        shared.unwrap_or_else(|| {
+            let new = || Shared::new(&self.parts(), self.config.http.clone(), usize::MAX);
+            http.shared.get_or_insert_with(new).clone()
         })
     }
 

@@ -6,7 +6,7 @@ use crate::auth::{follow, session};
 use crate::bulk::console;
 use crate::core::execute;
 use crate::handoff::Handoff;
-use crate::http::foreign::ForeignRequest;
+use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::{fiber, in_transaction, lua, Tx};
 use authkv_base::error::Error;
@@ -93,7 +93,7 @@ fn http_stop(args: &RawBytes) -> Reply {
 #[proc(packed_args)]
 fn http_request(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
-        let (request,): (ForeignRequest,) = decode(args)?;
+        let (request,): (EmbeddedRequest,) = decode(args)?;
         encode(&request.answer(tx, &instance.core, &instance.shared()))
     })
 }

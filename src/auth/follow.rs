@@ -3,7 +3,7 @@
 
 use super::{rotation, Auth};
 use crate::storage::Entry;
-use crate::tx::{settle, Tx};
+use crate::tx::{await_durability, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,7 +84,7 @@ pub fn changes(tx: &Tx, auth: &Auth, after: u64) -> Result<Changes, Error> {
     let last = mirror.last(tx)?;
     let entries = mirror.after(tx, after, PAGE)?;
     // What is undone here would stay there.
-    settle(tx)?;
+    await_durability(tx)?;
     Ok(Changes { entries, last })
 }
 

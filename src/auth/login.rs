@@ -6,7 +6,7 @@ use super::subject::{active, record};
 use super::throttle::Attempt;
 use super::Auth;
 use crate::storage::Users;
-use crate::tx::{log, settle, Tx};
+use crate::tx::{await_durability, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Credentials, Outcome};
@@ -71,7 +71,7 @@ pub fn prove<T: Send + 'static>(
             Proof::Right(made) => {
                 attempt.succeeded(tx, auth);
                 // What the user was found by has to be durable before an answer says so.
-                settle(tx)?;
+                await_durability(tx)?;
                 return Ok(made);
             }
             Proof::Wrong => {

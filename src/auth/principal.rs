@@ -4,7 +4,7 @@ use super::Auth;
 use super::{access, subject};
 use crate::tx::Tx;
 use authkv_base::error::Error;
-use authkv_command::{Caller, Needs};
+use authkv_command::{Caller, Privilege};
 use authkv_domain::{Access, Claims, RoleName, Subject};
 use std::sync::Arc;
 
@@ -48,17 +48,17 @@ impl Principal<'_> {
     }
 
     /// Errors: `RoleRequired`.
-    pub fn check(&self, needs: Needs) -> Result<(), Error> {
+    pub fn check(&self, privilege: Privilege) -> Result<(), Error> {
         let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
         let Who::User(_, subject) = &self.0 else {
             return Ok(());
         };
-        match needs {
-            Needs::Nothing | Needs::Token => Ok(()),
-            Needs::Admin if subject.has(admin) => Ok(()),
-            Needs::Admin => Err(Error::RoleRequired(admin)),
-            Needs::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
-            Needs::Introspect => Err(Error::RoleRequired(introspect)),
+        match privilege {
+            Privilege::Nothing | Privilege::Token => Ok(()),
+            Privilege::Admin if subject.has(admin) => Ok(()),
+            Privilege::Admin => Err(Error::RoleRequired(admin)),
+            Privilege::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
+            Privilege::Introspect => Err(Error::RoleRequired(introspect)),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::principal::Principal;
 use super::subject::{active, end_all, record, subject_of};
 use super::Auth;
 use crate::storage::{Depth, SessionRow};
-use crate::tx::{settle, Tx};
+use crate::tx::{await_durability, Tx};
 use authkv_base::clock::{microseconds, now};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
@@ -141,7 +141,7 @@ fn end(tx: &Tx, auth: &Auth, id: &str, exp: Option<u64>) -> Result<(), Error> {
     // What somebody else is just committing has to be durable too.
     match is_new {
         true => Ok(()),
-        false => settle(tx),
+        false => await_durability(tx),
     }
 }
 

@@ -6,15 +6,15 @@ use super::principal::Principal;
 use super::subject::{active, end_all};
 use super::Auth;
 use crate::storage::{Depth, NewUser, UserRow};
-use crate::tx::{settle, transaction, Tx};
+use crate::tx::{await_durability, transaction, Tx};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Credentials, Done, Outcome, Page, Registration};
-use authkv_domain::{Initial, Login, Password, PasswordRules, User};
+use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
 use secrecy::SecretString;
 
-/// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadInitial`; `Overloaded`. Yields.
+/// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadPersonName`; `Overloaded`. Yields.
 pub fn register(tx: &Tx, auth: &'static Auth, input: Registration) -> Result<Outcome, Error> {
     let login = add(tx, auth, input, Password::new, None)?;
     Ok(Outcome::Registered { login })
@@ -63,8 +63,8 @@ pub fn add(
     }
     let login = Login::new(input.login)?;
     let password = rules(input.password, &auth.config.password_rules)?;
-    let name = Initial::new(input.name)?;
-    let surname = Initial::new(input.surname)?;
+    let name = PersonName::new(input.name)?;
+    let surname = PersonName::new(input.surname)?;
     let granted = |role: &String| access::granted(tx, auth, role);
     let mut roles = roles
         .unwrap_or_default()
@@ -208,7 +208,9 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
         storage.sessions.prune(tx, login, 0)?;
         // Not before now, where no token was issued at all.
         let until = storage.issued.until(tx)?.max(now());
-        storage.subjects.bury(tx, &storage.mirror, login, until)?;
+        storage
+            .subjects
+            .put_tombstone(tx, &storage.mirror, login, until)?;
         Ok(hash)
     })?;
     users.count_gone(tx, &gone);
@@ -227,7 +229,7 @@ pub fn set_disabled(tx: &Tx, auth: &Auth, login: &str, disabled: bool) -> Result
         Ok(is_so)
     })?;
     if is_so {
-        settle(tx)?;
+        await_durability(tx)?;
     }
     get(tx, auth, login)
 }

@@ -3,7 +3,7 @@
 
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
-use crate::core::{execute, execute_unsettled, Core};
+use crate::core::{execute, execute_undurable, Core};
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{commits_begun, log, Tx};
 use authkv_base::error::Error;
@@ -174,7 +174,7 @@ fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job:
     if reply.is_closed() || gone.load(Ordering::Relaxed) {
         return bridge.answer(reply, Err(Error::Cancelled));
     }
-    let executed = guard(|| Ok(execute_unsettled(tx, core, request)));
+    let executed = guard(|| Ok(execute_undurable(tx, core, request)));
     match executed {
         Ok((result, Some(mark))) => parking.add(bridge, reply, result, mark),
         Ok((result, None)) => bridge.answer(reply, result),

@@ -8,7 +8,7 @@ mod parking;
 use crate::offload::Waits;
 use crate::tx::life::Life;
 use authkv_base::error::Error;
-use authkv_base::memory::{Held, Memory};
+use authkv_base::memory::{Memory, Reservation};
 use authkv_command::{Outcome, Request};
 use authkv_config::Config;
 use authkv_domain::{ChangePage, ListPage};
@@ -27,7 +27,7 @@ use tokio::sync::{oneshot, watch};
 pub struct Job {
     request: Request,
     reply: Reply,
-    gone: Gone,
+    gone: CancelFlag,
 }
 
 /// Where the answer to a job goes.
@@ -59,10 +59,10 @@ impl Drop for OwnMailbox<'_> {
 }
 
 /// Set once a client is most likely gone; its jobs are then not begun.
-pub type Gone = Arc<AtomicBool>;
+pub type CancelFlag = Arc<AtomicBool>;
 
 /// What came of a job, and what its outcome holds of the memory.
-type Answer = (Result<Outcome, Error>, Held);
+type Answer = (Result<Outcome, Error>, Reservation);
 
 /// A command that was left for tx. The future is its answer.
 pub enum Call {
@@ -74,7 +74,7 @@ impl Future for Call {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let failed = |error| (Err(error), Held::default());
+        let failed = |error| (Err(error), Reservation::default());
         match self.get_mut() {
             Call::Left(answer) => {
                 let answer = ready!(Pin::new(answer).poll(context));
@@ -97,7 +97,7 @@ pub struct Bridge {
     /// The limit of what bodies and answers hold.
     pub memory: Arc<Memory>,
     /// The revision of the last change of a pair that was committed, for those who wait for one.
-    pub news: Arc<watch::Sender<u64>>,
+    pub notifications: Arc<watch::Sender<u64>>,
     doorbell: Arc<Doorbell>,
     /// Fibers that wait for other threads, woken by the same fiber that takes jobs.
     waits: Arc<Waits>,
@@ -133,7 +133,7 @@ impl Bridge {
             jobs: ArrayQueue::new(capacity),
             mailboxes: Mailboxes::default(),
             lines: ArrayQueue::new(1024),
-            news: Arc::new(watch::Sender::new(0)),
+            notifications: Arc::new(watch::Sender::new(0)),
             doorbell,
             waits,
             config,
@@ -163,14 +163,18 @@ impl Bridge {
     /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
     /// `ShuttingDown`, and those of the command. Where the result is dropped, or `gone` is set, before tx has
     /// begun, the command is not executed.
-    pub fn call(&self, request: Request, gone: Gone) -> Call {
+    pub fn call(&self, request: Request, gone: CancelFlag) -> Call {
         match self.leave(request, gone) {
             Ok(answer) => Call::Left(answer),
             Err(error) => Call::Refused(Some(error)),
         }
     }
 
-    fn leave(&self, request: Request, gone: Gone) -> Result<oneshot::Receiver<Answer>, Error> {
+    fn leave(
+        &self,
+        request: Request,
+        gone: CancelFlag,
+    ) -> Result<oneshot::Receiver<Answer>, Error> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::ShuttingDown);
         }
@@ -272,7 +276,7 @@ impl Bridge {
         };
         match self.memory.hold(bytes) {
             Some(held) => (result, held),
-            None => (Err(self.memory_error()), Held::default()),
+            None => (Err(self.memory_error()), Reservation::default()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Answer, Bridge, Reply};
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{settle_since, Mark, Tx};
+use crate::tx::{await_durability_since, Mark, Tx};
 use authkv_base::error::Error;
 use authkv_command::Outcome;
 use std::cell::{Cell, RefCell};
@@ -84,7 +84,7 @@ impl Parking {
             mark,
         } in self.waiting.take()
         {
-            match settle_since(tx, mark) {
+            match await_durability_since(tx, mark) {
                 Ok(()) => bridge.send(reply, answer),
                 Err(error) => bridge.answer(reply, Err(error)),
             }

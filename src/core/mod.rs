@@ -5,10 +5,10 @@ use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
 use crate::auth::{keyring, login, roles, rotation, session, users, Auth};
 use crate::kv::{self, Kv};
-use crate::tx::{orphan, session as tx_session, settle_since, take_unsettled, Mark, Tx};
+use crate::tx::{await_durability_since, orphan, session as tx_session, take_undurable, Mark, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Caller, Command, Needs, Outcome, Request};
+use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
 use std::sync::Arc;
 
@@ -23,15 +23,15 @@ pub struct Core {
 /// Executes a command, and tells the audit log. Yields where the command waits for a thread or commits (see the lanes of
 /// [`Operation`]), and where it saw what is not durable yet.
 pub fn execute(tx: &Tx, core: &'static Core, request: Request) -> Result<Outcome, Error> {
-    let (result, unsettled) = execute_unsettled(tx, core, request);
-    if let Some(mark) = unsettled {
-        settle_since(tx, mark)?;
+    let (result, undurable) = execute_undurable(tx, core, request);
+    if let Some(mark) = undurable {
+        await_durability_since(tx, mark)?;
     }
     result
 }
 
 /// The same, but it does not wait for what is not durable yet. Returns what the answer has to wait for.
-pub fn execute_unsettled(
+pub fn execute_undurable(
     tx: &Tx,
     core: &'static Core,
     request: Request,
@@ -52,7 +52,7 @@ pub fn execute_unsettled(
     let event = Event::begin(&command);
     let result = perform(tx, core, &origin, &caller, command);
     event.end(tx, &core.audit, (origin, &caller), &result);
-    (result, take_unsettled(tx))
+    (result, take_undurable(tx))
 }
 
 fn perform(
@@ -67,13 +67,13 @@ fn perform(
     if !operation.offered_by(core.config.services) {
         return Err(Error::NotOffered);
     }
-    let needs = operation.needs(&core.config);
-    let who = match needs {
-        Needs::Nothing => None,
+    let privilege = operation.privilege(&core.config);
+    let who = match privilege {
+        Privilege::Nothing => None,
         _ => Some(authenticate(tx, auth, caller)?),
     };
     if let Some(who) = &who {
-        who.check(needs)?;
+        who.check(privilege)?;
     }
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     let access = || who()?.access(tx, auth);

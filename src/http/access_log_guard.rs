@@ -2,7 +2,7 @@
 //! has ended it.
 
 use super::access_log::Entry;
-use super::site::Site;
+use super::shared::Shared;
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_config::AccessLog;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 /// It writes its line, where the settings want one, when it is dropped.
 pub struct AccessLogGuard {
-    pub site: Arc<Site>,
+    pub shared: Arc<Shared>,
     pub request_id: String,
     pub remote: Peer,
     pub method: Method,
@@ -31,8 +31,8 @@ pub struct AccessLogGuard {
 
 impl AccessLogGuard {
     /// Whether there may be a line for an answer of this status.
-    pub fn is_wanted(site: &Site, status: u16) -> bool {
-        match site.config.access_log {
+    pub fn is_wanted(shared: &Shared, status: u16) -> bool {
+        match shared.config.access_log {
             AccessLog::Off => false,
             AccessLog::Errors => status >= 500,
             AccessLog::All => true,
@@ -50,7 +50,7 @@ impl AccessLogGuard {
 impl Drop for AccessLogGuard {
     fn drop(&mut self) {
         let status = if self.failed { 500 } else { self.status };
-        if !Self::is_wanted(&self.site, status) {
+        if !Self::is_wanted(&self.shared, status) {
             return;
         }
         let entry = Entry {
@@ -65,8 +65,8 @@ impl Drop for AccessLogGuard {
             bytes_out: self.bytes_out,
             microseconds: self.started.elapsed().as_micros(),
         };
-        let line = entry.line(self.site.settings.log_json);
-        self.site.bridge.log_request(line);
+        let line = entry.line(self.shared.settings.log_json);
+        self.shared.bridge.log_request(line);
     }
 }
 

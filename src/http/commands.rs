@@ -1,10 +1,10 @@
 //! Requests that are executed in several commands: each shows the token anew, so that one that has ended ends the answer.
 //! HTTP workers only.
 
-use super::site::Site;
-use crate::bridge::Gone;
+use super::shared::Shared;
+use crate::bridge::CancelFlag;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_token::Tokens;
@@ -18,21 +18,21 @@ pub const PAUSE: Duration = Duration::from_secs(1);
 const AGAIN_MAX: u32 = 5;
 
 /// Executes the commands of one request.
-pub struct Again {
-    pub site: Arc<Site>,
+pub struct CommandRunner {
+    pub shared: Arc<Shared>,
     pub peer: Peer,
     pub token: Option<String>,
-    pub gone: Gone,
+    pub gone: CancelFlag,
 }
 
-impl Again {
+impl CommandRunner {
     /// Who asks, as far as the token says at this moment.
     pub fn caller(&self) -> Caller {
-        caller(self.site.tokens, self.token.as_deref())
+        caller(self.shared.tokens, self.token.as_deref())
     }
 
     /// Executes a command.
-    pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Held) {
+    pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Reservation) {
         let request = Request {
             origin: Origin {
                 transport: Transport::Http,
@@ -41,16 +41,16 @@ impl Again {
             caller: self.caller(),
             command,
         };
-        let bridge = self.site.bridge;
+        let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await
     }
 }
 
 /// Counts how often the same is asked of a server that is too busy.
 #[derive(Default)]
-pub struct Patience(u32);
+pub struct RetryBudget(u32);
 
-impl Patience {
+impl RetryBudget {
     /// Waits a while, and returns whether to ask again.
     pub async fn wait(&mut self) -> bool {
         let has_some = self.0 < AGAIN_MAX;

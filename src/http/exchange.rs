@@ -5,21 +5,21 @@
 
 mod answer;
 
-use super::commands::{caller, Again};
+use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
 use super::docs::{Page, Target};
 use super::outgoing::Outgoing;
 use super::pair;
 use super::request_id;
-use super::site::{InFlight, Site};
-use crate::bridge::{Call, Gone};
+use super::shared::{InFlight, Shared};
+use crate::bridge::{Call, CancelFlag};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::{self as codec, Document};
-use authkv_command::{Caller, Command, Needs, Operation, Request};
+use authkv_command::{Caller, Command, Operation, Privilege, Request};
 use authkv_token::bearer;
 use authkv_wire::head::{Field, Head};
 use authkv_wire::input::{check_type, coding, form, is_form, whole_number, Coding, Others};
@@ -32,7 +32,7 @@ use std::time::Instant;
 
 /// A request whose head was read.
 pub struct Exchange {
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     peer: Peer,
     /// In a box, because an exchange is moved a lot.
     head: Box<Head>,
@@ -44,34 +44,34 @@ pub struct Exchange {
     started: Instant,
     allowed: Option<Allowed>,
     caller: Caller,
-    gone: Gone,
+    gone: CancelFlag,
     body_length: usize,
     in_flight: Option<InFlight>,
 }
 
 impl Exchange {
     /// Begins with a head. `gone` is set where the client goes away.
-    pub fn begin(site: &Arc<Site>, peer: &Peer, gone: &Gone, head: Box<Head>) -> Self {
+    pub fn begin(shared: &Arc<Shared>, peer: &Peer, gone: &CancelFlag, head: Box<Head>) -> Self {
         let Found {
             profile,
             path,
             target,
-        } = find(site, &head);
-        let in_flight = site.begin_request();
+        } = find(shared, &head);
+        let in_flight = shared.begin_request();
         let given = head.request_id.text().filter(|id| request_id::is_valid(id));
         Self {
-            id: given.map_or_else(|| site.ids.next(), str::to_owned),
-            allowed: cors::allowed(&site.config.cors, &head),
+            id: given.map_or_else(|| shared.ids.next(), str::to_owned),
+            allowed: cors::allowed(&shared.config.cors, &head),
             profile,
             path,
             target: match &in_flight {
                 Some(_) => target,
                 None => Err(Error::Overloaded {
                     what: "requests at a time",
-                    limit: site.config.requests_max,
+                    limit: shared.config.requests_max,
                 }),
             },
-            site: site.clone(),
+            shared: shared.clone(),
             peer: peer.clone(),
             head,
             started: Instant::now(),
@@ -84,21 +84,21 @@ impl Exchange {
 
     /// The answer to bytes that have no head. `begun` is what is known of it.
     pub fn refuse_without_head(
-        site: &Arc<Site>,
+        shared: &Arc<Shared>,
         peer: &Peer,
         begun: Option<Head>,
         error: Error,
     ) -> Outgoing {
         let unknown = || Head::new(Method::default(), Bytes::new());
         let head = Box::new(begun.unwrap_or_else(unknown));
-        Self::begin(site, peer, &Gone::default(), head).refuse(error)
+        Self::begin(shared, peer, &CancelFlag::default(), head).refuse(error)
     }
 
     /// Bytes the body may have, or `None` where it is not looked at.
     pub fn body_max(&self) -> Option<usize> {
         match &self.target {
             Ok(Target::Operation(route, _)) if route.has_body() => {
-                Some(route.operation.input_max(&self.site.settings))
+                Some(route.operation.input_max(&self.shared.settings))
             }
             _ => None,
         }
@@ -106,9 +106,9 @@ impl Exchange {
 
     /// Answers what is answered at once. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
     /// A panic while it is decoded becomes an internal error of this request only.
-    pub async fn answer(mut self, body: Bytes, held: Held) -> Outgoing {
+    pub async fn answer(mut self, body: Bytes, held: Reservation) -> Outgoing {
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
-        let compression = self.site.config.compression;
+        let compression = self.shared.config.compression;
         let is_read = matches!(
             self.operation(),
             Some(Operation::Get | Operation::BatchGet | Operation::KvList)
@@ -117,7 +117,7 @@ impl Exchange {
         drop(body);
         let (result, found) = match call {
             Ok(call) => call.await,
-            Err(error) => (Err(error), Held::default()),
+            Err(error) => (Err(error), Reservation::default()),
         };
         // Until now a write has held what came with the body.
         drop(held);
@@ -135,14 +135,14 @@ impl Exchange {
     /// Looks at the token of a client that waits before it sends its body, as far as that can be done here: under `/v1`, where
     /// the shape of the body, which comes before the token, is not known yet. Errors: `Unauthenticated`.
     pub fn invite(&mut self) -> Result<(), Error> {
-        let config = &self.site.settings;
+        let config = &self.shared.settings;
         let asks = |route: &&Route| {
-            route.profile == Profile::V1 && route.operation.needs(config) != Needs::Nothing
+            route.profile == Profile::V1 && route.operation.privilege(config) != Privilege::Nothing
         };
         if self.route().filter(asks).is_none() {
             return Ok(());
         }
-        self.caller = caller(self.site.tokens, self.bearer());
+        self.caller = caller(self.shared.tokens, self.bearer());
         match self.caller {
             Caller::Bearer(_) => Ok(()),
             _ => Err(Error::Unauthenticated),
@@ -166,9 +166,9 @@ impl Exchange {
     /// Has the command executed. Errors: those of `decode`.
     fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
         let (command, token) = self.decode(body)?;
-        let caller = caller(self.site.tokens, token.as_deref());
+        let caller = caller(self.shared.tokens, token.as_deref());
         let request = self.request(caller, command, body.len());
-        Ok(self.site.bridge.call(request, self.gone.clone()))
+        Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 
     /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` where there
@@ -177,12 +177,12 @@ impl Exchange {
         let Ok(Target::Operation(route, members)) = &self.target else {
             return Err(Error::Internal);
         };
-        let config = &self.site.settings;
+        let config = &self.shared.settings;
         let limit = route.operation.input_max(config);
         if body.len() > limit {
             return Err(Error::InputTooLarge { limit });
         }
-        let rules = route.operation.rules(config, self.site.types);
+        let rules = route.operation.rules(config, self.shared.types);
         if route.input == Input::Authorization {
             let input = Document::from_json(body, rules)?;
             let [authorization] = input.fields(["authorization"], 0)?;
@@ -225,18 +225,18 @@ impl Exchange {
 
     /// For a request that is executed in several commands: what executes them, and the members of its query. Errors:
     /// `Malformed`.
-    pub fn again(&mut self) -> Result<(Again, Members), Error> {
+    pub fn runner(&mut self) -> Result<(CommandRunner, Members), Error> {
         let route = self.route().ok_or(Error::Internal)?;
         let members = self.query(route)?;
         let token = self.bearer().map(str::to_owned);
-        let again = Again {
-            site: self.site.clone(),
+        let runner = CommandRunner {
+            shared: self.shared.clone(),
             peer: self.peer.clone(),
             token,
             gone: self.gone.clone(),
         };
-        self.caller = again.caller();
-        Ok((again, members))
+        self.caller = runner.caller();
+        Ok((runner, members))
     }
 
     /// Whether its body is in gzip, where that is taken.
@@ -298,9 +298,9 @@ impl Exchange {
 }
 
 /// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
-fn find(site: &Site, head: &Head) -> Found<Arc<Page>> {
-    let services = site.settings.services;
-    let page = |path: &str| site.page(path);
+fn find(shared: &Shared, head: &Head) -> Found<Arc<Page>> {
+    let services = shared.settings.services;
+    let page = |path: &str| shared.page(path);
     let mut found = routes::find(services, &head.method, head.path(), page);
     if let Ok(Target::Operation(route, _)) = &found.target {
         let checked = match route.input {

@@ -6,11 +6,11 @@ mod sent;
 mod upload;
 
 use super::exchange::Exchange;
-use super::site::Site;
+use super::shared::Shared;
 use super::stop::Stop;
 use super::stream::Course;
-use crate::bridge::Gone;
-use authkv_base::memory::Held;
+use crate::bridge::CancelFlag;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
 use authkv_wire::h2::heading::{Mark, MARK, MARK_SIZE};
 use authkv_wire::head::Head;
@@ -77,11 +77,11 @@ impl Open {
     }
 
     /// Expects that the client takes these bytes in time. What is returned is dropped once it has.
-    fn expect_taken(&self, site: &Site, bytes: usize) -> oneshot::Sender<()> {
+    fn expect_taken(&self, shared: &Shared, bytes: usize) -> oneshot::Sender<()> {
         let activity = self.0.clone();
         let waiting = activity.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let (taken, is_taken) = oneshot::channel();
-        let time = site.config.write_time(waiting);
+        let time = shared.config.write_time(waiting);
         tokio::spawn(async move {
             // A client that leaves an answer in its window would hold it for ever.
             if tokio::time::timeout(time, is_taken).await.is_err() {
@@ -100,18 +100,18 @@ impl Drop for Open {
 }
 
 /// Serves a connection until it ends, until the client does not take an answer in time, or until it is idle.
-pub async fn serve<S>(stream: S, site: &Arc<Site>, peer: &Peer, mut stop: Stop)
+pub async fn serve<S>(stream: S, shared: &Arc<Shared>, peer: &Peer, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let config = &site.config;
+    let config = &shared.config;
     let activity = Arc::new(Activity::default());
     let interim = Arc::new(Interim::default());
     let stream = Guarded::new(stream, config.header_max, interim.clone());
     let service = service_fn(|request| {
         let interim = interim.clone();
         answer(
-            site.clone(),
+            shared.clone(),
             peer.clone(),
             activity.clone(),
             interim,
@@ -148,7 +148,7 @@ where
 }
 
 async fn answer(
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     peer: Peer,
     activity: Arc<Activity>,
     interim: Arc<Interim>,
@@ -163,22 +163,22 @@ async fn answer(
     }
     let mark = parts.headers.get(MARK).and_then(|mark| mark.to_str().ok());
     let mark = mark.map(Mark::read).unwrap_or_default();
-    let exchange = Exchange::begin(&site, &peer, &Gone::default(), Box::new(head));
+    let exchange = Exchange::begin(&shared, &peer, &CancelFlag::default(), Box::new(head));
     let upload = Upload::new(body, interim, mark.waiting);
     if let Some(fault) = mark.fault {
         upload.discard();
-        let outgoing = exchange.refuse(fault.error(site.config.header_max));
-        return Ok(translate(outgoing, open, site));
+        let outgoing = exchange.refuse(fault.error(shared.config.header_max));
+        return Ok(translate(outgoing, open, shared));
     }
     let outgoing = match Course::of(exchange) {
         Course::Whole(mut exchange) => match exchange.body_max() {
-            Some(limit) => match upload.invited(&mut exchange, &site, limit).await {
+            Some(limit) => match upload.invited(&mut exchange, &shared, limit).await {
                 Ok((body, held)) => exchange.answer(body, held).await,
                 Err(error) => exchange.refuse(error),
             },
             None => {
                 upload.discard();
-                exchange.answer(Bytes::new(), Held::default()).await
+                exchange.answer(Bytes::new(), Reservation::default()).await
             }
         },
         Course::Stream(answer) => {
@@ -190,10 +190,10 @@ async fn answer(
             Box::pin(import::answer(
                 begun.await,
                 upload,
-                site.config.body_timeout,
+                shared.config.body_timeout,
             ))
             .await
         }
     };
-    Ok(translate(outgoing, open, site))
+    Ok(translate(outgoing, open, shared))
 }

@@ -4,14 +4,15 @@
 mod access_log;
 mod access_log_guard;
 mod api;
+mod balancer;
 mod commands;
 mod compress;
 mod cors;
 mod deadline;
 mod docs;
+pub mod embedded;
 mod events;
 mod exchange;
-pub mod foreign;
 mod h1;
 mod h2;
 mod lines;
@@ -23,8 +24,7 @@ mod piece;
 mod render;
 mod request_id;
 mod response;
-mod seats;
-pub mod site;
+pub mod shared;
 mod stop;
 mod stream;
 mod tls;
@@ -34,10 +34,10 @@ mod worker;
 use crate::bridge::Bridge;
 use authkv_base::threads::spawn;
 use authkv_config::HttpConfig;
+use balancer::Balancer;
 pub use listen::Listener;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
-use seats::Seats;
-use site::{Parts, Site};
+use shared::{Parts, Shared};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -46,7 +46,7 @@ use worker::Worker;
 
 /// The workers and what ends them.
 pub struct Server {
-    pub site: Arc<Site>,
+    pub shared: Arc<Shared>,
     listeners: Vec<Listener>,
     signals: Signals,
     workers: Vec<JoinHandle<()>>,
@@ -68,28 +68,28 @@ impl Server {
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let room = descriptors(parts.bridge, config.connections_max);
-        let site = Site::new(parts, config, room);
+        let shared = Shared::new(parts, config, room);
         // Where it fails midway, the workers that have been started end with it.
         let mut server = Self {
             signals: Signals {
-                leave: site.leave.clone(),
+                leave: shared.leave.clone(),
                 ..Signals::default()
             },
-            site,
+            shared,
             listeners,
             workers: Vec::new(),
         };
-        let (seats, incoming) = Seats::new(server.site.config.workers);
+        let (balancer, incoming) = Balancer::new(server.shared.config.workers);
         for (number, incoming) in incoming.into_iter().enumerate() {
             let shared = server.listeners.iter().map(|one| one.share(&one.listen));
             let worker = Worker {
-                site: server.site.clone(),
+                shared: server.shared.clone(),
                 signals: server.signals.clone(),
                 listeners: shared
                     .collect::<Result<_, _>>()
                     .map_err(|e| format!("cannot share a socket: {e}"))?,
                 tls: tls.clone(),
-                seats: seats.clone(),
+                balancer: balancer.clone(),
                 number,
                 incoming,
             };
@@ -116,7 +116,7 @@ impl Server {
 
     /// Takes no more connections. Those that are open end after their next answer. Does not wait.
     pub fn leave(&self) {
-        self.site.leaving.store(true, Ordering::Relaxed);
+        self.shared.leaving.store(true, Ordering::Relaxed);
         self.signals.leave.cancel();
     }
 

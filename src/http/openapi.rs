@@ -16,7 +16,7 @@ mod tests;
 
 use super::api::{Authorized, Message, TokenMessage};
 use super::v1::Problem;
-use authkv_command::{Needs, TAGS};
+use authkv_command::{Privilege, TAGS};
 use authkv_config::{Config, HttpConfig};
 use authkv_wire::routes::{self, Route};
 use schemas::{Values, Written};
@@ -104,7 +104,7 @@ fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuil
         operation = operation.parameter(parameter);
     }
     // An empty list says that there is none; if it is missing, it may have been forgotten.
-    let needs_token = route.operation.needs(config) != Needs::Nothing;
+    let needs_token = route.operation.privilege(config) != Privilege::Nothing;
     let token = needs_token.then(|| SecurityRequirement::new(TOKEN, [] as [&str; 0]));
     operation = operation.securities(Some(token));
     for (status, response) in responses::of_route(route, config, http) {

@@ -2,8 +2,8 @@
 
 use super::piece::Stream;
 use super::response::Response;
-use super::site::InFlight;
-use authkv_base::memory::Held;
+use super::shared::InFlight;
+use authkv_base::memory::Reservation;
 
 /// What carriers take from the exchange.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub struct Outgoing {
     /// The method was `HEAD`: the length is that of the body, which is not sent (RFC 9110 §9.3.2).
     pub head_only: bool,
     /// What the body holds of the memory for answers.
-    pub held: Held,
+    pub held: Reservation,
     /// The request counts until its answer is sent, but for the last bytes of it.
     pub in_flight: Option<InFlight>,
 }

@@ -2,7 +2,7 @@
 
 use super::access_log_guard::AccessLogGuard;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use bytes::Bytes;
 use std::fmt;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use std::task::{ready, Context, Poll};
 pub struct Piece {
     pub bytes: Bytes,
     /// What it holds of the memory for answers.
-    pub held: Held,
+    pub held: Reservation,
     /// It is the last, and tells of this failure.
     pub error: Option<Error>,
 }
@@ -22,7 +22,7 @@ impl Piece {
     pub fn new(bytes: Bytes, error: Option<Error>) -> Self {
         Self {
             bytes,
-            held: Held::default(),
+            held: Reservation::default(),
             error,
         }
     }
@@ -30,10 +30,10 @@ impl Piece {
 
 /// An answer ends before its end, which the client has to notice.
 #[derive(Debug)]
-pub struct Cut;
+pub struct Truncated;
 
 /// What an answer is made of.
-pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = Result<Piece, Cut>> + Send>>;
+pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = Result<Piece, Truncated>> + Send>>;
 
 /// The body of an answer whose length is not known.
 pub struct Stream {
@@ -53,7 +53,10 @@ impl Stream {
     }
 
     /// The next piece, which is not empty, or `None` at the end.
-    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
+    pub fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Piece, Truncated>>> {
         let piece = ready!(self.pieces.as_mut().poll_next(context));
         if let Some(Ok(piece)) = &piece {
             self.sent(piece.bytes.len(), piece.error.as_ref());
@@ -79,10 +82,10 @@ impl Stream {
     }
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for Truncated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the answer ends before its end")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for Truncated {}

@@ -152,7 +152,7 @@ pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use authkv_base::error::Deed;
+    use authkv_base::error::AccessKind;
     use authkv_command::Done;
 
     fn text(rendered: (u16, Vec<u8>)) -> (u16, String) {
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_failure_is_a_problem_with_a_code() {
         let forbidden = Error::Forbidden {
-            deed: Deed::Write,
+            kind: AccessKind::Write,
             key: "a/b".to_owned(),
         };
         assert_eq!(

@@ -1,9 +1,9 @@
 //! A worker: one thread, one event loop, its share of the connections.
 
+use super::balancer::{Balancer, Incoming, WorkerSlot};
 use super::exchange::Exchange;
 use super::listen::{Accepted, AsyncListener, Listener};
-use super::seats::{Incoming, Seat, Seats};
-use super::site::{Permit, Site};
+use super::shared::{Permit, Shared};
 use super::stop::{Signals, Stop};
 use super::{h1, h2};
 use authkv_base::error::Error;
@@ -17,12 +17,12 @@ use tokio_rustls::TlsAcceptor;
 
 /// What a worker is given.
 pub struct Worker {
-    pub site: Arc<Site>,
+    pub shared: Arc<Shared>,
     pub signals: Signals,
     pub listeners: Vec<Listener>,
     pub tls: Option<TlsAcceptor>,
     /// The workers, among which this one has a number.
-    pub seats: Arc<Seats>,
+    pub balancer: Arc<Balancer>,
     pub number: usize,
     /// Connections that others have accepted for it.
     pub incoming: Incoming,
@@ -30,10 +30,10 @@ pub struct Worker {
 
 /// What takes connections in.
 struct Door {
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     signals: Signals,
     tls: Option<TlsAcceptor>,
-    seats: Arc<Seats>,
+    balancer: Arc<Balancer>,
     number: usize,
     connections: tokio::sync::Mutex<JoinSet<()>>,
 }
@@ -52,15 +52,15 @@ impl Door {
             match accepted {
                 Ok(accepted) => {
                     failing = false;
-                    if let Some((accepted, seat)) = self.seats.place(self.number, accepted) {
-                        self.serve(accepted, seat).await;
+                    if let Some((accepted, slot)) = self.balancer.place(self.number, accepted) {
+                        self.serve(accepted, slot).await;
                     }
                 }
                 Err(e) => {
                     // Out of descriptors, most likely: wait for connections to end.
                     if !failing {
                         let line = format!("cannot accept connections: {e}");
-                        self.site.bridge.log(line);
+                        self.shared.bridge.log(line);
                     }
                     failing = true;
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -76,22 +76,22 @@ impl Door {
                 _ = self.signals.leave.cancelled() => break,
                 next = incoming.next() => next,
             };
-            let Some((accepted, seat)) = next else { return };
-            self.serve(accepted, seat).await;
+            let Some((accepted, slot)) = next else { return };
+            self.serve(accepted, slot).await;
         }
         incoming.close();
-        while let Some((accepted, seat)) = incoming.next().await {
-            self.serve(accepted, seat).await;
+        while let Some((accepted, slot)) = incoming.next().await {
+            self.serve(accepted, slot).await;
         }
     }
 
-    async fn serve(&self, accepted: Accepted, seat: Seat) {
+    async fn serve(&self, accepted: Accepted, slot: WorkerSlot) {
         let mut connections = self.connections.lock().await;
         while connections.try_join_next().is_some() {}
         let stop = Stop::new(&self.signals);
-        let connection = connect(self.site.clone(), accepted, self.tls.clone(), stop);
+        let connection = connect(self.shared.clone(), accepted, self.tls.clone(), stop);
         connections.spawn(async move {
-            let _seat = seat;
+            let _slot = slot;
             connection.await;
         });
     }
@@ -100,7 +100,7 @@ impl Door {
 impl Worker {
     /// The main function of the thread. Returns once it is told to stop and the connections have ended.
     pub fn run(self) {
-        let bridge = self.site.bridge;
+        let bridge = self.shared.bridge;
         let open = bridge.open_mailbox();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -117,17 +117,17 @@ impl Worker {
     }
 
     async fn serve(self) -> io::Result<()> {
-        let limit = self.site.settings.shutdown_timeout;
+        let limit = self.shared.settings.shutdown_timeout;
         if self.number == 0 {
             // One of them tells the watches of all.
-            let site = self.site.clone();
-            tokio::spawn(async move { site.tell_news().await });
+            let shared = self.shared.clone();
+            tokio::spawn(async move { shared.notify_watches().await });
         }
         let door = Arc::new(Door {
-            site: self.site,
+            shared: self.shared,
             signals: self.signals.clone(),
             tls: self.tls,
-            seats: self.seats,
+            balancer: self.balancer,
             number: self.number,
             connections: tokio::sync::Mutex::default(),
         });
@@ -152,7 +152,7 @@ impl Worker {
 }
 
 /// Serves what was accepted.
-async fn connect(site: Arc<Site>, accepted: Accepted, tls: Option<TlsAcceptor>, stop: Stop) {
+async fn connect(shared: Arc<Shared>, accepted: Accepted, tls: Option<TlsAcceptor>, stop: Stop) {
     match accepted {
         Accepted::Tcp(stream, address, secured) => {
             // It fails for a connection that is gone, which the first read finds as well.
@@ -160,34 +160,34 @@ async fn connect(site: Arc<Site>, accepted: Accepted, tls: Option<TlsAcceptor>, 
             let peer = Peer::Tcp(address);
             match (secured, tls) {
                 // In a box, because it is large and most connections have none.
-                (true, Some(tls)) => Box::pin(secure(site, stream, peer, tls, stop)).await,
+                (true, Some(tls)) => Box::pin(secure(shared, stream, peer, tls, stop)).await,
                 (true, None) => {}
-                (false, _) => plain(site, stream, peer, stop).await,
+                (false, _) => plain(shared, stream, peer, stop).await,
             }
         }
-        Accepted::Unix(stream) => plain(site, stream, Peer::Unix, stop).await,
+        Accepted::Unix(stream) => plain(shared, stream, Peer::Unix, stop).await,
     }
 }
 
-async fn plain<S>(site: Arc<Site>, stream: S, peer: Peer, stop: Stop)
+async fn plain<S>(shared: Arc<Shared>, stream: S, peer: Peer, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match site.admit(&peer) {
-        Ok(permit) => serve_h1(&site, stream, peer, permit, stop).await,
-        Err(error) => Box::pin(turn_away(&site, stream, peer, error)).await,
+    match shared.admit(&peer) {
+        Ok(permit) => serve_h1(&shared, stream, peer, permit, stop).await,
+        Err(error) => Box::pin(turn_away(&shared, stream, peer, error)).await,
     }
 }
 
-async fn secure<S>(site: Arc<Site>, stream: S, peer: Peer, tls: TlsAcceptor, mut stop: Stop)
+async fn secure<S>(shared: Arc<Shared>, stream: S, peer: Peer, tls: TlsAcceptor, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // One that is turned away is not worth a handshake.
-    let Ok(permit) = site.admit(&peer) else {
+    let Ok(permit) = shared.admit(&peer) else {
         return;
     };
-    let handshake = tokio::time::timeout(site.config.header_timeout, tls.accept(stream));
+    let handshake = tokio::time::timeout(shared.config.header_timeout, tls.accept(stream));
     let stream = tokio::select! {
         stream = handshake => stream,
         _ = std::future::poll_fn(|context| stop.poll(context)) => return,
@@ -197,30 +197,30 @@ where
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => {
             let _permit = permit;
-            h2::serve(stream, &site, &peer, stop).await;
+            h2::serve(stream, &shared, &peer, stop).await;
         }
-        _ => serve_h1(&site, stream, peer, permit, stop).await,
+        _ => serve_h1(&shared, stream, peer, permit, stop).await,
     }
 }
 
-async fn serve_h1<S>(site: &Arc<Site>, stream: S, peer: Peer, _permit: Permit, stop: Stop)
+async fn serve_h1<S>(shared: &Arc<Shared>, stream: S, peer: Peer, _permit: Permit, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    h1::serve(stream, site, &peer, stop).await;
+    h1::serve(stream, shared, &peer, stop).await;
 }
 
 /// Tells a client which limit it is beyond, if it can be told at once.
-async fn turn_away<S>(site: &Arc<Site>, mut stream: S, peer: Peer, error: Error)
+async fn turn_away<S>(shared: &Arc<Shared>, mut stream: S, peer: Peer, error: Error)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     const PATIENCE: Duration = Duration::from_millis(500);
-    let Some(_counted) = site.turn_away() else {
+    let Some(_counted) = shared.turn_away() else {
         return;
     };
     // No request counts for it while it lingers.
-    let bytes = h1::whole(&Exchange::refuse_without_head(site, &peer, None, error));
+    let bytes = h1::whole(&Exchange::refuse_without_head(shared, &peer, None, error));
     let told = async {
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;

@@ -1,7 +1,7 @@
 //! What the operations answer, in msgpack, and which effects are errors. Pure.
 
 use crate::storage::{Applied, Effect, KeyValues};
-use authkv_base::error::{Deed, Error};
+use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::write_uint;
 use authkv_domain::{key_text, Step, Steps};
 use rmp::encode::{write_array_len, write_map_len, write_sint, write_str};
@@ -52,7 +52,7 @@ pub fn check(store: &KeyValues, steps: &Steps, applied: &Applied) -> Result<(), 
         },
         Effect::Missing => Error::Conflict { key, revision: 0 },
         Effect::Forbidden => Error::Forbidden {
-            deed: Deed::Write,
+            kind: AccessKind::Write,
             key,
         },
         Effect::TooLarge => Error::ValueTooLarge {

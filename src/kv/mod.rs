@@ -6,8 +6,8 @@ mod answers;
 
 use crate::storage::{Asked, Effect, KeyValues, Storage};
 use crate::tx::life::Life;
-use crate::tx::{fiber, note_unsettled, take_unsettled, Tx};
-use authkv_base::error::{Deed, Error};
+use crate::tx::{fiber, note_undurable, take_undurable, Tx};
+use authkv_base::error::{AccessKind, Error};
 use authkv_command::Outcome;
 use authkv_domain::{Access, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
         What::Pairs(limit) => (limit, false),
         What::Keys(limit) => (limit, true),
         What::Total => {
-            let total = access.allows_all(Deed::Read).then(|| store.len(tx));
+            let total = access.allows_all(AccessKind::Read).then(|| store.len(tx));
             return Ok(Outcome::Counted { count: total });
         }
         What::Count => {
@@ -173,15 +173,15 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
         }
     };
     let mut page = store.page(tx, &ranges, after, limit, keys_only)?;
-    let mut unsettled = take_unsettled(tx);
+    let mut undurable = take_undurable(tx);
     // A slice may hold nothing but what has expired.
     while let Some(after) = page.next.take_if(|_| page.count == 0) {
         rest(tx, kv)?;
         page = store.page(tx, &ranges, Some(&after), limit, keys_only)?;
-        unsettled = unsettled.or(take_unsettled(tx));
+        undurable = undurable.or(take_undurable(tx));
     }
-    if unsettled.is_some() {
-        note_unsettled(tx, unsettled);
+    if undurable.is_some() {
+        note_undurable(tx, undurable);
     }
     Ok(Outcome::Listed(page))
 }
@@ -197,15 +197,15 @@ fn slices(
     let _turn = store.begin_count(tx);
     let mut page = store.count(tx, ranges, after)?;
     let mut count = page.count;
-    let mut unsettled = take_unsettled(tx);
+    let mut undurable = take_undurable(tx);
     while let Some(after) = page.next {
         rest(tx, kv)?;
         page = store.count(tx, ranges, Some(&after))?;
         count += page.count;
-        unsettled = unsettled.or(take_unsettled(tx));
+        undurable = undurable.or(take_undurable(tx));
     }
-    if unsettled.is_some() {
-        note_unsettled(tx, unsettled);
+    if undurable.is_some() {
+        note_undurable(tx, undurable);
     }
     Ok(count)
 }

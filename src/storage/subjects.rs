@@ -62,7 +62,7 @@ impl Subjects {
 
     /// Notes that a user was deleted, until `expires_at`, when the last of its tokens has expired. In a transaction of
     /// the caller's.
-    pub fn bury(
+    pub fn put_tombstone(
         &self,
         tx: &Tx,
         mirror: &Mirror,

@@ -6,7 +6,7 @@ use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_domain::is_bcrypt;
-use authkv_domain::{Initial, Login};
+use authkv_domain::{Login, PersonName};
 use std::cell::Cell;
 
 /// The users.
@@ -20,8 +20,8 @@ pub struct Users {
 pub struct NewUser<'a> {
     pub login: &'a Login,
     pub hash: &'a str,
-    pub name: &'a Initial,
-    pub surname: &'a Initial,
+    pub name: &'a PersonName,
+    pub surname: &'a PersonName,
 }
 
 /// What the space says of a user, beside the hash.

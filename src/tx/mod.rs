@@ -21,8 +21,8 @@ pub use orphan::is_read_only;
 pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
-    attempt, commits_begun, note_unsettled, sees_unsettled, settle, settle_since, take_unsettled,
-    transaction, transaction_if, Mark,
+    attempt, await_durability, await_durability_since, commits_begun, note_undurable,
+    sees_undurable, take_undurable, transaction, transaction_if, Mark,
 };
 
 use std::marker::PhantomData;

@@ -13,7 +13,7 @@ struct Commits {
     failed: Cell<u64>,
     end: Cond,
     /// What was read since this was last taken rests on commits that had not ended.
-    unsettled: Cell<Option<Mark>>,
+    undurable: Cell<Option<Mark>>,
 }
 
 impl Commits {
@@ -39,7 +39,7 @@ thread_local! {
         ended: Cell::new(0),
         failed: Cell::new(0),
         end: Cond::new(),
-        unsettled: Cell::new(None),
+        undurable: Cell::new(None),
     };
 }
 
@@ -75,7 +75,7 @@ fn commit() -> Result<(), Error> {
         let number = commits.begun.get() + 1;
         commits.begun.set(number);
         // This commit comes after those that were seen, and does not succeed without them.
-        commits.unsettled.set(None);
+        commits.undurable.set(None);
         let committed = tarantool::transaction::commit().map_err(|e| {
             let text = e.message().to_owned();
             match Failure::from(e) {
@@ -103,13 +103,13 @@ fn commit() -> Result<(), Error> {
 
 /// Waits until what others were committing is durable: Tarantool shows changes before they are, and an answer
 /// should not rest on what may be undone. Errors: `NotDurable` where one of those commits fails. Yields.
-pub fn settle(tx: &Tx) -> Result<(), Error> {
+pub fn await_durability(tx: &Tx) -> Result<(), Error> {
     let now = COMMITS.with(Commits::mark);
-    settle_since(tx, now)
+    await_durability_since(tx, now)
 }
 
 /// The same for what was being committed at an earlier moment.
-pub fn settle_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
+pub fn await_durability_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
     COMMITS.with(|commits| {
         while commits.ended.get() < mark.begun && !fiber::is_cancelled(tx) {
             commits.end.wait();
@@ -127,22 +127,22 @@ pub fn commits_begun(_tx: &Tx) -> u64 {
 }
 
 /// Whether a read that is made now may see what is not durable: a commit has not ended yet, and the read sees it.
-pub fn sees_unsettled(tx: &Tx) -> bool {
+pub fn sees_undurable(tx: &Tx) -> bool {
     COMMITS.with(|commits| commits.ended.get() < commits.begun.get()) && sees_committing(tx)
 }
 
 /// Notes that what was just read rests on a commit that has not ended; `since`: that something has done so since then.
-pub fn note_unsettled(_tx: &Tx, since: Option<Mark>) {
+pub fn note_undurable(_tx: &Tx, since: Option<Mark>) {
     COMMITS.with(|commits| {
         let mut mark = commits.mark();
-        if let Some(before) = commits.unsettled.get().or(since) {
+        if let Some(before) = commits.undurable.get().or(since) {
             mark.failed = before.failed;
         }
-        commits.unsettled.set(Some(mark));
+        commits.undurable.set(Some(mark));
     });
 }
 
 /// Since when that was noted, which is to be asked before anything yields.
-pub fn take_unsettled(_tx: &Tx) -> Option<Mark> {
-    COMMITS.with(|commits| commits.unsettled.take())
+pub fn take_undurable(_tx: &Tx) -> Option<Mark> {
+    COMMITS.with(|commits| commits.undurable.take())
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Two rules in the words of the contract. Verbatim: the old system's mistakes are part of it.
 pub const LOGIN_LETTERS: &str = "login should have onlu lower-upper latin letters and digits";
-pub const INITIAL_LETTERS: &str = "initial should have only lower-upper latin letters";
+pub const NAME_LETTERS: &str = "initial should have only lower-upper latin letters";
 
 /// Makes the enum [`Error`], its rows and its texts. An entry of the list, explained:
 ///
@@ -82,7 +82,7 @@ errors! {
     /// the password breaks a rule
     BadPassword(rule: Cow<'static, str>) = "bad_password", 20008, 400, 422, "Incorrect password: {rule}";
     /// the name or the surname breaks a rule
-    BadInitial(rule: &'static str) = "bad_initial", 20009, 400, 422, "Incorrect initial: {rule}";
+    BadPersonName(rule: &'static str) = "bad_initial", 20009, 400, 422, "Incorrect initial: {rule}";
     /// no key was passed
     NoKeys = "no_keys", 20010, 400, 422, "Incorrect keys: you have not passed any keys";
     // Each key once, in the order in which they first appear.
@@ -162,7 +162,7 @@ errors! {
     /// the client closed its side before its turn came
     Cancelled = "cancelled", 20038, 503, 503, "The connection was closed before the turn of this request came";
     /// the user may not read, or write, the key that is named
-    Forbidden { deed: Deed, key: String } = "forbidden", 20039, 403, 403, "You may not {deed} the key {key}";
+    Forbidden { kind: AccessKind, key: String } = "forbidden", 20039, 403, 403, "You may not {kind} the key {key}";
     /// the operation needs the role that is named
     RoleRequired(role: &'static str) = "role_required", 20040, 403, 403, "This needs the role {role}";
     /// too many failed logins; nothing was looked at; try again after the seconds of the message
@@ -246,12 +246,12 @@ impl fmt::Display for KeyRule {
 
 /// What is done with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum AccessKind {
     Read,
     Write,
 }
 
-impl fmt::Display for Deed {
+impl fmt::Display for AccessKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Read => "read",
@@ -298,7 +298,7 @@ impl Error {
             Error::BadLogin(LOGIN_LETTERS) => {
                 Error::BadLogin("it may have ASCII letters and digits only")
             }
-            Error::BadInitial(INITIAL_LETTERS) => Error::BadInitial(
+            Error::BadPersonName(NAME_LETTERS) => Error::BadPersonName(
                 "it may have ASCII letters and hyphens only, and not hyphens alone",
             ),
             other => other,

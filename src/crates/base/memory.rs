@@ -15,7 +15,7 @@ pub struct Memory {
 
 /// Bytes that are held. They are given back when it is dropped.
 #[derive(Debug, Default)]
-pub struct Held(Option<(Arc<Memory>, usize)>);
+pub struct Reservation(Option<(Arc<Memory>, usize)>);
 
 impl Memory {
     pub fn new(max: usize) -> Arc<Self> {
@@ -35,13 +35,13 @@ impl Memory {
     }
 
     /// Holds `bytes`, or `None` where they would be too many.
-    pub fn hold(self: &Arc<Self>, bytes: usize) -> Option<Held> {
-        let mut held = Held::default();
+    pub fn hold(self: &Arc<Self>, bytes: usize) -> Option<Reservation> {
+        let mut held = Reservation::default();
         held.grow_to(self, bytes).then_some(held)
     }
 }
 
-impl Held {
+impl Reservation {
     /// Holds `bytes` in all, of `memory`. Returns whether there is room; nothing changes where there is not.
     pub fn grow_to(&mut self, memory: &Arc<Memory>, bytes: usize) -> bool {
         let before = self.0.as_ref().map_or(0, |(_, held)| *held);
@@ -64,7 +64,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some((memory, bytes)) = &self.0 {
             memory.held.fetch_sub(*bytes, Ordering::Relaxed);

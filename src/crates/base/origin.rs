@@ -34,7 +34,7 @@ pub enum Peer {
     Tcp(SocketAddr),
     Unix,
     /// As another server, or Tarantool, told it.
-    Told(String),
+    Reported(String),
     /// That of the session which the present fiber of tx serves.
     Session,
 }
@@ -44,7 +44,7 @@ impl Peer {
     pub fn told(text: String) -> Self {
         match text.parse() {
             Ok(address) => Peer::Tcp(address),
-            Err(_) => Peer::Told(text),
+            Err(_) => Peer::Reported(text),
         }
     }
 
@@ -52,7 +52,7 @@ impl Peer {
     pub fn address(&self) -> Option<IpAddr> {
         match self {
             Peer::Tcp(address) => Some(address.ip().to_canonical()),
-            Peer::Unix | Peer::Told(_) | Peer::Session => None,
+            Peer::Unix | Peer::Reported(_) | Peer::Session => None,
         }
     }
 
@@ -71,7 +71,7 @@ impl fmt::Display for Peer {
         match self {
             Peer::Tcp(address) => address.fmt(f),
             Peer::Unix => f.write_str("unix"),
-            Peer::Told(text) => f.write_str(text),
+            Peer::Reported(text) => f.write_str(text),
             Peer::Session => f.write_str("-"),
         }
     }

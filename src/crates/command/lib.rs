@@ -10,7 +10,7 @@ mod table;
 
 pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
-pub use operation::{Command, Lane, Needs, Operation, Row};
+pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{Done, KeyRow, Outcome, Session};
 
 use authkv_base::origin::Origin;

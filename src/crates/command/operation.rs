@@ -9,7 +9,7 @@ use authkv_config::{Config, Services};
 use authkv_domain::{Keys, Listing, Permission, Steps, Txn, Watching};
 use secrecy::SecretString;
 use Lane::*;
-use Needs::*;
+use Privilege::*;
 use Service::*;
 
 /// Which service offers an operation.
@@ -21,7 +21,7 @@ enum Service {
 
 /// What a caller has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub enum Privilege {
     Nothing,
     Token,
     /// A token of a user with the role `admin`.
@@ -49,7 +49,7 @@ pub struct Row {
     /// The name of its procedure, which is also that of its events in the audit log.
     pub name: &'static str,
     service: Service,
-    pub needs: Needs,
+    pub privilege: Privilege,
     pub lane: Lane,
     /// Whether it leaves a line in the audit log when all is well.
     pub audited: bool,
@@ -141,14 +141,14 @@ impl Operation {
 
     /// Whether the first argument of its procedure is a token.
     pub fn takes_token(self) -> bool {
-        self == Self::Check || self.row().needs != Needs::Nothing
+        self == Self::Check || self.row().privilege != Privilege::Nothing
     }
 
     /// What the caller has to show: what the table says, and more where nobody may register alone.
-    pub fn needs(self, config: &Config) -> Needs {
+    pub fn privilege(self, config: &Config) -> Privilege {
         match self {
-            Self::Register | Self::UserRegister if !config.registration_open => Needs::Admin,
-            _ => self.row().needs,
+            Self::Register | Self::UserRegister if !config.registration_open => Privilege::Admin,
+            _ => self.row().privilege,
         }
     }
 

@@ -16,7 +16,7 @@ macro_rules! for_each_operation {
     ($callback:ident $($more:tt)*) => { $callback! {
         /// `(login, password, name, surname)` → `{login}`. Yields.
         Register [(Registration)] => auth_register {
-            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            service: Auth, privilege: Nothing, lane: Crypto, audited: true,
             console: &[anyone("register", &["login", "password", "name", "surname"])],
             endpoints: &[old("register", "POST", "/api/register", Input::Json).says(
                 OLD, "Add a user",
@@ -25,7 +25,7 @@ macro_rules! for_each_operation {
         }
         /// `(login, password)` → `{token, token_type, expires_in}`, the last in seconds. Yields.
         Login [(Credentials)] => auth_login {
-            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            service: Auth, privilege: Nothing, lane: Crypto, audited: true,
             console: &[anyone("login", &["login", "password"])],
             endpoints: &[old("login", "POST", "/api/login", Input::Json).says(
                 OLD, "Get a token",
@@ -34,7 +34,7 @@ macro_rules! for_each_operation {
         }
         /// `(token)` → `{revoked}`. Yields.
         Logout [] => auth_logout {
-            service: Auth, needs: Token, lane: Commit, audited: true,
+            service: Auth, privilege: Token, lane: Commit, audited: true,
             console: &[anyone("logout", &["token"]), user("logout")],
             endpoints: &[
                 old("logout", "GET", "/api/logout", Input::Nothing).says(
@@ -49,7 +49,7 @@ macro_rules! for_each_operation {
         }
         /// `(token)` → `{authorized, login, expires_at}`, the last in seconds since 1970. Yields for a new token.
         Check [] => auth_check {
-            service: Auth, needs: Nothing, lane: Inline, audited: false,
+            service: Auth, privilege: Nothing, lane: Inline, audited: false,
             console: &[anyone("check", &["token"]), user("check")],
             endpoints: &[old("check", "POST", "/api/check", Input::Authorization).says(
                 OLD, "Check a token",
@@ -58,7 +58,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, keys)` → `{data}`. Yields for a new token.
         Get [(Result<Keys, Error>)] => kv_get {
-            service: Kv, needs: Token, lane: Inline, audited: false,
+            service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("get")],
             endpoints: &[old("read", "POST", "/api/read", Input::Json).says(
                 PAIRS, "Read many keys",
@@ -67,7 +67,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, pairs)` → `{written, existing}`. Yields.
         Put [(Result<Steps, Error>)] => kv_put {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("put")],
             endpoints: &[old("write", "POST", "/api/write", Input::Json).says(
                 PAIRS, "Write many pairs",
@@ -77,7 +77,7 @@ macro_rules! for_each_operation {
         }
         /// `(login, password, name, surname)` → `{login}`. Yields.
         UserRegister [(Registration)] => user_register {
-            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            service: Auth, privilege: Nothing, lane: Crypto, audited: true,
             console: &[owner("users.register").taking(&["login", "password", "name", "surname"])],
             endpoints: &[post("/v1/users").says(
                 USERS, "Register",
@@ -86,7 +86,7 @@ macro_rules! for_each_operation {
         }
         /// `(login, password)` → `{access_token, token_type, expires_in, refresh_token, refresh_expires_in}`. Yields.
         SessionLogin [(Credentials)] => session_login {
-            service: Auth, needs: Nothing, lane: Crypto, audited: true,
+            service: Auth, privilege: Nothing, lane: Crypto, audited: true,
             console: &[anyone("session.login", &["login", "password"])],
             endpoints: &[post("/v1/login").says(
                 SESSIONS, "Begin a session",
@@ -97,7 +97,7 @@ macro_rules! for_each_operation {
         /// `(refresh_token)` → the same. Yields.
         // With a refresh token.
         SessionRefresh [(SecretString)] => session_refresh {
-            service: Auth, needs: Nothing, lane: Commit, audited: true,
+            service: Auth, privilege: Nothing, lane: Commit, audited: true,
             console: &[anyone("session.refresh", &["refresh_token"])],
             endpoints: &[post("/v1/refresh").says(
                 SESSIONS, "Get new tokens for a refresh token",
@@ -106,7 +106,7 @@ macro_rules! for_each_operation {
         }
         /// `(token)` → `{revoked}`. Yields.
         SessionLogoutAll [] => session_logout_all {
-            service: Auth, needs: Token, lane: Commit, audited: true,
+            service: Auth, privilege: Token, lane: Commit, audited: true,
             console: &[user("logout_all")],
             endpoints: &[post("/v1/logout/all").without_body().says(
                 SESSIONS, "End all sessions of the user",
@@ -116,7 +116,7 @@ macro_rules! for_each_operation {
         /// `(token, other_token)` → `{active, …}` (RFC 7662 §2.2). Yields for a new token.
         // With another token than the caller's.
         SessionIntrospect [(SecretString)] => session_introspect {
-            service: Auth, needs: Introspect, lane: Commit, audited: false,
+            service: Auth, privilege: Introspect, lane: Commit, audited: false,
             console: &[owner("introspect")],
             endpoints: &[post("/v1/introspect").with(Input::Form).says(
                 SESSIONS, "Ask what a token is worth",
@@ -125,13 +125,13 @@ macro_rules! for_each_operation {
         }
         /// `(token)` → a user, and `permissions`. Yields for a new token.
         UserMe [] => user_me {
-            service: Auth, needs: Token, lane: Inline, audited: false,
+            service: Auth, privilege: Token, lane: Inline, audited: false,
             console: &[user("me")],
             endpoints: &[get("/v1/me").says(USERS, "Who am I", "The user of the token, and what it may do.")],
         }
         /// `(token, old, new)` → `{changed}`. Yields.
         UserPassword [{ old: SecretString, new: SecretString }] => user_password {
-            service: Auth, needs: Token, lane: Crypto, audited: true,
+            service: Auth, privilege: Token, lane: Crypto, audited: true,
             console: &[user("password")],
             endpoints: &[put("/v1/me/password").says(
                 USERS, "Change the password",
@@ -141,7 +141,7 @@ macro_rules! for_each_operation {
         }
         /// `()` → `{keys}` (RFC 7517 §5).
         KeySet [] => key_set {
-            service: Auth, needs: Nothing, lane: Inline, audited: false,
+            service: Auth, privilege: Nothing, lane: Inline, audited: false,
             console: &[owner("keys.set")],
             endpoints: &[get("/.well-known/jwks.json").says(
                 KEYS, "The public keys",
@@ -150,7 +150,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, {after, limit})` → `{users, next}`. Yields for a new token.
         UserList [(Result<Page, Error>)] => user_list {
-            service: Auth, needs: Admin, lane: Inline, audited: false,
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
             console: &[owner("users.list")],
             endpoints: &[get("/v1/admin/users").with_query(PAGE).says(
                 USERS, "List users",
@@ -159,14 +159,14 @@ macro_rules! for_each_operation {
         }
         /// `(token, login)` → a user. Yields for a new token.
         UserGet [(String)] => user_get {
-            service: Auth, needs: Admin, lane: Inline, audited: false,
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
             console: &[owner("users.get")],
             endpoints: &[get("/v1/admin/users/{login}").says(USERS, "Look at a user", "Needs the role `admin`.")],
         }
         /// `(token, login, password, name, surname, {roles})` → a user. Yields.
         // With the names of roles.
         UserCreate [(Registration, Vec<String>)] => user_create {
-            service: Auth, needs: Admin, lane: Crypto, audited: true,
+            service: Auth, privilege: Admin, lane: Crypto, audited: true,
             console: &[owner("users.create").taking(&["login", "password", "name", "surname", "roles"])],
             endpoints: &[post("/v1/admin/users").says(
                 USERS, "Add a user with roles",
@@ -175,7 +175,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login)` → `{deleted}`. Yields.
         UserDelete [(String)] => user_delete {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("users.delete")],
             endpoints: &[delete("/v1/admin/users/{login}").says(
                 USERS, "Delete a user",
@@ -185,7 +185,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login)` → a user. Yields.
         UserDisable [(String)] => user_disable {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("users.disable")],
             endpoints: &[post("/v1/admin/users/{login}/disable").without_body().says(
                 USERS, "Disable a user",
@@ -194,7 +194,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login)` → a user. Yields.
         UserEnable [(String)] => user_enable {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("users.enable")],
             endpoints: &[post("/v1/admin/users/{login}/enable").without_body().says(
                 USERS, "Enable a user",
@@ -203,7 +203,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login)` → `{revoked}`. Yields.
         UserLogout [(String)] => user_logout {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("users.logout")],
             endpoints: &[post("/v1/admin/users/{login}/logout").without_body().says(
                 USERS, "End all sessions of another user",
@@ -212,7 +212,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login, password)` → `{changed}`. Yields.
         UserSetPassword [(Credentials)] => user_set_password {
-            service: Auth, needs: Admin, lane: Crypto, audited: true,
+            service: Auth, privilege: Admin, lane: Crypto, audited: true,
             console: &[owner("users.set_password")],
             endpoints: &[put("/v1/admin/users/{login}/password").says(
                 USERS, "Set the password of another user",
@@ -221,7 +221,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login, role)` → a user. Yields.
         RoleGrant [(Grant)] => role_grant {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.grant")],
             endpoints: &[put("/v1/admin/users/{login}/roles/{role}").without_body().says(
                 ROLES, "Give a role to a user",
@@ -230,7 +230,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, login, role)` → a user. Yields.
         RoleRevoke [(Grant)] => role_revoke {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.revoke")],
             endpoints: &[delete("/v1/admin/users/{login}/roles/{role}").says(
                 ROLES, "Take a role from a user",
@@ -239,7 +239,7 @@ macro_rules! for_each_operation {
         }
         /// `(token)` → `{roles}`. Yields for a new token.
         RoleList [] => role_list {
-            service: Auth, needs: Admin, lane: Inline, audited: false,
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
             console: &[owner("roles.list")],
             endpoints: &[get("/v1/admin/roles").says(
                 ROLES, "List roles",
@@ -248,7 +248,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, role, permissions)` → `{name, permissions}`. Yields.
         RoleSet [{ role: String, permissions: Vec<Permission> }] => role_set {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.set")],
             endpoints: &[put("/v1/admin/roles/{role}").says(
                 ROLES, "Make a role, or change it",
@@ -257,7 +257,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, role)` → `{deleted}`. Yields.
         RoleDelete [(String)] => role_delete {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.delete")],
             endpoints: &[delete("/v1/admin/roles/{role}").says(
                 ROLES, "Delete a role",
@@ -267,14 +267,14 @@ macro_rules! for_each_operation {
         }
         /// `(token)` → `{keys}`. Yields for a new token.
         KeyList [] => key_list {
-            service: Auth, needs: Admin, lane: Inline, audited: false,
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
             console: &[owner("keys.list")],
             endpoints: &[get("/v1/admin/keys").says(KEYS, "List the keys that are published", "Needs the role `admin`.")],
         }
         /// `(token, {publish})` → `{kid, alg, signs_from}`, times in seconds. Yields.
         // With the seconds from the publication of the new key to its first signature, if they are given.
         KeyRotate [(Result<Option<u64>, Error>)] => key_rotate {
-            service: Auth, needs: Admin, lane: Crypto, audited: true,
+            service: Auth, privilege: Admin, lane: Crypto, audited: true,
             console: &[owner("keys.rotate")],
             endpoints: &[post("/v1/admin/keys/rotate").says(
                 KEYS, "Make a key that is to sign",
@@ -285,7 +285,7 @@ macro_rules! for_each_operation {
         /// `(token, kid)` → `{kid, verifies_until}`. Yields.
         // With the id of a key.
         KeyRetire [(String)] => key_retire {
-            service: Auth, needs: Admin, lane: Commit, audited: true,
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("keys.retire")],
             endpoints: &[post("/v1/admin/keys/{kid}/retire").without_body().says(
                 KEYS, "End a key at once",
@@ -295,7 +295,7 @@ macro_rules! for_each_operation {
         /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and where what it saw is not durable yet.
         // With the keys, and whether all of them have to be there.
         BatchGet [(Result<Keys, Error>, bool)] => batch_get {
-            service: Kv, needs: Token, lane: Inline, audited: false,
+            service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("batch.get")],
             endpoints: &[post("/v1/batch/get").says(
                 PAIRS, "Read many pairs",
@@ -305,7 +305,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, pairs, {mode, atomic, ttl, expires_at})` → `{committed, results}`. Yields.
         BatchPut [(Result<Steps, Error>)] => batch_put {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("batch.put")],
             endpoints: &[
                 post("/v1/import").named("kv_import").with_query(IMPORT).delivered(Delivery::Import).says(
@@ -326,7 +326,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, keys, {atomic})` → `{committed, results}`. Yields.
         BatchDelete [(Result<Steps, Error>)] => batch_delete {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("batch.delete")],
             endpoints: &[post("/v1/batch/delete").says(
                 PAIRS, "Delete many keys, and learn what became of each",
@@ -336,7 +336,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, {compare, success, failure})` → `{succeeded, results}`. Yields.
         KvTxn [(Result<Txn, Error>)] => kv_txn {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("kv.txn")],
             endpoints: &[post("/v1/txn").says(
                 PAIRS, "Compare, and do the one or the other",
@@ -349,7 +349,7 @@ macro_rules! for_each_operation {
         /// `(token, {prefix, from, to, after, limit, keys_only, count})` → `{pairs, next}`, `{keys, next}` or `{count}`. Yields
         /// as `batch_get` does, and between the slices of a count.
         KvList [(Result<Listing, Error>)] => kv_list {
-            service: Kv, needs: Token, lane: Scan, audited: false,
+            service: Kv, privilege: Token, lane: Scan, audited: false,
             console: &[owner("kv.list")],
             endpoints: &[
                 get("/v1/export").named("kv_export").with_query(EXPORT).delivered(Delivery::Export).says(
@@ -368,7 +368,7 @@ macro_rules! for_each_operation {
         /// `(token, key, {by, ttl, expires_at})` → `{key, value, revision}`. Yields.
         // With one step.
         KvIncr [(Result<Steps, Error>)] => kv_incr {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("kv.incr")],
             endpoints: &[post("/v1/kv/{key}/incr").says(
                 ONE, "Add to a number",
@@ -379,7 +379,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, {prefix, after, timeout})` → `{events, revision}`. Yields as `batch_get` does, and while it waits.
         KvWatch [(Result<Watching, Error>)] => kv_watch {
-            service: Kv, needs: Token, lane: Inline, audited: false,
+            service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("kv.watch")],
             endpoints: &[get("/v1/watch").with_query(WATCH).delivered(Delivery::Watch).says(
                 CHANGES, "Watch changes",
@@ -393,7 +393,7 @@ macro_rules! for_each_operation {
         /// `(token, key, {if_revision})` → `{key, value, revision, expires_at, content_type}`. Yields as `batch_get` does.
         // With one step.
         PairGet [(Result<Steps, Error>)] => pair_get {
-            service: Kv, needs: Token, lane: Inline, audited: false,
+            service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("pair.get")],
             endpoints: &[get("/v1/kv/{key}").with_query(IF_REVISION).says(
                 ONE, "Read a value",
@@ -403,7 +403,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, key, value, {mode, if_revision, ttl, expires_at, content_type})` → `{key, revision, created}`. Yields.
         PairPut [(Result<Steps, Error>)] => pair_put {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("pair.put")],
             endpoints: &[put("/v1/kv/{key}").with(Input::Value).with_query(PAIR_OPTIONS).says(
                 ONE, "Write a value",
@@ -414,7 +414,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, key, {if_revision})` → `{deleted, revision}`. Yields.
         PairDelete [(Result<Steps, Error>)] => pair_delete {
-            service: Kv, needs: Token, lane: Commit, audited: false,
+            service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("pair.delete")],
             endpoints: &[delete("/v1/kv/{key}").with_query(IF_REVISION).says(
                 ONE, "Delete a key",

@@ -3,7 +3,7 @@
 //! What that means for a request is in [`super::permitted`].
 
 use super::{is_dot_segment, key_text, Limits};
-use authkv_base::error::{Deed, Error};
+use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::Reader;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -29,10 +29,10 @@ impl Permission {
         }
     }
 
-    fn allows(&self, deed: Deed) -> bool {
-        match deed {
-            Deed::Read => self.read,
-            Deed::Write => self.write,
+    fn allows(&self, kind: AccessKind) -> bool {
+        match kind {
+            AccessKind::Read => self.read,
+            AccessKind::Write => self.write,
         }
     }
 }
@@ -140,34 +140,34 @@ impl Access {
     }
 
     /// The permissions for a deed.
-    pub(super) fn of(&self, deed: Deed) -> impl Iterator<Item = &Permission> {
-        self.permissions.iter().filter(move |one| one.allows(deed))
+    pub(super) fn of(&self, kind: AccessKind) -> impl Iterator<Item = &Permission> {
+        self.permissions.iter().filter(move |one| one.allows(kind))
     }
 
     /// Whether it may be done to all keys.
-    pub fn allows_all(&self, deed: Deed) -> bool {
-        self.of(deed).any(|one| one.prefix.is_empty())
+    pub fn allows_all(&self, kind: AccessKind) -> bool {
+        self.of(kind).any(|one| one.prefix.is_empty())
     }
 
     /// Whether it may be done to this key.
-    pub fn allows(&self, deed: Deed, key: &[u8]) -> bool {
-        self.of(deed)
+    pub fn allows(&self, kind: AccessKind, key: &[u8]) -> bool {
+        self.of(kind)
             .any(|one| key.starts_with(one.prefix.as_bytes()))
     }
 
     /// Takes keys as one-element msgpack arrays. Errors: `Forbidden` with the first one to which this may not be done.
     pub(super) fn check<'a>(
         &self,
-        deed: Deed,
+        kind: AccessKind,
         keys: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), Error> {
-        if self.allows_all(deed) {
+        if self.allows_all(kind) {
             return Ok(());
         }
         for key in keys {
-            if !self.allows(deed, key_bytes(key)) {
+            if !self.allows(kind, key_bytes(key)) {
                 let key = key_text(&key[1..]);
-                return Err(Error::Forbidden { deed, key });
+                return Err(Error::Forbidden { kind, key });
             }
         }
         Ok(())
@@ -196,9 +196,9 @@ mod tests {
         access
     }
 
-    fn refused(access: &Access, deed: Deed) -> Option<String> {
+    fn refused(access: &Access, kind: AccessKind) -> Option<String> {
         let keys = [b"\x91\xa3a/1" as &[u8], b"\x91\xa3b/1", b"\x91\xa1c"];
-        match access.check(deed, keys.into_iter()) {
+        match access.check(kind, keys.into_iter()) {
             Err(Error::Forbidden { key, .. }) => Some(key),
             other => other.map(|()| None).unwrap(),
         }
@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn the_first_key_that_no_permission_covers_is_named() {
-        use Deed::{Read, Write};
-        for (permissions, deed, key) in [
+        use AccessKind::{Read, Write};
+        for (permissions, kind, key) in [
             (&[][..], Read, Some("a/1")),
             (&[("", true, false)], Read, None),
             (&[("", true, false)], Write, Some("a/1")),
@@ -225,7 +225,7 @@ mod tests {
             ),
         ] {
             let key = key.map(str::to_owned);
-            assert_eq!(refused(&access(permissions), deed), key, "{permissions:?}");
+            assert_eq!(refused(&access(permissions), kind), key, "{permissions:?}");
         }
         assert_eq!(refused(&Access::everything(), Write), None);
     }

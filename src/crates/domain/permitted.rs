@@ -4,7 +4,7 @@
 
 use super::access::key_bytes;
 use super::{key_text, Access, Action, Comparison, KeyRange, Keys, Step, Steps, Txn};
-use authkv_base::error::{Deed, Error};
+use authkv_base::error::{AccessKind, Error};
 
 /// Keys that the caller may read.
 pub struct Readable<'a>(&'a Keys);
@@ -20,20 +20,20 @@ pub struct Comparable<'a>(&'a [Comparison]);
 pub struct Permitted<'a> {
     steps: &'a Steps,
     /// By place; empty where all may be taken.
-    forbidden: Vec<Option<Deed>>,
+    forbidden: Vec<Option<AccessKind>>,
 }
 
 impl Access {
     /// Errors: `Forbidden` with the first key that may not be read.
     pub fn reads<'a>(&self, keys: &'a Keys) -> Result<Readable<'a>, Error> {
-        self.check(Deed::Read, keys.iter())?;
+        self.check(AccessKind::Read, keys.iter())?;
         Ok(Readable(keys))
     }
 
     /// The part of a range that may be read.
     pub fn reads_of(&self, range: &KeyRange) -> ReadableRanges {
         let mut prefixes: Vec<&[u8]> = self
-            .of(Deed::Read)
+            .of(AccessKind::Read)
             .map(|one| one.prefix.as_bytes())
             .collect();
         prefixes.sort_unstable();
@@ -47,7 +47,7 @@ impl Access {
     /// Steps, each of which may be taken or not.
     pub fn sorts<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
         let mut forbidden = Vec::new();
-        if !(self.allows_all(Deed::Read) && self.allows_all(Deed::Write)) {
+        if !(self.allows_all(AccessKind::Read) && self.allows_all(AccessKind::Write)) {
             forbidden.extend(steps.iter().map(|step| self.forbids(steps, step)));
         }
         Permitted { steps, forbidden }
@@ -57,9 +57,9 @@ impl Access {
     pub fn takes<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
         let permitted = self.sorts(steps);
         for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
-            if let Some(deed) = *forbidden {
+            if let Some(kind) = *forbidden {
                 let key = key_text(&steps.key(step)[1..]);
-                return Err(Error::Forbidden { deed, key });
+                return Err(Error::Forbidden { kind, key });
             }
         }
         Ok(permitted)
@@ -71,20 +71,20 @@ impl Access {
         txn: &'a Txn,
     ) -> Result<(Comparable<'a>, Permitted<'a>, Permitted<'a>), Error> {
         let keys = txn.compare.iter().map(|one| &*one.key);
-        self.check(Deed::Read, keys)?;
+        self.check(AccessKind::Read, keys)?;
         let (success, failure) = (self.takes(&txn.success)?, self.takes(&txn.failure)?);
         Ok((Comparable(&txn.compare), success, failure))
     }
 
     /// What the caller lacks for a step.
-    fn forbids(&self, steps: &Steps, step: &Step) -> Option<Deed> {
-        let deeds: &[Deed] = match step.action {
-            Action::Get => &[Deed::Read],
-            Action::Put { .. } | Action::Delete => &[Deed::Write],
-            Action::Increment { .. } => &[Deed::Read, Deed::Write],
+    fn forbids(&self, steps: &Steps, step: &Step) -> Option<AccessKind> {
+        let deeds: &[AccessKind] = match step.action {
+            Action::Get => &[AccessKind::Read],
+            Action::Put { .. } | Action::Delete => &[AccessKind::Write],
+            Action::Increment { .. } => &[AccessKind::Read, AccessKind::Write],
         };
         let key = key_bytes(steps.key(step));
-        let lacking = deeds.iter().find(|deed| !self.allows(**deed, key));
+        let lacking = deeds.iter().find(|kind| !self.allows(**kind, key));
         lacking.copied()
     }
 }
@@ -147,7 +147,7 @@ mod tests {
         let allowed: Vec<bool> = access.sorts(&steps).iter().map(|(_, one)| one).collect();
         assert_eq!(allowed, [true, false, false, true, true, true]);
         let first = Error::Forbidden {
-            deed: Deed::Write,
+            kind: AccessKind::Write,
             key: "r".to_owned(),
         };
         assert_eq!(access.takes(&steps).map(drop), Err(first));

@@ -9,7 +9,7 @@ use super::super::response::Response;
 use super::super::{api, cors, docs, v1};
 use super::Exchange;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_command::{Caller, Operation, Outcome};
 use authkv_wire::routes::{Delivery, Profile};
 use bytes::Bytes;
@@ -19,16 +19,16 @@ impl Exchange {
     /// Answers with an error that the carrier found.
     pub fn refuse(mut self, error: Error) -> Outgoing {
         self.target = Err(error);
-        self.finish(Err(Error::Internal), Held::default())
+        self.finish(Err(Error::Internal), Reservation::default())
     }
 
     /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
-    pub fn finish(self, result: Result<Outcome, Error>, held: Held) -> Outgoing {
+    pub fn finish(self, result: Result<Outcome, Error>, held: Reservation) -> Outgoing {
         let (response, error) = match &self.target {
             Ok(Target::Options(allow)) => (options(allow), None),
             Ok(Target::Page(page)) => {
                 let accepted = self.head.accept_encoding.text();
-                let accepted = accepted.filter(|_| self.site.config.compression);
+                let accepted = accepted.filter(|_| self.shared.config.compression);
                 (docs::response(page, accepted.unwrap_or_default()), None)
             }
             Ok(Target::Operation(route, _)) => {
@@ -44,9 +44,14 @@ impl Exchange {
     }
 
     /// The answer to a request that was executed in several commands, with the failure that it tells of.
-    pub fn close(mut self, response: Response, error: Option<&Error>, held: Held) -> Outgoing {
+    pub fn close(
+        mut self,
+        response: Response,
+        error: Option<&Error>,
+        held: Reservation,
+    ) -> Outgoing {
         let in_flight = self.in_flight.take();
-        let is_logged = AccessLogGuard::is_wanted(&self.site, response.status);
+        let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
         // The receipt is dropped, which writes its line.
         let (mut outgoing, _) = self.seal(response, error, held, is_logged);
         outgoing.in_flight = in_flight;
@@ -58,7 +63,8 @@ impl Exchange {
     pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
-        let (mut outgoing, access_log_guard) = self.seal(response, None, Held::default(), true);
+        let (mut outgoing, access_log_guard) =
+            self.seal(response, None, Reservation::default(), true);
         outgoing.in_flight = in_flight.filter(|_| !is_watch);
         outgoing.stream = Some(Box::new(Stream::new(pieces, access_log_guard, is_watch)));
         outgoing
@@ -69,14 +75,14 @@ impl Exchange {
         self,
         mut response: Response,
         error: Option<&Error>,
-        mut held: Held,
+        mut held: Reservation,
         is_logged: bool,
     ) -> (Outgoing, Option<AccessLogGuard>) {
         // It is there already; others that come have to wait for it.
-        let memory = &self.site.bridge.memory;
+        let memory = &self.shared.bridge.memory;
         held.grow_to(memory, response.body.len());
         let head_only = self.head.method == Method::HEAD;
-        let config = &self.site.config;
+        let config = &self.shared.config;
         let streams = self.delivery() != Delivery::Whole && error.is_none();
         let methods = self.target.as_ref().map_or("", Target::allow);
         cors::add(&config.cors, self.allowed, methods, &mut response);
@@ -112,7 +118,7 @@ impl Exchange {
             bytes_in: self.body_length,
             bytes_out: response.body.len(),
             started: self.started,
-            site: self.site,
+            shared: self.shared,
         });
         let outgoing = Outgoing {
             response,

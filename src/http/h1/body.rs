@@ -3,7 +3,7 @@
 use super::super::exchange::Exchange;
 use super::{io, Connection, End};
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_wire::h1::chunked::Chunked;
 use authkv_wire::h1::head::Framing;
 use bytes::{Buf, Bytes, BytesMut};
@@ -76,7 +76,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         framing: Framing,
         limit: usize,
         expects_continue: bool,
-    ) -> Result<(Bytes, Held), End> {
+    ) -> Result<(Bytes, Reservation), End> {
         let is_sent = match framing {
             // One that is too large is refused as such.
             Framing::Length(length) => self.io.input.len() >= length || length > limit,
@@ -95,12 +95,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         framing: Framing,
         limit: usize,
         expects_continue: bool,
-    ) -> Result<(Bytes, Held), End> {
+    ) -> Result<(Bytes, Reservation), End> {
         let too_large = matches!(framing, Framing::Length(length) if length > limit);
         if too_large {
             return Err(Error::InputTooLarge { limit }.into());
         }
-        let mut held = Held::default();
+        let mut held = Reservation::default();
         let mut chunks = (Chunked::default(), BytesMut::new());
         let mut waiting = false;
         loop {
@@ -117,15 +117,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     body.len()
                 }
             };
-            if !held.grow_to(&self.site.bridge.memory, length) {
-                return Err(self.site.bridge.memory_error().into());
+            if !held.grow_to(&self.shared.bridge.memory, length) {
+                return Err(self.shared.bridge.memory_error().into());
             }
             if !waiting {
                 waiting = true;
-                self.io.deadline.set(self.site.config.body_timeout);
+                self.io.deadline.set(self.shared.config.body_timeout);
                 if expects_continue && length == 0 {
                     self.send(b"HTTP/1.1 100 Continue\r\n\r\n", &[]).await?;
-                    self.io.deadline.set(self.site.config.body_timeout);
+                    self.io.deadline.set(self.shared.config.body_timeout);
                 }
             }
             self.fill_body().await?;
@@ -137,11 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         match self.io.fill(None).await {
             Ok(()) => Ok(()),
             Err(io::End::TimedOut) => {
-                let limit = self.site.config.body_timeout.as_secs();
+                let limit = self.shared.config.body_timeout.as_secs();
                 Err(Error::BodyTimeout { limit }.into())
             }
             Err(io::End::Closed) => Err(Error::malformed("The body is cut short").into()),
-            Err(io::End::Failed | io::End::Stopped) => Err(End::Gone),
+            Err(io::End::Failed | io::End::Stopped) => Err(End::CancelFlag),
         }
     }
 
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             if std::mem::take(&mut body.waits) {
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n", &[]).await?;
             }
-            self.io.deadline.set(self.site.config.body_timeout);
+            self.io.deadline.set(self.shared.config.body_timeout);
             self.fill_body().await?;
         }
     }

@@ -10,12 +10,12 @@ mod stream;
 
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
-use super::site::Site;
+use super::shared::Shared;
 use super::stop::Stop;
 use super::stream::Course;
-use crate::bridge::Gone;
+use crate::bridge::CancelFlag;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
 use authkv_wire::h1::head::{self, Finder, Request};
 use authkv_wire::head::Head;
@@ -45,7 +45,7 @@ const AHEAD_MAX: usize = 16 * 1024;
 /// Why a connection ends.
 enum End {
     /// The client is gone, or took too long to take its answer.
-    Gone,
+    CancelFlag,
     /// The client is told.
     Refused(Error),
 }
@@ -59,7 +59,7 @@ impl From<Error> for End {
 /// One connection.
 struct Connection<'a, S> {
     io: Io<S>,
-    site: &'a Arc<Site>,
+    shared: &'a Arc<Shared>,
     peer: &'a Peer,
     stop: Stop,
     /// A whole head that was refused.
@@ -67,13 +67,13 @@ struct Connection<'a, S> {
 }
 
 /// Serves a connection until it ends.
-pub async fn serve<S>(stream: S, site: &Arc<Site>, peer: &Peer, stop: Stop)
+pub async fn serve<S>(stream: S, shared: &Arc<Shared>, peer: &Peer, stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut connection = Connection {
-        io: Io::new(stream, site.config.idle_timeout),
-        site,
+        io: Io::new(stream, shared.config.idle_timeout),
+        shared,
         peer,
         stop,
         refused: Bytes::new(),
@@ -83,10 +83,10 @@ where
             Ok(Some(request)) => connection.serve_one(request).await,
             // Nobody waits for an answer.
             Ok(None) => return,
-            Err(End::Gone) => return,
+            Err(End::CancelFlag) => return,
             Err(End::Refused(error)) => {
                 let begun = connection.begun();
-                let outgoing = Exchange::refuse_without_head(site, peer, begun, error);
+                let outgoing = Exchange::refuse_without_head(shared, peer, begun, error);
                 let _ = connection.write(outgoing, false, false).await;
                 Ok(false)
             }
@@ -143,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     /// The next head, or `None` where the connection ends before its first byte.
     async fn head(&mut self) -> Result<Option<Request>, End> {
-        let config = &self.site.config;
+        let config = &self.shared.config;
         let mut finder = Finder::default();
         let mut skipped = 0;
         // The deadlines of a client that has sent nothing, and of one that has begun.
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Err(io::End::Closed) => {
                     return Err(Error::BadRequest("the header is cut short").into())
                 }
-                Err(io::End::Failed) => return Err(End::Gone),
+                Err(io::End::Failed) => return Err(End::CancelFlag),
             }
         }
     }
@@ -209,8 +209,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             expects_continue,
             head,
         } = request;
-        let gone = Gone::default();
-        let exchange = Exchange::begin(self.site, self.peer, &gone, head);
+        let gone = CancelFlag::default();
+        let exchange = Exchange::begin(self.shared, self.peer, &gone, head);
         let outgoing = match Course::of(exchange) {
             Course::Whole(mut exchange) => match exchange.body_max() {
                 Some(limit) => match self
@@ -225,11 +225,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                         keep_alive = false;
                         exchange.refuse(error)
                     }
-                    Err(End::Gone) => return Err(End::Gone),
+                    Err(End::CancelFlag) => return Err(End::CancelFlag),
                 },
                 None => {
                     keep_alive &= self.skip(framing);
-                    let answer = pin!(exchange.answer(Bytes::new(), Held::default()));
+                    let answer = pin!(exchange.answer(Bytes::new(), Reservation::default()));
                     self.answer(&gone, answer).await?
                 }
             },
@@ -251,14 +251,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     /// Whether the connection may stay open after an answer.
     fn stays(&self) -> bool {
         let over = self.io.closed && self.io.input.is_empty();
-        !self.site.leaving.load(Ordering::Relaxed) && !over
+        !self.shared.leaving.load(Ordering::Relaxed) && !over
     }
 
     /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long
     /// ago and its turn has not come.
     async fn answer<T>(
         &mut self,
-        gone: &Gone,
+        gone: &CancelFlag,
         mut answer: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, End> {
         let io = &mut self.io;
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Poll::Ready(Ok(response));
             }
             match io.watch(context, AHEAD_MAX) {
-                Watched::Failed => return Poll::Ready(Err(End::Gone)),
+                Watched::Failed => return Poll::Ready(Err(End::CancelFlag)),
                 Watched::There => return Poll::Pending,
                 Watched::Closed => {}
             }

@@ -1,12 +1,12 @@
 //! Answers of HTTP/1.1 that go piece by piece, and imports. HTTP workers only.
 
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Stream};
+use super::super::piece::{Piece, Stream, Truncated};
 use super::super::stream::import::{Importing, Step};
 use super::body::Body;
 use super::io::{self, Watched};
 use super::{connection, Connection, End, AHEAD_MAX};
-use crate::bridge::Gone;
+use crate::bridge::CancelFlag;
 use authkv_base::error::Error;
 use authkv_wire::h1::chunked::{begin_chunk, end_chunk, last_chunk};
 use bytes::{Bytes, BytesMut};
@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         while let Some(piece) = self.next(&mut stream).await? {
             // The client has to see that there is something missing.
             let Ok(piece) = piece else {
-                return Err(End::Gone);
+                return Err(End::CancelFlag);
             };
             let bytes = &piece.bytes;
             // An empty chunk would be the last.
@@ -64,22 +64,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     pub async fn send(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
-        let time = self.site.config.write_time(first.len() + second.len());
+        let time = self.shared.config.write_time(first.len() + second.len());
         let written = self.io.write(first, second, time).await;
-        written.map_err(|_| End::Gone)
+        written.map_err(|_| End::CancelFlag)
     }
 
     /// The next piece of an answer. It is given up where the connection fails, and where it has no end and the client has
     /// closed its side.
-    async fn next(&mut self, stream: &mut Stream) -> Result<Option<Result<Piece, Cut>>, End> {
+    async fn next(&mut self, stream: &mut Stream) -> Result<Option<Result<Piece, Truncated>>, End> {
         let io = &mut self.io;
         poll_fn(|context| {
             if let Poll::Ready(piece) = stream.poll_next(context) {
                 return Poll::Ready(Ok(piece));
             }
             match io.watch(context, AHEAD_MAX) {
-                Watched::Failed => Poll::Ready(Err(End::Gone)),
-                Watched::Closed if stream.is_endless => Poll::Ready(Err(End::Gone)),
+                Watched::Failed => Poll::Ready(Err(End::CancelFlag)),
+                Watched::Closed if stream.is_endless => Poll::Ready(Err(End::CancelFlag)),
                 Watched::Closed | Watched::There => Poll::Pending,
             }
         })
@@ -90,7 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     pub async fn import(
         &mut self,
         begun: impl Future<Output = Result<Importing, Box<Outgoing>>>,
-        gone: &Gone,
+        gone: &CancelFlag,
         mut body: Body,
         keep_alive: bool,
         old: bool,
@@ -115,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let piece = match piece {
                 Ok(piece) => Ok(piece),
                 Err(End::Refused(error)) => Err(error),
-                Err(End::Gone) => return Err(End::Gone),
+                Err(End::CancelFlag) => return Err(End::CancelFlag),
             };
             match import.take(piece).await {
                 Step::More => {}
@@ -133,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Step::Over(ending) => break ending,
             }
             let offered = self.io.offer(&mut out).await;
-            offered.map_err(|_| End::Gone)?;
+            offered.map_err(|_| End::CancelFlag)?;
         };
         let keep_alive = keep_alive && body.ended && self.stays();
         if let Some(outgoing) = import.close(&ending) {

@@ -1,7 +1,7 @@
 //! Imports over HTTP/2. HTTP workers only.
 
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece};
+use super::super::piece::{Piece, Truncated};
 use super::super::stream::import::{Ending, Importing, Step};
 use super::upload::Upload;
 use authkv_base::error::Error;
@@ -50,7 +50,7 @@ pub async fn answer(
                 let (sender, lines) = channel::<Piece>(1);
                 let pieces = unfold(lines, |mut lines| async move {
                     let piece = lines.recv().await?;
-                    Some((Ok::<_, Cut>(piece), lines))
+                    Some((Ok::<_, Truncated>(piece), lines))
                 });
                 let outgoing = job.import.open(Box::pin(pieces));
                 let _ = sender.try_send(Piece::new(line, None));

@@ -1,10 +1,10 @@
 //! Answers as hyper takes them, with what they hold of the limits. HTTP workers only.
 
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Stream};
-use super::super::site::{InFlight, Site};
+use super::super::piece::{Piece, Stream, Truncated};
+use super::super::shared::{InFlight, Shared};
 use super::{Open, PIECE};
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use hyper::header::{HeaderName, HeaderValue, CONTENT_LENGTH};
@@ -20,27 +20,27 @@ pub struct Sent {
     body: Bytes,
     stream: Option<Box<Stream>>,
     /// What the body holds of the memory for answers.
-    held: Held,
+    held: Reservation,
     /// Dropped once hyper has taken all of it.
     taken: Option<oneshot::Sender<()>>,
     open: Open,
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     _in_flight: Option<InFlight>,
 }
 
 impl Sent {
     /// Takes the next piece of a stream. Returns whether there is one.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Cut>> {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Truncated>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(false));
         };
         // hyper has taken the one before it.
-        (self.taken, self.held) = (None, Held::default());
+        (self.taken, self.held) = (None, Reservation::default());
         let Some(piece) = ready!(stream.poll_next(context)) else {
             return Poll::Ready(Ok(false));
         };
         let Piece { bytes, held, .. } = piece?;
-        self.taken = Some(self.open.expect_taken(&self.site, bytes.len()));
+        self.taken = Some(self.open.expect_taken(&self.shared, bytes.len()));
         (self.body, self.held) = (bytes, held);
         Poll::Ready(Ok(true))
     }
@@ -48,12 +48,12 @@ impl Sent {
 
 impl Body for Sent {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = Truncated;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Truncated>>> {
         while self.body.is_empty() {
             match ready!(self.poll_piece(context)) {
                 Ok(true) => {}
@@ -73,12 +73,12 @@ impl Body for Sent {
 }
 
 /// An answer as hyper takes it.
-pub fn translate(outgoing: Outgoing, open: Open, site: Arc<Site>) -> hyper::Response<Sent> {
+pub fn translate(outgoing: Outgoing, open: Open, shared: Arc<Shared>) -> hyper::Response<Sent> {
     let response = outgoing.response;
     let length = response.content_length(outgoing.stream.is_some());
     let taken = match outgoing.stream {
         Some(_) => None,
-        None => Some(open.expect_taken(&site, response.body.len())),
+        None => Some(open.expect_taken(&shared, response.body.len())),
     };
     let mut translated = hyper::Response::new(Sent {
         taken,
@@ -89,7 +89,7 @@ pub fn translate(outgoing: Outgoing, open: Open, site: Arc<Site>) -> hyper::Resp
         stream: outgoing.stream.filter(|_| !outgoing.head_only),
         held: outgoing.held,
         open,
-        site,
+        shared,
         _in_flight: outgoing.in_flight,
     });
     *translated.status_mut() =

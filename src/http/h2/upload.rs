@@ -1,10 +1,10 @@
 //! The body of a request over HTTP/2. HTTP workers only.
 
 use super::super::exchange::Exchange;
-use super::super::site::Site;
+use super::super::shared::Shared;
 use super::guarded::Interim;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body, Incoming};
 use std::future::poll_fn;
@@ -56,9 +56,9 @@ impl Upload {
     pub async fn invited(
         self,
         exchange: &mut Exchange,
-        site: &Site,
+        shared: &Shared,
         limit: usize,
-    ) -> Result<(Bytes, Held), Error> {
+    ) -> Result<(Bytes, Reservation), Error> {
         // One that is too large is refused as such.
         let is_wanted = self.body.size_hint().lower() <= limit as u64;
         if self.waiting.is_some() && is_wanted {
@@ -67,17 +67,17 @@ impl Upload {
                 return Err(error);
             }
         }
-        self.read(site, limit).await
+        self.read(shared, limit).await
     }
 
     /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
     /// for bodies is used up, `Malformed` where the client stops midway.
-    async fn read(mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
-        let time = site.config.body_timeout;
+    async fn read(mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Reservation), Error> {
+        let time = shared.config.body_timeout;
         let late = Error::BodyTimeout {
             limit: time.as_secs(),
         };
-        let read = tokio::time::timeout(time, self.read_all(site, limit)).await;
+        let read = tokio::time::timeout(time, self.read_all(shared, limit)).await;
         let read = read.unwrap_or(Err(late));
         if read.is_err() {
             self.discard();
@@ -85,13 +85,17 @@ impl Upload {
         read
     }
 
-    async fn read_all(&mut self, site: &Site, limit: usize) -> Result<(Bytes, Held), Error> {
+    async fn read_all(
+        &mut self,
+        shared: &Shared,
+        limit: usize,
+    ) -> Result<(Bytes, Reservation), Error> {
         let too_large = Error::InputTooLarge { limit };
         if self.body.size_hint().lower() > limit as u64 {
             return Err(too_large);
         }
-        let bridge = site.bridge;
-        let (mut whole, mut held) = (BytesMut::new(), Held::default());
+        let bridge = shared.bridge;
+        let (mut whole, mut held) = (BytesMut::new(), Reservation::default());
         while let Some(data) = self.piece().await? {
             if whole.len() + data.len() > limit {
                 return Err(too_large);

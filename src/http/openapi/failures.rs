@@ -1,8 +1,8 @@
 //! What may go wrong with each operation, as the errors themselves. Pure.
 
 use super::kv;
-use authkv_base::error::{Deed, Error, KeyRule, INITIAL_LETTERS};
-use authkv_command::{Needs, Operation};
+use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
+use authkv_command::{Operation, Privilege};
 use authkv_config::{Config, HttpConfig};
 use authkv_domain::RoleName;
 use authkv_wire::routes::{Kind, Route};
@@ -10,7 +10,7 @@ use authkv_wire::routes::{Kind, Route};
 /// What may go wrong with a request once its head was read.
 pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error> {
     let operation = route.operation;
-    let mut errors = of_the_caller(operation.needs(config));
+    let mut errors = of_the_caller(operation.privilege(config));
     errors.extend(of_operation(route, config));
     if writes(operation) {
         errors.extend([
@@ -72,13 +72,13 @@ pub fn without_a_path(http: &HttpConfig) -> Vec<Error> {
 }
 
 /// What may be wrong with who asks.
-fn of_the_caller(needs: Needs) -> Vec<Error> {
+fn of_the_caller(privilege: Privilege) -> Vec<Error> {
     let mut errors = vec![Error::Unauthenticated, Error::RevocationsUnknown];
-    match needs {
-        Needs::Nothing => return Vec::new(),
-        Needs::Token => {}
-        Needs::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN)),
-        Needs::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT)),
+    match privilege {
+        Privilege::Nothing => return Vec::new(),
+        Privilege::Token => {}
+        Privilege::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN)),
+        Privilege::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT)),
     }
     errors
 }
@@ -158,7 +158,7 @@ fn registration(password: &'static str) -> Vec<Error> {
         Error::LoginTaken,
         Error::BadLogin("the length should be no less than 2 symbols"),
         Error::BadPassword(password.into()),
-        Error::BadInitial(INITIAL_LETTERS),
+        Error::BadPersonName(NAME_LETTERS),
     ]
 }
 
@@ -166,10 +166,10 @@ fn in_plain_words(errors: Vec<Error>) -> Vec<Error> {
     errors.into_iter().map(Error::in_plain_words).collect()
 }
 
-fn of_a_batch(deed: Deed, config: &Config) -> Vec<Error> {
+fn of_a_batch(kind: AccessKind, config: &Config) -> Vec<Error> {
     vec![
         Error::Forbidden {
-            deed,
+            kind,
             key: "planet".to_owned(),
         },
         Error::NoKeys,
@@ -180,7 +180,7 @@ fn of_a_batch(deed: Deed, config: &Config) -> Vec<Error> {
 }
 
 fn reading(config: &Config) -> Vec<Error> {
-    let mut errors = of_a_batch(Deed::Read, config);
+    let mut errors = of_a_batch(AccessKind::Read, config);
     errors.extend([
         Error::RepeatedKeys(vec!["planet".to_owned()]),
         Error::MissingKeys(vec!["planet".to_owned(), "orbit".to_owned()]),
@@ -192,7 +192,7 @@ fn reading(config: &Config) -> Vec<Error> {
 }
 
 fn writing(config: &Config) -> Vec<Error> {
-    let mut errors = of_a_batch(Deed::Write, config);
+    let mut errors = of_a_batch(AccessKind::Write, config);
     errors.extend([
         Error::BadKey(KeyRule::Length {
             limit: config.limits.key,

@@ -62,7 +62,11 @@ fn an_operation_has_an_id_and_a_tag_and_what_its_route_takes() {
             "{id}"
         );
         let security = operation["security"].as_array().unwrap();
-        assert_eq!(!security.is_empty(), row.needs != Needs::Nothing, "{id}");
+        assert_eq!(
+            !security.is_empty(),
+            row.privilege != Privilege::Nothing,
+            "{id}"
+        );
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let parameters: Vec<(&str, &str)> = parameters
             .map(|one| (one["in"].as_str().unwrap(), one["name"].as_str().unwrap()))

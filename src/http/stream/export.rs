@@ -1,14 +1,14 @@
 //! `GET /v1/export`: pairs as lines, page by page.
 
-use super::super::commands::{Again, Patience};
+use super::super::commands::{CommandRunner, RetryBudget};
 use super::super::exchange::Exchange;
 use super::super::lines;
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Pieces};
+use super::super::piece::{Piece, Pieces, Truncated};
 use super::super::response::Response;
 use crate::bulk;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_codec::Member;
 use authkv_command::Outcome;
 use authkv_wire::input::NDJSON;
@@ -17,7 +17,7 @@ use futures_util::stream::unfold;
 
 /// An export under way.
 struct Export {
-    again: Again,
+    runner: CommandRunner,
     prefix: String,
     state: State,
 }
@@ -43,19 +43,19 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
             }
             exchange.open(response, export.pieces())
         }
-        Err(error) => exchange.finish(Err(error), Held::default()),
+        Err(error) => exchange.finish(Err(error), Reservation::default()),
     }
 }
 
 /// The export, and how many pairs there are, where all are asked for by one who may read all.
 async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<usize>), Error> {
-    let (again, members) = exchange.again()?;
+    let (runner, members) = exchange.runner()?;
     let prefix = members.into_iter().find_map(|member| match member {
         ("prefix", Member::Text(text)) => Some(text),
         _ => None,
     });
     let mut export = Export {
-        again,
+        runner,
         prefix: prefix.unwrap_or_default(),
         state: State::Ended,
     };
@@ -76,12 +76,12 @@ impl Export {
         }))
     }
 
-    async fn next(&mut self) -> Option<Result<Piece, Cut>> {
+    async fn next(&mut self) -> Option<Result<Piece, Truncated>> {
         loop {
             let page = match std::mem::replace(&mut self.state, State::Ended) {
                 State::First(piece, next) => Ok((piece, next)),
                 State::After(after) => self.page_after(&after).await,
-                State::Failed => return Some(Err(Cut)),
+                State::Failed => return Some(Err(Truncated)),
                 State::Ended => return None,
             };
             match page {
@@ -103,10 +103,10 @@ impl Export {
 
     /// The same as `page`, but it does not give up at once where the server is too busy.
     async fn page_after(&self, after: &str) -> Result<(Piece, Option<String>), Error> {
-        let mut patience = Patience::default();
+        let mut budget = RetryBudget::default();
         loop {
             match self.page(Some(after)).await {
-                Err(Error::Overloaded { .. }) if patience.wait().await => {}
+                Err(Error::Overloaded { .. }) if budget.wait().await => {}
                 page => return page,
             }
         }
@@ -114,16 +114,16 @@ impl Export {
 
     /// A page, and after which key the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
-        let site = &self.again.site;
+        let shared = &self.runner.shared;
         let command = bulk::ask(&self.prefix, after);
-        let (outcome, mut held) = self.again.call(command).await;
+        let (outcome, mut held) = self.runner.call(command).await;
         let Outcome::Listed(page) = outcome? else {
             return Err(Error::Internal);
         };
         let text = bulk::text(&page)?;
         drop(page.items);
         // It is there already; others that come have to wait for it.
-        held.grow_to(&site.bridge.memory, text.len());
+        held.grow_to(&shared.bridge.memory, text.len());
         let piece = Piece {
             bytes: text.into(),
             held,
@@ -133,7 +133,7 @@ impl Export {
     }
 
     async fn total(&self) -> Result<Option<usize>, Error> {
-        match self.again.call(bulk::ask_total()).await.0? {
+        match self.runner.call(bulk::ask_total()).await.0? {
             Outcome::Counted { count } => Ok(count),
             _ => Err(Error::Internal),
         }

@@ -1,7 +1,7 @@
 //! `POST /v1/import`: pairs as lines, written as they come. The carrier hands over the pieces of the body, and sends what
 //! there is to say: nothing for a second, so that a short import has one whole answer, and then a line each second.
 
-use super::super::commands::{Again, Patience};
+use super::super::commands::{CommandRunner, RetryBudget};
 use super::super::exchange::Exchange;
 use super::super::lines::{last_line, problem_of_line, progress};
 use super::super::outgoing::Outgoing;
@@ -9,7 +9,7 @@ use super::super::piece::Pieces;
 use super::super::response::Response;
 use crate::bulk::{Failure, Import};
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_codec::Member;
 use authkv_command::Outcome;
 use authkv_domain::Mode;
@@ -28,12 +28,12 @@ const PROGRESS: Duration = Duration::from_secs(1);
 pub struct Importing {
     /// None once the head was sent.
     exchange: Option<Exchange>,
-    again: Again,
+    runner: CommandRunner,
     import: Import,
     /// Where the body is in gzip.
     inflate: Option<Inflate>,
     /// What waits to be written, of the memory for bodies.
-    held: Held,
+    held: Reservation,
     /// Bytes of the body so far.
     received: usize,
     /// When progress was told of, or the import has begun.
@@ -56,44 +56,46 @@ impl Importing {
     /// Begins, where the token and the mode are good; else there is an answer, and the body is not wanted.
     pub async fn begin(mut exchange: Exchange) -> Result<Self, Box<Outgoing>> {
         match Self::prepare(&mut exchange).await {
-            Ok((again, import)) => Ok(Self {
+            Ok((runner, import)) => Ok(Self {
                 inflate: exchange.is_gzip().then(Inflate::default),
                 exchange: Some(exchange),
-                again,
+                runner,
                 import,
-                held: Held::default(),
+                held: Reservation::default(),
                 received: 0,
                 told: Instant::now(),
                 written: Instant::now(),
             }),
-            Err(error) => Err(Box::new(exchange.finish(Err(error), Held::default()))),
+            Err(error) => Err(Box::new(
+                exchange.finish(Err(error), Reservation::default()),
+            )),
         }
     }
 
-    async fn prepare(exchange: &mut Exchange) -> Result<(Again, Import), Error> {
-        let (again, members) = exchange.again()?;
+    async fn prepare(exchange: &mut Exchange) -> Result<(CommandRunner, Import), Error> {
+        let (runner, members) = exchange.runner()?;
         let mode = members.iter().find_map(|member| match member {
             ("mode", Member::Text(name)) => Some(Mode::from_name(name)),
             _ => None,
         });
         // The token is looked at before the rules are, and before the body is read.
-        let (config, types) = (&again.site.settings, again.site.types);
+        let (config, types) = (&runner.shared.settings, runner.shared.types);
         let probe = Import::new(config, types, Mode::default(), 1).probe();
-        match again.call(probe?).await.0 {
+        match runner.call(probe?).await.0 {
             Ok(_) | Err(Error::NoKeys) => {}
             Err(error) => return Err(error),
         }
         let mode = mode.transpose()?.unwrap_or_default();
         let import = Import::new(config, types, mode, 1);
-        Ok((again, import))
+        Ok((runner, import))
     }
 
     /// Returns the failure that the instance stops, once it does. A server that is only replaced lets imports end.
     pub fn stops(&self) -> impl Future<Output = Error> + use<> {
-        let site = self.again.site.clone();
+        let shared = self.runner.shared.clone();
         async move {
-            site.leave.cancelled().await;
-            if !site.life.is_stopping() {
+            shared.leave.cancelled().await;
+            if !shared.life.is_stopping() {
                 std::future::pending::<()>().await;
             }
             Error::ShuttingDown
@@ -123,7 +125,7 @@ impl Importing {
             // Others have their turn: a small piece may be a large text.
             yield_now().await;
         }
-        let bridge = &self.again.site.bridge;
+        let bridge = &self.runner.shared.bridge;
         if !self.held.grow_to(&bridge.memory, self.import.size()) {
             self.import.stop(bridge.memory_error());
         }
@@ -154,17 +156,17 @@ impl Importing {
     /// Writes what is there, as far as it fills a batch. All of it now and then, and where it is the last.
     async fn write(&mut self, is_last: bool) -> Result<(), Failure> {
         let all = is_last || self.written.elapsed() >= PROGRESS;
-        let mut patience = Patience::default();
+        let mut budget = RetryBudget::default();
         while let Some(command) = self.import.next(all)? {
-            let (outcome, _) = self.again.call(command).await;
+            let (outcome, _) = self.runner.call(command).await;
             // What was not taken in comes again, by the same command.
-            if self.is_refused(&outcome) && patience.wait().await {
+            if self.is_refused(&outcome) && budget.wait().await {
                 continue;
             }
-            patience = Patience::default();
+            budget = RetryBudget::default();
             self.import.done(outcome)?;
             self.written = Instant::now();
-            self.held = Held::default();
+            self.held = Reservation::default();
         }
         Ok(())
     }
@@ -175,7 +177,7 @@ impl Importing {
         match outcome {
             Err(Error::TransactionAborted) => true,
             Err(error @ Error::Overloaded { .. }) => {
-                *error != self.again.site.bridge.memory_error()
+                *error != self.runner.shared.bridge.memory_error()
             }
             _ => false,
         }
@@ -196,11 +198,11 @@ impl Importing {
         let Err(failure) = &ending.0 else {
             let mut response = Response::new(200, self.last_line(ending));
             response.set("Content-Type", NDJSON);
-            return Some(exchange.close(response, None, Held::default()));
+            return Some(exchange.close(response, None, Reservation::default()));
         };
         let mut response = exchange.problem(&failure.error);
         response.body = problem_of_line(failure);
-        Some(exchange.close(response, Some(&failure.error), Held::default()))
+        Some(exchange.close(response, Some(&failure.error), Reservation::default()))
     }
 
     /// The last line.

@@ -1,15 +1,15 @@
 //! `GET /v1/watch`: changes as events, as they are committed.
 
-use super::super::commands::{Again, PAUSE};
+use super::super::commands::{CommandRunner, PAUSE};
 use super::super::events;
 use super::super::exchange::Exchange;
 use super::super::outgoing::Outgoing;
-use super::super::piece::{Cut, Piece, Pieces};
+use super::super::piece::{Piece, Pieces, Truncated};
 use super::super::response::Response;
-use super::super::site;
+use super::super::shared;
 use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_codec::Member;
 use authkv_command::{Caller, Command, Outcome};
 use authkv_domain::Watching;
@@ -26,13 +26,13 @@ const TRUST: Duration = Duration::from_secs(5);
 
 /// A watch under way.
 struct Watch {
-    again: Again,
+    runner: CommandRunner,
     prefix: String,
     /// What was seen last.
     after: Option<u64>,
     /// The last id that was sent.
     id: u64,
-    news: watch::Receiver<u64>,
+    notifications: watch::Receiver<u64>,
     /// There may be more that is committed already.
     has_more: bool,
     /// The server was too busy to look for them.
@@ -45,7 +45,7 @@ struct Watch {
     expires: Instant,
     first: Option<Piece>,
     ended: bool,
-    _counted: Option<site::Watching>,
+    _counted: Option<shared::Watching>,
 }
 
 /// Answers a request for a watch. The first question is asked before the head is sent, so that what is wrong has its status.
@@ -56,12 +56,12 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
             response.set("Content-Type", "text/event-stream");
             exchange.open(response, watch.pieces())
         }
-        Err(error) => exchange.finish(Err(error), Held::default()),
+        Err(error) => exchange.finish(Err(error), Reservation::default()),
     }
 }
 
 async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
-    let (again, members) = exchange.again()?;
+    let (runner, members) = exchange.runner()?;
     let (mut prefix, mut after) = (String::new(), None);
     for (name, member) in members {
         match (name, member) {
@@ -72,11 +72,11 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     }
     let after = exchange.last_event_id()?.or(after);
     let now = Instant::now();
-    let leeway = again.site.settings.token_leeway;
+    let leeway = runner.shared.settings.token_leeway;
     let mut watch = Watch {
         // From before the first question on, so that nothing is missed.
-        news: again.site.news.subscribe(),
-        again,
+        notifications: runner.shared.notifications.subscribe(),
+        runner,
         prefix,
         after,
         id: 0,
@@ -96,7 +96,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     let text = [&events::ready(from)[..], &piece.bytes].concat();
     piece.bytes = text.into();
     watch.first = Some(piece);
-    watch._counted = Some(watch.again.site.begin_watch()?);
+    watch._counted = Some(watch.runner.shared.begin_watch()?);
     Ok(watch)
 }
 
@@ -115,7 +115,7 @@ impl Watch {
         Box::pin(unfold(self, |mut watch| async move {
             let piece = watch.next().await?;
             watch.sent = Instant::now();
-            Some((Ok::<_, Cut>(piece), watch))
+            Some((Ok::<_, Truncated>(piece), watch))
         }))
     }
 
@@ -148,7 +148,7 @@ impl Watch {
 
     /// Waits until there is something to look for. Returns whether the server leaves.
     async fn wait(&mut self) -> bool {
-        let leave = &self.again.site.leave;
+        let leave = &self.runner.shared.leave;
         if std::mem::take(&mut self.is_busy) {
             return timeout(PAUSE, leave.cancelled()).await.is_ok();
         }
@@ -163,7 +163,7 @@ impl Watch {
             biased;
             _ = leave.cancelled() => true,
             // The sender is in the site, which is held here.
-            _ = self.news.changed() => false,
+            _ = self.notifications.changed() => false,
             _ = sleep_until(next) => false,
         }
     }
@@ -176,22 +176,22 @@ impl Watch {
             timeout: Duration::ZERO,
         }));
         self.looked = Instant::now();
-        let (outcome, _held) = self.again.call(command).await;
+        let (outcome, _held) = self.runner.call(command).await;
         let Outcome::Changed(page) = outcome? else {
             return Err(Error::Internal);
         };
         let text = events::render(&page)?;
         drop(page.items);
-        let site = &self.again.site;
-        let held = site.watched.hold(text.len());
-        let held = held.ok_or_else(|| site.bridge.memory_error())?;
+        let shared = &self.runner.shared;
+        let held = shared.watched.hold(text.len());
+        let held = held.ok_or_else(|| shared.bridge.memory_error())?;
         self.after = Some(page.next);
         self.id = page
             .changes
             .last()
             .map_or(self.id, |(_, revision)| *revision);
         // One answer has only so many.
-        self.has_more = page.next < *site.bridge.news.borrow();
+        self.has_more = page.next < *shared.bridge.notifications.borrow();
         let piece = Piece {
             bytes: text.into(),
             held,

@@ -16,8 +16,8 @@ pub use stored::Stored;
 
 use super::Reserve;
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{note_unsettled, sees_unsettled, tuple_bytes, Space, Tx, TxCell};
-use authkv_base::error::{Deed, Error};
+use crate::tx::{note_undurable, sees_undurable, tuple_bytes, Space, Tx, TxCell};
+use authkv_base::error::{AccessKind, Error};
 use authkv_config::Config;
 use authkv_domain::{Access, ChangePage};
 
@@ -49,7 +49,7 @@ struct Changes {
     revisions: Revisions,
     feed: RefCell<Feed>,
     /// Broadcast after every commit.
-    news: Cond,
+    notifications: Cond,
     /// How many calls wait for it.
     waiting: Cell<usize>,
     /// Whether all pairs are being counted, and what ends with that.
@@ -89,7 +89,7 @@ impl KeyValues {
         let changes = Changes {
             revisions,
             feed: RefCell::new(Feed::new(config.watch_buffer, last)),
-            news: Cond::new(),
+            notifications: Cond::new(),
             waiting: Cell::new(0),
             is_counting: Cell::new(false),
             counted: Cond::new(),
@@ -119,9 +119,9 @@ impl KeyValues {
         after: Option<u64>,
     ) -> Result<ChangePage, Error> {
         self.catch_up(tx)?;
-        let all = access.allows_all(Deed::Read);
+        let all = access.allows_all(AccessKind::Read);
         let wanted = |key: &[u8]| {
-            key.starts_with(prefix.as_bytes()) && (all || access.allows(Deed::Read, key))
+            key.starts_with(prefix.as_bytes()) && (all || access.allows(AccessKind::Read, key))
         };
         let feed = self.changes.get(tx).feed.borrow();
         feed.after(after, wanted)
@@ -162,7 +162,7 @@ impl KeyValues {
 
     /// Waits for changes. Yields.
     pub fn wait(&self, tx: &Tx, time: Duration) {
-        self.changes.get(tx).news.wait_timeout(time);
+        self.changes.get(tx).notifications.wait_timeout(time);
     }
 
     /// Learns of changes that were made elsewhere: by another image of the library while it hands over, or by a leader.
@@ -179,14 +179,14 @@ impl KeyValues {
     /// Wakes those who wait for changes.
     fn tell(&self, tx: &Tx) {
         let changes = self.changes.get(tx);
-        changes.news.broadcast();
+        changes.notifications.broadcast();
         (self.tell)(changes.feed.borrow().known());
     }
 
     /// Begins to look at pairs.
     fn looks<'a>(&'a self, tx: &'a Tx) -> Looks<'a> {
         let feed = &self.changes.get(tx).feed;
-        let open = sees_unsettled(tx).then(|| (feed.borrow().known(), feed));
+        let open = sees_undurable(tx).then(|| (feed.borrow().known(), feed));
         Looks { tx, open }
     }
 }
@@ -215,14 +215,14 @@ impl Looks<'_> {
     #[inline]
     fn saw(&self, stored: &Stored<'_>) {
         if self.open.is_some_and(|(known, _)| stored.revision > known) {
-            note_unsettled(self.tx, None);
+            note_undurable(self.tx, None);
         }
     }
 
     /// The same of pairs that are not there, of which a commit may be removing some.
     fn missed(&self, removed: impl FnOnce(&Feed) -> bool) {
         if self.open.is_some_and(|(_, feed)| removed(&feed.borrow())) {
-            note_unsettled(self.tx, None);
+            note_undurable(self.tx, None);
         }
     }
 }

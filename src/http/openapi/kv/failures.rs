@@ -1,7 +1,7 @@
 //! What may go wrong with them, as the errors themselves.
 
 use super::streams::{self, BAD_VALUE, MODE};
-use authkv_base::error::{Deed, Error, KeyRule};
+use authkv_base::error::{AccessKind, Error, KeyRule};
 use authkv_codec::json_read::to_msgpack;
 use authkv_command::Operation;
 use authkv_config::Config;
@@ -14,8 +14,8 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         return streams::failures(route, config);
     }
     let planet = || "planet".to_owned();
-    let forbidden = |deed| Error::Forbidden {
-        deed,
+    let forbidden = |kind| Error::Forbidden {
+        kind,
         key: planet(),
     };
     let conflict = || Error::Conflict {
@@ -38,7 +38,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         BatchGet => {
             let mut errors = of_a_batch(config);
             errors.extend([
-                forbidden(Deed::Read),
+                forbidden(AccessKind::Read),
                 Error::MissingKeys(vec![planet()]),
                 Error::ReplyTooLarge {
                     limit: config.reply_max,
@@ -54,7 +54,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
         BatchDelete => of_a_batch(config),
         KvTxn => {
             let mut errors = vec![
-                forbidden(Deed::Write),
+                forbidden(AccessKind::Write),
                 Error::BadOption {
                     name: "compare",
                     allowed: "at most 1000 items",
@@ -72,17 +72,17 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
             allowed: "from 1 to 1000",
         }],
         KvIncr => {
-            let mut errors = vec![forbidden(Deed::Write), bad_key(), TTL];
+            let mut errors = vec![forbidden(AccessKind::Write), bad_key(), TTL];
             errors.extend(sum());
             errors
         }
         PairGet => vec![
-            forbidden(Deed::Read),
+            forbidden(AccessKind::Read),
             Error::NoSuchKey(planet()),
             conflict(),
         ],
         PairPut => vec![
-            forbidden(Deed::Write),
+            forbidden(AccessKind::Write),
             conflict(),
             bad_key(),
             TTL,
@@ -90,7 +90,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
             too_large(),
         ],
         PairDelete => vec![
-            forbidden(Deed::Write),
+            forbidden(AccessKind::Write),
             Error::NoSuchKey(planet()),
             conflict(),
         ],

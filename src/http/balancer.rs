@@ -6,24 +6,24 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver, UnboundedSender};
 
 /// The workers.
-pub struct Seats(Vec<Worker>);
+pub struct Balancer(Vec<Worker>);
 
 struct Worker {
     connections: AtomicUsize,
     // Bounded by the limit of descriptors.
-    passed: UnboundedSender<(Passed, Seat)>,
+    passed: UnboundedSender<(Passed, WorkerSlot)>,
 }
 
 /// A connection that counts for a worker until it is dropped.
-pub struct Seat {
-    seats: Arc<Seats>,
+pub struct WorkerSlot {
+    balancer: Arc<Balancer>,
     worker: usize,
 }
 
 /// Connections that others have accepted for a worker.
-pub struct Incoming(UnboundedReceiver<(Passed, Seat)>);
+pub struct Incoming(UnboundedReceiver<(Passed, WorkerSlot)>);
 
-impl Seats {
+impl Balancer {
     pub fn new(workers: usize) -> (Arc<Self>, Vec<Incoming>) {
         let worker = |_| {
             let (passed, incoming) = unbounded_channel();
@@ -38,42 +38,46 @@ impl Seats {
     }
 
     /// Passes a connection on that worker `own` has accepted, or gives it back to be served here.
-    pub fn place(self: &Arc<Self>, own: usize, accepted: Accepted) -> Option<(Accepted, Seat)> {
+    pub fn place(
+        self: &Arc<Self>,
+        own: usize,
+        accepted: Accepted,
+    ) -> Option<(Accepted, WorkerSlot)> {
         let count = |worker: &usize| self.0[*worker].connections.load(Ordering::Relaxed);
         let fewest = (0..self.0.len()).min_by_key(count).unwrap_or(own);
         if count(&fewest) == count(&own) {
-            return Some((accepted, self.seat(own)));
+            return Some((accepted, self.slot(own)));
         }
         // It fails for a connection that is gone.
-        let passed = (accepted.pass().ok()?, self.seat(fewest));
+        let passed = (accepted.pass().ok()?, self.slot(fewest));
         let (passed, _) = self.0[fewest].passed.send(passed).err()?.0;
         // That worker has ended.
-        Some((passed.accept().ok()?, self.seat(own)))
+        Some((passed.accept().ok()?, self.slot(own)))
     }
 
-    fn seat(self: &Arc<Self>, worker: usize) -> Seat {
+    fn slot(self: &Arc<Self>, worker: usize) -> WorkerSlot {
         self.0[worker].connections.fetch_add(1, Ordering::Relaxed);
-        Seat {
-            seats: self.clone(),
+        WorkerSlot {
+            balancer: self.clone(),
             worker,
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for WorkerSlot {
     fn drop(&mut self) {
-        let worker = &self.seats.0[self.worker];
+        let worker = &self.balancer.0[self.worker];
         worker.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Incoming {
     /// The next connection, or `None` at the end. Waits for one.
-    pub async fn next(&mut self) -> Option<(Accepted, Seat)> {
+    pub async fn next(&mut self) -> Option<(Accepted, WorkerSlot)> {
         loop {
-            let (passed, seat) = self.0.recv().await?;
+            let (passed, slot) = self.0.recv().await?;
             if let Ok(accepted) = passed.accept() {
-                return Some((accepted, seat));
+                return Some((accepted, slot));
             }
         }
     }
@@ -96,31 +100,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_goes_to_the_worker_that_has_the_fewest() {
-        let (seats, mut incoming) = Seats::new(2);
-        let (_, first) = seats.place(0, accepted()).unwrap();
-        assert!(seats.place(0, accepted()).is_none(), "the other has none");
-        let (_, second) = incoming[1].next().await.unwrap();
-        let third = seats.place(1, accepted()).unwrap();
+        let (balancer, mut incoming) = Balancer::new(2);
+        let (_, first) = balancer.place(0, accepted()).unwrap();
         assert!(
-            seats.place(1, accepted()).is_none(),
+            balancer.place(0, accepted()).is_none(),
+            "the other has none"
+        );
+        let (_, second) = incoming[1].next().await.unwrap();
+        let third = balancer.place(1, accepted()).unwrap();
+        assert!(
+            balancer.place(1, accepted()).is_none(),
             "the first has one less"
         );
         let fourth = incoming[0].next().await.unwrap();
         drop((first, second, third, fourth));
         let open = |worker: &Worker| worker.connections.load(Ordering::Relaxed);
-        assert!(seats.0.iter().all(|worker| open(worker) == 0));
+        assert!(balancer.0.iter().all(|worker| open(worker) == 0));
     }
 
     #[tokio::test]
     async fn no_connection_is_lost_where_a_worker_ends() {
-        let (seats, mut incoming) = Seats::new(2);
-        let _first = seats.place(0, accepted()).unwrap();
-        assert!(seats.place(0, accepted()).is_none());
+        let (balancer, mut incoming) = Balancer::new(2);
+        let _first = balancer.place(0, accepted()).unwrap();
+        assert!(balancer.place(0, accepted()).is_none());
         incoming[1].close();
         // The one that it was passed is still to come; those after it stay here.
         let second = incoming[1].next().await.unwrap();
         assert!(incoming[1].next().await.is_none());
         drop(second);
-        assert!(seats.place(0, accepted()).is_some());
+        assert!(balancer.place(0, accepted()).is_some());
     }
 }

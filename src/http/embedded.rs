@@ -2,14 +2,14 @@
 
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
-use super::site::Site;
+use super::shared::Shared;
 use crate::auth::session::caller;
-use crate::bridge::Gone;
+use crate::bridge::CancelFlag;
 use crate::core::{execute, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_base::memory::Held;
+use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
 use authkv_command::{Caller, Outcome};
 use authkv_wire::head::Head;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// A request as Lua tells it.
 #[derive(Deserialize)]
-pub struct ForeignRequest {
+pub struct EmbeddedRequest {
     method: Text,
     /// Below the prefix, with or without a query.
     path: Text,
@@ -42,16 +42,16 @@ struct Text(Vec<u8>);
 
 /// A response as Lua is told it.
 #[derive(Serialize)]
-pub struct ForeignResponse {
+pub struct EmbeddedResponse {
     status: u16,
     headers: BTreeMap<&'static str, String>,
     /// Any bytes: a value may be.
     body: ByteBuf,
 }
 
-impl ForeignRequest {
+impl EmbeddedRequest {
     /// Answers. Yields.
-    pub fn answer(self, tx: &Tx, core: &'static Core, site: &Arc<Site>) -> ForeignResponse {
+    pub fn answer(self, tx: &Tx, core: &'static Core, shared: &Arc<Shared>) -> EmbeddedResponse {
         let method = Method::from_bytes(&self.method.0);
         let is_valid = method.is_ok();
         let mut head = Head::new(method.unwrap_or_default(), self.path.0.into());
@@ -64,7 +64,7 @@ impl ForeignRequest {
             }
         }
         let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange = Exchange::begin(site, &peer, &Gone::default(), Box::new(head));
+        let mut exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))
@@ -76,7 +76,7 @@ impl ForeignRequest {
         let limit = exchange.body_max().unwrap_or(usize::MAX);
         if exchange.operation().is_none() {
             return exchange
-                .finish(Err(Error::Internal), Held::default())
+                .finish(Err(Error::Internal), Reservation::default())
                 .into();
         }
         let body = self.body.unwrap_or_default();
@@ -84,7 +84,7 @@ impl ForeignRequest {
             if length > limit {
                 return Err(Error::InputTooLarge { limit });
             }
-            let _call = site.life.begin_call()?;
+            let _call = shared.life.begin_call()?;
             let (command, token) = exchange.decode(&body.0)?;
             let caller = match token {
                 Some(token) => caller(tx, &core.auth, token.into_owned())?,
@@ -93,7 +93,7 @@ impl ForeignRequest {
             let request = exchange.request(caller, command, body.0.len());
             execute(tx, core, request)
         });
-        exchange.finish(result, Held::default()).into()
+        exchange.finish(result, Reservation::default()).into()
     }
 }
 
@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-impl From<Outgoing> for ForeignResponse {
+impl From<Outgoing> for EmbeddedResponse {
     fn from(outgoing: Outgoing) -> Self {
         let response = outgoing.response;
         Self {

@@ -1,13 +1,13 @@
 //! A name or a surname.
 
-use authkv_base::error::{Error, INITIAL_LETTERS};
+use authkv_base::error::{Error, NAME_LETTERS};
 
 /// 2 to 32 ASCII letters and hyphens, not only hyphens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Initial(String);
+pub struct PersonName(String);
 
-impl Initial {
-    /// Errors: `BadInitial` with the first rule broken.
+impl PersonName {
+    /// Errors: `BadPersonName` with the first rule broken.
     pub fn new(text: String) -> Result<Self, Error> {
         let length = text.chars().count();
         let broken = if length < 2 {
@@ -19,11 +19,11 @@ impl Initial {
             .all(|byte| byte.is_ascii_alphabetic() || byte == b'-')
             || text.bytes().all(|byte| byte == b'-')
         {
-            INITIAL_LETTERS
+            NAME_LETTERS
         } else {
             return Ok(Self(text));
         };
-        Err(Error::BadInitial(broken))
+        Err(Error::BadPersonName(broken))
     }
 
     pub fn as_str(&self) -> &str {
@@ -45,9 +45,9 @@ mod tests {
             ("A b", false),
             ("Жук", false),
         ] {
-            assert_eq!(Initial::new(text.to_owned()).is_ok(), ok, "{text}");
+            assert_eq!(PersonName::new(text.to_owned()).is_ok(), ok, "{text}");
         }
-        assert!(Initial::new("a".repeat(32)).is_ok());
-        assert!(Initial::new("a".repeat(33)).is_err());
+        assert!(PersonName::new("a".repeat(32)).is_ok());
+        assert!(PersonName::new("a".repeat(33)).is_err());
     }
 }

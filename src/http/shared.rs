@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 const TURNING_AWAY_MAX: usize = 64;
 
 /// Shared by the workers, and by the tx thread for requests that another server took.
-pub struct Site {
+pub struct Shared {
     pub bridge: &'static Bridge,
     pub tokens: &'static Tokens,
     pub life: Arc<Life>,
@@ -42,7 +42,7 @@ pub struct Site {
     /// leave the rest to others.
     pub watched: Arc<Memory>,
     /// The last revision of a change that watches are told of.
-    pub news: watch::Sender<u64>,
+    pub notifications: watch::Sender<u64>,
     /// The OpenAPI document, once somebody has asked for it.
     document: OnceLock<Arc<Page>>,
     requests: AtomicUsize,
@@ -65,23 +65,23 @@ pub struct Parts {
 }
 
 /// How often watches are told of changes, at most: they look for them together then, and a commit wakes one task only.
-const NEWS: Duration = Duration::from_millis(20);
+const NOTIFY_EVERY: Duration = Duration::from_millis(20);
 /// What each watch adds to that: a look takes tx some time, the more the more permissions its user has.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// A request between its head and the end of its answer: a client that has its answer whole finds this place free.
-pub struct InFlight(Arc<Site>);
+pub struct InFlight(Arc<Shared>);
 
 /// A watch that streams.
-pub struct Watching(Arc<Site>);
+pub struct Watching(Arc<Shared>);
 
 /// A connection that is open.
 pub struct Permit {
-    site: Arc<Site>,
+    shared: Arc<Shared>,
     network: Option<IpAddr>,
 }
 
-impl Site {
+impl Shared {
     /// `descriptors` is how many connections the process has room for.
     pub fn new(parts: &Parts, config: Arc<HttpConfig>, descriptors: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -97,7 +97,7 @@ impl Site {
             ids: Ids::new(),
             leaving: AtomicBool::new(false),
             leave: CancellationToken::new(),
-            news: watch::Sender::new(0),
+            notifications: watch::Sender::new(0),
             document: OnceLock::new(),
             requests: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
@@ -135,14 +135,14 @@ impl Site {
     }
 
     /// Tells watches of what tx has committed. Does not return.
-    pub async fn tell_news(&self) {
-        let mut news = self.bridge.news.subscribe();
+    pub async fn notify_watches(&self) {
+        let mut notifications = self.bridge.notifications.subscribe();
         // The sender is never dropped.
-        while news.changed().await.is_ok() {
-            let revision = *news.borrow_and_update();
-            self.news.send_replace(revision);
+        while notifications.changed().await.is_ok() {
+            let revision = *notifications.borrow_and_update();
+            self.notifications.send_replace(revision);
             let watches = self.watches.load(Ordering::Relaxed) as u32;
-            tokio::time::sleep(NEWS.max(LOOK * watches)).await;
+            tokio::time::sleep(NOTIFY_EVERY.max(LOOK * watches)).await;
         }
     }
 
@@ -155,7 +155,7 @@ impl Site {
             });
         }
         let mut permit = Permit {
-            site: self.clone(),
+            shared: self.clone(),
             network: None,
         };
         if let Some(network) = peer.network() {
@@ -205,9 +205,9 @@ impl Drop for Watching {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.site.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         let Some(network) = self.network else { return };
-        let mut by_address = self.site.by_address();
+        let mut by_address = self.shared.by_address();
         if let Some(count) = by_address.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
