@@ -291,6 +291,8 @@ fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
 fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     match outcome {
         Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => Ok(RawByteBuf(data)),
+        Outcome::Listed(page) => Ok(RawByteBuf(page.encode())),
+        Outcome::Changed(page) => Ok(RawByteBuf(page.encode())),
         other => encode(&other),
     }
 }

@@ -11,6 +11,7 @@ use authkv_base::error::Error;
 use authkv_base::memory::{Memory, Reservation};
 use authkv_command::{Outcome, Request};
 use authkv_config::Config;
+use authkv_domain::{ChangePage, ListPage};
 use authkv_mailbox::doorbell::Doorbell;
 use authkv_mailbox::{Mailbox, Mailboxes};
 use crossbeam_queue::ArrayQueue;
@@ -264,9 +265,13 @@ impl Bridge {
     /// Counts what was found as held, and its JSON text with it. Errors: `Overloaded` where that is too much.
     fn hold(&self, result: Result<Outcome, Error>) -> Answer {
         let bytes = match &result {
-            Ok(Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data)) => {
-                2 * data.len()
-            }
+            Ok(
+                Outcome::Found(data)
+                | Outcome::Encoded(data)
+                | Outcome::Pair(data)
+                | Outcome::Listed(ListPage { items: data, .. })
+                | Outcome::Changed(ChangePage { items: data, .. }),
+            ) => 2 * data.len(),
             _ => 0,
         };
         match self.memory.hold(bytes) {

@@ -1,7 +1,7 @@
 //! Exports and imports of the console: text in pages and pieces, whose files Lua reads and writes. Runs on the tx thread;
 //! the JSON is the work of another.
 
-use super::{ask, Counts, Failure, Import, Page};
+use super::{ask, text, Counts, Failure, Import};
 use crate::core::{execute, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize)]
 pub struct Exported {
     text: String,
-    pairs: u64,
+    pairs: usize,
     next: Option<String>,
 }
 
@@ -56,14 +56,15 @@ pub fn export(
     prefix: &str,
     after: Option<&str>,
 ) -> Result<Exported, Error> {
-    let command = ask(prefix, after, &core.config.limits)?;
-    let Outcome::Encoded(answer) = act(tx, core, command)? else {
+    let Outcome::Listed(page) = act(tx, core, ask(prefix, after))? else {
         return Err(Error::Internal);
     };
     core.auth.verifier.run(tx, move || {
-        let Page { text, pairs, next } = Page::render(&answer)?;
-        let text = String::from_utf8(text).map_err(|_| Error::Internal)?;
-        Ok(Exported { text, pairs, next })
+        Ok(Exported {
+            text: String::from_utf8(text(&page)?).map_err(|_| Error::Internal)?,
+            pairs: page.count,
+            next: page.next,
+        })
     })
 }
 

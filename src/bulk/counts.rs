@@ -51,7 +51,7 @@ impl Counts {
 }
 
 /// The value of a member of a map.
-pub fn member<'a>(map: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Error> {
+fn member<'a>(map: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Error> {
     let mut reader = Reader::new(map);
     let Head::Map(count) = reader.head()? else {
         return Err(Error::Internal);

@@ -10,4 +10,4 @@ mod page;
 
 pub use counts::Counts;
 pub use import::{Failure, Import};
-pub use page::{ask, ask_total, total, Page};
+pub use page::{ask, ask_total, text};

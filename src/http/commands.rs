@@ -44,18 +44,6 @@ impl CommandRunner {
         let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await
     }
-
-    /// Executes a command whose answer is msgpack.
-    pub async fn ask(
-        &self,
-        command: Result<Command, Error>,
-    ) -> Result<(Vec<u8>, Reservation), Error> {
-        let (outcome, held) = self.call(command?).await;
-        match outcome? {
-            Outcome::Encoded(answer) => Ok((answer, held)),
-            _ => Err(Error::Internal),
-        }
-    }
 }
 
 /// Counts how often the same is asked of a server that is too busy.

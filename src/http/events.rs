@@ -2,81 +2,27 @@
 
 use super::v1;
 use authkv_base::error::Error;
+use authkv_codec::in_one_line;
 use authkv_codec::json_write::write_tagged;
-use authkv_codec::msgpack::{Head, Reader};
-use authkv_codec::{self as codec, in_one_line};
+use authkv_codec::msgpack::Reader;
+use authkv_domain::ChangePage;
 
 /// Milliseconds after which a client that has lost its connection comes again.
 const RETRY: u64 = 1000;
 
-/// The answer to a question for changes, as text.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Events {
-    pub text: Vec<u8>,
-    pub count: u32,
-    /// The id of the last event.
-    pub last: Option<u64>,
-    /// What to ask after next.
-    pub revision: u64,
-}
-
-impl Events {
-    /// From the answer of `kv_watch`. Errors: `Malformed`, `Internal` where it is none.
-    pub fn render(answer: &[u8]) -> Result<Self, Error> {
-        let (mut events, mut revision) = (None, None);
-        let mut reader = Reader::new(answer);
-        let Head::Map(members) = reader.head()? else {
-            return Err(Error::Internal);
-        };
-        for _ in 0..members {
-            match reader.string()? {
-                b"events" => events = Some(reader.value()?),
-                b"revision" => revision = Some(codec::number("revision", reader.value()?)?),
-                _ => drop(reader.value()?),
-            }
-        }
-        let (Some(events), Some(revision)) = (events, revision) else {
-            return Err(Error::Internal);
-        };
-        let mut reader = Reader::new(events);
-        let Head::Array(count) = reader.head()? else {
-            return Err(Error::Internal);
-        };
-        let mut rendered = Self {
-            text: Vec::with_capacity(events.len() * 5 / 4 + 64 * count as usize),
-            count,
-            last: None,
-            revision,
-        };
-        for _ in 0..count {
-            rendered.push(reader.value()?)?;
-        }
-        rendered.text = in_one_line(rendered.text);
-        Ok(rendered)
-    }
-
-    fn push(&mut self, event: &[u8]) -> Result<(), Error> {
-        let mut reader = Reader::new(event);
-        let Head::Map(members) = reader.head()? else {
-            return Err(Error::Internal);
-        };
-        let (mut kind, mut id) = (&b""[..], 0);
-        for _ in 0..members {
-            match reader.string()? {
-                b"type" => kind = reader.string()?,
-                b"revision" => id = codec::number("revision", reader.value()?)?,
-                _ => drop(reader.value()?),
-            }
-        }
-        self.last = Some(id);
-        push_line(&mut self.text, "id", itoa::Buffer::new().format(id));
-        push_line(&mut self.text, "event", &String::from_utf8_lossy(kind));
-        self.text.extend_from_slice(b"data: ");
+/// The events of changes. Errors: `Malformed`.
+pub fn render(page: &ChangePage) -> Result<Vec<u8>, Error> {
+    let mut text = Vec::with_capacity(page.items.len() * 5 / 4 + 64 * page.changes.len());
+    let mut items = Reader::new(&page.items);
+    for (change, revision) in &page.changes {
+        push_line(&mut text, "id", itoa::Buffer::new().format(*revision));
+        push_line(&mut text, "event", change.name());
+        text.extend_from_slice(b"data: ");
         // JSON text has no line ends, inside of strings neither.
-        write_tagged(&mut self.text, &mut Reader::new(event))?;
-        self.text.extend_from_slice(b"\n\n");
-        Ok(())
+        write_tagged(&mut text, &mut items)?;
+        text.extend_from_slice(b"\n\n");
     }
+    Ok(in_one_line(text))
 }
 
 /// The first event: what comes has higher revisions than this one.
@@ -119,27 +65,23 @@ fn push_line(text: &mut Vec<u8>, name: &str, value: &str) {
 mod tests {
     use super::*;
     use authkv_codec::json_read::to_msgpack;
-
-    fn render(json: &str) -> Result<Events, Error> {
-        Events::render(&to_msgpack(json.as_bytes(), 9).unwrap())
-    }
+    use authkv_domain::Change;
 
     #[test]
     fn an_event_has_its_id_its_name_and_one_line_of_data() {
         let put =
             r#"{"type":"put","key":"a\nb","revision":6,"value":{"x":"\r\n\u2028\u2029\u0085"}}"#;
         let gone = r#"{"type":"expire","key":"c","revision":7}"#;
-        let events = render(&format!(r#"{{"events":[{put},{gone}],"revision":9}}"#)).unwrap();
+        let items = [put, gone].map(|one| to_msgpack(one.as_bytes(), 9).unwrap());
+        let page = ChangePage {
+            items: items.concat(),
+            changes: vec![(Change::Put, 6), (Change::Expire, 7)],
+            next: 9,
+        };
         let text =
             format!("id: 6\nevent: put\ndata: {put}\n\nid: 7\nevent: expire\ndata: {gone}\n\n");
-        assert_eq!(String::from_utf8(events.text).unwrap(), text);
-        assert_eq!(
-            (events.count, events.last, events.revision),
-            (2, Some(7), 9)
-        );
-        let none = render(r#"{"events":[],"revision":9}"#).unwrap();
-        assert_eq!((none.text.len(), none.count, none.last), (0, 0, None));
-        assert_eq!(render(r#"{"events":[]}"#), Err(Error::Internal));
+        assert_eq!(String::from_utf8(render(&page).unwrap()).unwrap(), text);
+        assert_eq!(render(&ChangePage::default()), Ok(Vec::new()));
     }
 
     #[test]

@@ -29,6 +29,15 @@ impl Response {
         response
     }
 
+    /// The length that is told of the body, which `streams` if it comes piece by piece. There is never one with 204 and 304,
+    /// where it would be that of another answer (RFC 9110 §8.6), and none of what streams.
+    pub fn content_length(&self, streams: bool) -> Option<usize> {
+        match self.status {
+            204 | 304 => None,
+            _ => (!streams).then_some(self.body.len()),
+        }
+    }
+
     pub fn set(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
         self.headers.push((name, value.into()));
     }
@@ -52,5 +61,25 @@ pub fn reason(status: u16) -> &'static str {
             .ok()
             .and_then(|status| status.canonical_reason())
             .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_told_where_there_may_be_a_body() {
+        for (status, body, length) in [
+            (200, &b"hello"[..], Some(5)),
+            (200, b"", Some(0)),
+            (404, b"no", Some(2)),
+            (204, b"", None),
+            (304, b"", None),
+        ] {
+            let response = Response::new(status, body);
+            assert_eq!(response.content_length(false), length, "{status}");
+            assert_eq!(response.content_length(true), None, "{status}");
+        }
     }
 }

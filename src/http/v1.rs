@@ -2,7 +2,7 @@
 
 use super::response::reason;
 use authkv_base::error::Error;
-use authkv_codec::json_write::write_tagged;
+use authkv_codec::json_write::{write_string, write_tagged};
 use authkv_codec::msgpack::Reader;
 use authkv_command::{Operation, Outcome};
 use serde::Serialize;
@@ -101,6 +101,26 @@ pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, V
         Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => {
             let mut body = Vec::with_capacity(data.len() * 5 / 4 + 16);
             write_tagged(&mut body, &mut Reader::new(data))?;
+            body
+        }
+        Outcome::Listed(page) => {
+            let mut body = Vec::with_capacity(page.items.len() * 5 / 4 + 64);
+            body.extend_from_slice(b"{\"");
+            body.extend_from_slice(page.name().as_bytes());
+            body.extend_from_slice(b"\":[");
+            let mut items = Reader::new(&page.items);
+            for number in 0..page.count {
+                if number > 0 {
+                    body.push(b',');
+                }
+                write_tagged(&mut body, &mut items)?;
+            }
+            body.extend_from_slice(b"],\"next\":");
+            match &page.next {
+                Some(next) => write_string(&mut body, next.as_bytes()),
+                None => body.extend_from_slice(b"null"),
+            }
+            body.push(b'}');
             body
         }
         other => json(other),

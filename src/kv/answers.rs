@@ -1,6 +1,6 @@
 //! What the operations answer, in msgpack, and which effects are errors. Pure.
 
-use crate::storage::{Applied, Effect, KeyValues, Page};
+use crate::storage::{Applied, Effect, KeyValues};
 use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::write_uint;
 use authkv_domain::{key_text, Step, Steps};
@@ -34,33 +34,6 @@ pub fn of_sum(steps: &Steps, step: &Step, sum: i128, revision: u64) -> Vec<u8> {
     write_sum(&mut out, sum);
     write_revision(&mut out, revision);
     out
-}
-
-/// `{pairs, next}`, or `{keys, next}`.
-pub fn of_page(page: &Page, keys_only: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(page.items.len() + 64);
-    let _ = write_map_len(&mut out, 2);
-    let _ = write_str(&mut out, if keys_only { "keys" } else { "pairs" });
-    let _ = write_array_len(&mut out, page.count as u32);
-    out.extend_from_slice(&page.items);
-    let _ = write_str(&mut out, "next");
-    match &page.next {
-        Some(next) => drop(write_str(&mut out, next)),
-        None => out.push(0xc0),
-    }
-    out
-}
-
-/// `{count}`.
-pub fn of_count(count: usize) -> Vec<u8> {
-    let mut out = b"\x81\xa5count".to_vec();
-    write_uint(&mut out, count as u64);
-    out
-}
-
-/// `{count}`, or `{}` where it is not told.
-pub fn of_total(total: Option<usize>) -> Vec<u8> {
-    total.map_or_else(|| vec![0x80], of_count)
 }
 
 /// Errors: the first of steps all of which had to be taken.

@@ -165,11 +165,11 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
         What::Keys(limit) => (limit, true),
         What::Total => {
             let total = access.allows_all(AccessKind::Read).then(|| store.len(tx));
-            return Ok(Outcome::Encoded(answers::of_total(total)));
+            return Ok(Outcome::Counted { count: total });
         }
         What::Count => {
             let count = slices(tx, kv, store, &ranges, after)?;
-            return Ok(Outcome::Encoded(answers::of_count(count)));
+            return Ok(Outcome::Counted { count: Some(count) });
         }
     };
     let mut page = store.page(tx, &ranges, after, limit, keys_only)?;
@@ -183,7 +183,7 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
     if undurable.is_some() {
         note_undurable(tx, undurable);
     }
-    Ok(Outcome::Encoded(answers::of_page(&page, keys_only)))
+    Ok(Outcome::Listed(page))
 }
 
 /// Counts slice by slice. One at a time, whatever transports they come from: each slice takes tx for a while. Yields.
@@ -235,13 +235,13 @@ pub fn watch(
         None => store.known(tx)?,
     };
     loop {
-        let told = store.changes(tx, &access, &watching.prefix, Some(after))?;
+        let page = store.changes(tx, &access, &watching.prefix, Some(after))?;
         let left = deadline.saturating_duration_since(Instant::now());
         let is_over = left.is_zero() || fiber::is_cancelled(tx) || kv.life.is_stopping();
-        if told.count > 0 || is_over {
-            return Ok(Outcome::Encoded(told.answer));
+        if !page.changes.is_empty() || is_over {
+            return Ok(Outcome::Changed(page));
         }
-        after = told.next;
+        after = page.next;
         match after < store.known(tx)? {
             // It was only a part that had none of these.
             true => fiber::pass(tx),

@@ -1,6 +1,6 @@
 //! What came of a command, in the form in which `/v1` and the procedures answer it. Any thread.
 
-use authkv_domain::{Claims, Permission, Role, User};
+use authkv_domain::{ChangePage, Claims, ListPage, Permission, Role, User};
 use authkv_token::key::Jwk;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -39,6 +39,15 @@ pub enum Outcome {
     /// One pair in msgpack.
     #[serde(skip)]
     Pair(Vec<u8>),
+    #[serde(skip)]
+    Listed(ListPage),
+    Counted {
+        /// None if the caller may not know it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<usize>,
+    },
+    #[serde(skip)]
+    Changed(ChangePage),
     PairWritten {
         key: String,
         revision: u64,

@@ -198,10 +198,11 @@ pub fn head(outgoing: &Outgoing, connection: &str, more: usize, old: bool) -> Ve
         out.extend_from_slice(b": ");
         out.extend_from_slice(value.as_bytes());
     }
-    if outgoing.stream.is_some() && !old {
+    let streams = outgoing.stream.is_some();
+    if streams && !old {
         out.extend_from_slice(b"\r\nTransfer-Encoding: chunked");
     }
-    if let Some(length) = outgoing.content_length() {
+    if let Some(length) = response.content_length(streams) {
         out.extend_from_slice(b"\r\nContent-Length: ");
         out.extend_from_slice(number.format(length).as_bytes());
     }

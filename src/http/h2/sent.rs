@@ -74,8 +74,8 @@ impl Body for Sent {
 
 /// An answer as hyper takes it.
 pub fn translate(outgoing: Outgoing, open: Open, shared: Arc<Shared>) -> hyper::Response<Sent> {
-    let length = outgoing.content_length();
     let response = outgoing.response;
+    let length = response.content_length(outgoing.stream.is_some());
     let taken = match outgoing.stream {
         Some(_) => None,
         None => Some(open.expect_taken(&shared, response.body.len())),

@@ -6,10 +6,11 @@ use super::super::lines;
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Piece, Pieces, Truncated};
 use super::super::response::Response;
-use crate::bulk::{self, Page};
+use crate::bulk;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_codec::Member;
+use authkv_command::Outcome;
 use authkv_wire::input::NDJSON;
 use bytes::Bytes;
 use futures_util::stream::unfold;
@@ -47,7 +48,7 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
 }
 
 /// The export, and how many pairs there are, where all are asked for by one who may read all.
-async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<u64>), Error> {
+async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<usize>), Error> {
     let (runner, members) = exchange.runner()?;
     let prefix = members.into_iter().find_map(|member| match member {
         ("prefix", Member::Text(text)) => Some(text),
@@ -114,22 +115,27 @@ impl Export {
     /// A page, and after which key the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
         let shared = &self.runner.shared;
-        let command = bulk::ask(&self.prefix, after, &shared.settings.limits);
-        let (answer, mut held) = self.runner.ask(command).await?;
-        let page = Page::render(&answer)?;
-        drop(answer);
+        let command = bulk::ask(&self.prefix, after);
+        let (outcome, mut held) = self.runner.call(command).await;
+        let Outcome::Listed(page) = outcome? else {
+            return Err(Error::Internal);
+        };
+        let text = bulk::text(&page)?;
+        drop(page.items);
         // It is there already; others that come have to wait for it.
-        held.grow_to(&shared.bridge.memory, page.text.len());
+        held.grow_to(&shared.bridge.memory, text.len());
         let piece = Piece {
-            bytes: page.text.into(),
+            bytes: text.into(),
             held,
             error: None,
         };
         Ok((piece, page.next))
     }
 
-    async fn total(&self) -> Result<Option<u64>, Error> {
-        let (answer, _) = self.runner.ask(Ok(bulk::ask_total())).await?;
-        bulk::total(&answer)
+    async fn total(&self) -> Result<Option<usize>, Error> {
+        match self.runner.call(bulk::ask_total()).await.0? {
+            Outcome::Counted { count } => Ok(count),
+            _ => Err(Error::Internal),
+        }
     }
 }

@@ -1,17 +1,18 @@
 //! `GET /v1/watch`: changes as events, as they are committed.
 
 use super::super::commands::{CommandRunner, PAUSE};
-use super::super::events::{self, Events};
+use super::super::events;
 use super::super::exchange::Exchange;
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Piece, Pieces, Truncated};
 use super::super::response::Response;
-use super::super::shared::Watching;
+use super::super::shared;
 use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
-use authkv_codec::{Document, Member, Rules};
-use authkv_command::{Caller, Command, Operation};
+use authkv_codec::Member;
+use authkv_command::{Caller, Command, Outcome};
+use authkv_domain::Watching;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use std::time::Duration;
@@ -44,7 +45,7 @@ struct Watch {
     expires: Instant,
     first: Option<Piece>,
     ended: bool,
-    _counted: Option<Watching>,
+    _counted: Option<shared::Watching>,
 }
 
 /// Answers a request for a watch. The first question is asked before the head is sent, so that what is wrong has its status.
@@ -168,28 +169,35 @@ impl Watch {
     }
 
     /// The changes that there are, and how many.
-    async fn pull(&mut self) -> Result<(Piece, u32), Error> {
-        let mut members = vec![("prefix", Member::Text(self.prefix.clone()))];
-        members.extend(self.after.map(|after| ("after", Member::Number(after))));
-        let shared = &self.runner.shared;
-        let input = Document::from_json_and(b"", Rules::json(0), &members)?;
-        let command = Command::decode(Operation::KvWatch, &input, 0, &shared.settings.limits);
+    async fn pull(&mut self) -> Result<(Piece, usize), Error> {
+        let command = Command::KvWatch(Ok(Watching {
+            prefix: self.prefix.clone(),
+            after: self.after,
+            timeout: Duration::ZERO,
+        }));
         self.looked = Instant::now();
-        let (answer, _held) = self.runner.ask(command).await?;
-        let events = Events::render(&answer)?;
-        drop(answer);
-        let held = self.runner.shared.watched.hold(events.text.len());
+        let (outcome, _held) = self.runner.call(command).await;
+        let Outcome::Changed(page) = outcome? else {
+            return Err(Error::Internal);
+        };
+        let text = events::render(&page)?;
+        drop(page.items);
+        let shared = &self.runner.shared;
+        let held = shared.watched.hold(text.len());
         let held = held.ok_or_else(|| shared.bridge.memory_error())?;
-        self.after = Some(events.revision);
-        self.id = events.last.unwrap_or(self.id);
+        self.after = Some(page.next);
+        self.id = page
+            .changes
+            .last()
+            .map_or(self.id, |(_, revision)| *revision);
         // One answer has only so many.
-        self.has_more = events.revision < *shared.bridge.notifications.borrow();
+        self.has_more = page.next < *shared.bridge.notifications.borrow();
         let piece = Piece {
-            bytes: events.text.into(),
+            bytes: text.into(),
             held,
             error: None,
         };
-        Ok((piece, events.count))
+        Ok((piece, page.changes.len()))
     }
 
     fn silence(&mut self) -> Piece {

@@ -4,14 +4,7 @@
 use super::stored::Stored;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
-
-/// What happened to a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    Put,
-    Delete,
-    Expire,
-}
+use authkv_domain::Change;
 
 /// One change.
 #[derive(Debug)]
@@ -96,16 +89,13 @@ impl Event<'_> {
     /// Appends the change as a map.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut stored = Stored::read(self.tuple)?;
-        let name = match self.change {
-            Change::Put => {
-                stored.write_change(out, "put");
-                return Ok(());
-            }
-            Change::Delete => "delete",
-            Change::Expire => "expire",
-        };
-        stored.revision = self.revision;
-        stored.write_removal(out, name);
+        let name = self.change.name();
+        if self.change == Change::Put {
+            stored.write_change(out, name);
+        } else {
+            stored.revision = self.revision;
+            stored.write_removal(out, name);
+        }
         Ok(())
     }
 }

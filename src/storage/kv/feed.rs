@@ -1,20 +1,9 @@
 //! The last changes of pairs, for those who watch: kept up to a number of bytes, in the order of their commits. Pure.
 
-use super::event::{Change, Events};
+use super::event::Events;
 use authkv_base::error::Error;
-use rmp::encode::{write_array_len, write_map_len, write_str, write_uint};
+use authkv_domain::{Change, ChangePage};
 use std::collections::{HashSet, VecDeque};
-
-/// An answer to those who ask for changes.
-#[derive(Debug)]
-pub struct ChangePage {
-    /// How many changes it tells.
-    pub count: usize,
-    /// The revision to ask after next. There may be more where it is not the last one known.
-    pub next: u64,
-    /// `{events, revision}` in msgpack.
-    pub answer: Vec<u8>,
-}
 
 /// The changes of a transaction that commits.
 struct Committing {
@@ -204,31 +193,20 @@ impl Feed {
         let events = self.blocks.range(start..);
         let events = events.flat_map(|block| block.events.iter());
         let events = events.skip_while(|event| event.revision <= after);
-        let (mut count, mut told, mut next, mut seen) = (0, Vec::new(), self.known, after);
+        let (mut page, mut seen) = (ChangePage::default(), after);
+        page.next = self.known;
         for (looked, event) in events.enumerate() {
-            if looked == LOOK || count == PAGE || told.len() > BYTES {
-                next = seen;
+            if looked == LOOK || page.changes.len() == PAGE || page.items.len() > BYTES {
+                page.next = seen;
                 break;
             }
             seen = event.revision;
             if event.is_of(&wanted)? {
-                event.write(&mut told)?;
-                count += 1;
+                event.write(&mut page.items)?;
+                page.changes.push((event.change, event.revision));
             }
         }
-        let mut out = Vec::with_capacity(told.len() + 40);
-        // Writing to a vector does not fail.
-        let _ = write_map_len(&mut out, 2);
-        let _ = write_str(&mut out, "events");
-        let _ = write_array_len(&mut out, count as u32);
-        out.extend_from_slice(&told);
-        let _ = write_str(&mut out, "revision");
-        let _ = write_uint(&mut out, next);
-        Ok(ChangePage {
-            count,
-            next,
-            answer: out,
-        })
+        Ok(page)
     }
 }
 
@@ -266,19 +244,9 @@ mod tests {
 
     /// The revisions told, and the one to go on after.
     fn told(feed: &Feed, after: u64) -> Result<(Vec<u64>, u64), Error> {
-        #[derive(serde::Deserialize)]
-        struct Answer {
-            events: Vec<One>,
-            revision: u64,
-        }
-        #[derive(serde::Deserialize)]
-        struct One {
-            revision: u64,
-        }
-        let told = feed.after(Some(after), |key| key == b"k")?;
-        let told: Answer = rmp_serde::from_slice(&told.answer).unwrap();
-        let revisions = told.events.iter().map(|one| one.revision).collect();
-        Ok((revisions, told.revision))
+        let page = feed.after(Some(after), |key| key == b"k")?;
+        let revisions = page.changes.iter().map(|(_, revision)| *revision).collect();
+        Ok((revisions, page.next))
     }
 
     #[test]

@@ -11,9 +11,7 @@ mod sweep;
 mod write;
 
 pub use effect::{Applied, Effect};
-pub use feed::ChangePage;
 pub use read::Asked;
-pub use scan::Page;
 pub use stored::Stored;
 
 use super::Reserve;
@@ -21,7 +19,7 @@ use crate::tx::fiber::{self, Cond};
 use crate::tx::{note_undurable, sees_undurable, tuple_bytes, Space, Tx, TxCell};
 use authkv_base::error::{AccessKind, Error};
 use authkv_config::Config;
-use authkv_domain::Access;
+use authkv_domain::{Access, ChangePage};
 
 use feed::Feed;
 use revisions::Revisions;

@@ -6,22 +6,12 @@ use crate::tx::{Range, Tx};
 use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{is_utf8, Reader};
-use authkv_domain::{key_text, KeyRange, ReadableRanges};
+use authkv_domain::{key_text, KeyRange, ListPage, ReadableRanges};
 
 /// Tuples that are looked at in one slice, those that have expired included.
 const LOOK: usize = 2000;
 /// Bytes of values in one slice, about.
 const BYTES: usize = 1 << 20;
-
-/// A slice.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// Keys or pairs, in msgpack, one after another.
-    pub items: Vec<u8>,
-    pub count: usize,
-    /// The key to go on after; none at the end.
-    pub next: Option<String>,
-}
 
 impl KeyValues {
     /// Keys, or pairs, at most `limit`, of the ranges, after a key where one is given. There may be fewer though there is
@@ -33,11 +23,12 @@ impl KeyValues {
         after: Option<&str>,
         limit: usize,
         keys_only: bool,
-    ) -> Result<Page, Error> {
-        self.slice(tx, ranges, after, limit, |stored, items| match keys_only {
+    ) -> Result<ListPage, Error> {
+        let slice = self.slice(tx, ranges, after, limit, |stored, items| match keys_only {
             true => items.extend_from_slice(stored.key),
             false => stored.write(items),
-        })
+        });
+        slice.map(|page| ListPage { keys_only, ..page })
     }
 
     /// The same without items.
@@ -46,7 +37,7 @@ impl KeyValues {
         tx: &Tx,
         ranges: &ReadableRanges,
         after: Option<&str>,
-    ) -> Result<Page, Error> {
+    ) -> Result<ListPage, Error> {
         self.slice(tx, ranges, after, LOOK, |_, _| {})
     }
 
@@ -62,10 +53,10 @@ impl KeyValues {
         after: Option<&str>,
         limit: usize,
         mut take: impl FnMut(&Stored<'_>, &mut Vec<u8>),
-    ) -> Result<Page, Error> {
+    ) -> Result<ListPage, Error> {
         let now = milliseconds();
         let looks = self.looks(tx);
-        let mut page = Page::default();
+        let mut page = ListPage::default();
         let (mut looked, mut last, mut failed) = (0, Vec::new(), None);
         for range in ranges.iter() {
             if after.is_some_and(|after| !range.reaches(after.as_bytes())) {

@@ -1,12 +1,11 @@
 //! Removing pairs that have expired.
 
-use super::event::Change;
 use super::write::Writing;
 use super::{KeyValues, Stored};
 use crate::tx::{tuple_bytes, Range, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
-use authkv_domain::Expiry;
+use authkv_domain::{Change, Expiry};
 
 /// A time at which a pair expires.
 struct Time {

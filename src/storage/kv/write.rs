@@ -2,7 +2,7 @@
 
 use super::super::Depth;
 use super::effect::{Applied, Effect, Found};
-use super::event::{Change, Event, Events};
+use super::event::{Event, Events};
 use super::revisions::Numbers;
 use super::{KeyValues, Looks, Stored};
 use crate::tx::{attempt, latest, retry, tuple_bytes, Failure, Tx};
@@ -10,7 +10,9 @@ use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
 use authkv_codec::equal;
 use authkv_codec::msgpack::{write_uint, Head, Reader};
-use authkv_domain::{Action, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test};
+use authkv_domain::{
+    Action, Change, Comparable, Content, Expiry, Mode, Permitted, Step, Steps, Test,
+};
 use rmp::encode::write_sint;
 use tarantool::tuple::Tuple;
 

@@ -1,8 +1,9 @@
 //! What they answer where all is well, as the outcomes themselves.
 
-use super::encoded::msgpack;
+use super::encoded::{msgpack, page};
 use super::streams;
 use authkv_command::{Operation, Outcome};
+use authkv_domain::ListPage;
 use authkv_wire::routes::{Delivery, Route};
 use serde_json::{json, Value};
 
@@ -76,13 +77,19 @@ pub fn of_route(route: &Route) -> Vec<(&'static str, Outcome)> {
         KvList => vec![
             (
                 "pairs",
-                encoded(json!({"pairs": [planet(), visitor()], "next": "visitor"})),
+                Outcome::Listed(ListPage {
+                    next: Some("visitor".to_owned()),
+                    ..page(&[&planet().to_string(), &visitor().to_string()])
+                }),
             ),
             (
                 "keys",
-                encoded(json!({"keys": ["planet", "visitor"], "next": null})),
+                Outcome::Listed(ListPage {
+                    keys_only: true,
+                    ..page(&["\"planet\"", "\"visitor\""])
+                }),
             ),
-            ("count", encoded(json!({"count": 2}))),
+            ("count", Outcome::Counted { count: Some(2) }),
         ],
         KvIncr => vec![(
             "added",

@@ -3,6 +3,7 @@
 use authkv_codec::json_read::to_msgpack;
 use authkv_codec::tagged::untag;
 use authkv_codec::types::Types;
+use authkv_domain::ListPage;
 
 /// What this JSON text stands for, in msgpack.
 pub fn msgpack(text: &str) -> Vec<u8> {
@@ -11,4 +12,18 @@ pub fn msgpack(text: &str) -> Vec<u8> {
     let plain = to_msgpack(text.as_bytes(), DEPTH).unwrap_or_default();
     let value = untag(&plain, TYPES, DEPTH).map(|value| value.into_owned());
     value.unwrap_or_default()
+}
+
+/// The same of several, one after another.
+pub fn items(texts: &[&str]) -> Vec<u8> {
+    texts.iter().flat_map(|text| msgpack(text)).collect()
+}
+
+/// The last page of a list of these items.
+pub fn page(texts: &[&str]) -> ListPage {
+    ListPage {
+        items: items(texts),
+        count: texts.len(),
+        ..ListPage::default()
+    }
 }

@@ -3,13 +3,14 @@
 //! OpenAPI 3.1 has no schema for lines, so what stands in them is said in words.
 
 use super::super::shapes::{bytes, described, media, of, Shape};
-use super::encoded::msgpack;
-use crate::bulk::{Counts, Failure, Page};
+use super::encoded::{items, msgpack, page};
+use crate::bulk::{self, Counts, Failure};
 use crate::http::response::Response;
 use crate::http::{events, lines};
 use authkv_base::error::{Error, KeyRule};
 use authkv_command::Outcome;
 use authkv_config::Config;
+use authkv_domain::{Change, ChangePage};
 use authkv_wire::input::{BYTES, NDJSON};
 use authkv_wire::routes::{Delivery, Route};
 use serde_json::json;
@@ -21,36 +22,43 @@ pub const EVENTS: &str = "text/event-stream";
 
 /// What they answer. Their texts are examples as they are, so that the order of the members is that of the answers.
 pub fn answers(delivery: Delivery) -> Vec<(&'static str, Outcome)> {
-    let encoded = |text| Outcome::Encoded(msgpack(text));
+    let imported = || Outcome::Encoded(msgpack(IMPORTED));
     match delivery {
-        Delivery::Watch => vec![("changes", encoded(CHANGED))],
-        Delivery::Export => vec![("exported", encoded(EXPORTED))],
-        _ => vec![("done", encoded(IMPORTED)), ("stopped", encoded(IMPORTED))],
+        Delivery::Watch => {
+            let page = ChangePage {
+                items: items(CHANGED),
+                changes: vec![(Change::Put, 6), (Change::Put, 7), (Change::Expire, 8)],
+                next: 8,
+            };
+            vec![("changes", Outcome::Changed(page))]
+        }
+        Delivery::Export => vec![("exported", Outcome::Listed(page(EXPORTED)))],
+        _ => vec![("done", imported()), ("stopped", imported())],
     }
 }
 
-const CHANGED: &str = r#"{"events": [
-    {"type": "put", "key": "planet", "revision": 6, "value": "Earth"},
-    {"type": "put", "key": "moons", "revision": 7, "value": 1, "expires_at": 1800000000},
-    {"type": "expire", "key": "moons", "revision": 8}
-], "revision": 8}"#;
-const EXPORTED: &str = r#"{"pairs": [
-    {"key": "moons", "value": 1, "revision": 7, "expires_at": 1800000000},
-    {"key": "planet", "value": "Earth", "revision": 6}
-], "next": null}"#;
+const CHANGED: &[&str] = &[
+    r#"{"type": "put", "key": "planet", "revision": 6, "value": "Earth"}"#,
+    r#"{"type": "put", "key": "moons", "revision": 7, "value": 1, "expires_at": 1800000000}"#,
+    r#"{"type": "expire", "key": "moons", "revision": 8}"#,
+];
+const EXPORTED: &[&str] = &[
+    r#"{"key": "moons", "value": 1, "revision": 7, "expires_at": 1800000000}"#,
+    r#"{"key": "planet", "value": "Earth", "revision": 6}"#,
+];
 const IMPORTED: &str =
     r#"{"results": [{"outcome": "written"}, {"outcome": "written"}, {"outcome": "exists"}]}"#;
 
 /// An answer as clients get it; `name` is that of the example.
-pub fn render(delivery: Delivery, name: &str, answer: &[u8]) -> Result<Response, Error> {
-    let (media_type, text) = match delivery {
-        Delivery::Watch => {
+pub fn render(delivery: Delivery, name: &str, outcome: &Outcome) -> Result<Response, Error> {
+    let (media_type, text) = match outcome {
+        Outcome::Changed(page) => {
             let mut text = events::ready(5);
-            text.extend(events::Events::render(answer)?.text);
+            text.extend(events::render(page)?);
             (EVENTS, text)
         }
-        Delivery::Export => (NDJSON, Page::render(answer)?.text),
-        _ => {
+        Outcome::Listed(page) => (NDJSON, bulk::text(page)?),
+        Outcome::Encoded(answer) => {
             let mut counts = Counts::default();
             counts.add(answer)?;
             let failure = Failure {
@@ -62,6 +70,7 @@ pub fn render(delivery: Delivery, name: &str, answer: &[u8]) -> Result<Response,
             text.extend(lines::last_line(stopped, &counts));
             (NDJSON, text)
         }
+        _ => return Err(Error::Internal),
     };
     let mut response = Response::new(200, text);
     response.set("Content-Type", media_type);

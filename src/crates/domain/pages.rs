@@ -1,0 +1,86 @@
+//! What lists and watches are answered: pages, whose items are in msgpack. Pure; any thread.
+
+use authkv_codec::msgpack::write_uint;
+use rmp::encode::{write_array_len, write_map_len, write_str};
+
+/// A page of a list.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// The items are keys, not pairs.
+    pub keys_only: bool,
+    /// Keys or pairs, one after another.
+    pub items: Vec<u8>,
+    pub count: usize,
+    /// The key to go on after; none at the end.
+    pub next: Option<String>,
+}
+
+/// A page of changes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ChangePage {
+    /// A map for each change, one after another.
+    pub items: Vec<u8>,
+    /// What each change is, and its revision.
+    pub changes: Vec<(Change, u64)>,
+    /// The revision to ask after next. There may be more changes if it is not the last one known.
+    pub next: u64,
+}
+
+/// What happened to a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Put,
+    Delete,
+    Expire,
+}
+
+// Writing to a vector does not fail.
+
+impl ListPage {
+    /// The name of the items in an answer.
+    pub fn name(&self) -> &'static str {
+        match self.keys_only {
+            true => "keys",
+            false => "pairs",
+        }
+    }
+
+    /// `{pairs, next}`, or `{keys, next}`, in msgpack.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.items.len() + 64);
+        let _ = write_map_len(&mut out, 2);
+        let _ = write_str(&mut out, self.name());
+        let _ = write_array_len(&mut out, self.count as u32);
+        out.extend_from_slice(&self.items);
+        let _ = write_str(&mut out, "next");
+        match &self.next {
+            Some(next) => drop(write_str(&mut out, next)),
+            None => out.push(0xc0),
+        }
+        out
+    }
+}
+
+impl ChangePage {
+    /// `{events, revision}` in msgpack.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.items.len() + 40);
+        let _ = write_map_len(&mut out, 2);
+        let _ = write_str(&mut out, "events");
+        let _ = write_array_len(&mut out, self.changes.len() as u32);
+        out.extend_from_slice(&self.items);
+        let _ = write_str(&mut out, "revision");
+        write_uint(&mut out, self.next);
+        out
+    }
+}
+
+impl Change {
+    pub fn name(self) -> &'static str {
+        match self {
+            Change::Put => "put",
+            Change::Delete => "delete",
+            Change::Expire => "expire",
+        }
+    }
+}
