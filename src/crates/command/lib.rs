@@ -6,6 +6,8 @@ mod decode;
 mod endpoint;
 mod operation;
 mod outcome;
+#[cfg(test)]
+mod sample;
 mod table;
 
 pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};

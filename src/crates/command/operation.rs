@@ -92,7 +92,19 @@ macro_rules! operations {
     };
 }
 
+#[cfg(not(test))]
 crate::for_each_operation! { operations }
+
+// Unit tests have one operation more. See `sample.rs`.
+#[cfg(test)]
+crate::for_each_operation! { operations
+    /// `(token, text)` → `{text}`.
+    Sample [(String)] => sample_echo {
+        service: Kv, privilege: Token, lane: Inline, audited: false,
+        console: &[owner("sample.echo").taking(&["text"])],
+        endpoints: &[post("/v1/sample").says(ONE, "Get a text back", "The answer has the text of the request.")],
+    }
+}
 
 const IF_REVISION: &[(&str, Kind)] = &[("if_revision", Kind::Number)];
 const PAIR_OPTIONS: &[(&str, Kind)] = &[

@@ -91,6 +91,10 @@ pub enum Outcome {
         kid: String,
         verifies_until: u64,
     },
+    #[cfg(test)]
+    Sample {
+        text: String,
+    },
 }
 
 /// What is done, where that is all there is to say.

@@ -111,6 +111,8 @@ impl Command {
             Operation::PairGet => Command::PairGet(kv::pair_get(input, skip)?),
             Operation::PairPut => Command::PairPut(kv::pair_put(input, skip, limits)?),
             Operation::PairDelete => Command::PairDelete(kv::pair_delete(input, skip)?),
+            #[cfg(test)]
+            Operation::Sample => Command::Sample(text("text", input, skip)?),
             Operation::Logout => nothing().map(|()| Command::Logout)?,
             Operation::Check => nothing().map(|()| Command::Check)?,
             Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,
