@@ -1,4 +1,4 @@
-//! What users may do, by the roles that they have. Runs on the tx thread.
+//! What users may do, by their roles. Runs on the tx thread.
 
 use super::Auth;
 use crate::tx::Tx;
@@ -27,7 +27,7 @@ pub fn access(tx: &Tx, auth: &Auth, subject: &Subject) -> Result<Access, Error> 
     Ok(access)
 }
 
-/// The names of the roles that a user has: those that were deleted are not among them. Does not yield.
+/// The names of a user's roles, without roles that were deleted. Does not yield.
 pub fn names(tx: &Tx, auth: &Auth, subject: Subject) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for granted in subject.roles {
@@ -38,22 +38,22 @@ pub fn names(tx: &Tx, auth: &Auth, subject: Subject) -> Result<Vec<String>, Erro
     Ok(names)
 }
 
-/// Which role it is that has this name, or `None` where none has. Does not yield.
+/// The number that identifies the present role of this name, or `None` if there is no such role. Does not yield.
 fn since(tx: &Tx, auth: &Auth, name: &str) -> Result<Option<u64>, Error> {
     match name {
-        // These are always there, and the same.
+        // Built-in roles always exist and never change identity.
         RoleName::ADMIN | RoleName::INTROSPECT | RoleName::DEFAULT => Ok(Some(0)),
         _ => auth.storage.roles.since(tx, name),
     }
 }
 
-/// Those of the role that every user has. Does not yield.
+/// The permissions of the role that every user has. Does not yield.
 fn default_permissions(tx: &Tx, auth: &Auth) -> Result<Vec<Permission>, Error> {
     let stored = auth.storage.roles.get(tx, RoleName::DEFAULT)?;
     Ok(stored.map_or_else(|| vec![Permission::everything()], |role| role.permissions))
 }
 
-/// The role of this name, as it is given to users. Errors: `NoSuchRole`, `BadRole`. Does not yield.
+/// The role of this name, in the form in which users hold it. Errors: `NoSuchRole`, `BadRole`. Does not yield.
 pub fn granted(tx: &Tx, auth: &Auth, name: &str) -> Result<Granted, Error> {
     RoleName::check(name)?;
     let since = since(tx, auth, name)?.ok_or(Error::NoSuchRole)?;

@@ -9,13 +9,11 @@ use authkv_domain::{Password, RoleName, Subject};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 
-/// Its login.
 const ADMIN: &str = "admin";
 
-/// Makes the user `admin`, with the role of the same name, where there is neither such a user nor another administrator,
-/// and this instance may write. Looks at all users.
-/// One that is there already keeps what it has: in an old installation anyone may have registered it. Returns the
-/// password, where it was made up. Yields.
+/// Makes the user `admin` with the role `admin`, if there is no such user, no other administrator, and this instance may
+/// write. Reads all users. An existing `admin` is left alone: in an old installation anyone may have registered it. Returns
+/// the password if it was generated. The error says what is wrong. Yields.
 pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Option<String>, String> {
     let text = |e: Error| e.to_string();
     let Some(users) = &auth.storage.users else {
@@ -48,7 +46,7 @@ pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Option<String>, String> {
     }
 }
 
-/// Twenty random letters and digits, and one character of each class that the rules may ask for.
+/// Twenty random letters and digits, and one character of each class that the password rules may require.
 fn random_password() -> Result<String, String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut random = [0; 20];

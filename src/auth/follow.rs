@@ -1,5 +1,5 @@
-//! What an instance with keys and values alone learns of the authorization instance that it follows: revocations, users, roles,
-//! keys. Runs on the tx thread, but for the check.
+//! How a key-value instance follows an authorization instance: revocations, users, roles, keys. Runs on the tx thread,
+//! except for the check.
 
 use super::{rotation, Auth};
 use crate::storage::Entry;
@@ -9,29 +9,30 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Changes told at a time.
+/// How many changes an answer has at most.
 const PAGE: usize = 1000;
 const NEVER: u64 = u64::MAX;
 
-/// What an instance tells those that follow it.
+/// Changes, as an instance gives them to its followers.
 #[derive(Serialize, Deserialize)]
 pub struct Changes {
     entries: Vec<Entry>,
-    /// The highest number there is.
+    /// The highest number of all changes.
     last: u64,
 }
 
 /// How far an instance has followed another.
 pub struct Following {
     started_at: Instant,
-    /// When changes were last heard of, in milliseconds since `started_at`; `NEVER` before that.
+    /// When all changes were last known, in milliseconds since `started_at`; `NEVER` before that.
     followed_at: AtomicU64,
-    /// All changes of the instance followed are known here up to this number.
+    /// All changes of the instance followed are known up to this number.
     heard: AtomicU64,
 }
 
 impl Following {
-    /// `heard_ago` is when an older image of the library has last heard of changes, and `heard` the last of them.
+    /// `heard_ago` is how long ago an older image of the library last knew all changes; `heard` is the number of the last
+    /// change.
     pub fn new(heard_ago: Option<Duration>, heard: u64) -> Self {
         let now = Instant::now();
         Self {
@@ -43,28 +44,28 @@ impl Following {
         }
     }
 
-    /// Notes that just now all changes up to this number were heard of.
+    /// Notes that all changes up to this number are known now.
     fn note(&self, number: u64) {
         self.heard.store(number, Ordering::Relaxed);
         self.followed_at.store(self.uptime(), Ordering::Relaxed);
     }
 
-    /// The number up to which all changes of the instance followed are known here.
+    /// The number up to which all changes of the instance followed are known.
     pub fn heard(&self) -> u64 {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// Milliseconds since the start, by a clock that is not set back.
+    /// Milliseconds since the start, by a clock that is never set back.
     fn uptime(&self) -> u64 {
         self.started_at.elapsed().as_millis() as u64
     }
 
-    /// Errors: `RevocationsUnknown` if this instance follows another and has not heard of it for too long.
+    /// Errors: `RevocationsUnknown` if this instance follows another and has not heard from it for too long.
     pub fn check(&self, auth: &Auth) -> Result<(), Error> {
         let (Some(_), Some(lag)) = (&auth.config.follow, auth.config.follow_max_lag) else {
             return Ok(());
         };
-        // One that finishes what it has is not told any more; the spaces are, by the instance that took over.
+        // An instance that is stopping gets no changes any more. Its successor writes them to the same spaces.
         if auth.life.is_stopping() {
             return Ok(());
         }
@@ -78,17 +79,17 @@ impl Following {
     }
 }
 
-/// What has changed with numbers above `after`, for those that follow. Yields until it is durable.
+/// The changes with numbers above `after`, for followers. Yields until they are durable.
 pub fn changes(tx: &Tx, auth: &Auth, after: u64) -> Result<Changes, Error> {
     let mirror = &auth.storage.mirror;
     let last = mirror.last(tx)?;
     let entries = mirror.after(tx, after, PAGE)?;
-    // What is undone here would stay there.
+    // A follower would keep a change that is rolled back here.
     await_durability(tx)?;
     Ok(Changes { entries, last })
 }
 
-/// Takes over what [`changes`] gave on the instance followed. Returns the number to ask after next. Yields.
+/// Applies the answer of [`changes`] from the instance followed. Returns the number to ask after next. Yields.
 pub fn apply(tx: &Tx, auth: &'static Auth, changes: &Changes) -> Result<u64, Error> {
     let storage = &auth.storage;
     let entries = &changes.entries;

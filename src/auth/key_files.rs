@@ -1,5 +1,5 @@
-//! The files of keys: those that the settings name, and the directory of those that are rotated. Blocks: not on the
-//! tx thread of a started instance.
+//! Files of keys: those that settings name, and the directory of rotated keys. Blocks: not on the tx thread of a started
+//! instance.
 
 use authkv_config::Config;
 use authkv_token::key::{PrivateKey, PublicKey};
@@ -9,11 +9,11 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// What the name of a file ends with until it is whole.
+/// The suffix of a file's name until the file is whole.
 const DRAFT: &str = ".new";
 
-/// Reads the private key. A key file that no setting names is made (mode 0600) when there is none; one that a setting
-/// names is never made up. The error names the file and what is wrong with it.
+/// Reads the private key. If the file is missing and no setting names it, it is made (mode 0600). A missing file that a
+/// setting names is an error. The error names the file and what is wrong with it.
 pub fn load_or_make(config: &Config) -> Result<PrivateKey, String> {
     let private_file = &config.private_key_file;
     if !private_file.exists() && !config.private_key_given {
@@ -23,8 +23,8 @@ pub fn load_or_make(config: &Config) -> Result<PrivateKey, String> {
     load(private_file)
 }
 
-/// Sees to the file of public keys, which are those that verify at present. One that a setting names has to hold one of
-/// them and is not overwritten then. The error names the file and what is wrong with it.
+/// Writes the file of public keys, which are those that verify at present. A file that a setting names is not overwritten,
+/// but must have one of the keys. The error names the file and what is wrong with it.
 pub fn see_to_public(config: &Config, keys: &[PublicKey]) -> Result<(), String> {
     let file = &config.public_key_file;
     let found = match fs::read_to_string(file) {
@@ -52,7 +52,7 @@ fn load(file: &Path) -> Result<PrivateKey, String> {
     PrivateKey::from_pem(&pem).map_err(|e| of(file, e))
 }
 
-/// Reads the public keys of a file, one at least. The error names the file and what is wrong with it.
+/// Reads the public keys of a file, which must have at least one. The error names the file and what is wrong with it.
 pub fn load_public(file: &Path) -> Result<Vec<PublicKey>, String> {
     let keys = PublicKey::all_from_pem(&read(file)?).map_err(|e| of(file, e))?;
     for key in &keys {
@@ -61,18 +61,18 @@ pub fn load_public(file: &Path) -> Result<Vec<PublicKey>, String> {
     Ok(keys)
 }
 
-/// Writes public keys in place of what the file holds.
+/// Replaces the contents of a file by public keys. The error names the file and what is wrong with it.
 pub fn write_public(file: &Path, keys: &[PublicKey]) -> Result<(), String> {
     let text: String = keys.iter().map(PublicKey::to_pem).collect();
     write(file, text.as_bytes(), 0o644)
 }
 
-/// Where the keys are that are rotated, a file a key.
+/// The directory of rotated keys, with a file for each key.
 pub fn ring_directory(config: &Config) -> PathBuf {
     config.data_dir.join("keys")
 }
 
-/// Writes a key (mode 0600) into a directory, which is made when missing (mode 0700).
+/// Writes a key (mode 0600) into a directory, which is made if it is missing (mode 0700).
 pub fn store(directory: &Path, key: &PrivateKey) -> Result<(), String> {
     DirBuilder::new()
         .recursive(true)
@@ -83,8 +83,8 @@ pub fn store(directory: &Path, key: &PrivateKey) -> Result<(), String> {
     write(&file, key.to_pem().as_bytes(), 0o600)
 }
 
-/// Reads all keys of a directory, in order of their ids. None where there is no such directory. A file that is no
-/// key, or is named after another, is an error that names it.
+/// Reads all keys of a directory, in order of their ids; none if there is no such directory. A file that is no key, or is
+/// named after another key, is an error that names the file.
 pub fn load_all(directory: &Path) -> Result<Vec<PrivateKey>, String> {
     let unreadable = |e| format!("cannot read {}: {e}", directory.display());
     let entries = match fs::read_dir(directory) {
@@ -95,7 +95,7 @@ pub fn load_all(directory: &Path) -> Result<Vec<PrivateKey>, String> {
     for entry in entries {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        // Left by a write that was cut short: its key has never been used.
+        // A write was cut short: this key has never been used.
         if name.as_encoded_bytes().ends_with(DRAFT.as_bytes()) {
             continue;
         }
@@ -110,7 +110,7 @@ pub fn load_all(directory: &Path) -> Result<Vec<PrivateKey>, String> {
     Ok(keys)
 }
 
-/// Removes a key from a directory, where it is there.
+/// Removes a key from a directory, if it is there.
 pub fn remove(directory: &Path, kid: &str) -> Result<(), String> {
     let file = directory.join(file_name(kid)?);
     let removed = match fs::remove_file(&file) {
@@ -120,7 +120,7 @@ pub fn remove(directory: &Path, kid: &str) -> Result<(), String> {
     removed.map_err(|e| format!("cannot remove {}: {e}", file.display()))
 }
 
-/// Only of what cannot lead out of the directory.
+/// The name of a key's file. Refuses ids that could lead out of the directory.
 fn file_name(kid: &str) -> Result<String, String> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     match kid.len() == 43 && kid.bytes().all(safe) {
@@ -137,7 +137,7 @@ fn read(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))
 }
 
-/// Writes a file whole or not at all, so that it outlives a loss of power.
+/// Writes a file whole or not at all, so that it survives a power loss.
 fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
     let written = || -> io::Result<()> {
         let directory = match file.parent() {
@@ -197,7 +197,7 @@ mod tests {
         }
     }
 
-    /// A directory of a test, removed at its end.
+    /// A directory for a test, removed at its end.
     struct Directory(PathBuf);
 
     impl Directory {

@@ -1,8 +1,8 @@
-//! The ring of keys as it changes: made at the start, rotated, retired, and read anew where others have changed it. Runs
-//! on the tx thread; keys are made and files written on the crypto pool.
+//! The ring of keys: made at the start, rotated, retired, and reloaded if another instance has changed it. Runs on the tx
+//! thread. Keys are made and files are written on the crypto pool.
 //!
-//! The public halves and their times are in a space, so that every instance has them; a private half never leaves the
-//! instance that made it. The key of the settings is one key of the ring, and signs until there is another.
+//! Public keys and their times are in a space, so that every instance has them. A private key never leaves the instance
+//! that made it. The key of the settings belongs to the ring, and signs until there is another.
 
 use super::key_files as files;
 use super::Auth;
@@ -19,36 +19,36 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What an instance has of its own, beside what is in the space.
+/// What an instance knows of its keys, beside what is in the space.
 pub struct Keyring {
-    /// Where it signs: the directory of the private keys that it has made.
+    /// The directory of the private keys that this instance has made.
     directory: PathBuf,
     state: TxCell<RefCell<State>>,
 }
 
 struct State {
-    /// Private halves by the ids of their keys.
+    /// Private keys by id.
     held: BTreeMap<String, EncodingKey>,
-    /// Public keys out of files, of which the space may not know.
+    /// Public keys from files. They may be missing in the space.
     files: Vec<PublicKey>,
-    /// What the ring was made of.
+    /// The rows from which the ring was made.
     rows: Vec<TokenKey>,
     /// The file of public keys is being written.
     writing: bool,
-    /// It is not what it should be.
+    /// The file of public keys is outdated.
     unwritten: bool,
 }
 
-/// What the files hold at the start.
+/// The keys in files at the start.
 pub struct Files {
-    /// The key of the settings; none where this instance only verifies.
+    /// The key of the settings; `None` if this instance only verifies.
     pub main: Option<PrivateKey>,
     others: Vec<PrivateKey>,
     public: Vec<PublicKey>,
 }
 
 impl Files {
-    /// Reads, and makes what is missing. The error names the file and what is wrong with it. Blocks.
+    /// Reads the files, and makes what is missing. The error names the file and what is wrong with it. Blocks.
     pub fn load(config: &Config) -> Result<Self, String> {
         if !config.services.auth {
             let public = files::load_public(&config.public_key_file).map_err(|e| {
@@ -88,39 +88,39 @@ impl Keyring {
         }
     }
 
-    /// What the ring was made of.
+    /// The rows from which the ring was made.
     pub fn rows(&self, tx: &Tx) -> Vec<TokenKey> {
         self.state.get(tx).borrow().rows.clone()
     }
 
-    /// Where the private keys are that this instance has made.
+    /// The directory of the private keys that this instance has made.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The ids of the keys whose private halves this instance has.
+    /// The ids of the private keys of this instance.
     pub fn held(&self, tx: &Tx) -> Vec<String> {
         self.state.get(tx).borrow().held.keys().cloned().collect()
     }
 
-    /// Has another private half from now on.
+    /// Adds a private key.
     pub fn hold(&self, tx: &Tx, key: &PrivateKey) {
         let id = key.public().id().to_owned();
         let mut state = self.state.get(tx).borrow_mut();
         state.held.insert(id, key.encoding_key());
     }
 
-    /// Has one less.
+    /// Removes a private key.
     pub fn release(&self, tx: &Tx, kid: &str) {
         self.state.get(tx).borrow_mut().held.remove(kid);
     }
 
-    /// Notes that the file of public keys is not what it should be.
+    /// Notes that the file of public keys is outdated.
     pub fn outdate_file(&self, tx: &Tx) {
         self.state.get(tx).borrow_mut().unwritten = true;
     }
 
-    /// Runs `write` where that is so, until it has succeeded once or failed. One fiber at a time. It may yield.
+    /// Runs `write` while the file is outdated, until it succeeds or fails. One fiber at a time. May yield.
     pub fn update_file(&self, tx: &Tx, mut write: impl FnMut() -> Result<(), Error>) {
         let state = self.state.get(tx);
         if std::mem::replace(&mut state.borrow_mut().writing, true) {
@@ -141,8 +141,8 @@ pub fn published(auth: &Auth) -> Vec<PublicKey> {
     auth.tokens.ring().published(now()).cloned().collect()
 }
 
-/// Writes the key of the settings to the space, where it is not there. One that was retired is, and stays so. On a
-/// read-only instance nothing is written, and the key does not sign.
+/// Adds the key of the settings to the space, if it is missing. A retired key is still in the space, and stays retired. On
+/// a read-only instance nothing is written, and the key does not sign.
 pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let storage = &auth.storage;
     if !auth.config.services.auth {
@@ -155,7 +155,7 @@ pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
         }
         let row = row(&key, now());
         let written = storage.reserve.transaction_if(tx, Depth::Last, || {
-            // It may be just being committed.
+            // Another fiber may be committing it at this moment.
             let is_new = storage.token_keys.get(tx, key.id())?.is_none();
             if is_new {
                 storage.token_keys.put(tx, &storage.mirror, &row)?;
@@ -170,7 +170,7 @@ pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     Ok(())
 }
 
-/// What the space says of a key that signs from then on.
+/// The row of a key that signs from `signs_from` on.
 pub fn row(key: &PublicKey, signs_from: u64) -> TokenKey {
     TokenKey {
         kid: key.id().to_owned(),
@@ -182,7 +182,7 @@ pub fn row(key: &PublicKey, signs_from: u64) -> TokenKey {
     }
 }
 
-/// Has the ring be what these rows say, and the files of this auth.
+/// Makes the ring of these rows and of the keys in files.
 pub fn load(tx: &Tx, auth: &Auth, rows: Vec<TokenKey>) {
     let mut state = auth.keyring.state.get(tx).borrow_mut();
     let mut keys = Vec::new();
@@ -204,7 +204,7 @@ pub fn load(tx: &Tx, auth: &Auth, rows: Vec<TokenKey>) {
     }
     for public in &state.files {
         if rows.iter().all(|row| row.kid != public.id()) {
-            // A token that holds nowhere else is none: it does not sign before it is in the space.
+            // The key is not in the space, so other instances would refuse its tokens: it verifies and does not sign.
             keys.push(RingKey::for_good(public.clone(), None));
         }
     }
@@ -219,7 +219,7 @@ pub fn key_set(auth: &Auth) -> Outcome {
     }
 }
 
-/// All keys that are published, with their times. Does not yield.
+/// All published keys, with their times. Does not yield.
 pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     let time = now();
     let ring = auth.tokens.ring();

@@ -1,5 +1,5 @@
-//! The proof of a password, and the login of the contract. Runs on the tx thread; passwords and signatures are the crypto
-//! pool's work.
+//! The proof of a password, and the login of `/api`. Runs on the tx thread. Passwords and signatures are computed on the
+//! crypto pool.
 
 use super::password::Stored;
 use super::subject::{active, record};
@@ -32,7 +32,7 @@ pub fn login(
     };
     let (draft, epoch) = prove(tx, auth, origin, &input, issue)?;
     let token = record(tx, auth, draft)?;
-    // The user may have been changed since the password was proved.
+    // The user may have changed since the password was checked.
     active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
     Ok(Outcome::LoggedIn {
         token: token.text,
@@ -43,17 +43,17 @@ pub fn login(
     })
 }
 
-/// What came of one comparison.
+/// The result of one comparison.
 enum Proof<T> {
     Right(T),
     Wrong,
-    /// The user changed meanwhile, so it says nothing.
+    /// The user changed meanwhile, so the result is worthless.
     Changed,
 }
 
-/// Proves a password, and returns what `then` makes on the crypto pool in case it is right. A hash of the old system
-/// or of another cost is replaced on the way. An unknown login, or one that is disabled, takes the time of a known one.
-/// Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`, those of `then`. Yields.
+/// Checks a password. If it is right, returns what `then` makes on the crypto pool. A hash of the old system, or of another
+/// cost, is replaced. An unknown or disabled login takes the time of a known one. Errors: `InvalidCredentials`,
+/// `TooManyAttempts`, `Overloaded`, those of `then`. Yields.
 pub fn prove<T: Send + 'static>(
     tx: &Tx,
     auth: &'static Auth,
@@ -62,15 +62,15 @@ pub fn prove<T: Send + 'static>(
     then: impl Fn(&Subject) -> Result<T, Error> + Clone + Send + 'static,
 ) -> Result<T, Error> {
     let attempt = Attempt::begin(tx, auth, &input.login, origin)?;
-    // A hash that changes while it is being compared says nothing: compare with the new one, once more.
+    // The hash may have changed during the comparison: then compare once more, with the new one.
     for _ in 0..2 {
         let proof = try_prove(tx, auth, input, then.clone())?;
-        // Others may have failed meanwhile: many attempts at once are worth no more than one after the other.
+        // Other attempts may have failed meanwhile: parallel attempts must gain nothing over sequential ones.
         attempt.check(tx, auth)?;
         match proof {
             Proof::Right(made) => {
                 attempt.succeeded(tx, auth);
-                // What the user was found by has to be durable before an answer says so.
+                // The row of the user has to be durable before an answer depends on it.
                 await_durability(tx)?;
                 return Ok(made);
             }
@@ -125,8 +125,8 @@ fn try_prove<T: Send + 'static>(
     })
 }
 
-/// Replaces an outdated hash. Returns whether it was unchanged till then. A login does not fail because a new
-/// hash cannot be written now.
+/// Replaces an outdated hash. Returns whether the old hash was still there. A login does not fail if the new hash cannot be
+/// written.
 fn renew(tx: &Tx, users: &Users, login: &str, old: &str, new: &str) -> bool {
     users
         .replace_hash(tx, login, old, new)
@@ -139,9 +139,8 @@ fn renew(tx: &Tx, users: &Users, login: &str, old: &str, new: &str) -> bool {
         })
 }
 
-/// Whether an unknown login is to cost what a user of the old system costs. The answer is the same for a
-/// login at each try, and `yes` for as large a share of unknown logins as of known ones, so that the time a
-/// login takes tells nothing about whether it is known.
+/// Whether an unknown login takes as long as a user of the old system. The answer for a login never changes, and is `true`
+/// for the same share of unknown logins as of known ones. So the time of a login does not reveal whether it is known.
 fn looks_old(auth: &Auth, login: &str, share: f64) -> bool {
     let mut context = Context::new(&SHA256);
     context.update(&auth.login_salt);

@@ -1,6 +1,6 @@
 //! Users, tokens, sessions, roles and keys.
 //!
-//! `password` is pure, `key_files` blocks: both are the work of pools, or of the start. The rest runs on the tx thread.
+//! `password` is pure and slow, `key_files` blocks: both run on pools, or at the start. The rest runs on the tx thread.
 
 mod access;
 pub mod first_admin;
@@ -35,9 +35,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// New tokens that may wait to be verified for iproto and the console.
+/// How many tokens from iproto and the console may wait to be verified.
 const VERIFY_QUEUE: usize = 1024;
-/// Keys that may wait to be made.
+/// How many keys may wait to be made.
 const KEY_QUEUE: usize = 16;
 
 /// Who may do what, and how they prove it.
@@ -48,20 +48,20 @@ pub struct Auth {
     pub tokens: Tokens,
     keyring: Keyring,
     hasher: Hasher,
-    /// What is mixed into logins that are not known, to tell what they cost.
+    /// Mixed into unknown logins, to decide how long they take.
     login_salt: [u8; 32],
     following: Following,
     /// Hashes passwords and signs tokens.
     pub hashes: Pool,
-    /// Verifies tokens for fibers, and signs those of sessions that are refreshed: neither should wait behind hashes.
+    /// Verifies tokens for fibers, and signs those of refreshed sessions: neither should wait behind hashes.
     pub verifier: Pool,
-    /// Makes keys while the instance runs, at the usual priority: of RSA they take seconds, and many more after hashes.
+    /// Makes keys while the instance runs, at normal priority: an RSA key takes seconds, and far longer after hashes.
     key_maker: Pool,
 }
 
 impl Auth {
-    /// `heard_ago` is when the instance that ran before has last heard of revocations, if there was one and it follows another.
-    /// `hooks` are those of the threads that hash. The error says what is wrong.
+    /// `heard_ago` is how long ago the instance that ran before last knew all revocations, if there was one and it follows
+    /// another. `hooks` are for the threads that hash. The error says what is wrong.
     pub fn new(
         tx: &Tx,
         (config, storage): (Arc<Config>, Arc<Storage>),
@@ -103,8 +103,8 @@ impl Auth {
         })
     }
 
-    /// Writes down ahead when the tokens expire that are issued in the next `ahead`, so that a login seldom waits for it, and
-    /// a replica can issue some too. Errors: `ReadOnly`. Yields if there is something to write.
+    /// Records ahead when the tokens of the next `ahead` expire, so that a login seldom waits for this write, and a replica
+    /// can issue tokens too. Errors: `ReadOnly`. Yields if there is something to write.
     pub fn cover(&self, tx: &Tx, ahead: Duration) -> Result<(), Error> {
         if !self.config.services.auth {
             return Ok(());
@@ -113,11 +113,11 @@ impl Auth {
         self.storage.issued.cover(tx, exp)
     }
 
-    /// Forgets one slice of each space: what had expired at `time`, if nobody who sets the clock could want it back. Returns
-    /// whether there may be more. Errors: `ReadOnly`. Yields.
+    /// Removes one slice of each space: rows that had expired at `time`, unless a clock that is set back could need them.
+    /// Returns whether there may be more. Errors: `ReadOnly`. Yields.
     pub fn forget(&self, tx: &Tx, time: u64, slice: usize) -> Result<bool, Error> {
         let storage = &self.storage;
-        // First, because it can be written on a read-only instance too.
+        // First, because a read-only instance can write it too.
         let attempts = storage.attempts.forget(tx, now(), slice)?;
         let sessions = storage.sessions.forget(tx, time, slice)?;
         let before = Tokens::forgotten_before(time);
@@ -125,7 +125,7 @@ impl Auth {
         Ok(attempts || sessions || mirrored)
     }
 
-    /// Ends the threads, once they have done what waits if `join` says so.
+    /// Ends the threads. With `join`, they finish the waiting work first.
     pub fn stop(&self, join: bool) {
         self.hashes.stop(join);
         self.verifier.stop(join);

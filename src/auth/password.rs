@@ -10,10 +10,10 @@ use authkv_token::random;
 use secrecy::{ExposeSecret, SecretString};
 use std::cell::RefCell;
 
-/// What the old system stored (`$2b$12$…`), of a password nobody knows.
+/// A hash in the form of the old system (`$2b$12$…`), of a password nobody knows.
 const DUMMY_BCRYPT: &str = "$2b$12$C6UzMDM.H6dfI/f/IKcEe.7XKAKQwMMcVEhHDUyVL4QhA2KoHVHu2";
 
-/// Bytes of a password that bcrypt looks at.
+/// How many bytes of a password bcrypt uses.
 const BCRYPT_MAX: usize = 72;
 
 /// Bytes of a salt and of a tag (RFC 9106 §4).
@@ -21,30 +21,30 @@ const SALT: usize = 16;
 const TAG: usize = 32;
 
 thread_local! {
-    /// The memory of Argon2id, kept for the next hash of the thread: to take it from the kernel and to give it back each
-    /// time, megabytes in thousands of pages, would make other threads wait for the lock of the address space.
+    /// The memory of Argon2id, kept for the next hash of the thread. Getting megabytes from the kernel for each hash, in
+    /// thousands of pages, would make other threads wait for the lock of the address space.
     static MEMORY: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Frees the memory that the present thread has kept.
+/// Frees the memory that this thread has kept.
 pub fn forget_memory() {
     MEMORY.take();
 }
 
-/// What became of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
     pub matches: bool,
-    /// The stored hash should be replaced by a new one.
+    /// The stored hash should be replaced.
     pub outdated: bool,
 }
 
 /// A stored hash to compare with.
 pub enum Stored {
     Hash(String),
-    /// There is no such user: compare with a hash that nothing matches, at the same cost.
+    /// There is no such user: compare with a hash that matches nothing, at the same cost.
     Unknown {
-        /// As costly as a user of the old system.
+        /// With the cost of a user of the old system.
         bcrypt: bool,
     },
 }
@@ -69,12 +69,12 @@ impl Hasher {
         hasher.dummy = hasher
             .hash_bytes(&secret)
             .ok_or("Argon2id: there is not enough memory")?;
-        // The hashes to come are made by other threads.
+        // Later hashes are made by other threads.
         forget_memory();
         Ok(hasher)
     }
 
-    /// A new hash in the PHC string format, with a salt of its own.
+    /// A new hash in the PHC string format, with a random salt.
     pub fn hash(&self, password: &SecretString) -> Result<String, Error> {
         let password = password.expose_secret().as_bytes();
         self.hash_bytes(password).ok_or(Error::Internal)
@@ -92,7 +92,7 @@ impl Hasher {
         Some(hash.to_string())
     }
 
-    /// The tag of a password by the present cost.
+    /// The tag of a password, at the present cost.
     fn tag(&self, password: &[u8], salt: &[u8]) -> Option<Output> {
         let mut tag = [0; TAG];
         MEMORY.with_borrow_mut(|memory| {
@@ -105,7 +105,7 @@ impl Hasher {
         Output::new(&tag).ok()
     }
 
-    /// Compares. A stored hash of no known form matches nothing.
+    /// Compares a password with a stored hash. A hash of unknown form matches nothing.
     pub fn verify(&self, password: &SecretString, stored: &Stored) -> Verdict {
         let password = password.expose_secret().as_bytes();
         let (matches, outdated) = match stored {
@@ -117,13 +117,13 @@ impl Hasher {
                 let _ = self.verify_argon2(password, &self.dummy);
                 (false, false)
             }
-            // Of a longer password bcrypt compares the beginning only, so it must not replace the hash.
+            // bcrypt ignores the end of a longer password, so such a match must not replace the hash.
             Stored::Hash(hash) if is_bcrypt(hash) => (
                 bcrypt::verify(password, hash).unwrap_or(false),
                 password.len() <= BCRYPT_MAX,
             ),
             Stored::Hash(hash) => self.verify_argon2(password, hash).unwrap_or_else(|| {
-                // It cannot be read, which should not take less time.
+                // An unreadable hash should take as long as a readable one.
                 let _ = self.verify_argon2(password, &self.dummy);
                 (false, false)
             }),
@@ -131,20 +131,20 @@ impl Hasher {
         Verdict { matches, outdated }
     }
 
-    /// Whether it matches, and whether the hash has another cost than the present one.
+    /// Whether the password matches, and whether the hash has another cost than the present one.
     fn verify_argon2(&self, password: &[u8], hash: &str) -> Option<(bool, bool)> {
         let hash = PasswordHash::new(hash).ok()?;
         match self.is_present(&hash) {
             true => {
                 let tag = self.tag(password, hash.salt.as_ref()?)?;
-                // Equality of outputs takes the same time wherever they differ.
+                // This comparison takes constant time.
                 Some((hash.hash.as_ref()? == &tag, false))
             }
             false => Some((self.argon2.verify_password(password, &hash).is_ok(), true)),
         }
     }
 
-    /// Whether a hash has the form and the cost of one that is made now.
+    /// Whether a hash has the form and the cost of a new one.
     fn is_present(&self, hash: &PasswordHash) -> bool {
         let present = self.argon2.params();
         let same_cost = Params::try_from(hash).is_ok_and(|params| {

@@ -1,4 +1,4 @@
-//! Who sent a command, for certain. Runs on the tx thread.
+//! The authenticated sender of a command. Runs on the tx thread.
 
 use super::Auth;
 use super::{access, subject};
@@ -8,7 +8,7 @@ use authkv_command::{Caller, Privilege};
 use authkv_domain::{Access, Claims, RoleName, Subject};
 use std::sync::Arc;
 
-/// Who sent a command, for certain. Only [`authenticate`] makes one.
+/// The authenticated sender of a command. Only [`authenticate`] makes one.
 #[derive(Debug)]
 pub struct Principal<'a>(Who<'a>);
 
@@ -19,7 +19,7 @@ enum Who<'a> {
 }
 
 impl Principal<'_> {
-    /// The token that proved who this is. Errors: `Unauthenticated` for the owner, who has none.
+    /// The claims of the caller's token. Errors: `Unauthenticated` for the owner, who has no token.
     pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
         match &self.0 {
             Who::User(claims, _) => Ok(claims),
@@ -35,8 +35,8 @@ impl Principal<'_> {
         }
     }
 
-    /// The same, with all that has changed since the caller was authenticated. Errors: also those of [`authenticate`]. Does
-    /// not yield.
+    /// Like `access`, but authenticates the caller again, so that later changes count. Errors: also those of
+    /// [`authenticate`]. Does not yield.
     pub fn access_now(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
             Who::User(claims, _) => {
@@ -63,8 +63,8 @@ impl Principal<'_> {
     }
 }
 
-/// Tells who sent a command. Errors: `Unauthenticated`, also for a token that was revoked;
-/// `RevocationsUnknown`. Does not yield.
+/// Authenticates the sender of a command. Errors: `Unauthenticated`, also for a revoked token; `RevocationsUnknown`. Does
+/// not yield.
 pub fn authenticate<'a>(tx: &Tx, auth: &Auth, caller: &'a Caller) -> Result<Principal<'a>, Error> {
     match caller {
         Caller::Anonymous | Caller::Refused => Err(Error::Unauthenticated),

@@ -1,4 +1,4 @@
-//! Roles: made, changed, given to users and taken from them. Runs on the tx thread.
+//! Roles: made, changed, granted and revoked. Runs on the tx thread.
 
 use super::access::granted;
 use super::users;
@@ -9,10 +9,10 @@ use authkv_base::error::Error;
 use authkv_command::{Done, Grant, Outcome};
 use authkv_domain::{Granted, Permission, Permissions, Role, RoleName};
 
-/// Roles that a user may have.
+/// How many roles a user may have.
 const MAX: usize = 100;
 
-/// Gives a role to a user, from the next request on. Errors: `NoSuchUser`, `NoSuchRole`, `BadRole`. Yields.
+/// Grants a role to a user, from the next request on. Errors: `NoSuchUser`, `NoSuchRole`, `BadRole`. Yields.
 pub fn grant(tx: &Tx, auth: &Auth, grant: &Grant) -> Result<Outcome, Error> {
     change(tx, auth, grant, |roles| {
         let granted = granted(tx, auth, &grant.role)?;
@@ -26,7 +26,7 @@ pub fn grant(tx: &Tx, auth: &Auth, grant: &Grant) -> Result<Outcome, Error> {
     })
 }
 
-/// Takes a role from a user, from the next request on. Errors: `NoSuchUser`. Yields.
+/// Revokes a role of a user, from the next request on. Errors: `NoSuchUser`. Yields.
 pub fn revoke(tx: &Tx, auth: &Auth, grant: &Grant) -> Result<Outcome, Error> {
     change(tx, auth, grant, |roles| {
         roles.retain(|one| one.name != grant.role);
@@ -52,7 +52,7 @@ fn change(
     users::get(tx, auth, &grant.login)
 }
 
-/// All roles in order of name, those that are always there included. Does not yield.
+/// All roles in order of name, with the built-in ones. Does not yield.
 pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     let mut roles = auth.storage.roles.all(tx)?;
     let fixed = [
@@ -70,7 +70,7 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     Ok(Outcome::Roles { roles })
 }
 
-/// Makes a role, or gives one other permissions, from the next request on. Errors: `BadRole`. Yields.
+/// Makes a role, or replaces the permissions of one, from the next request on. Errors: `BadRole`. Yields.
 pub fn set(
     tx: &Tx,
     auth: &Auth,
@@ -93,7 +93,7 @@ pub fn set(
     }))
 }
 
-/// Deletes a role; those that have it lose what it gave. Errors: `NoSuchRole`, `BadRole`. Yields.
+/// Deletes a role. Its users lose the permissions of it. Errors: `NoSuchRole`, `BadRole`. Yields.
 pub fn delete(tx: &Tx, auth: &Auth, role: String) -> Result<Outcome, Error> {
     let name = RoleName::of_any_version(role)?;
     name.check_changeable()?;

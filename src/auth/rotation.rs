@@ -1,5 +1,5 @@
-//! Keys that are made and that are ended while an instance runs. Runs on the tx thread; keys are made on a thread of their own,
-//! files of keys are written on the crypto pool.
+//! Makes and retires keys while an instance runs. Runs on the tx thread. Keys are made on a thread of their own, files are
+//! written on the crypto pool.
 
 use super::key_files as files;
 use super::keyring::{load, publish_own, published, row};
@@ -11,7 +11,7 @@ use authkv_base::error::Error;
 use authkv_command::Outcome;
 use authkv_token::key::PrivateKey;
 
-/// Until when a key verifies that was retired: never, even if the clock is set back.
+/// The end of a retired key's time: it never verifies, even if the clock is set back.
 const RETIRED: u64 = 0;
 
 /// Makes the first ring. The error says what is wrong. Yields.
@@ -41,8 +41,8 @@ pub fn open(tx: &Tx, auth: &'static Auth) -> Result<(), String> {
     seen_to.unwrap_or_else(|error| Err(error.to_string()))
 }
 
-/// Takes over what has changed in the space, by replication or by following, and sees to it that a key of this instance
-/// signs. Yields where there is something to be written.
+/// Reloads the ring if the space has changed, by replication or by following. Makes a new key if no key of this instance
+/// signs. Yields if there is something to write.
 pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
     publish_own(tx, auth)?;
     let rows = auth.storage.token_keys.all(tx)?;
@@ -52,7 +52,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
     }
     let signs = auth.tokens.ring().signer(now()).is_some();
     if auth.config.services.auth && !signs {
-        // All that this instance has may have been retired, or signed by another that has the same file.
+        // All keys of this instance may be retired, or another instance with the same file has rotated them.
         match rotate(tx, auth, Some(0)) {
             Ok(_) => log::warn("no key of this instance signed any more: another one does now"),
             Err(Error::ReadOnly) => {}
@@ -62,12 +62,11 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes a key, publishes it at once, and has it sign after some seconds: those of the settings where none are given.
-/// The keys that this instance has signed with verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`.
-/// Yields.
+/// Makes a key and publishes it at once. It signs after `publish` seconds; `None`: after the time of the settings. Earlier
+/// keys of this instance verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`. Yields.
 pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outcome, Error> {
     let (storage, keyring) = (&auth.storage, &auth.keyring);
-    // A key of RSA takes seconds to make.
+    // Checked first, because an RSA key takes seconds to make.
     if is_read_only(tx) {
         return Err(Error::ReadOnly);
     }
@@ -75,11 +74,11 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
         let made = PrivateKey::make(auth.config.token_algorithm);
         Ok(made.and_then(|key| files::store(keyring.directory(), &key).map(|()| key)))
     })?;
-    let key = told(made)?;
+    let key = logged(made)?;
     let publish = publish.unwrap_or(auth.config.key_publish.as_secs());
     let (kid, signs_from) = (key.public().id().to_owned(), now() + publish);
     let before = keyring.held(tx);
-    // First, because others may read the space while this is committed.
+    // Before the commit, because another fiber may reload the ring during it.
     keyring.hold(tx, &key);
     let last = signs_from + auth.tokens.ttl().as_secs();
     let written = storage.reserve.transaction(tx, Depth::Last, || {
@@ -110,7 +109,7 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
     })
 }
 
-/// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for the one that signs here, or will. Yields.
+/// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for a key that signs here, or will. Yields.
 pub fn retire(tx: &Tx, auth: &'static Auth, kid: &str) -> Result<Outcome, Error> {
     let storage = &auth.storage;
     let ring = auth.tokens.ring();
@@ -141,21 +140,21 @@ pub fn retire(tx: &Tx, auth: &'static Auth, kid: &str) -> Result<Outcome, Error>
     })
 }
 
-/// Removes the file of a private key that counts no more. Yields.
+/// Removes the file of a private key. Yields.
 fn remove(tx: &Tx, auth: &'static Auth, kid: &str) {
     let kid = kid.to_owned();
     let remove = move || Ok(files::remove(auth.keyring.directory(), &kid));
-    let removed = auth.hashes.run(tx, remove).and_then(told);
+    let removed = auth.hashes.run(tx, remove).and_then(logged);
     warn("the file of a private key was not removed", removed);
 }
 
-/// Leaves the public keys for instances that only have the file, where it is outdated. What is done already does not
-/// fail because it cannot be written: upkeep tries again. Yields.
+/// Updates the file of public keys, for instances that have only this file, if it is outdated. A failure is logged only,
+/// because the change of keys is done: upkeep tries again. Yields.
 pub fn write_public(tx: &Tx, auth: &'static Auth) {
     auth.keyring.update_file(tx, || {
         let file = &auth.config.public_key_file;
         let write = || Ok(files::write_public(file, &published(auth)));
-        auth.hashes.run(tx, write).and_then(told)
+        auth.hashes.run(tx, write).and_then(logged)
     });
 }
 
@@ -165,8 +164,8 @@ fn warn(what: &str, result: Result<(), Error>) {
     }
 }
 
-/// What a file or a key has against it is for the operator, not for the client.
-fn told<T>(result: Result<T, String>) -> Result<T, Error> {
+/// Logs what is wrong with a file or a key: that is for the operator, not for the client.
+fn logged<T>(result: Result<T, String>) -> Result<T, Error> {
     result.map_err(|what| {
         log::warn(&what);
         Error::Internal

@@ -1,5 +1,5 @@
-//! Sessions: an access token, a refresh token that is good once (RFC 9700 §4.14.2), and their end. Runs on the tx thread;
-//! signatures are the crypto pool's work.
+//! Sessions: an access token, a refresh token for one use (RFC 9700 §4.14.2), and their end. Runs on the tx thread.
+//! Signatures are made on the crypto pool.
 
 use super::login::prove;
 use super::principal::Principal;
@@ -18,13 +18,13 @@ use ring::digest::{digest, SHA256};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
-/// Bytes of what a refresh token begins with, the same for all of a session, and of the secret that follows.
+/// Bytes of a refresh token: a handle, which all tokens of a session share, and a secret.
 const HANDLE: usize = 16;
 const SECRET: usize = 32;
 /// Bytes of the id of a session.
 const ID: usize = 16;
 
-/// Verifies a token: those seen before at once, others on a thread. Yields for the latter.
+/// Verifies a token: one seen before at once, a new one on a thread, which yields.
 pub fn caller(tx: &Tx, auth: &'static Auth, token: String) -> Result<Caller, Error> {
     let claims = match auth.tokens.known(&token) {
         Known::Valid(claims) => Some(claims),
@@ -59,7 +59,7 @@ pub fn login(
         false => Depth::Ordinary,
     };
     storage.reserve.transaction(tx, depth, || {
-        // The user may have been changed since the password was proved.
+        // The user may have changed since the password was checked.
         active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
         let kept = auth.config.sessions_max - 1;
         for ended in storage.sessions.prune(tx, &input.login, kept)? {
@@ -72,8 +72,8 @@ pub fn login(
     Ok(begun(auth, input.login, access, token))
 }
 
-/// Issues new tokens for a refresh token, which is good once: where it was used before, somebody else has had it, and
-/// the session ends. Errors: `InvalidRefreshToken`, `Overloaded`. Yields.
+/// Issues new tokens for a refresh token. It is good for one use: a second use means that it was stolen, and ends the
+/// session. Errors: `InvalidRefreshToken`, `Overloaded`. Yields.
 pub fn refresh(tx: &Tx, auth: &'static Auth, given: &SecretString) -> Result<Outcome, Error> {
     const UNKNOWN: Error = Error::InvalidRefreshToken { reused: None };
     let given = RefreshToken::parse(given.expose_secret()).ok_or(UNKNOWN)?;
@@ -86,13 +86,13 @@ pub fn refresh(tx: &Tx, auth: &'static Auth, given: &SecretString) -> Result<Out
         return end_reused(tx, auth, &session);
     }
     let (login, epoch, id) = (session.login.clone(), session.epoch, session.id.clone());
-    // Not behind the hashes: who is logged in stays so while others cannot log in.
+    // Not on the pool of hashes: sessions can be refreshed even while logins wait.
     let draft = auth
         .verifier
         .run(tx, move || issue(auth, &login, epoch, &id))?;
     let access = record(tx, auth, draft)?;
     let token = RefreshToken::of(&given.handle)?;
-    // The time that tokens live may have become shorter.
+    // The lifetime of tokens may have become shorter.
     let until = access.exp.max(session.tokens_until);
     let row = token.row(auth, &session.login, epoch, session.created_at, until);
     let is_first = storage.reserve.transaction(tx, Depth::Last, || {
@@ -108,7 +108,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth, given: &SecretString) -> Result<Out
     }
 }
 
-/// Ends a session whose refresh token was presented twice.
+/// Ends a session whose refresh token was used twice.
 fn end_reused(tx: &Tx, auth: &Auth, session: &SessionRow) -> Result<Outcome, Error> {
     end(tx, auth, &session.id, None)?;
     Err(Error::InvalidRefreshToken {
@@ -116,7 +116,7 @@ fn end_reused(tx: &Tx, auth: &Auth, session: &SessionRow) -> Result<Outcome, Err
     })
 }
 
-/// Revokes the token the caller came with, and its session. Errors: `Unauthenticated` for a caller without one. Yields.
+/// Revokes the caller's token and its session. Errors: `Unauthenticated` for a caller without a token. Yields.
 pub fn logout(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
     let claims = who.claims()?;
     let exp = claims.sid.is_none().then_some(claims.exp);
@@ -124,7 +124,7 @@ pub fn logout(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
     Ok(Outcome::Done(Done::Revoked))
 }
 
-/// Ends the token with that id, which expires at `exp`, or the session. Yields.
+/// Ends the token with that id, which expires at `exp`, or the session if `exp` is `None`. Yields.
 fn end(tx: &Tx, auth: &Auth, id: &str, exp: Option<u64>) -> Result<(), Error> {
     let storage = &auth.storage;
     let is_new = storage.reserve.transaction(tx, Depth::Last, || {
@@ -132,13 +132,13 @@ fn end(tx: &Tx, auth: &Auth, id: &str, exp: Option<u64>) -> Result<(), Error> {
         let until = match (exp, session) {
             (Some(exp), _) => exp,
             (None, Some(session)) => session.tokens_until,
-            // It has ended or was forgotten, but its tokens may hold still.
+            // The session has ended or was removed, but its tokens may still be valid.
             (None, None) => storage.issued.until(tx)?,
         };
         storage.sessions.delete(tx, id)?;
         storage.revoked.put(tx, &storage.mirror, id, until)
     })?;
-    // What somebody else is just committing has to be durable too.
+    // Another fiber may be committing the same revocation, which has to be durable too.
     match is_new {
         true => Ok(()),
         false => await_durability(tx),
@@ -153,7 +153,7 @@ pub fn logout_all(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Erro
     Ok(Outcome::Done(Done::Revoked))
 }
 
-/// What a token is worth at this moment (RFC 7662). Yields for a token not seen before.
+/// Whether a token is valid at this moment, and its claims (RFC 7662). Yields for a token not seen before.
 pub fn introspect(tx: &Tx, auth: &'static Auth, token: SecretString) -> Result<Outcome, Error> {
     let claims = match caller(tx, auth, token.expose_secret().to_owned())? {
         Caller::Bearer(claims) => claims,
@@ -186,8 +186,8 @@ fn begun(auth: &Auth, login: String, access: AccessToken, token: RefreshToken) -
     })
 }
 
-/// A handle and a secret, of both of which only digests are stored. That of the handle is the id of the session, which
-/// stands in access tokens: whoever has seen one of those can neither refresh nor end the session.
+/// A handle and a secret; only digests of both are stored. The digest of the handle is the id of the session, which is in
+/// access tokens. So an access token is not enough to refresh or to end the session.
 struct RefreshToken {
     handle: Vec<u8>,
     id: String,
@@ -200,7 +200,7 @@ impl RefreshToken {
         Self::of(&random::<HANDLE>()?)
     }
 
-    /// A new one of the session with that handle.
+    /// A new token of the session with that handle.
     fn of(handle: &[u8]) -> Result<Self, Error> {
         Ok(Self::from_parts(handle, &random::<SECRET>()?))
     }

@@ -6,11 +6,11 @@ use authkv_base::error::Error;
 use authkv_domain::{Claims, Subject};
 use authkv_token::{AccessToken, Draft};
 
-/// The user of a token, where it holds at this moment. Errors: `Unauthenticated` for one that has expired or was
-/// revoked, whose user changed the password, was disabled or deleted; `RevocationsUnknown`. Does not yield.
+/// The user of a token that is valid at this moment. Errors: `Unauthenticated` if the token has expired or was revoked, or
+/// if the user changed the password, was disabled or deleted; `RevocationsUnknown`. Does not yield.
 pub fn subject_of(tx: &Tx, auth: &Auth, claims: &Claims) -> Result<Subject, Error> {
     let storage = &auth.storage;
-    // The token may have expired on its way here, and its revocation may be forgotten since.
+    // The token may have expired since it was verified, and its revocation may be removed already.
     if !auth.tokens.is_in_time(claims) {
         return Err(Error::Unauthenticated);
     }
@@ -22,20 +22,20 @@ pub fn subject_of(tx: &Tx, auth: &Auth, claims: &Claims) -> Result<Subject, Erro
     subject.ok_or(Error::Unauthenticated)
 }
 
-/// The user of a token of that epoch, or `None` where it holds no more. Does not yield.
+/// The user of a token of that epoch, or `None` if the token is not valid any more. Does not yield.
 pub fn active(tx: &Tx, auth: &Auth, login: &str, epoch: u64) -> Result<Option<Subject>, Error> {
     let subject = auth.storage.subjects.get(tx, login)?;
     let is_present = subject.is_active() && subject.epoch == epoch;
     let holds = match &auth.storage.users {
         Some(users) => is_present && users.contains(tx, login)?,
-        // Epochs and changes are numbered by one sequence. An epoch above the last change heard of is on its way here; one
-        // below it that is not known has ended, and what ended it was forgotten.
+        // Epochs and changes share one sequence of numbers. An epoch above the last known change is new: its change has not
+        // arrived yet. A lower epoch without a row has ended, and the record of its end was removed.
         None => is_present || epoch > subject.epoch.max(auth.following.heard()),
     };
     Ok(holds.then_some(subject))
 }
 
-/// Ends all tokens and sessions of a login, in a transaction of the caller's, with what else changes in the subject.
+/// Ends all tokens and sessions of a login, in the caller's transaction, together with the other changes of the subject.
 pub fn end_all(
     tx: &Tx,
     auth: &Auth,
@@ -47,7 +47,7 @@ pub fn end_all(
     storage.subjects.renew(tx, &storage.mirror, login, change)
 }
 
-/// Writes down when a new token expires: only then anybody may have it. Yields if there is something to write.
+/// Records when a new token expires, before anybody gets the token. Yields if there is something to write.
 pub fn record(tx: &Tx, auth: &Auth, draft: Draft) -> Result<AccessToken, Error> {
     auth.storage.issued.cover(tx, draft.exp())?;
     Ok(draft.recorded())

@@ -1,9 +1,9 @@
-//! Failed logins delay the next ones: those of the same login, and those from the same address. Runs on the tx thread.
+//! Failed logins delay further attempts: those for the same login, and those from the same address. Runs on the tx thread.
 //!
-//! After some failures each further one doubles the delay, up to a limit; attempts meanwhile are refused unseen. Nobody
-//! can lock a user out for good: an address from which that login has logged in before has a count of its own, so that
-//! the failures of others do not matter there (as with the device cookies of OWASP's "Slow Down Online Guessing
-//! Attacks"). Counts are forgotten in time, and by a success.
+//! After some failures each further one doubles the delay, up to a limit. Attempts during a delay are refused without a
+//! check of the password. Nobody can lock a user out for good: an address from which the user has logged in before has its
+//! own count, so that failures elsewhere do not matter there (like the device cookies of OWASP's "Slow Down Online Guessing
+//! Attacks"). Counts expire, and a success clears the count of the login.
 
 use super::Auth;
 use crate::storage::Count;
@@ -14,21 +14,21 @@ use authkv_base::origin::Origin;
 use ring::digest::{digest, SHA256};
 use std::net::IpAddr;
 
-/// Seconds after the last failure, or the end of its delay.
+/// Seconds until a count is removed, from its last failure or the end of its delay.
 const FORGOTTEN_AFTER: u64 = 15 * 60;
-/// Seconds for which an address is known to a login, and for which that is not written anew.
+/// Seconds for which a login is known at an address, and how old this record gets before it is renewed.
 const KNOWN_FOR: u64 = 30 * 86_400;
 const KNOWN_AGAIN_AFTER: u64 = 86_400;
 
-/// One attempt to log in, and what its failure is counted by.
+/// One attempt to log in, with the keys of the counts that its failure raises.
 pub struct Attempt {
     keys: Vec<String>,
-    /// Says that the login is known at its address, where there is an address that says something.
+    /// The key of the record that the login is known at its address. `None` if there is no address, or an exempt one.
     marker: Option<String>,
 }
 
 impl Attempt {
-    /// Errors: `TooManyAttempts`. Does not yield.
+    /// Begins an attempt. Errors: `TooManyAttempts`. Does not yield.
     pub fn begin(tx: &Tx, auth: &Auth, login: &str, origin: &Origin) -> Result<Self, Error> {
         let peer = &origin.peer;
         let exempt = &auth.config.login_delay.exempt;
@@ -54,10 +54,10 @@ impl Attempt {
         Ok(attempt)
     }
 
-    /// Whether it may be made, or its result be told. Errors: `TooManyAttempts`. Does not yield.
+    /// Whether the attempt may be made, or its result be sent. Errors: `TooManyAttempts`. Does not yield.
     pub fn check(&self, tx: &Tx, auth: &Auth) -> Result<(), Error> {
         let mut wait = 0;
-        // Failures count from the moment they are being committed.
+        // A failure counts even before it is committed.
         latest(tx, || {
             for key in &self.keys {
                 if let Some(count) = count(tx, auth, key)? {
@@ -66,7 +66,7 @@ impl Attempt {
             }
             Ok(())
         })?;
-        // The clock may have been set back, and the limit be a lower one.
+        // The clock may have been set back, or the limit lowered.
         match wait.min(auth.config.login_delay.max) {
             0 => Ok(()),
             seconds => Err(Error::TooManyAttempts { seconds }),
@@ -82,7 +82,7 @@ impl Attempt {
         let is_short = auth.storage.reserve.admit(tx).is_err();
         let counted = |key: &str, before: Option<Count>| {
             if is_short && before.is_none() {
-                // Strangers do not get what is reserved for administrators.
+                // Failed logins must not use the memory that is reserved for administrators.
                 return Err(Error::StorageFull);
             }
             let before = before.filter(is_counting);
@@ -98,20 +98,20 @@ impl Attempt {
                 delayed_until,
             })
         };
-        tell(auth.storage.attempts.change(tx, &self.keys, counted));
+        log_failure(auth.storage.attempts.change(tx, &self.keys, counted));
     }
 
-    /// Forgets the failures of this login, and notes that it is known at this address. Yields where there is something
-    /// to note.
+    /// Clears the failures of this login, and records that it is known at this address. Yields if there is something to
+    /// write.
     pub fn succeeded(self, tx: &Tx, auth: &Auth) {
         if auth.config.login_delay.max > 0 {
-            tell(self.note_success(tx, auth));
+            log_failure(self.note_success(tx, auth));
         }
     }
 
     fn note_success(self, tx: &Tx, auth: &Auth) -> Result<(), Error> {
         let attempts = &auth.storage.attempts;
-        // The first is that of the login; those from the address may be of other logins.
+        // The first key is that of the login. Failures of the address may belong to other logins.
         if let Some(key) = self.keys.first() {
             if attempts.get(tx, key)?.is_some() {
                 attempts.delete(tx, key)?;
@@ -136,7 +136,7 @@ impl Attempt {
     }
 }
 
-/// A count that is not to be forgotten yet.
+/// A count that has not expired.
 fn count(tx: &Tx, auth: &Auth, key: &str) -> Result<Option<Count>, Error> {
     let count = auth.storage.attempts.get(tx, key)?;
     Ok(count.filter(is_counting))
@@ -146,15 +146,15 @@ fn is_counting(count: &Count) -> bool {
     count.expires_at > now()
 }
 
-/// What stands for a login: any text may be sent as one, a password too.
+/// The digest of a login, because any text may be sent as a login, even a password.
 fn digest_of(login: &str) -> String {
     let digest = digest(&SHA256, login.as_bytes());
     let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
     hex.collect()
 }
 
-/// A login does not fail because its count cannot be written.
-fn tell(noted: Result<(), Error>) {
+/// Logs a failure. A login does not fail if its count cannot be written.
+fn log_failure(noted: Result<(), Error>) {
     if let Err(error) = noted {
         let name = error.row().name;
         log::warn(&format!("failed logins could not be counted: {name}"));

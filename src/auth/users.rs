@@ -1,4 +1,4 @@
-//! Users: registered, looked at, changed and deleted. Runs on the tx thread; hashes are the crypto pool's work.
+//! Users: registered, read, changed and deleted. Runs on the tx thread. Hashes are made on the crypto pool.
 
 use super::access;
 use super::login::{prove, users};
@@ -20,7 +20,7 @@ pub fn register(tx: &Tx, auth: &'static Auth, input: Registration) -> Result<Out
     Ok(Outcome::Registered { login })
 }
 
-/// The same, with a password that is not among the most common ones, and failures in plain words.
+/// Like [`register`], but refuses the most common passwords, and describes failures in plain words.
 pub fn register_uncommon(
     tx: &Tx,
     auth: &'static Auth,
@@ -31,7 +31,7 @@ pub fn register_uncommon(
     Ok(Outcome::Registered { login })
 }
 
-/// The same by an administrator, with roles. Errors: also `NoSuchRole`.
+/// Like [`register_uncommon`], by an administrator, with roles. Errors: also `NoSuchRole`.
 pub fn create(
     tx: &Tx,
     auth: &'static Auth,
@@ -43,8 +43,8 @@ pub fn create(
     get(tx, auth, &login)
 }
 
-/// Adds a user with these roles, which are new to the login whatever it was before. Returns the login. Without roles it
-/// is whoever comes that registers, which ends before memory does.
+/// Adds a user with these roles and returns the login. Tokens and roles of an earlier user with this login do not count.
+/// Without `roles` it is a registration, which is refused once memory runs short. Yields.
 pub fn add(
     tx: &Tx,
     auth: &'static Auth,
@@ -87,7 +87,7 @@ pub fn add(
             },
         )?;
         let login = login.as_str();
-        // Tokens, sessions and roles of a user that had this login are not those of this one.
+        // An earlier user of this login may have left tokens, sessions and roles: they end.
         end_all(tx, auth, login, |subject| {
             subject.disabled = false;
             subject.roles.clone_from(&roles);
@@ -96,7 +96,7 @@ pub fn add(
     match is_ours {
         true => reserve.transaction(tx, Depth::Last, body)?,
         false => {
-            // Others have had their turn while the password was hashed.
+            // Other fibers ran while the password was hashed.
             reserve.admit(tx)?;
             transaction(tx, body)?
         }
@@ -104,15 +104,15 @@ pub fn add(
     Ok(login.as_str().to_owned())
 }
 
-/// The caller, and what it may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.
+/// The caller, and what the caller may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.
 pub fn me(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
     let user = user(tx, auth, &who.claims()?.sub)?;
     let permissions = who.access(tx, auth)?.into_permissions();
     Ok(Outcome::Me { user, permissions })
 }
 
-/// Sets another password, for whoever has the old one, and ends all tokens and sessions. Errors: `BadPassword`;
-/// `InvalidCredentials` and `TooManyAttempts` for the old one, `Overloaded`. Yields.
+/// Changes a password, given the old one, and ends all tokens and sessions. Errors: `BadPassword`; `InvalidCredentials` and
+/// `TooManyAttempts` for the old one; `Overloaded`. Yields.
 pub fn change_password(
     tx: &Tx,
     auth: &'static Auth,
@@ -131,7 +131,7 @@ pub fn change_password(
     })?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
-        // Somebody else may have set another since the old one was proved.
+        // The password may have changed since the old one was checked.
         active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
         let old = users.set_hash(tx, &input.login, &hash)?;
         end_all(tx, auth, &input.login, |_| ()).map(|_| old)
@@ -158,7 +158,7 @@ pub fn set_password(tx: &Tx, auth: &'static Auth, input: Credentials) -> Result<
 
 /// A page of users in order of login. Does not yield.
 pub fn list(tx: &Tx, auth: &Auth, page: Page) -> Result<Outcome, Error> {
-    // One more, to see whether there are more.
+    // One row more than asked for, to see whether there are more.
     let mut rows = users(auth)?.list(tx, page.after.as_deref(), page.limit + 1)?;
     let more = rows.len() > page.limit;
     rows.truncate(page.limit);
@@ -198,15 +198,15 @@ pub fn check_is_there(tx: &Tx, auth: &Auth, login: &str) -> Result<(), Error> {
     }
 }
 
-/// Deletes a user, and ends all tokens and sessions: those of a user that registers under the same login are others.
-/// Errors: `NoSuchUser`. Yields.
+/// Deletes a user, and ends all tokens and sessions. A later user with this login is another user. Errors: `NoSuchUser`.
+/// Yields.
 pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
     let users = users(auth)?;
     let storage = &auth.storage;
     let gone = storage.reserve.transaction(tx, Depth::Last, || {
         let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
-        // Not before now, where no token was issued at all.
+        // At least now, even if no token was ever issued.
         let until = storage.issued.until(tx)?.max(now());
         storage
             .subjects
@@ -217,7 +217,7 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
     Ok(Outcome::Done(Done::Deleted))
 }
 
-/// Lets a user log in or not. To disable one ends all tokens and sessions. Errors: `NoSuchUser`. Yields.
+/// Enables or disables a user. Disabling ends all tokens and sessions. Errors: `NoSuchUser`. Yields.
 pub fn set_disabled(tx: &Tx, auth: &Auth, login: &str, disabled: bool) -> Result<Outcome, Error> {
     let reserve = &auth.storage.reserve;
     let is_so = reserve.transaction(tx, Depth::Last, || {
