@@ -1,5 +1,5 @@
-//! The one path of every transport from [`Request`] to [`Outcome`]: who sent it, whether they may, what is done then. Runs on
-//! the tx thread.
+//! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
+//! tx thread.
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
@@ -12,7 +12,7 @@ use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
 use std::sync::Arc;
 
-/// What executes commands.
+/// Executes commands.
 pub struct Core {
     pub auth: Auth,
     pub kv: Kv,
@@ -20,8 +20,8 @@ pub struct Core {
     pub config: Arc<Config>,
 }
 
-/// Executes a command, and tells the audit log. Yields where the command waits for a thread or commits (see the lanes of
-/// [`Operation`]), and where it saw what is not durable yet.
+/// Executes a command and writes the audit log. Yields if the command waits for a thread or commits (see the lanes of
+/// [`Operation`]), or if it has read changes that are not durable yet.
 pub fn execute(tx: &Tx, core: &'static Core, request: Request) -> Result<Outcome, Error> {
     let (result, undurable) = execute_undurable(tx, core, request);
     if let Some(mark) = undurable {
@@ -30,7 +30,7 @@ pub fn execute(tx: &Tx, core: &'static Core, request: Request) -> Result<Outcome
     result
 }
 
-/// The same, but it does not wait for what is not durable yet. Returns what the answer has to wait for.
+/// Like [`execute`], but does not wait for changes that are not durable yet. Returns what the answer has to wait for.
 pub fn execute_undurable(
     tx: &Tx,
     core: &'static Core,
@@ -41,11 +41,11 @@ pub fn execute_undurable(
         caller,
         command,
     } = request;
-    // First of all, because what is read then has to be so still when it writes.
+    // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
         orphan::outlast(tx);
     }
-    // Delays and the audit log want to know it.
+    // The delays after failed logins and the audit log need the address.
     if command.operation().row().audited {
         origin = tx_session::resolve(tx, origin);
     }

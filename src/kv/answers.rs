@@ -1,4 +1,4 @@
-//! What the operations answer, in msgpack, and which effects are errors. Pure.
+//! Answers of the key-value operations in msgpack, and which effects are errors. Pure.
 
 use crate::storage::{Applied, Effect, KeyValues};
 use authkv_base::error::{AccessKind, Error};
@@ -6,7 +6,7 @@ use authkv_codec::msgpack::write_uint;
 use authkv_domain::{key_text, Step, Steps};
 use rmp::encode::{write_array_len, write_map_len, write_sint, write_str};
 
-// Writing to a vector does not fail.
+// Writing to a vector cannot fail.
 
 /// `{committed, results: [{key, outcome, revision}]}`.
 pub fn of_batch(steps: &Steps, applied: &Applied) -> Result<Vec<u8>, Error> {
@@ -26,7 +26,7 @@ pub fn of_txn(succeeded: bool, steps: &Steps, applied: &Applied) -> Result<Vec<u
     Ok(out)
 }
 
-/// `{key, value, revision}` of a sum.
+/// `{key, value, revision}` of an increment.
 pub fn of_sum(steps: &Steps, step: &Step, sum: i128, revision: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let _ = write_map_len(&mut out, 3);
@@ -36,7 +36,7 @@ pub fn of_sum(steps: &Steps, step: &Step, sum: i128, revision: u64) -> Vec<u8> {
     out
 }
 
-/// Errors: the first of steps all of which had to be taken.
+/// Checks steps that must all succeed. Errors: that of the first one that failed.
 pub fn check(store: &KeyValues, steps: &Steps, applied: &Applied) -> Result<(), Error> {
     if applied.committed {
         return Ok(());
@@ -65,7 +65,7 @@ pub fn check(store: &KeyValues, steps: &Steps, applied: &Applied) -> Result<(), 
     })
 }
 
-/// The text of the key of a step.
+/// The key of a step, as text.
 pub fn key(steps: &Steps, step: &Step) -> String {
     key_text(&steps.key(step)[1..])
 }
@@ -96,17 +96,17 @@ fn write_result(
             revision, value, ..
         } => ("written", Some(revision), *value),
         Effect::Deleted { revision } => ("deleted", Some(revision), None),
-        // A put that was to replace.
+        // A put with the mode `replace`.
         Effect::Missing => ("missing", None, None),
         Effect::Exists { revision } => ("exists", Some(revision), None),
         Effect::Conflict { revision } => ("conflict", Some(revision), None),
         Effect::Forbidden => ("forbidden", None, None),
         Effect::TooLarge => ("too_large", None, None),
-        // Errors of their own.
+        // Reported as errors before.
         Effect::NotAnInteger | Effect::OutOfRange => return Err(Error::Internal),
     };
     let members = 2 + u8::from(revision.is_some()) + u8::from(sum.is_some());
-    // The short forms of a map and of a string.
+    // Maps of at most 15 members and strings of at most 31 bytes have one-byte heads.
     out.push(0x80 | members);
     write_key(out, steps, step);
     out.extend_from_slice(b"\xa7outcome");

@@ -1,6 +1,6 @@
 //! The key-value service. Runs on the tx thread.
 //!
-//! What was read may not be durable yet; whoever executes a command waits for that, see [`crate::core::execute`].
+//! What an operation has read may not be durable yet. [`crate::core::execute`] waits for that.
 
 mod answers;
 
@@ -13,7 +13,7 @@ use authkv_domain::{Access, Keys, Listing, ReadableRanges, Steps, Txn, Watching,
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The store, as far as this instance offers it.
+/// The store, if this instance offers it.
 pub struct Kv {
     storage: Arc<Storage>,
     life: Arc<Life>,
@@ -29,7 +29,7 @@ impl Kv {
         self.storage.key_values.as_ref().ok_or(Error::NotOffered)
     }
 
-    /// Removes at most `limit` pairs that have expired. Returns by how many milliseconds the oldest was late, or `None` if there
+    /// Removes at most `limit` expired pairs. Returns by how many milliseconds the oldest was overdue, or `None` if there
     /// was none, or no store. Errors: `ReadOnly`. Yields.
     pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
         match &self.storage.key_values {
@@ -38,16 +38,16 @@ impl Kv {
         }
     }
 
-    /// Fills the reserve of memory that pairs cannot have, if it can be filled now. Does not yield.
+    /// Fills the reserve, which is memory that pairs cannot use, if that is possible now. Does not yield.
     pub fn fill_reserve(&self, tx: &Tx) {
         self.storage.reserve.keep(tx);
     }
 }
 
-/// How long a request for changes may sleep before it looks whether the instance stops.
+/// How long a watch sleeps before it checks whether the instance stops.
 const NAP: Duration = Duration::from_millis(200);
 
-/// How long one that waits for changes lets them gather, so that not every commit wakes all of those.
+/// How long a watch collects changes after it was woken, so that not every commit wakes all watches.
 const REST: Duration = Duration::from_millis(20);
 
 /// The values of all the keys. Errors: `Forbidden` before `MissingKeys`. Does not yield.
@@ -76,8 +76,8 @@ pub fn put(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, 
     })
 }
 
-/// The pairs there are of the keys, and which are missing; where `strict` says so, that is an error. Errors: `Forbidden`
-/// before `MissingKeys`. Does not yield.
+/// The pairs that exist, and the keys that are missing. With `strict` a missing key is an error. Errors: `Forbidden` before
+/// `MissingKeys`. Does not yield.
 pub fn batch_get(
     tx: &Tx,
     kv: &Kv,
@@ -90,7 +90,7 @@ pub fn batch_get(
     Ok(Outcome::Encoded(found))
 }
 
-/// Takes steps in one transaction, and tells what became of each. Errors: `StorageFull`, `ReadOnly`. Yields while it
+/// Executes steps in one transaction, and returns the outcome of each. Errors: `StorageFull`, `ReadOnly`. Yields while it
 /// commits.
 pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let permitted = access.sorts(steps);
@@ -98,8 +98,8 @@ pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome
     answers::of_batch(steps, &applied).map(Outcome::Encoded)
 }
 
-/// Takes the one list of steps or the other, in one transaction. Errors: `Forbidden`, and those of a step, which undo all
-/// of them. Yields while it commits.
+/// Executes one of the two lists of steps, in one transaction. Errors: `Forbidden`, and those of a step; any error undoes
+/// all steps. Yields while it commits.
 pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Error> {
     let store = kv.store()?;
     let (compare, success, failure) = access.does(txn)?;
@@ -113,8 +113,8 @@ pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Erro
     answers::of_txn(succeeded, steps, &applied).map(Outcome::Encoded)
 }
 
-/// Takes the one step there is: reads, writes or deletes a pair, or adds to a number. Errors: what stands in its way:
-/// `Forbidden`, `NoSuchKey`, `Conflict`, `ValueTooLarge`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
+/// Executes a single step: reads, writes or deletes a pair, or adds to a number. Errors: `Forbidden`, `NoSuchKey`,
+/// `Conflict`, `ValueTooLarge`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
 pub fn one(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let store = kv.store()?;
     let permitted = access.takes(steps)?;
@@ -149,13 +149,12 @@ pub fn one(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, 
             revision: *revision,
         }),
         Effect::Missing => Err(Error::NoSuchKey(key())),
-        // These fail.
+        // The remaining effects are errors.
         _ => Err(Error::Internal),
     }
 }
 
-/// Keys or pairs in their order, a page; or how many there are. Yields between the slices of a count, which is then not of
-/// one moment.
+/// A page of keys or pairs in order, or their number. Yields between the slices of a count, which is then no snapshot.
 pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outcome, Error> {
     let store = kv.store()?;
     let ranges = access.reads_of(&listing.range);
@@ -174,7 +173,7 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
     };
     let mut page = store.page(tx, &ranges, after, limit, keys_only)?;
     let mut undurable = take_undurable(tx);
-    // A slice may hold nothing but what has expired.
+    // All pairs of a slice may have expired.
     while let Some(after) = page.next.take_if(|_| page.count == 0) {
         rest(tx, kv)?;
         page = store.page(tx, &ranges, Some(&after), limit, keys_only)?;
@@ -186,7 +185,7 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
     Ok(Outcome::Listed(page))
 }
 
-/// Counts slice by slice. One at a time, whatever transports they come from: each slice takes tx for a while. Yields.
+/// Counts slice by slice. Only one count runs at a time, whatever the transport, because each slice occupies tx. Yields.
 fn slices(
     tx: &Tx,
     kv: &Kv,
@@ -210,7 +209,7 @@ fn slices(
     Ok(count)
 }
 
-/// Lets others run between two slices. Yields. Errors: `ShuttingDown`.
+/// Lets other fibers run between two slices. Yields. Errors: `ShuttingDown`.
 fn rest(tx: &Tx, kv: &Kv) -> Result<(), Error> {
     fiber::pass(tx);
     match kv.life.is_stopping() || fiber::is_cancelled(tx) {
@@ -219,8 +218,8 @@ fn rest(tx: &Tx, kv: &Kv) -> Result<(), Error> {
     }
 }
 
-/// The changes after a revision. Errors: `TooOld`, `BadOption`, `Overloaded` where too many wait. Waits for some where that
-/// is asked for, and yields then.
+/// The changes after a revision. Waits for one if the request asks for that, and yields then. Errors: `TooOld`,
+/// `BadOption`, `Overloaded` if too many wait.
 pub fn watch(
     tx: &Tx,
     kv: &Kv,
@@ -243,7 +242,7 @@ pub fn watch(
         }
         after = page.next;
         match after < store.known(tx)? {
-            // It was only a part that had none of these.
+            // Only a part of the changes was read, and none of them matched.
             true => fiber::pass(tx),
             false => {
                 let _waiting = store.begin_wait(tx)?;
