@@ -1,5 +1,5 @@
-//! The tx side of the bridge: one fiber that takes jobs, and fixed pools of fibers for those that yield.
-//! Runs on the tx thread.
+//! The tx side of the bridge: one fiber takes jobs, and pools of a fixed number of fibers execute those that yield. Runs on
+//! the tx thread.
 
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
@@ -16,15 +16,15 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Fibers that commit: the more of them, the more commits a write of the log takes; beyond this it gains nothing.
+/// How many fibers commit. More fibers put more commits into one write of the log; beyond this number nothing is gained.
 const COMMITTING: usize = 32;
-/// Fibers that look at many pairs.
+/// How many fibers count pairs.
 const SCANNING: usize = 2;
-/// Lines written to the log before jobs get their turn; each counts as a look-up.
+/// How many lines are written to the log before jobs get their turn. Each line counts as a look-up.
 const LINES: usize = 256;
-/// Look-ups done before the workers are woken for the answers there are.
+/// After how many look-ups workers are woken for the answers so far.
 const TURN: usize = 256;
-/// Look-ups done before other fibers and the event loop get their turn.
+/// After how many look-ups other fibers and the event loop get their turn.
 const SLICE: usize = 1024;
 
 /// Starts the fibers. They end once the bridge is closed and all jobs are answered.
@@ -35,8 +35,8 @@ pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<()
         commits: start("commit", COMMITTING, usize::MAX)?,
         scans: start("scan", SCANNING, usize::MAX)?,
         counts: start("count", 1, usize::MAX)?,
-        // Enough to keep the crypto pool busy. Jobs wait here and not there, so that those of clients that go
-        // away are never begun.
+        // Enough to keep the crypto pool busy. Further jobs wait in the lane and not in the pool, so that they are skipped
+        // if their clients go away.
         logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
         parking: Parking::start(tx, bridge)?,
     });
@@ -48,13 +48,13 @@ pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<()
 struct Lanes {
     commits: Rc<Lane>,
     scans: Rc<Lane>,
-    /// Apart, because they are long.
+    /// Counts have a lane of their own, because they take long.
     counts: Rc<Lane>,
     logins: Rc<Lane>,
     parking: Rc<Parking>,
 }
 
-/// However the fiber that takes jobs ends, nobody waits for it any more.
+/// Ends the bridge however the fiber that takes jobs ends, so that nobody waits for it.
 struct End<'a> {
     tx: &'a Tx,
     bridge: &'static Bridge,
@@ -99,7 +99,7 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
             let cost = cost(&job.request.command);
-            // Those who have their answers already should not wait for long.
+            // Workers whose answers are ready should not wait for a long job.
             if done / TURN != (done + cost) / TURN {
                 bridge.ring_back();
             }
@@ -108,12 +108,12 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
         }
         bridge.ring_back();
         match done {
-            // Others may have left jobs meanwhile: to look again costs less than to sleep.
+            // Other threads may have left jobs meanwhile: looking again costs less than sleeping.
             1.. => {
                 has_waited = false;
                 fiber::pass(tx);
             }
-            // So does to let them run first, unless this thread is about to be woken by the log.
+            // Yielding first is cheaper than sleeping, unless a write of the log is about to wake this thread.
             0 if !has_waited && lanes.commits.is_idle() => {
                 has_waited = true;
                 std::thread::yield_now();
@@ -130,23 +130,23 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
     }
 }
 
-/// About how many look-ups a command makes here.
+/// The cost of a command on this fiber, in look-ups.
 fn cost(command: &Command) -> usize {
     match command {
         Command::Get(Ok(keys)) | Command::BatchGet(Ok(keys), _) => 1 + keys.len(),
         Command::UserList(Ok(page)) => 1 + page.limit,
-        // Few changes are new to those who ask again and again.
+        // A watch that asks repeatedly finds few new changes.
         Command::KvWatch(_) => 64,
         _ => 1,
     }
 }
 
-/// Whether it looks at all pairs of a range.
+/// Whether the command counts the pairs of a range.
 fn is_count(command: &Command) -> bool {
     matches!(command, Command::KvList(Ok(listing)) if listing.what == What::Count)
 }
 
-/// Executes a job that does not yield, and hands any other to its lane.
+/// Executes a job that does not yield. Queues any other in its lane.
 fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job) {
     let lane = match job.request.command.operation().row().lane {
         Kind::Inline => return answer(tx, bridge, core, &lanes.parking, job),
@@ -164,7 +164,7 @@ fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job)
     }
 }
 
-/// Executes a job that does not yield. An answer that rests on what is not durable yet has to wait for that.
+/// Executes a job that does not yield. If the answer depends on changes that are not durable yet, it is parked.
 fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job: Job) {
     let Job {
         request,
@@ -198,7 +198,7 @@ fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
 /// A queue of jobs with the fibers that execute them.
 struct Lane {
     waiting: RefCell<VecDeque<Job>>,
-    /// Jobs that may wait while no fiber is free.
+    /// How many jobs may wait while no fiber is free.
     capacity: usize,
     idle: Cell<usize>,
     /// Fibers that have not ended.
@@ -234,7 +234,7 @@ impl Lane {
                         let before = commits_begun(tx);
                         finish(tx, bridge, core, job);
                         bridge.ring_back();
-                        // One that has not yielded would not let others run before the next.
+                        // After a job that did not yield, other fibers run before the next job.
                         if commits_begun(tx) == before {
                             fiber::pass(tx);
                         }
@@ -245,7 +245,7 @@ impl Lane {
         Ok(lane)
     }
 
-    /// Queues a job, or gives it back where the lane is full.
+    /// Queues a job. Gives it back if the lane is full.
     fn add(&self, job: Job) -> Result<(), Box<Job>> {
         let mut waiting = self.waiting.borrow_mut();
         if self.alive.get() == 0 || waiting.len() >= self.capacity.saturating_add(self.idle.get()) {
@@ -256,7 +256,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Whether no fiber of it has work.
+    /// Whether no fiber of the lane has work.
     fn is_idle(&self) -> bool {
         self.idle.get() == self.alive.get() && self.waiting.borrow().is_empty()
     }
@@ -275,7 +275,7 @@ impl Lane {
         job
     }
 
-    /// To be called by a fiber that ends. After the last one nobody would take the jobs that wait.
+    /// A fiber calls this at its end. The last one refuses the jobs that still wait.
     fn end_one(&self, bridge: &Bridge) {
         self.alive.set(self.alive.get() - 1);
         if self.alive.get() == 0 {

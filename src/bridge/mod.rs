@@ -1,6 +1,6 @@
 //! Between threads: jobs from the HTTP workers to tx, their answers, and lines for the log.
 //!
-//! Both ways are bounded. The tx thread never blocks; its fibers wait.
+//! Queues in both directions are bounded. The tx thread never blocks; its fibers wait.
 
 pub mod dispatch;
 mod parking;
@@ -44,7 +44,7 @@ pub struct OwnMailbox<'a> {
 }
 
 impl<'a> OwnMailbox<'a> {
-    /// Hands out the answers to this thread's jobs. Does not return.
+    /// Delivers the answers to this thread's jobs. Does not return.
     pub fn serve(&self) -> impl Future<Output = ()> + use<'a> {
         let (bridge, mailbox) = (self.bridge, self.mailbox.clone());
         async move { mailbox.serve(&bridge.doorbell).await }
@@ -58,13 +58,13 @@ impl Drop for OwnMailbox<'_> {
     }
 }
 
-/// Set once a client is most likely gone; its jobs are then not begun.
+/// Set if the client is probably gone. Its jobs are not begun then.
 pub type CancelFlag = Arc<AtomicBool>;
 
-/// What came of a job, and what its outcome holds of the memory.
+/// The result of a job, and the memory reserved for its outcome.
 type Answer = (Result<Outcome, Error>, Reservation);
 
-/// A command that was left for tx. The future is its answer.
+/// A command that was queued for tx, with a future of its answer, or one that was refused.
 pub enum Call {
     Left(oneshot::Receiver<Answer>),
     Refused(Option<Error>),
@@ -85,41 +85,41 @@ impl Future for Call {
     }
 }
 
-/// What other threads leave for tx, and the bell that wakes it.
+/// What other threads queue for tx, and the bell that wakes it.
 pub struct Bridge {
     jobs: ArrayQueue<Job>,
-    /// Those of the workers.
+    /// The mailboxes of the workers.
     mailboxes: Mailboxes<Answer>,
-    /// Lines for Tarantool's log, which is not promised to work on other threads.
+    /// Lines for Tarantool's log, which may be written on the tx thread only.
     lines: ArrayQueue<Line>,
-    /// Lines that were lost.
+    /// How many lines were lost.
     lost: AtomicUsize,
-    /// The limit of what bodies and answers hold.
+    /// The limit on the memory of bodies and answers.
     pub memory: Arc<Memory>,
-    /// The revision of the last change of a pair that was committed, for those who wait for one.
+    /// The revision of the last committed change of a pair, for watches.
     pub notifications: Arc<watch::Sender<u64>>,
     doorbell: Arc<Doorbell>,
-    /// Fibers that wait for other threads, woken by the same fiber that takes jobs.
+    /// Fibers that wait for other threads. The fiber that takes jobs wakes them.
     waits: Arc<Waits>,
     config: Arc<Config>,
     life: Arc<Life>,
-    /// Jobs that were taken in and not answered yet, at most the capacity of `jobs`.
+    /// Accepted jobs without an answer yet, at most the capacity of `jobs`.
     in_flight: AtomicUsize,
-    /// No new jobs are taken in.
+    /// No new jobs are accepted.
     closed: AtomicBool,
-    /// The fiber that takes jobs is gone.
+    /// The fiber that takes jobs has ended.
     ended: AtomicBool,
 }
 
 /// A line for the log.
 pub enum Line {
     Warning(String),
-    /// Words or a JSON object, as the log is.
+    /// Words or a JSON object, by the format of the log.
     Request(String),
 }
 
 impl Bridge {
-    /// The doorbell is also that of `waits`.
+    /// `waits` rings the same doorbell.
     pub fn new(
         config: Arc<Config>,
         doorbell: Arc<Doorbell>,
@@ -144,7 +144,7 @@ impl Bridge {
         }
     }
 
-    /// Opens a mailbox for this thread, which needs one to have commands executed, and a task that runs
+    /// Opens a mailbox for this thread. A thread needs one to have commands executed, and a task that runs
     /// [`OwnMailbox::serve`].
     pub fn open_mailbox(&self) -> OwnMailbox<'_> {
         let mailbox = self.mailboxes.add();
@@ -155,14 +155,13 @@ impl Bridge {
         }
     }
 
-    /// Wakes the workers that have answers. To be called after one or several of them.
+    /// Wakes the workers that have answers. To be called after one or several answers.
     fn ring_back(&self) {
         self.mailboxes.ring_back();
     }
 
-    /// Has a command executed on tx. Errors: `Overloaded` at once where too many are in flight,
-    /// `ShuttingDown`, and those of the command. Where the result is dropped, or `gone` is set, before tx has
-    /// begun, the command is not executed.
+    /// Has a command executed on tx. Errors: `Overloaded` at once if too many jobs are in flight, `ShuttingDown`, and those
+    /// of the command. The command is not executed if the result is dropped, or `gone` is set, before tx begins it.
     pub fn call(&self, request: Request, gone: CancelFlag) -> Call {
         match self.leave(request, gone) {
             Ok(answer) => Call::Left(answer),
@@ -202,12 +201,12 @@ impl Bridge {
         Ok(answer)
     }
 
-    /// Writes a line to Tarantool's log, soon. When lines come too fast, the oldest are lost.
+    /// Writes a warning to Tarantool's log, soon. If lines come too fast, the oldest are lost.
     pub fn log(&self, line: String) {
         self.push_line(Line::Warning(line));
     }
 
-    /// The same for the line of a request.
+    /// Writes a line of the access log, in the same way.
     pub fn log_request(&self, line: String) {
         self.push_line(Line::Request(line));
     }
@@ -229,7 +228,7 @@ impl Bridge {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Says that nobody takes jobs any more, and refuses those that wait.
+    /// Notes that the fiber which takes jobs has ended, and refuses the jobs that wait.
     fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         self.close();
@@ -247,7 +246,7 @@ impl Bridge {
         self.ring_back();
     }
 
-    /// Jobs that were taken in and not answered yet.
+    /// How many accepted jobs have no answer yet.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
@@ -262,7 +261,7 @@ impl Bridge {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Counts what was found as held, and its JSON text with it. Errors: `Overloaded` where that is too much.
+    /// Reserves memory for the outcome and for its JSON text. Errors: `Overloaded` if there is not enough.
     fn hold(&self, result: Result<Outcome, Error>) -> Answer {
         let bytes = match &result {
             Ok(
@@ -280,7 +279,7 @@ impl Bridge {
         }
     }
 
-    /// What to say where memory for bodies and answers is used up.
+    /// The error if the memory for bodies and answers is used up.
     pub fn memory_error(&self) -> Error {
         Error::Overloaded {
             what: "bytes of bodies and answers at a time",

@@ -1,4 +1,5 @@
-//! Answers that rest on what is not durable yet: Tarantool shows changes before their commit has ended. Runs on the tx thread.
+//! Answers that depend on changes which are not durable yet: Tarantool shows changes before they are committed. Runs on the
+//! tx thread.
 
 use super::{Answer, Bridge, Reply};
 use crate::tx::fiber::{self, Cond};
@@ -8,23 +9,23 @@ use authkv_command::Outcome;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// An answer with what it holds, where it goes, and what it waits for.
+/// An answer, its reserved memory, where it goes, and what it waits for.
 struct Parked {
     reply: Reply,
     answer: Answer,
     mark: Mark,
 }
 
-/// Answers that wait until what they rest on is durable, with the fiber that sends them then.
+/// Answers that wait until the changes they depend on are durable, and the fiber that sends them.
 pub struct Parking {
     waiting: RefCell<Vec<Parked>>,
     closed: Cell<bool>,
-    /// The fiber is gone.
+    /// The fiber has ended.
     ended: Cell<bool>,
     added: Cond,
 }
 
-/// However the fiber ends, nobody waits for it any more.
+/// Answers the waiting clients with an error, however the fiber ends.
 struct End<'a>(&'a Parking, &'a Bridge);
 
 impl Drop for End<'_> {
@@ -58,7 +59,7 @@ impl Parking {
         Ok(parking)
     }
 
-    /// Has an answer wait for what was being committed at a moment.
+    /// Parks an answer until everything that was being committed at `mark` is durable.
     pub fn add(&self, bridge: &Bridge, reply: Reply, result: Result<Outcome, Error>, mark: Mark) {
         if self.ended.get() {
             return bridge.answer(reply, Err(Error::ShuttingDown));
@@ -76,7 +77,7 @@ impl Parking {
         self.waiting.borrow().is_empty()
     }
 
-    /// Sends what waits now, each once it may be sent. Yields.
+    /// Sends the waiting answers, each once it may be sent. Yields.
     fn send(&self, tx: &Tx, bridge: &Bridge) {
         for Parked {
             reply,
@@ -92,7 +93,7 @@ impl Parking {
         }
     }
 
-    /// Ends the fiber once nothing waits any more.
+    /// Ends the fiber once no answer waits.
     pub fn close(&self) {
         self.closed.set(true);
         self.added.broadcast();
