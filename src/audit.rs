@@ -1,5 +1,5 @@
-//! The audit log: who did what to whom, from where, with what result. One JSON line per event in Tarantool's log; never
-//! a password or a token, for which the id of the token stands. Runs on the tx thread.
+//! The audit log: who did what to whom, from where, with what result. One JSON line per event in Tarantool's log. A line
+//! never has a password or a token, only the id of a token. Runs on the tx thread.
 
 use crate::tx::{log, session, Tx, TxCell};
 use authkv_base::error::Error;
@@ -12,9 +12,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Lines of each kind in a second.
+/// How many lines of each kind are written in a second.
 const RATE: u32 = 50;
-/// Characters of a login, role or key that a client has named.
+/// How many characters of a login, role or key from a client are logged.
 const NAME_MAX: usize = 64;
 
 /// An event that has begun.
@@ -24,10 +24,9 @@ pub struct Event {
     role: Option<String>,
 }
 
-/// A line, as it stands in the log.
+/// A line of the audit log.
 #[derive(Serialize)]
 struct Line<'a> {
-    /// The kind of event.
     audit: &'static str,
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +42,7 @@ struct Line<'a> {
     jti: Option<&'a str>,
 }
 
-/// What was left out.
+/// A line that says how many lines were left out.
 #[derive(Serialize)]
 struct Dropped {
     audit: &'static str,
@@ -52,15 +51,15 @@ struct Dropped {
 }
 
 const REFUSED: &str = "refused";
-/// What stands for the owner of the instance; no login is written like this.
+/// The name of the owner of the instance. No login can be written like this.
 const OWNER: &str = "(owner)";
 
 impl Event {
-    /// Notes what is needed of a command before it is used up.
+    /// Notes what the line needs of a command, before the command is used up.
     pub fn begin(command: &Command) -> Self {
         let operation = command.operation();
         let row = operation.row();
-        // Some type the password where the login belongs.
+        // Some people type their password in the field of the login: only a valid login is logged.
         let is_name = |name: &&str| {
             row.privilege == Privilege::Admin || Login::new((*name).to_owned()).is_ok()
         };
@@ -73,7 +72,7 @@ impl Event {
         }
     }
 
-    /// Writes the line, where there is one.
+    /// Writes the line, if this event is to be logged.
     pub fn end(
         self,
         tx: &Tx,
@@ -92,14 +91,14 @@ impl Event {
             return;
         }
         let (who, jti) = match (result, caller) {
-            // Who somebody has proved to be.
+            // A successful login: the token is the new one.
             (Ok(Outcome::Session(session)), _) => (Some(&*session.login), Some(&*session.jti)),
             (Ok(Outcome::LoggedIn { login, jti, .. }), _) => (Some(&**login), Some(&**jti)),
             (_, Caller::Bearer(claims)) if refused || row.privilege != Privilege::Nothing => {
                 (Some(&*claims.sub), Some(&*claims.jti))
             }
             (_, Caller::Owner) => (Some(OWNER), None),
-            // A token that was not asked for was not looked at either.
+            // The operation needs no token, so the token was not checked.
             (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_)) => (None, None),
         };
         let found = match result {
@@ -125,8 +124,7 @@ impl Event {
     }
 }
 
-/// The audit log, and how many lines of each kind there were in the present second: those of what went well apart from the
-/// others.
+/// The audit log. For each kind it counts the lines of the present second, successes apart from failures.
 pub struct Audit {
     is_on: bool,
     is_json: bool,
@@ -148,12 +146,12 @@ impl Audit {
     }
 
     fn write(&self, line: &impl Serialize) {
-        // Structures of strings do not fail to encode.
+        // Serializing a structure of strings cannot fail.
         let line = serde_json::to_string(line).unwrap_or_default();
         log::request(&line, self.is_json);
     }
 
-    /// Tells of lines that were left out in a second that is over.
+    /// Logs how many lines were left out in seconds that are over.
     pub fn flush(&self, tx: &Tx) {
         let mut seconds = self.seconds.get(tx).borrow_mut();
         for ((kind, _), second) in seconds.iter_mut() {
@@ -161,7 +159,7 @@ impl Audit {
         }
     }
 
-    /// Whether one more line of this kind may be written.
+    /// Whether one more line of this kind may be written in this second.
     fn admits(&self, tx: &Tx, kind: (&'static str, bool)) -> bool {
         let mut seconds = self.seconds.get(tx).borrow_mut();
         let second = seconds.entry(kind).or_insert_with(|| Second {
@@ -175,7 +173,7 @@ impl Audit {
 }
 
 impl Second {
-    /// Begins another second where this one is over, and tells of lines that were left out in it.
+    /// Begins a new second if this one is over, and logs how many lines were left out in it.
     fn begin_anew(&mut self, audit: &Audit, kind: &'static str) {
         if self.began.elapsed() < Duration::from_secs(1) {
             return;

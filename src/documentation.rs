@@ -1,6 +1,6 @@
-//! Tests that the tables in the documentation say what the lists in the code say. `make tables` writes them.
+//! Tests that the tables in the documentation agree with the lists in the code. `make tables` writes the tables.
 //!
-//! A page decides where a row stands, and the code what is in it: rows are made anew between the two comments below.
+//! The page decides the order of the rows, the code their content. Only rows between the two comments below are generated.
 
 use authkv_base::error::{Error, Row};
 use authkv_config::Config;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const BEGIN: &str = "<!-- The rows of these tables are made from the code: `make tables` -->";
 const END: &str = "<!-- The end of the rows that are made -->";
 
-/// The row of each name.
+/// Rows by name.
 type Rows = BTreeMap<String, String>;
 
 fn errors() -> Rows {
@@ -49,12 +49,12 @@ fn cell_of_default(default: &str) -> String {
     }
 }
 
-/// Text that is not Markdown.
+/// Escapes text for Markdown.
 fn plain(text: &str) -> String {
     text.replace('*', "\\*")
 }
 
-/// The pages, what each has, and what it should have.
+/// Each page: its path, its text, and what the text should be.
 fn pages() -> Vec<(PathBuf, String, String)> {
     let page = |path: &str, rows| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -68,7 +68,7 @@ fn pages() -> Vec<(PathBuf, String, String)> {
     ]
 }
 
-/// The page with the rows made anew. Panics if it has a row of nothing, or lacks one.
+/// The page with generated rows. Panics if a row has an unknown name, or a name has no row or two.
 fn with_rows(page: &str, mut rows: Rows) -> String {
     let mut is_made = false;
     let mut lines = String::new();

@@ -1,7 +1,7 @@
-//! How an instance takes over from the one of an older image of the library, so that no request is lost.
+//! How an instance takes over from one of an older image of the library, so that no request is lost.
 //!
-//! The older one tells its descriptors at its start; the newer one, in the same process, shares the listening sockets,
-//! starts, and rings the bell; then the older one finishes what it has and ends. Runs on the tx thread.
+//! The older instance leaves its descriptors at its start. The newer one, in the same process, shares the listening
+//! sockets, starts, and rings the bell. Then the older one finishes its requests and ends. Runs on the tx thread.
 
 use crate::http::Listener;
 use crate::tx::fd;
@@ -13,18 +13,19 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-/// What an instance leaves to the next.
+/// What an instance leaves to its successor.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Handoff {
-    /// Addresses and the descriptors that listen on them.
+    /// Addresses, and the descriptors that listen on them.
     listeners: Vec<(String, RawFd)>,
     bell: RawFd,
-    /// Milliseconds since revocations were last heard of, where they are followed. Told at the moment of taking over.
+    /// Milliseconds since the last contact with the instance followed, if one is followed. Set at the moment of taking
+    /// over.
     #[serde(default)]
     heard_ago: Option<u64>,
 }
 
-/// The same on the other side.
+/// What the successor takes over.
 pub struct Takeover {
     pub listeners: Vec<Listener>,
     bell: Doorbell,
@@ -32,17 +33,17 @@ pub struct Takeover {
 }
 
 impl Handoff {
-    /// `bell` is to be rung by the heir.
+    /// The successor rings `bell`.
     pub fn new(listeners: &[Listener], bell: &Doorbell) -> Self {
-        let told = |one: &Listener| (one.listen.to_string(), one.socket.as_raw_fd());
+        let described = |one: &Listener| (one.listen.to_string(), one.socket.as_raw_fd());
         Self {
-            listeners: listeners.iter().map(told).collect(),
+            listeners: listeners.iter().map(described).collect(),
             bell: bell.fd().as_raw_fd(),
             heard_ago: None,
         }
     }
 
-    /// Shares what was left.
+    /// Duplicates the descriptors that were left. Errors: those of the system.
     pub fn take(self) -> io::Result<Takeover> {
         let share = |(text, number): (String, RawFd)| {
             let listen = Listen::parse(&text).map_err(io::Error::other)?;
@@ -65,7 +66,7 @@ impl Handoff {
 }
 
 impl Takeover {
-    /// Tells the older instance to end.
+    /// Asks the older instance to end.
     pub fn accept(&self) {
         self.bell.force();
     }

@@ -1,6 +1,7 @@
-//! The running instance: puts its parts together, starts and stops them. There is one at a time in a loaded library.
+//! The running instance: puts its parts together, starts and stops them. A loaded library has at most one.
 //!
-//! Every thread reads the parts. What changes in them is in atomics, locks and cells that only the tx thread reaches.
+//! Every thread reads the parts. What changes in them is in atomics, in locks, and in cells that only the tx thread
+//! reaches.
 
 use crate::allocator;
 use crate::audit::Audit;
@@ -26,57 +27,56 @@ use authkv_mailbox::doorbell::Doorbell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Everything that runs.
 pub struct Instance {
     pub life: Arc<Life>,
     pub config: Arc<Config>,
-    /// The extension types that this Tarantool has.
+    /// The extension types that this Tarantool knows.
     pub types: Types,
-    /// What this Tarantool makes of the results of procedures.
+    /// The form in which this Tarantool sends the results of procedures.
     pub returned: TxCell<Returned>,
     pub core: Core,
     bridge: Bridge,
     http: Mutex<Http>,
-    /// Rung by the instance that takes over.
+    /// The successor rings it when it takes over.
     successor: Doorbell,
 }
 
-/// Time, beyond that of what they finish, for those who use an instance that has ended.
+/// How long users of an ended instance may take to let go of it, beyond the time for running requests.
 const LEAVING: Duration = Duration::from_secs(2);
 
 static RUNNING: Mutex<Option<Lent<Instance>>> = Mutex::new(None);
 
-/// What a start has to tell its operator.
+/// What a start reports to the operator.
 #[derive(Debug, serde::Serialize)]
 pub struct Started {
     #[serde(flatten)]
     pub http: HttpStarted,
-    /// The password made for the new user `admin`, where none was given.
+    /// The generated password of the new user `admin`, unless the settings gave one.
     pub admin_password: Option<String>,
 }
 
-/// What the start of the HTTP server has to tell.
+/// What the start of the HTTP server reports.
 #[derive(Debug, serde::Serialize)]
 pub struct HttpStarted {
-    /// The addresses it listens on, as they stand in the settings.
+    /// The addresses it listens on, written as in the settings.
     pub http: Vec<String>,
     #[serde(rename = "legacy")]
     pub handoff: Handoff,
 }
 
-/// The HTTP server, and those that were replaced and finish what they have.
+/// The HTTP server, and replaced servers that still finish their requests.
 #[derive(Default)]
 struct Http {
     server: Option<Server>,
     leaving: Vec<Server>,
-    /// For requests that another server takes, where there is no server of ours.
+    /// For embedded requests, if this instance runs no HTTP server of its own.
     shared: Option<Arc<Shared>>,
 }
 
-/// Without a hash for so long, a thread gives their memory back.
+/// A thread without a hash for this long frees the memory of its hashes.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// Gives back what hashes of passwords have used.
+/// Frees the memory that password hashes have used.
 fn forget_memory() {
     auth::forget_memory();
     allocator::give_back();
@@ -86,8 +86,8 @@ fn running() -> MutexGuard<'static, Option<Lent<Instance>>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the files of keys, and makes one that is missing, on a thread of its own: tx goes on. The error names the file and
-/// what is wrong with it. Yields.
+/// Reads the key files and makes a missing one, on another thread, so that tx is free meanwhile. The error names the file
+/// and what is wrong with it. Yields.
 fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
     let begun = Instant::now();
     let makes = config.services.auth && !config.private_key_file.exists();
@@ -111,13 +111,13 @@ fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
 }
 
 impl Instance {
-    /// The running instance, if any, or one that was stopped. Who yields with it, keeps one of its users.
+    /// The running instance, or one that was stopped. A caller that yields with it must keep one of its users.
     pub fn get() -> Option<&'static Self> {
         running().as_ref().map(Lent::get)
     }
 
-    /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says
-    /// what is wrong; then nothing is left of it, and it can be tried again. Yields.
+    /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says what is wrong.
+    /// After an error nothing of the instance is left, and a start can be tried again. Yields.
     pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
         match Self::get() {
             Some(instance) if !instance.life.is_stopping() => {
@@ -148,7 +148,7 @@ impl Instance {
         launched
     }
 
-    /// Puts the parts together. The error says what is wrong.
+    /// Builds the parts, without starting them. The error says what is wrong.
     fn new(
         tx: &Tx,
         config: Arc<Config>,
@@ -199,7 +199,7 @@ impl Instance {
         })
     }
 
-    /// Lets go of this instance, which has ended, once nobody uses it. Yields.
+    /// Frees this instance, which has ended, once nobody uses it. Yields.
     fn leave(&'static self, tx: &Tx) {
         let lent = {
             let mut running = running();
@@ -207,7 +207,7 @@ impl Instance {
         };
         let Some(lent) = lent else { return };
         let is_unused = || {
-            // It may have been made for a request after the end.
+            // A request after the end may have made it.
             self.http().shared = None;
             self.life.users().is_empty()
         };
@@ -219,7 +219,7 @@ impl Instance {
         }
     }
 
-    /// Starts what runs.
+    /// Starts the threads, fibers and servers.
     fn launch(&'static self, tx: &Tx, takeover: Option<Takeover>) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
@@ -249,8 +249,9 @@ impl Instance {
         })
     }
 
-    /// Starts the HTTP server, or replaces it: the sockets that stay are handed on, and connections end after their
-    /// next answer. The error says what is wrong, and then nothing has changed. Does not yield.
+    /// Starts the HTTP server, or replaces the running one. The new server takes over sockets on unchanged addresses.
+    /// Connections of the old one end after their next answer. The error says what is wrong; nothing has changed then. Does
+    /// not yield.
     pub fn start_http(
         &'static self,
         config: Arc<HttpConfig>,
@@ -285,16 +286,16 @@ impl Instance {
         Ok(started)
     }
 
-    /// Stops the HTTP server and finishes its requests, within the limit of the configuration. `at_once`: connections
-    /// that wait for a request do not get to send one more. Returns whether all was finished. Yields.
+    /// Stops the HTTP server and finishes its requests, within the limit of the configuration. With `at_once`, idle
+    /// connections close without one more request. Returns whether all requests were finished. Yields.
     pub fn stop_http(&self, tx: &Tx, at_once: bool) -> bool {
-        // The workers take the limit themselves; the rest is for them to end.
+        // Workers apply the limit themselves; the extra time is for their threads to end.
         let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
         let servers = {
             let mut http = self.http();
             let mut servers = std::mem::take(&mut http.leaving);
             if let Some(mut server) = http.server.take() {
-                // One that takes over goes on using the files of unix sockets.
+                // A successor still needs the files of unix sockets.
                 if at_once {
                     server.close_listeners(&[]);
                 }
@@ -311,7 +312,7 @@ impl Instance {
         fiber::wait_until(tx, deadline, || servers.iter().all(Server::has_ended))
     }
 
-    /// What requests share that another server takes.
+    /// The shared state for embedded requests.
     pub fn shared(&'static self) -> Arc<Shared> {
         let mut http = self.http();
         let shared = http.server.as_ref().map(|server| server.shared.clone());
@@ -321,7 +322,7 @@ impl Instance {
         })
     }
 
-    /// What of this instance the HTTP server is given.
+    /// The parts of this instance that the HTTP server uses.
     fn parts(&'static self) -> Parts {
         Parts {
             core: &self.core,
@@ -335,7 +336,7 @@ impl Instance {
         self.http.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The body of the fiber that waits for the instance that takes over, and then ends this one.
+    /// The body of the fiber that waits for the successor, and then ends this instance.
     fn await_successor(&'static self, tx: &Tx, user: User) {
         while !self.life.is_stopping() && !fiber::is_cancelled(tx) {
             fiber::wait_readable(tx, self.successor.fd(), Duration::from_secs(1));
@@ -347,8 +348,8 @@ impl Instance {
         }
     }
 
-    /// Takes no new requests, finishes what runs, within the limit of the configuration, and ends all threads
-    /// and fibers. Returns whether all was finished. Yields.
+    /// Accepts no new requests, finishes running ones within the limit of the configuration, and ends all threads and
+    /// fibers. Returns whether all requests were finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
         self.end(tx, true)
     }
@@ -364,7 +365,7 @@ impl Instance {
             self.bridge.in_flight() == 0 && self.life.calls() == 0
         });
         self.core.auth.stop(answered);
-        // Tarantool 2.6 exits without looking whether its network thread has written what it was given.
+        // Tarantool 2.6 exits without waiting until its network thread has sent the last answers.
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered
     }

@@ -19,7 +19,7 @@ mod http;
 mod instance;
 mod kv;
 mod offload;
-// The attribute of the procedures exports symbols, which counts as unsafe.
+// The attribute of procedures exports symbols, which counts as unsafe code.
 #[allow(unsafe_code)]
 mod procs;
 mod storage;

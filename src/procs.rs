@@ -1,6 +1,6 @@
-//! The stored procedures: what iproto and the console call. Runs on the tx thread.
+//! The stored procedures, which iproto and the console call. Runs on the tx thread.
 //!
-//! Arguments stay raw, because the crate's own decoding puts them into its errors, passwords included.
+//! Arguments stay raw: the decoder of the crate `tarantool` would put them into its errors, passwords included.
 
 use crate::auth::{follow, session};
 use crate::bulk::console;
@@ -26,8 +26,8 @@ use tarantool::tuple::{RawByteBuf, RawBytes};
 
 type Reply = Result<RawByteBuf, ProcError>;
 
-/// The procedures of clients: each is an operation of the table, whose input is in the arguments by position. Their results
-/// are the members of [`Outcome`], as [`over_iproto`] has them.
+/// The procedures of clients: one for each operation of the table, with its input as arguments by position. Each returns
+/// the members of its [`Outcome`], wrapped as [`over_iproto`] says.
 macro_rules! clients {
     ($($(#[$about:meta])* $operation:ident $input:tt => $name:ident $row:tt)*) => {
         $(
@@ -42,8 +42,7 @@ macro_rules! clients {
 
 authkv_command::for_each_operation! { clients }
 
-/// `(procedure, …)`: the same as the procedure of that name, without a token, as the owner of the instance. Not for
-/// clients.
+/// `(procedure, …)`: executes the procedure of that name as the owner of the instance, without a token. Not for clients.
 #[proc(packed_args)]
 fn owner(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
@@ -56,23 +55,23 @@ fn owner(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(settings, legacy)`: a map by name, and what the start of the instance that runs in another image has told, or
-/// nil → `{http, legacy, admin_password}`. Starts the instance; a failure has its own text.
+/// `(settings, legacy)` → `{http, legacy, admin_password}`: starts the instance. `settings` is a map by name; `legacy` is
+/// what the start of the older image's instance returned, or nil. Errors are texts of their own. Yields.
 #[proc(packed_args)]
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
-    told(|tx| {
+    for_operator(|tx| {
         let (settings, handoff): (BTreeMap<String, String>, Option<Handoff>) =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
         encode_told(&Instance::start(tx, Config::new(settings)?, handoff)?)
     })
 }
 
-/// `(settings)` → `{http, legacy}`. Starts the HTTP server with the HTTP settings among these, or replaces the one
-/// that runs; a failure has its own text. Yields after a reload of the library.
+/// `(settings)` → `{http, legacy}`: starts the HTTP server with the HTTP settings in `settings`, or replaces the running
+/// one. Errors are texts of their own. Yields after a reload of the library.
 #[proc(packed_args)]
 fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
-    told(|tx| {
+    for_operator(|tx| {
         let (settings,): (BTreeMap<String, String>,) =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
         let instance = instance(tx).map_err(|error| error.to_string())?;
@@ -88,8 +87,8 @@ fn http_stop(args: &RawBytes) -> Reply {
     })
 }
 
-/// `({method, path, headers, remote, body})` → `{status, headers, body}`: answers a request that another HTTP server in
-/// this process took. The names of the headers are in lower case. Not for clients. Yields.
+/// `({method, path, headers, remote, body})` → `{status, headers, body}`: answers an embedded request, from another HTTP
+/// server in this process. Names of headers are in lower case. Not for clients. Yields.
 #[proc(packed_args)]
 fn http_request(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
@@ -98,7 +97,8 @@ fn http_request(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(prefix, after)` → `{text, pairs, next}`: a page of all pairs whose keys begin so, as lines. Not for clients. Yields.
+/// `(prefix, after)` → `{text, pairs, next}`: a page of the pairs whose keys begin with `prefix`, as lines. Not for
+/// clients. Yields.
 #[proc(packed_args)]
 fn export_page(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
@@ -113,8 +113,8 @@ fn export_page(args: &RawBytes) -> Reply {
     })
 }
 
-/// `({text, mode, line, is_last})` → `{counts, used, line, error}`: writes the pairs of the whole lines in a piece of a file.
-/// Not for clients. Yields.
+/// `({text, mode, line, is_last})` → `{counts, used, line, error}`: writes the pairs of the whole lines in a piece of a
+/// file. Not for clients. Yields.
 #[proc(packed_args)]
 fn import_lines(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
@@ -124,14 +124,14 @@ fn import_lines(args: &RawBytes) -> Reply {
     })
 }
 
-/// `()` → whether all that ran was finished. Stops the instance. Yields.
+/// `()` → whether all requests were finished. Stops the instance. Yields.
 #[proc(packed_args)]
 fn stop(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, _| encode(&instance.stop(tx)))
 }
 
-/// `(after)` → `{entries, last}`: what has changed with numbers above `after` (revocations, users, roles, keys), at most a
-/// thousand, and the highest number there is. Called over iproto, as those of clients are. Yields.
+/// `(after)` → `{entries, last}`: changes with numbers above `after` (revocations, users, roles, keys), at most a thousand,
+/// and the highest number of all. Other instances call it over iproto. Yields.
 #[proc(packed_args)]
 fn changes(args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
@@ -140,7 +140,7 @@ fn changes(args: &RawBytes) -> Reply {
     })
 }
 
-/// `({entries, last})`, as `changes` gave it on the instance followed → the number to ask after next. Yields.
+/// `({entries, last})`, the answer of `changes` on the instance followed → the number to ask after next. Yields.
 #[proc(packed_args)]
 fn changes_apply(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
@@ -149,7 +149,7 @@ fn changes_apply(args: &RawBytes) -> Reply {
     })
 }
 
-/// A procedure of a client: the first argument is the token, where the operation takes one.
+/// A procedure of a client. The first argument is the token, if the operation takes one.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
         let _call = instance.life.begin_call()?;
@@ -158,7 +158,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
             return run(tx, instance, operation, &input, 0, Caller::Anonymous);
         }
         let token = input.first("token")?;
-        // The shape of the rest is checked before the token is.
+        // The shape of the other arguments is checked before the token.
         let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
         let caller = match token {
             Some(token) => session::caller(tx, &instance.core.auth, token)?,
@@ -168,7 +168,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
     })
 }
 
-/// A request of the session that calls the procedure.
+/// A request from the session that calls the procedure.
 fn request(caller: Caller, command: Command) -> Request {
     let origin = Origin {
         transport: Transport::Iproto,
@@ -193,7 +193,7 @@ fn run(
     outcome(execute(tx, &instance.core, request(caller, command))?)
 }
 
-/// The arguments. What Tarantool passes is gone after the first yield, so they become a command before it.
+/// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.
 fn read<'a>(
     instance: &Instance,
     operation: Operation,
@@ -206,18 +206,18 @@ fn read<'a>(
     Document::from_msgpack(args, operation.rules(&instance.config, instance.types))
 }
 
-/// The first argument, where it is a text.
+/// The first argument, if it is a string.
 fn first_text(args: &RawBytes) -> Option<&str> {
     let mut reader = Reader::new(args);
     reader.head().ok()?;
     std::str::from_utf8(reader.string().ok()?).ok()
 }
 
-/// The instance. After a reload of the library there is none in the new image until it takes over, which the first
-/// call waits for. Yields then. Errors: `NotStarted`.
+/// The instance. After a reload of the library the new image has none: the first call has it take over, and waits for it.
+/// Yields then. Errors: `NotStarted`.
 fn instance(tx: &Tx) -> Result<&'static Instance, Error> {
     const PAUSE: Duration = Duration::from_millis(1);
-    // To ask evaluates Lua.
+    // How often to look before asking again, because asking evaluates Lua.
     const PAUSES: usize = 50;
     while Instance::get().is_none() && lua::resume(tx) {
         for _ in 0..PAUSES {
@@ -249,7 +249,7 @@ fn procedure(
             let _user = instance.life.add_user();
             return body(&tx, instance, args);
         }
-        // What Tarantool passes is gone after the first yield.
+        // Tarantool frees its own copy at the first yield.
         let args = args.to_vec();
         let instance = instance(&tx)?;
         let _user = instance.life.add_user();
@@ -258,8 +258,9 @@ fn procedure(
     guard(run).map_err(ProcError)
 }
 
-/// The same for what is called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: if Tarantool does not put an
-/// array around the result, this does. The facade, which calls such procedures from Lua, takes it off again.
+/// Like `procedure`, for procedures that are called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: if
+/// Tarantool does not put an array around the result, this function does. The facade, which calls such procedures from Lua,
+/// removes the array.
 fn over_iproto(
     args: &RawBytes,
     body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
@@ -267,7 +268,7 @@ fn over_iproto(
     const ARRAY_OF_ONE: u8 = 0x91;
     procedure(args, |tx, instance, args| {
         let mut result = body(tx, instance, args)?;
-        // Asked last: it can change while the procedure yields.
+        // Asked last, because the setting can change while the procedure yields.
         if instance.returned.get(tx).is_bare(tx) {
             result.0.reserve_exact(1);
             result.0.insert(0, ARRAY_OF_ONE);
@@ -297,12 +298,12 @@ fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     }
 }
 
-/// A failure as a Tarantool error: our code, and `name: text`.
+/// A failure as a Tarantool error: authkv's code, and `name: text`.
 struct ProcError(Error);
 
 impl fmt::Display for ProcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Tarantool keeps 511 bytes, whatever character that ends in.
+        /// Tarantool cuts a text after 511 bytes, even inside a character.
         const MAX: usize = 500;
         let text = format!("{}: {}", self.0.row().name, self.0);
         match text.len() {
@@ -318,8 +319,10 @@ impl IntoBoxError for ProcError {
     }
 }
 
-/// Runs the body of a procedure whose failures are words for the operator.
-fn told(body: impl FnOnce(&Tx) -> Result<RawByteBuf, String>) -> Result<RawByteBuf, StartError> {
+/// Runs the body of a procedure whose errors are texts for the operator.
+fn for_operator(
+    body: impl FnOnce(&Tx) -> Result<RawByteBuf, String>,
+) -> Result<RawByteBuf, StartError> {
     guard(|| Ok(body(&tx())))
         .unwrap_or_else(|error| Err(error.to_string()))
         .map_err(StartError)
@@ -329,7 +332,7 @@ fn encode_told<T: Serialize>(value: &T) -> Result<RawByteBuf, String> {
     encode(value).map_err(|error| error.to_string())
 }
 
-/// A failed start, in words for the operator.
+/// Why a start failed, in words for the operator.
 struct StartError(String);
 
 impl fmt::Display for StartError {

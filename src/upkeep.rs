@@ -1,4 +1,4 @@
-//! The fibers that forget what nobody needs any more, and take over keys that others have changed. Runs on the tx thread.
+//! The fibers that remove what has expired, and load keys that other instances have changed. Runs on the tx thread.
 
 use crate::auth::rotation;
 use crate::core::Core;
@@ -9,18 +9,18 @@ use authkv_base::error::Error;
 use authkv_base::steady::{boot, Steady};
 use std::time::Duration;
 
-/// Tuples of a space that are forgotten in one transaction.
+/// How many tuples of a space are removed in one transaction.
 const SLICE: usize = 500;
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Pairs that are removed in one transaction once they have expired: few, because reads wait for it.
+/// How many expired pairs are removed in one transaction: few, because reads wait meanwhile.
 const SWEEP: usize = 50;
-/// How long reads have tx and the log of writes for themselves between two of these, and milliseconds that a pair may be
-/// late before they do not any more.
+/// The pause between two removals of pairs, in which reads have tx to themselves. Without a pause if the oldest pair is
+/// overdue by `LATE` milliseconds.
 const REST: Duration = Duration::from_millis(2);
 const LATE: u64 = 10_000;
 
-/// The body of the fiber that removes pairs which have expired. Returns once the instance ends.
+/// The body of the fiber that removes expired pairs. Returns once the instance ends.
 pub fn sweep(tx: &Tx, core: &'static Core, life: &Life) {
     while core.config.services.kv && !life.has_ended() && !fiber::is_cancelled(tx) {
         match core.kv.sweep(tx, SWEEP) {
@@ -35,7 +35,7 @@ pub fn sweep(tx: &Tx, core: &'static Core, life: &Life) {
     }
 }
 
-/// The body of the other fiber. Returns once the instance ends.
+/// The body of the fiber that does the other upkeep. Returns once the instance ends.
 pub fn run(tx: &Tx, core: &'static Core, life: &Life) {
     let auth = &core.auth;
     let mut steady = Steady::default();
