@@ -1,4 +1,4 @@
-//! Pairs of several lines that are written by one command.
+//! A batch: the pairs of several lines, which one command writes.
 
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
@@ -7,28 +7,28 @@ use authkv_domain::Mode;
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_str};
 use std::collections::HashSet;
 
-/// Lines of a batch, at most.
+/// How many lines a batch has at most.
 const LINES: usize = 1000;
-/// Bytes of a batch, at most, where it is more than one line.
+/// How many bytes a batch of more than one line has at most.
 const BYTES: usize = 1 << 20;
-/// The members of a line that count: those of an export but for the revision, and what a put takes for a time.
+/// The known members of a line: those of an export except the revision, and the times that a put takes.
 const MEMBERS: [&str; 5] = ["key", "value", "expires_at", "ttl", "content_type"];
-/// What an export writes too, and a new pair does not keep.
+/// Exports have it too, but an imported pair gets a new one.
 const REVISION: &str = "revision";
 
-/// What stands in a line.
+/// The pair of a line.
 #[derive(Debug)]
 pub struct Pair {
     /// The number of the line.
     line: u64,
     key: Vec<u8>,
-    /// The pair as `batch_put` takes it.
+    /// The pair in the form that `batch_put` takes.
     bytes: Vec<u8>,
     /// Seconds since 1970-01-01 UTC.
     expires_at: Option<f64>,
 }
 
-/// Pairs, all with different keys.
+/// Pairs with distinct keys.
 #[derive(Debug, Default)]
 pub struct Batch {
     pairs: Vec<Pair>,
@@ -64,7 +64,7 @@ impl Pair {
         let members = MEMBERS.iter().zip(found);
         let members = members.filter_map(|(name, value)| Some((name, value?)));
         let mut bytes = Vec::with_capacity(object.len());
-        // Writing to a vector does not fail.
+        // Writing to a vector cannot fail.
         let _ = write_map_len(&mut bytes, members.clone().count() as u32);
         for (name, value) in members {
             let _ = write_str(&mut bytes, name);
@@ -74,20 +74,20 @@ impl Pair {
             line,
             key: key.to_vec(),
             bytes,
-            // What is no number is refused where the pair is written.
+            // If it is no number, the command is refused later.
             expires_at: expires_at.and_then(|seconds| rmp_serde::from_slice(seconds).ok()),
         })
     }
 
-    /// Whether nobody would see it at `now`, in seconds.
+    /// Whether the pair has expired at `now`, in seconds.
     pub fn has_expired(&self, now: f64) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
 }
 
 impl Batch {
-    /// Adds a pair, or gives it back where it belongs to the next batch: its key is here already, or this one is full, of
-    /// at most `lines` lines.
+    /// Adds a pair. Gives it back if it belongs to the next batch: this one has its key already, or is full (at most
+    /// `lines` lines).
     pub fn push(&mut self, pair: Pair, lines: usize) -> Result<(), Pair> {
         let is_full = self.pairs.len() >= LINES.min(lines) || self.size + pair.bytes.len() > BYTES;
         if !self.pairs.is_empty() && (is_full || self.keys.contains(&pair.key)) {
@@ -103,7 +103,7 @@ impl Batch {
         self.pairs.len()
     }
 
-    /// Bytes it holds.
+    /// The size of the pairs in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -112,19 +112,19 @@ impl Batch {
         self.pairs.get(index)
     }
 
-    /// The number of the line of a pair.
+    /// The number of a pair's line.
     pub fn line(&self, index: usize) -> Option<u64> {
         self.get(index).map(|pair| pair.line)
     }
 
-    /// The input of `batch_put` for all pairs, or for one.
+    /// The input of `batch_put` for all pairs, or for only one.
     pub fn document(&self, only: Option<usize>, mode: Mode, rules: Rules) -> Document<'static> {
         let pairs = match only {
             Some(index) => self.pairs.get(index..=index).unwrap_or_default(),
             None => &self.pairs,
         };
         let mut bytes = Vec::with_capacity(self.size + 64);
-        // Writing to a vector does not fail.
+        // Writing to a vector cannot fail.
         let mode = mode.name();
         let _ = write_map_len(&mut bytes, 2 + u32::from(mode.is_some()));
         if let Some(name) = mode {

@@ -1,5 +1,5 @@
-//! Exports and imports of the console: text in pages and pieces, whose files Lua reads and writes. Runs on the tx thread;
-//! the JSON is the work of another.
+//! Exports and imports of the console, as text in pages and pieces; Lua reads and writes the files. Runs on the tx thread;
+//! JSON is processed on another thread.
 
 use super::{ask, text, Counts, Failure, Import};
 use crate::core::{execute, Core};
@@ -11,7 +11,7 @@ use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_domain::Mode;
 use serde::{Deserialize, Serialize};
 
-/// A page of an export, as Lua is told it.
+/// A page of an export, for Lua.
 #[derive(Serialize)]
 pub struct Exported {
     text: String,
@@ -19,26 +19,26 @@ pub struct Exported {
     next: Option<String>,
 }
 
-/// A piece of a file, as Lua tells it.
+/// A piece of a file, from Lua.
 #[derive(Deserialize)]
 pub struct Piece {
     text: serde_bytes::ByteBuf,
     mode: Option<String>,
     /// The number of its first line.
     line: u64,
-    /// It is the end of the file.
+    /// Whether the file ends with this piece.
     is_last: bool,
 }
 
-/// What has become of it, as Lua is told it.
+/// The result of a piece, for Lua.
 #[derive(Serialize)]
 pub struct Imported {
     counts: Counts,
-    /// Bytes of the whole lines in it: the rest belongs to the next piece.
+    /// Bytes of the whole lines in the piece. The rest belongs to the next piece.
     used: usize,
-    /// The number of the line after those.
+    /// The number of the next line.
     line: u64,
-    /// Why the import ends, in a line.
+    /// Why the import ends, as one line.
     error: Option<Refused>,
 }
 
@@ -68,7 +68,7 @@ pub fn export(
     })
 }
 
-/// Writes the pairs of whole lines; `types` are those that this Tarantool has. Yields.
+/// Writes the pairs of whole lines. `types` are the extension types that this Tarantool knows. Yields.
 pub fn import(tx: &Tx, core: &'static Core, types: Types, piece: Piece) -> Result<Imported, Error> {
     let Piece {
         text,
@@ -105,7 +105,7 @@ pub fn import(tx: &Tx, core: &'static Core, types: Types, piece: Piece) -> Resul
     })
 }
 
-/// Executes a command of the owner.
+/// Executes a command as the owner of the instance. Yields.
 fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error> {
     let origin = Origin {
         transport: Transport::Console,

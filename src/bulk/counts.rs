@@ -1,4 +1,4 @@
-//! What has become of the lines of an import.
+//! The outcomes of the lines of an import.
 
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
@@ -14,12 +14,12 @@ pub struct Counts {
     pub missing: u64,
     pub forbidden: u64,
     pub too_large: u64,
-    /// Lines that were left out because their pair had expired.
+    /// Lines that were skipped because their pair had expired.
     pub expired: u64,
 }
 
 impl Counts {
-    /// Adds the answer of `batch_put`. Errors: `Malformed`, `Internal` where it is none.
+    /// Adds an answer of `batch_put`. Errors: `Malformed`, `Internal` if it is no such answer.
     pub fn add(&mut self, answer: &[u8]) -> Result<(), Error> {
         let results = member(answer, b"results")?.ok_or(Error::Internal)?;
         let mut reader = Reader::new(results);
@@ -43,7 +43,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Notes a line that was left out.
+    /// Counts a line that was skipped because its pair had expired.
     pub fn add_expired(&mut self) {
         self.expired += 1;
         self.lines += 1;

@@ -1,4 +1,5 @@
-//! An import: text in, commands out, their outcomes in, counts out. Whoever executes the commands decides where.
+//! An import: takes text and the outcomes of commands, gives commands and counts. The caller executes the commands, on any
+//! thread.
 
 use super::batch::{Batch, Pair};
 use super::counts::Counts;
@@ -15,7 +16,7 @@ use authkv_domain::{Limits, Mode};
 #[derive(Debug, PartialEq, Eq)]
 pub struct Failure {
     pub error: Error,
-    /// The first line that was not written, where that is known.
+    /// The first line that was not written, if it is known.
     pub line: Option<u64>,
 }
 
@@ -26,13 +27,13 @@ pub struct Import {
     rules: Rules,
     lines: Lines,
     batch: Batch,
-    /// What did not fit into the batch.
+    /// The pair that did not fit into the batch.
     next: Option<Pair>,
-    /// Why no more text comes.
+    /// Why there is no more text.
     stopped: Option<Error>,
-    /// What is to be said once the batch is written.
+    /// The failure that ends the import once the batch is written.
     broken: Option<Failure>,
-    /// The pair of the batch that is written alone, because something is wrong with one of them.
+    /// The pair that is written alone: after a batch was refused, its pairs are written one by one.
     alone: Option<usize>,
     counts: Counts,
 }
@@ -58,44 +59,43 @@ impl Import {
         &self.counts
     }
 
-    /// The number of the line that was read last.
+    /// The number of the last line read.
     pub fn line(&self) -> u64 {
         self.lines.number()
     }
 
-    /// Bytes of a line that is not whole.
+    /// Bytes of the last line, which is incomplete.
     pub fn waiting(&self) -> usize {
         self.lines.waiting()
     }
 
-    /// About how many bytes it holds.
+    /// About how many bytes the import uses.
     pub fn size(&self) -> usize {
         self.lines.waiting() + 2 * self.batch.size()
     }
 
-    /// Takes a piece of the text.
+    /// Adds a piece of the text.
     pub fn push(&mut self, piece: &[u8]) {
         self.lines.push(piece);
     }
 
-    /// Says that there is no more of it.
+    /// Notes that the text is complete.
     pub fn end(&mut self) {
         self.lines.end();
     }
 
-    /// Says why there is no more of it. What is whole of it is still written.
+    /// Notes why the text stops early. The whole lines before that are still written.
     pub fn stop(&mut self, error: Error) {
         self.stopped = Some(error);
     }
 
-    /// A command without pairs, which is refused as `NoKeys` where all else is well.
+    /// A command without pairs, which fails with `NoKeys` if the caller may import.
     pub fn probe(&self) -> Result<Command, Error> {
         self.command(&Batch::default(), None)
     }
 
-    /// The next command to be executed, or `None` where there is none before more text comes. `all`: what was read is
-    /// written now, however little it is. The same again where nobody has told what came of the last one. Errors: what
-    /// ends the import.
+    /// The next command to execute, or `None` if more text is needed first. With `all`, a batch that is not full is written
+    /// too. Returns the same command again until `done` is called. Errors: the failure that ends the import.
     pub fn next(&mut self, all: bool) -> Result<Option<Command>, Failure> {
         loop {
             let is_due = self.alone.is_some() || self.fill();
@@ -152,7 +152,7 @@ impl Import {
         Command::decode(Operation::BatchPut, &input, 0, &self.limits)
     }
 
-    /// Takes what came of the last command. Errors: what ends the import.
+    /// Takes the result of the last command. Errors: the failure that ends the import.
     pub fn done(&mut self, result: Result<Outcome, Error>) -> Result<(), Failure> {
         let at = self.alone.unwrap_or(0);
         let is_alone = self.alone.is_some() || self.batch.len() == 1;
@@ -162,11 +162,11 @@ impl Import {
         });
         match counted {
             Ok(()) => {}
-            // It was read before its time was over.
+            // The pair has expired since its line was read.
             Err(_) if is_alone && self.batch.get(at).is_some_and(|one| one.has_expired(now())) => {
                 self.counts.add_expired();
             }
-            // Nothing is written of a batch of which one pair breaks a rule.
+            // One pair of the batch breaks a rule, so nothing was written: write the pairs one by one.
             Err(error) if !is_alone && matches!(error.row().v1_status, 400 | 422) => {
                 self.alone = Some(0);
                 return Ok(());

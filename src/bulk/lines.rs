@@ -1,20 +1,20 @@
-//! Lines out of pieces of any length.
+//! Splits pieces of any length into lines.
 
 use authkv_base::error::Error;
 use authkv_codec::without_mark;
 use bytes::{Buf, Bytes, BytesMut};
 
-/// What has come and is not a whole line yet, or was not asked for yet.
+/// Text that was not taken as lines yet.
 #[derive(Debug)]
 pub struct Lines {
     input: BytesMut,
-    /// Bytes at the beginning of `input` in which no line ends.
+    /// Bytes at the start of `input` that have no line end.
     scanned: usize,
-    /// Bytes a line may have.
+    /// How many bytes a line may have.
     limit: usize,
-    /// The lines that were taken.
+    /// How many lines were taken.
     taken: u64,
-    /// Bytes of the blank lines since the last one that was not.
+    /// Bytes of the blank lines since the last line that was not blank.
     blank: usize,
     ended: bool,
 }
@@ -36,14 +36,14 @@ impl Lines {
         self.input.extend_from_slice(piece);
     }
 
-    /// Says that nothing more comes: what is left is the last line.
+    /// Notes that the text is complete: the rest is the last line.
     pub fn end(&mut self) {
         self.ended = true;
     }
 
-    /// The next whole line that is not blank, without its end and without the byte order mark of the first one, or `None` where
-    /// more is needed. Errors: `InputTooLarge`; blank lines count for the one behind them, since a few bytes of gzip may stand
-    /// for any number.
+    /// The next whole line that is not blank, without its line end; `None` if more text is needed. Leaves out a byte order
+    /// mark at the start of the text. Errors: `InputTooLarge`. Blank lines count towards the limit of the next line,
+    /// because a few bytes of gzip may hold any number of them.
     pub fn take(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             self.skip_empty()?;
@@ -81,7 +81,7 @@ impl Lines {
         }
     }
 
-    /// Skips lines in which nothing is, however many: one by one they would take a while. Errors: `InputTooLarge`.
+    /// Skips empty lines at once, because taking many one by one would be slow. Errors: `InputTooLarge`.
     fn skip_empty(&mut self) -> Result<(), Error> {
         let count = self.input.iter().take_while(|byte| **byte == b'\n');
         let count = count.count();
@@ -94,12 +94,12 @@ impl Lines {
         }
     }
 
-    /// The number of the line that was taken last, blank ones counted.
+    /// The number of the last line taken. Blank lines count.
     pub fn number(&self) -> u64 {
         self.taken
     }
 
-    /// Bytes that wait.
+    /// How many bytes were not taken yet.
     pub fn waiting(&self) -> usize {
         self.input.len()
     }
@@ -109,7 +109,7 @@ impl Lines {
 mod tests {
     use super::*;
 
-    /// The lines with their numbers, and the error at their end.
+    /// The lines with their numbers, and the error that ended them.
     fn read(pieces: &[&[u8]], limit: usize) -> (Vec<(u64, String)>, Option<Error>) {
         let (mut lines, mut found) = (Lines::new(limit, 1), Vec::new());
         let mut take_all = |lines: &mut Lines| loop {

@@ -1,5 +1,5 @@
-//! Pairs as text, a line each (NDJSON): what an export writes and an import reads, over HTTP and on the console. Pure, but
-//! for [`console`]; any thread.
+//! Pairs as text, one per line (NDJSON): what an export writes and an import reads, over HTTP and on the console. Pure,
+//! except for [`console`]; any thread.
 
 mod batch;
 pub mod console;

@@ -7,10 +7,10 @@ use authkv_codec::msgpack::Reader;
 use authkv_command::Command;
 use authkv_domain::{KeyRange, ListPage, Listing, What};
 
-/// Pairs of a page, at most.
+/// How many pairs a page has at most.
 const PAIRS: usize = 1000;
 
-/// The command that asks for a page.
+/// The command that reads a page.
 pub fn ask(prefix: &str, after: Option<&str>) -> Command {
     Command::KvList(Ok(Listing {
         range: KeyRange::of_prefix(prefix.as_bytes()),
@@ -19,7 +19,7 @@ pub fn ask(prefix: &str, after: Option<&str>) -> Command {
     }))
 }
 
-/// The command that asks how many pairs there are.
+/// The command that counts the pairs.
 pub fn ask_total() -> Command {
     Command::KvList(Ok(Listing {
         range: KeyRange::default(),

@@ -1,4 +1,4 @@
-//! What becomes of lines, with commands that are all executed.
+//! The outcomes of lines, if all commands are executed.
 
 use super::*;
 use authkv_base::error::KeyRule;
@@ -14,7 +14,7 @@ fn import(settings: &[(&str, &str)]) -> Import {
     Import::new(&config, Types::of_version(2, 6), Mode::default(), 1)
 }
 
-/// The answer to steps that are all taken, or the rule that they break.
+/// The answer if all steps succeed, or the rule that they break.
 fn execute(command: Command) -> Result<(usize, Outcome), Error> {
     let Command::BatchPut(steps) = command else {
         panic!("another command");
@@ -28,7 +28,7 @@ fn execute(command: Command) -> Result<(usize, Outcome), Error> {
     Ok((steps.len(), Outcome::Encoded(answer)))
 }
 
-/// How many pairs each command wrote, and how the import has ended.
+/// How many pairs each command wrote, and how the import ended.
 fn run(import: &mut Import, pieces: &[&str]) -> (Vec<usize>, Option<Failure>) {
     let mut written = Vec::new();
     for (i, piece) in pieces.iter().enumerate() {
@@ -67,7 +67,7 @@ fn lines_are_written_in_batches() {
     assert_eq!((all.counts().lines, all.counts().written), (2100, 2100));
     let mut few = import(&[("BATCH_MAX", "300")]);
     assert_eq!(run(&mut few, &[&one]), (vec![300, 300, 100], None));
-    // A key that comes again belongs to the next one.
+    // A repeated key starts the next batch.
     let again = [lines(0..3), lines(2..4), lines(0..1)].concat();
     assert_eq!(run(&mut import(&[]), &[&again]), (vec![3, 3], None));
     let large = format!("{{\"key\":\"a\",\"value\":\"{}\"}}\n", "x".repeat(700_000));
