@@ -13,8 +13,8 @@ local function fail(message)
     os.exit(1)
 end
 
--- What Kubernetes tells each pod of a Service that is called authkv, or begins with authkv-. The value has to be of
--- that kind too, so that a mistyped setting is none of these.
+-- Recognizes variables that Kubernetes sets for a Service whose name begins with authkv. Their values are checked too,
+-- so that a mistyped setting is not taken for one of them.
 local PROTOCOLS = {tcp = true, udp = true, sctp = true}
 
 local function is_port(value)
@@ -42,7 +42,7 @@ local function endpoint(value)
     end
 end
 
--- Each form: how the name ends, and whether the value is right. What comes before is the name of the Service.
+-- Each form: the end of the name, and a check of the value. The name begins with that of the Service.
 local KUBERNETES = {
     {'_SERVICE_HOST', is_address},
     {'_SERVICE_PORT', is_port},
@@ -68,7 +68,7 @@ local function is_of_kubernetes(name, value)
     return false
 end
 
--- Returns the settings, and the variables that are none but were left by Kubernetes.
+-- Returns the settings, and the names of variables that were ignored because Kubernetes set them.
 local function given_settings()
     local given, left_out = {}, {}
     for name, value in pairs(environ()) do
@@ -80,12 +80,12 @@ local function given_settings()
         if setting ~= nil and utf8.len(value) == nil then
             fail(name .. ' should be valid UTF-8')
         end
-        -- An empty variable counts as none, as in a compose file.
+        -- An empty variable counts as missing, as in a compose file.
         if setting ~= nil and value ~= '' then
             given[setting] = value
         end
     end
-    -- What a layout sets, the environment may set otherwise.
+    -- The environment overrides the layout.
     local name = given.LAYOUT or 'single'
     local layout = ('%s/tarantool_infra/layouts/%s.lua'):format(here, name)
     if name:match('^[%w_]+$') and fio.path.exists(layout) then
@@ -97,7 +97,7 @@ local function given_settings()
     return given, left_out
 end
 
--- Warns if Tarantool has taken more memory than was asked for, as from 2.11 on with less than 64 MiB.
+-- Warns if Tarantool uses more memory than asked for, as 2.11 and newer do below 64 MiB.
 local function check_memory(asked)
     local KIB = 1024 -- Tarantool rounds up to that.
     local in_force = tonumber(box.slab.info().quota_size)
@@ -114,7 +114,7 @@ local function start(authkv, given, left_out, settings)
             error(('cannot make the directory %s: %s'):format(settings.data_dir, err), 0)
         end
     end
-    -- iproto listens only once the schema and the rights are in place.
+    -- iproto listens only after the schema and the rights are set.
     box.cfg({
         memtx_dir = settings.data_dir,
         wal_dir = settings.data_dir,

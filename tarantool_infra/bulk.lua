@@ -1,14 +1,14 @@
--- Exports and imports of the console: files of pairs, a line each. The text is made and read by the library, off the tx
--- thread; here are only the files, which `fio` reads and writes in threads of its own.
+-- Exports and imports of the console: files of pairs, one per line. The library makes and reads the text, off the tx
+-- thread. This file handles the files, which `fio` reads and writes in threads of its own.
 
 local fiber = require('fiber')
 local fio = require('fio')
 local uuid = require('uuid')
 
--- Bytes of a file that are read at a time.
+-- How many bytes of a file are read at a time.
 local PIECE = 1048576
 
--- Seconds between two lines of progress.
+-- Seconds between two reports of progress.
 local INTERVAL = 1
 
 local USAGE = {
@@ -16,7 +16,7 @@ local USAGE = {
     import = 'usage: authkv.import(file, {mode = })',
 }
 
--- The options, checked. Raises how a command is used.
+-- Checks the options and returns them. Raises the usage of the command if they are wrong.
 local function check(command, file, options, name)
     options = options == nil and {} or options
     local ok = type(file) == 'string' and file ~= '' and not file:find('%z') and type(options) == 'table'
@@ -29,8 +29,7 @@ local function check(command, file, options, name)
     return options
 end
 
--- Tells whoever is at the console how far it is: by pushes where the console is remote, else in a line that is written
--- again and again.
+-- Reports progress to the console: by pushes to a remote one, else in a line that is rewritten.
 local function teller()
     local kind, due, is_shown = box.session.type(), fiber.clock() + INTERVAL, false
     local function tell(format, count)
@@ -39,7 +38,7 @@ local function teller()
         end
         due = fiber.clock() + INTERVAL
         if kind == 'console' then
-            -- Newer versions want to be without it.
+            -- Newer versions deprecate `push`, which may raise an error there.
             pcall(box.session.push, format:format(count))
         elseif kind == 'repl' then
             io.write('\r', format:format(count))
@@ -59,9 +58,9 @@ local function file_error(file, err)
     return {code = box.error.SYSTEM, name = 'system_error', message = ('%s: %s'):format(file, err)}
 end
 
--- What `call` and `failure` do is in the facade.
+-- `call` and `failure` come from the facade.
 local function new(call, failure)
-    -- Writes all pages to an open file. Returns how many pairs there were, or nil and what is wrong.
+    -- Writes all pages to an open file. Returns the number of pairs, or nil and the error.
     local function write_pages(handle, file, prefix, tell)
         local count, after = 0, box.NULL
         repeat
@@ -79,7 +78,7 @@ local function new(call, failure)
         return count
     end
 
-    -- Hands a file over piece by piece. Returns what became of the lines, or nil and what is wrong.
+    -- Imports a file piece by piece. Returns the counts of its lines, or nil and the error.
     local function read_pieces(handle, file, mode, tell)
         local counts, text, line = {}, '', 1
         repeat
@@ -107,7 +106,7 @@ local function new(call, failure)
         return counts
     end
 
-    -- What is written is whole or not there: it gets its name at the end.
+    -- The file gets its name at the end, so it is whole or missing.
     local function export(file, options)
         local prefix = check('export', file, options, 'prefix').prefix or ''
         local there = fio.stat(file)
@@ -147,7 +146,7 @@ local function new(call, failure)
 
     local function import(file, options)
         local mode = check('import', file, options, 'mode').mode
-        -- To open some of the others would never end.
+        -- Opening a pipe, for example, could block for ever.
         local there = fio.stat(file)
         if there ~= nil and not there:is_reg() then
             return nil, failure(file_error(file, 'it is no regular file'))

@@ -1,17 +1,17 @@
--- authkv in Lua: what the console and applications call. It checks nothing and knows nothing; the procedures do.
+-- authkv in Lua: what the console and applications call. The procedures do the checks and the work.
 
 local bulk = require('authkv.bulk')
 local lifecycle = require('authkv.lifecycle')
 local mount = require('authkv.mount')
 local native = require('authkv.native')
 
--- Codes of authkv's own errors.
+-- The range of authkv's own error codes.
 local FIRST, LAST = 20001, 20999
 
--- The operations, and the functions of the console for each: the library's table.
+-- The library's table of operations, with the console functions of each.
 local OPERATIONS = native.operations()
 
--- In angle brackets are the functions of a group: those that are named, then the others in the order of the table.
+-- Angle brackets name a group of functions. The named ones come first, the others in the order of the table.
 local HELP = [[
 authkv.register{login = , password = , name = , surname = }   add a user
 authkv.login(login, password)      a token, its type, and the seconds it lives
@@ -54,13 +54,13 @@ local function failure(err)
     return setmetatable(err, ERROR)
 end
 
--- What procedures of clients return is in one more array if Tarantool puts none around it: see src/procs.rs. In itself
--- it is a map of names.
+-- Takes off the array that the procedures of clients add if Tarantool does not (see src/procs.rs). The result inside is
+-- a map.
 local function unwrapped(result)
     return type(result) == 'table' and result[1] or result
 end
 
--- Calls a procedure. What authkv refuses comes back as nil and the error; anything else is raised.
+-- Calls a procedure. Returns nil and the error if authkv refuses the call; raises any other error.
 local function call(procedure, ...)
     local func = box.func['authkv.' .. procedure]
     if func == nil then
@@ -78,7 +78,7 @@ local function call(procedure, ...)
     return nil, failure({code = code, name = name, message = message})
 end
 
--- An empty table is an empty map here, not an empty array.
+-- Sends an empty table as a map, not as an array.
 local function map(pairs_)
     if type(pairs_) == 'table' and next(pairs_) == nil then
         return setmetatable({}, {__serialize = 'map'})
@@ -93,7 +93,7 @@ local function data(found, err)
     return found.data
 end
 
--- Raises how a command is used, unless it was given a table of these names: another one is a mistake.
+-- Raises the usage of a command unless `given` is a table that has only these names.
 local function check_names(given, names)
     local known = {}
     for _, name in ipairs(names) do
@@ -110,8 +110,7 @@ local function check_names(given, names)
     end
 end
 
--- Functions that take their input, or give the answer, in another form than the procedure. `act` calls the procedure of
--- a name.
+-- Functions whose input or result differs from that of the procedure. `act` calls a procedure by name.
 local FORMS = {
     auth_register = function(act)
         return function(user)
@@ -139,7 +138,7 @@ local FORMS = {
     end,
 }
 
--- The function of the console that a row of the table describes.
+-- The console function that a row of the table describes.
 local function command(act, procedure, row)
     local names = row.arguments
     if FORMS[procedure] ~= nil then
@@ -168,7 +167,7 @@ local function command(act, procedure, row)
     end
 end
 
--- The group and the name in it, as of `users.get`, or nil and the name.
+-- Splits a name like `users.get` into group and function. Without a group: nil and the name.
 local function split(name)
     local group, last = name:match('^(.*)%.(.*)$')
     return group, last or name
@@ -191,13 +190,13 @@ local function add(to, act, callers)
     return to
 end
 
--- What the owner of this instance may do, and what needs no token or takes it as an argument.
+-- The owner's functions, and those that need no token or take it as an argument.
 local authkv = add({}, function(procedure, ...)
     return call('owner', procedure, ...)
 end, {owner = true})
 add(authkv, call, {anyone = true})
 
--- Files of pairs. See the module.
+-- See bulk.lua.
 local files = bulk.new(call, failure)
 authkv.export, authkv.import = files.export, files.import
 
@@ -220,7 +219,7 @@ function authkv.settings()
     return native.settings()
 end
 
--- The functions of a group, `first` before the others. The group `as` is what only the user of a token has.
+-- The functions of a group, with `first` at the start. The group `as` has the functions that need a user's token.
 local function names_of(group, first)
     local names, known = {}, {}
     local function insert(name)
@@ -244,7 +243,7 @@ local function names_of(group, first)
     return table.concat(names, ', ')
 end
 
--- Lines for the functions that the text does not have.
+-- Help lines for functions that the text does not mention.
 local function others()
     local lines = {}
     for _, operation in ipairs(OPERATIONS) do
@@ -265,10 +264,10 @@ function authkv.help()
     return (text:gsub('authkv%.help%(%)', others() .. '%0'))
 end
 
--- Adds the routes of HTTP to a server of the http rock. See its module.
+-- Adds authkv's routes to a server of the http rock. See mount.lua.
 authkv.mount = mount.mount
 
--- Start, stop and restart. See the module.
+-- Start, stop and restart. See lifecycle.lua.
 for name, act in pairs(lifecycle.new(call)) do
     authkv[name] = act
 end

@@ -1,5 +1,4 @@
--- A key-value instance without the authorization service follows what changes on one that has it: revocations, users,
--- roles and keys.
+-- The fiber of a key-value instance that follows an authorization instance: its revocations, users, roles and keys.
 
 local fiber = require('fiber')
 local log = require('log')
@@ -11,24 +10,24 @@ local TIMEOUT = 2
 -- When all changes were last known.
 local heard_at
 
--- Milliseconds since then, or nil.
+-- Milliseconds since all changes were last known, or nil.
 local function heard_ago()
     return heard_at and math.ceil((fiber.clock() - heard_at) * 1000)
 end
 
--- Asks once and applies the answer. Returns whether there may be more at once.
+-- Asks once and applies the answer. Returns the last number applied, and whether there may be more changes already.
 local function ask(connection, after)
-    local news = connection:call('authkv.changes', {after}, {timeout = TIMEOUT})
-    -- It comes inside one array, but for an older authkv on Tarantool 3.
-    news = news[1] or news
-    local number = box.func['authkv.changes_apply']:call({news})
-    if number == news.last then
+    local changes = connection:call('authkv.changes', {after}, {timeout = TIMEOUT})
+    -- An older authkv on Tarantool 3 sends no outer array.
+    changes = changes[1] or changes
+    local number = box.func['authkv.changes_apply']:call({changes})
+    if number == changes.last then
         heard_at = fiber.clock()
     end
-    return number, #news.entries > 0 and number < news.last
+    return number, #changes.entries > 0 and number < changes.last
 end
 
--- Starts the fiber that asks, for ever. A failure is logged once until it is over.
+-- Starts the fiber that asks, for ever. A failure is logged once, until it is over.
 local function start(address, password)
     local options = {user = 'authkv_follower', password = password, connect_timeout = TIMEOUT}
     local connection, failing, number
@@ -41,7 +40,7 @@ local function start(address, password)
             if connection.error ~= nil then
                 error(connection.error, 0)
             end
-            -- Another process may have begun to count anew.
+            -- The address may belong to another instance now, with other numbers.
             number = 0
         end
         local more

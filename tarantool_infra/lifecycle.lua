@@ -8,17 +8,17 @@ local native = require('authkv.native')
 local rock = require('authkv.rock')
 local schema = require('authkv.schema')
 
--- Settings that init.lua uses, before it starts authkv.
+-- Settings that init.lua uses before it starts authkv.
 local OF_THE_PROCESS = {
     LAYOUT = true, IPROTO_LISTEN = true, CONSOLE_LISTEN = true, READ_ONLY = true, MEMTX_MEMORY = true,
 }
 
--- An empty table is an empty map here, not an empty array.
+-- Sends an empty table as a map, not as an array.
 local function map(pairs_)
     return next(pairs_) == nil and setmetatable({}, {__serialize = 'map'}) or pairs_
 end
 
--- Settings are texts, but 600 and true may stand in Lua without quotes.
+-- The settings as strings: in Lua, numbers and booleans may be written without quotes.
 local function texts(given)
     local all = {}
     for name, value in pairs(given) do
@@ -39,7 +39,7 @@ local function is_of_http(name)
     return name:match('^HTTP_') ~= nil
 end
 
--- The names of the settings that differ, sorted. One that is not given has its default.
+-- The sorted names of the settings that differ. A missing setting has its default.
 local function differences(before, after)
     before, after = texts(before), texts(after)
     local names = {}
@@ -49,7 +49,7 @@ local function differences(before, after)
             local text = settings[name]
             return text ~= nil and text ~= '' and text or default
         end
-        -- It counts once, for a user that is there by now.
+        -- It only matters until the user admin exists.
         if name ~= 'ADMIN_PASSWORD' and value(before) ~= value(after) then
             table.insert(names, name)
         end
@@ -58,8 +58,7 @@ local function differences(before, after)
     return names
 end
 
--- Checks settings by name and returns what a start needs of them, before there is a database. Raises what is
--- wrong.
+-- Checks settings by name and returns what a start needs to know of them before box.cfg. Raises what is wrong.
 local function check_settings(given)
     local settings, err = native.check_settings(texts(given))
     if settings == nil then
@@ -71,14 +70,14 @@ local function check_settings(given)
     return settings
 end
 
--- `call` calls a procedure and returns nil and the error for what fails as expected.
+-- `call` calls a procedure, and returns nil and the error if authkv refuses the call.
 local function new(call)
-    -- Not in a table that the console prints, because the settings hold passwords. `wanted` are the settings that
-    -- were given last, which a restart goes on with; `in_force` those of the instance that runs, nil if none does;
-    -- `http` the addresses that it listens on.
+    -- Local variables, because the console would print a table, and the settings hold passwords. `wanted`: the settings
+    -- given last, which a restart uses. `in_force`: those of the running instance, or nil. `http`: the addresses it
+    -- listens on.
     local wanted, in_force, http = nil, nil, {}
-    -- `legacy` is what the instance that runs leaves to one of a newer image of the library, `starting` whether an
-    -- instance is being started, `resuming` whether one of a newer image is, `given_up` whether that has failed.
+    -- `legacy`: what the running instance leaves to its successor. `starting`: an instance is being started.
+    -- `resuming`: a successor is being started. `given_up`: that has failed.
     local legacy, starting, resuming, given_up
     local follower, followed
 
@@ -103,7 +102,7 @@ local function new(call)
         end
     end
 
-    -- Follows as the settings say, and goes on where nothing has changed in them.
+    -- Follows as the settings say. A fiber that already does so goes on.
     local function follow_as(settings)
         local whom = settings.follow .. '\0' .. settings.follower_password
         if whom ~= followed then
@@ -115,7 +114,7 @@ local function new(call)
         end
     end
 
-    -- Stops the instance. Returns whether all that ran was finished, or nil and the error.
+    -- Stops the instance. Returns whether all requests were finished, or nil and the error.
     local function finish()
         if legacy ~= nil then
             legacy.listeners = {}
@@ -125,8 +124,7 @@ local function new(call)
         return stopped, err
     end
 
-    -- Brings the schema up to date and starts an instance. Raises what is wrong; nothing runs then that did not
-    -- before.
+    -- Upgrades the schema and starts an instance. Raises what is wrong; then nothing new runs.
     local function begin(given)
         local settings = check_settings(given)
         schema.upgrade(settings)
@@ -140,7 +138,7 @@ local function new(call)
         wanted, in_force = given, given
         local ok, err = pcall(rock.serve, settings, started.http)
         if not ok then
-            -- The older one has ended, so this one goes on without HTTP.
+            -- A successor goes on without HTTP, because the older instance has ended.
             if not takes_over then
                 finish()
             end
@@ -151,7 +149,7 @@ local function new(call)
         return started
     end
 
-    -- Has HTTP served as these settings say. Returns the addresses.
+    -- Serves HTTP as these settings say. Returns the addresses.
     local function serve_http(all)
         local settings = check_settings(all)
         if settings.rock_listen == '' then
@@ -162,13 +160,13 @@ local function new(call)
         return started.http
     end
 
-    -- Has HTTP served as these settings say, instead of as before. Raises what is wrong; then what served goes on.
+    -- Replaces the HTTP server as these settings say. Raises what is wrong; then the old one goes on.
     local function change_http(all)
         local before = in_force or wanted or {}
         local by_rock = check_settings(before).rock_listen ~= '' or check_settings(all).rock_listen ~= ''
         local ok, addresses = pcall(serve_http, all)
         if not ok then
-            -- The library changes nothing where it fails; the rock may have.
+            -- A failed start of the library's server changes nothing, but the rock's may have stopped.
             if by_rock then
                 pcall(serve_http, before)
             end
@@ -178,7 +176,7 @@ local function new(call)
         return addresses
     end
 
-    -- What a start does where an instance runs: the settings of HTTP change at once, others with a restart.
+    -- `start` while an instance runs: settings of HTTP change at once, others need a restart.
     local function start_again(given)
         local applied, waiting = {}, {}
         for _, name in ipairs(differences(in_force, given)) do
@@ -212,10 +210,10 @@ local function new(call)
         end
     end
 
-    -- Brings the schema up to date and starts serving. `given` are the settings by name, as for check_settings.
-    -- Returns the addresses of HTTP and the password made up for a new admin. If an instance runs already, it changes
-    -- what can be changed, and returns `already_started`, and the names in `applied` and `needs_restart`. Raises what
-    -- is wrong.
+    -- Upgrades the schema and starts serving. `given` are the settings by name, as for check_settings. Returns the
+    -- addresses of HTTP, and the password if one was generated for a new admin. If an instance runs already, applies
+    -- what it can, and returns `already_started` and the names of settings in `applied` and `needs_restart`. Raises
+    -- what is wrong.
     local function start(given)
         given = copy(given or {})
         check_settings(given)
@@ -233,8 +231,8 @@ local function new(call)
         return started
     end
 
-    -- Finishes what runs and stops serving. Returns whether all was finished within the limit. Does nothing if it was
-    -- stopped before.
+    -- Finishes running requests and stops serving. Returns whether all were finished within the limit. Does nothing if
+    -- authkv is stopped already.
     local function stop()
         stop_following()
         local finished = rock.stop()
@@ -245,20 +243,20 @@ local function new(call)
         return finished and stopped, err
     end
 
-    -- Starts an instance of the image that was loaded anew.
+    -- Starts an instance of the newly loaded image.
     local function resume_now()
         local ok, started = pcall(begin, wanted)
         resuming, given_up = false, not ok
         return ok, started
     end
 
-    -- Loads the library anew and goes on with the settings that were given last. The instance that runs serves until
-    -- the new one does, and then finishes what it has, so no request is lost.
+    -- Reloads the library and starts an instance with the settings given last. The old instance serves until the new
+    -- one does, and then finishes its requests, so no request is lost.
     local function restart()
         if wanted == nil then
             error('authkv is not started', 0)
         end
-        -- Two at a time would take over from the same one, and one of them would never end.
+        -- Two restarts at a time would take over from the same instance, and one would never end.
         wait_for_others()
         resuming = true
         box.schema.func.reload('authkv')
@@ -269,7 +267,8 @@ local function new(call)
         return started
     end
 
-    -- For the library: what box.schema.func.reload has loaded has no instance yet. Returns whether one is started.
+    -- Called by the library: after box.schema.func.reload the new image has no instance. Returns whether one is being
+    -- started.
     local function resume()
         if resuming then
             return true
@@ -287,10 +286,10 @@ local function new(call)
         return true
     end
 
-    -- Finishes the requests that run and stops serving HTTP. Returns whether all were finished within the limit.
+    -- Finishes running requests and stops serving HTTP. Returns whether all were finished within the limit.
     local function http_stop()
         local finished = rock.stop()
-        -- First, because the descriptors will mean something else once they are closed.
+        -- First, because the descriptors are closed later, and their numbers reused.
         if legacy ~= nil then
             legacy.listeners = {}
         end
@@ -299,8 +298,8 @@ local function new(call)
         return finished and stopped, err
     end
 
-    -- Goes on with these settings, whose names begin with HTTP_, and reads certificates anew. Connections end after
-    -- their next answer, so no request is lost. Returns the addresses.
+    -- Changes settings whose names begin with HTTP_, and reads certificates again. Connections end after their next
+    -- answer, so no request is lost. Returns the addresses.
     local function http_reload(changes)
         local all = copy(in_force or wanted or {})
         local next_wanted = copy(wanted or {})
@@ -323,7 +322,7 @@ local function new(call)
         resume = resume,
         http = {
             stop = http_stop,
-            -- Serves HTTP with the settings of the start and those given since. Returns the addresses.
+            -- Serves HTTP with the settings of the start and later changes. Returns the addresses.
             start = function()
                 return http_reload({})
             end,

@@ -1,55 +1,54 @@
--- HTTP on a server of the `http` rock, 1.5 or newer: its routes hand each request to the library, which answers it as
--- it answers its own. Runs in the fibers of that server.
+-- HTTP on a server of the `http` rock, 1.5 or newer: its routes pass each request to the library, which answers as its
+-- own server would. Runs in the fibers of the rock's server.
 --
--- What the rock does not check is checked here, because a request that two programs read differently is two requests
--- to one of them: the length of a body, and codings of it (RFC 9112 §6.3).
+-- Checks what the rock does not: the length of a body, and its codings (RFC 9112 §6.3). Otherwise the rock and a proxy
+-- could see different requests in the same bytes.
 
 local fiber = require('fiber')
 local json = require('json')
 local log = require('log')
 
--- What is routed where a mount has no prefix, and where it has one. The rock matches these as Lua patterns, a slash
--- added at the end, and prefers those without its `*name` and `:name`, so that `/*name` of the application does not
--- take what is ours.
+-- The routes of a mount without a prefix, and with one. The rock matches them as Lua patterns, with a slash added at
+-- the end. It prefers routes without its `*name` and `:name`, so a `/*name` of the application does not hide authkv's
+-- routes.
 local PATHS = {
     '/api', '/api/.*', '/v1', '/v1/.*', '/%.well-known/jwks%.json', '/docs', '/docs/.*', '/openapi%.json',
 }
 local EVERYTHING = {'', '/.*'}
 
--- `ANY` alone would lose to every route that names a method; it is for those that the rock cannot name.
+-- A route for `ANY` loses to a route that names the method, so known methods are named. `ANY` is for the rest.
 local METHODS = {'ANY', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'}
 
--- Bytes that are read at a time: a connection keeps a buffer of twice as many.
+-- How many bytes are read at a time. Each connection keeps a buffer of twice this size.
 local CHUNK = 16384
 
--- Seconds to read and throw away what follows a request that was refused, and to wait for more of it, so that a
--- client that sends first and reads later gets its answer.
+-- Seconds to read and discard the rest of a refused request, and to wait for more of it. So a client that sends
+-- everything before it reads still gets the answer.
 local LINGER, SILENCE = 5, 0.25
 
--- Codes of the library: shutting_down and not_started.
+-- Error codes of the library: shutting_down and not_started.
 local UNAVAILABLE = {[20019] = true, [20024] = true}
 
--- Until authkv is started no body is read.
+-- No body is read until authkv is started.
 local limits = {input_max = 0, body_timeout = 0}
 
--- Told by each start: `input_max`, the bytes a body may have on the widest route, and `body_timeout`, the seconds to
--- send it.
+-- Set by each start: `input_max`, the largest body of any route in bytes; `body_timeout`, the seconds to send it.
 local function limit(new)
     limits = new
 end
 
--- What is wrong: a status, the name of the failure, and a text.
+-- A refusal: a status, the name of the failure, and a text.
 local function refusal(status, code, message)
     return {status = status, code = code, message = message}
 end
 
--- The words of RFC 9110 for the statuses of refusals.
+-- The reason phrases of RFC 9110 for refusals.
 local TITLES = {
     [400] = 'Bad Request', [408] = 'Request Timeout', [411] = 'Length Required', [500] = 'Internal Server Error',
     [503] = 'Service Unavailable',
 }
 
--- A refusal as the library would answer it: under /v1 a problem (RFC 9457).
+-- Renders a refusal as the library would: under /v1 as problem details (RFC 9457).
 local function render(refused, path)
     local of_v1 = path:find('^/v1') or path:find('^/%.well%-known/')
     return {
@@ -70,7 +69,7 @@ local function nothing()
     return ''
 end
 
--- Has the rock close the connection after the answer, without reading what is left of the request.
+-- Has the rock close the connection after the answer, without reading the rest of the request.
 local function close_after(request)
     request.broken, request.read = true, nothing
     local deadline = fiber.clock() + LINGER
@@ -79,10 +78,10 @@ local function close_after(request)
     until chunk == nil or #chunk < CHUNK or left(deadline) == 0
 end
 
--- The length of the body, or nil and what is wrong.
+-- The length of the body, or nil and the refusal.
 local function length_of(request)
     local headers = request.headers
-    -- A line without a colon ends the header for the rock.
+    -- The rock ends the header at a line without a colon, and takes the rest for the body.
     if request.body ~= '' then
         return nil, refusal(400, 'bad_request', 'The request is not valid HTTP: a line of the header has no colon')
     end
@@ -96,7 +95,7 @@ local function length_of(request)
     return tonumber(length)
 end
 
--- The whole body, or nil and what is wrong.
+-- The whole body, or nil and the refusal.
 local function read(request, length)
     local deadline, chunks = fiber.clock() + limits.body_timeout, {}
     while length > 0 do
@@ -121,7 +120,7 @@ local function peer_of(request)
     return (peer.family == 'AF_INET6' and '[%s]:%s' or '%s:%s'):format(peer.host, peer.port)
 end
 
--- What the library answers.
+-- The library's answer.
 local function answer(request, path, body)
     local procedure = box.func['authkv.http_request']
     if procedure == nil then
@@ -139,7 +138,7 @@ local function answer(request, path, body)
         body = body,
     }})
     if ok then
-        -- Newer versions have a type of their own for bytes.
+        -- Newer versions have a type for bytes.
         result.body = tostring(result.body)
         return result
     end
@@ -147,7 +146,7 @@ local function answer(request, path, body)
         local code, message = result.message:match('^([%w_]+): (.*)$')
         return render(refusal(503, code or 'not_started', message or result.message), path)
     end
-    -- Raised further it would stand in the log with the request, token and password included.
+    -- If it were raised, the rock would log the request with its token and password.
     log.error('authkv: a request failed: %s', result)
     return render(refusal(500, 'internal', 'Internal error: see the log of the server'), path)
 end
@@ -155,7 +154,7 @@ end
 local function respond(request, path)
     local length, refused = length_of(request)
     local body = ''
-    -- The library refuses what is too large by its header.
+    -- The library refuses a body that is too large, by its header.
     if length ~= nil and length > 0 and length <= limits.input_max then
         body, refused = read(request, length)
     end
@@ -166,14 +165,14 @@ local function respond(request, path)
     if request.method == 'HEAD' then
         response.body = nil
     end
-    -- The rock would name the version of Tarantool.
+    -- Otherwise the rock would send the version of Tarantool.
     response.headers.server = response.headers.Server or 'authkv'
     return response
 end
 
 local function handler(prefix)
     return function(request)
-        -- Without its escapes a path may mean more than the client has sent.
+        -- The raw path: decoding could change its meaning.
         local path = request.path_raw
         if path:sub(1, #prefix) == prefix then
             path = path:sub(#prefix + 1)
@@ -191,11 +190,11 @@ local function handler(prefix)
     end
 end
 
--- Adds the routes that are not there yet. Raises where another route has the place of one.
+-- Adds the routes that are missing. Raises an error if another route takes the place of one.
 local function route(httpd, prefix, paths)
     local handle = handler(prefix)
     for _, path in ipairs(paths) do
-        -- The rock escapes the hyphen.
+        -- The rock escapes hyphens itself.
         local pattern = prefix:gsub('%.', '%%.') .. path
         local probe = prefix .. path:gsub('%.%*', 'x'):gsub('%%', '')
         for _, method in ipairs(METHODS) do
@@ -211,13 +210,12 @@ local function route(httpd, prefix, paths)
     end
 end
 
--- Routes everything of a server.
+-- Routes all paths of a server to authkv.
 local function whole(httpd)
     route(httpd, '', EVERYTHING)
 end
 
--- Adds the routes of HTTP to a server of the rock, all below `options.prefix` where it is given. To do so again
--- changes nothing.
+-- Adds authkv's routes to a server of the rock, below `options.prefix` if it is given. Repeating it changes nothing.
 local function mount(httpd, options)
     if type(httpd) ~= 'table' or type(httpd.route) ~= 'function' then
         error('authkv.mount takes a server of the http rock: what it was given has no method route', 2)

@@ -1,10 +1,10 @@
--- What pools of connections ask an instance before they use it: they call `box.info`, which a client may not.
+-- For connection pools: before they use an instance they call `box.info`, which a client may not do otherwise.
 
 local NAME = 'box.info'
 local COMMENT = 'authkv: what pools of connections ask'
 
--- A function of that name is called in place of the table. Users with the role for clients are shown what pools need;
--- others that may execute it get what they got before.
+-- This function is called in place of the table `box.info`. Users with the role of clients see what pools need. Other
+-- users that may execute the function see what they saw before.
 local BODY = [[function()
     local role = box.space._user.index.name:get('%s')
     local function has(grantee)
@@ -22,8 +22,8 @@ local BODY = [[function()
     return box.info()
 end]]
 
--- Whether the application has given somebody `box.info` by itself, as a right to call Lua (Tarantool 3). A function of
--- that name would take that right away.
+-- Whether the application has granted `box.info` as a right to call Lua (Tarantool 3). A function of that name would
+-- disable this right.
 local function is_given()
     for _, privilege in box.space._priv:pairs() do
         if privilege.object_type == 'lua_call' and privilege.object_id == NAME then
@@ -33,7 +33,7 @@ local function is_given()
     return false
 end
 
--- Lets those with this role ask. A function of the application's own stays as it is, and so do rights to it.
+-- Lets users with this role call `box.info`. Leaves the application's own function and rights alone.
 local function open(role)
     local body = BODY:format(role)
     local found = box.space._func.index.name:get(NAME)

@@ -1,4 +1,4 @@
--- The server of HTTP where HTTP_ENGINE is `rock`: one of the `http` rock's, with the limits that the rock lacks.
+-- HTTP with HTTP_ENGINE=rock: a server of the `http` rock, with the limits that the rock lacks.
 
 local fiber = require('fiber')
 local mount = require('authkv.mount')
@@ -7,12 +7,12 @@ local tools = require('authkv.tools')
 local MISSING = 'AUTHKV_HTTP_ENGINE=rock needs the rock http, 1.5 or newer, on package.path; to install it: '
     .. tools.install('http')
 
--- Limits that are settings of HTTP.
+-- The HTTP settings that are limits.
 local NAMES = {
     'header_max', 'header_timeout', 'body_timeout', 'idle_timeout', 'write_timeout', 'connections_max',
 }
 
--- Seconds for a server that stops to let go of the address.
+-- How many seconds a stopping server may take to release its address.
 local HANDOVER = 1
 
 local TOO_LARGE = 'HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
@@ -29,12 +29,12 @@ local function module()
     return http_server
 end
 
--- Reads the header of the next request, as the rock asks for it. '' has the rock end the connection.
+-- Reads the header of the next request for the rock. Returns '' to have the rock end the connection.
 local function head(state, connection, read, delimiter)
     if state.stopping then
         return ''
     end
-    -- The first byte apart: until it comes, the connection is idle.
+    -- The connection is idle until the first byte comes, so this byte is read alone.
     state.idle[connection] = true
     local first = read(connection, 1, state.limits.idle_timeout)
     state.idle[connection] = nil
@@ -57,7 +57,7 @@ local function head(state, connection, read, delimiter)
     return ''
 end
 
--- Serves a connection, and counts it and the request it is at.
+-- Serves a connection, and counts it and its present request.
 local function watched(state, serve)
     return function(connection, peer)
         if state.stopping or state.open >= state.limits.connections_max then
@@ -88,10 +88,10 @@ local function watched(state, serve)
     end
 end
 
--- The server that listens, if any: `listen`, the setting; `address`, the same with the port the system chose.
+-- The running server, if any: `listen`, the setting; `address`, with the port that the system chose.
 local running
 
--- Serves no further requests and finishes those that run. Returns whether all were finished in time.
+-- Accepts no more requests and finishes the running ones. Returns whether all were finished in time.
 local function stop()
     if running == nil then
         return true
@@ -144,8 +144,8 @@ local function start(listen, limits)
     return {server = server, state = state, listen = listen, address = address}
 end
 
--- Serves as the settings say, if they do, and adds the address to `addresses`. A server that listens there already goes
--- on. Raises what is wrong.
+-- Starts the rock's server if the settings want one, and adds its address to `addresses`. A server that already listens
+-- there goes on. Raises what is wrong.
 local function serve(settings, addresses)
     local limits = {shutdown_timeout = tonumber(settings.shutdown_timeout), input_max = tonumber(settings.input_max)}
     for _, name in ipairs(NAMES) do

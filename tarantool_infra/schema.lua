@@ -1,4 +1,4 @@
--- Spaces, procedures and rights: made and upgraded by one procedure that can run at every start.
+-- Spaces, procedures and rights. One procedure makes and upgrades them; it can run at every start.
 
 local fiber = require('fiber')
 local log = require('log')
@@ -8,10 +8,10 @@ local pool = require('authkv.pool')
 
 local VERSION = 4
 
--- Seconds that an access token lives at the most: the upper limit of the setting TOKEN_TTL.
+-- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
 
--- The procedures of clients are the operations of the library's table.
+-- The procedures of clients: the operations of the library's table.
 local CLIENT = {}
 for _, operation in ipairs(native.operations()) do
     table.insert(CLIENT, operation.name)
@@ -20,11 +20,10 @@ local FOLLOWER = {'changes'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page', 'import_lines',
 }
--- Of older versions.
+-- Procedures of older versions, to be removed.
 local GONE = {'revocations', 'revocations_apply'}
 
--- Creates a space, or opens one of the old system: its tuples stay, and the fields it lacks are appended to
--- its format.
+-- Creates a space, or opens one of the old system: its tuples stay, and missing fields are appended to its format.
 local function space(name, format, options)
     options = options or {}
     options.format = format
@@ -65,7 +64,7 @@ local function kv_spaces()
         {name = 'expires_at', type = 'unsigned', is_nullable = true},
         {name = 'content_type', type = 'string', is_nullable = true},
     })
-    -- When pairs expire, in that order. Few of them do, so it is no index of theirs.
+    -- Pairs in the order of their expiry. Few pairs expire, so this is a space of its own and no index of the pairs.
     local expiry = box.schema.space.create('authkv_expiry', {if_not_exists = true, format = {
         {name = 'expires_at', type = 'unsigned'},
         {name = 'key', type = 'string'},
@@ -73,12 +72,12 @@ local function kv_spaces()
     expiry:create_index('primary', {parts = {'expires_at', 'key'}, if_not_exists = true})
 end
 
--- The library knows indexes by their ids, which follow the order in which they are made.
+-- The library knows indexes by id, which depends on the order of creation.
 local function index(of, name, parts)
     of:create_index(name, {unique = false, parts = parts, if_not_exists = true})
 end
 
--- A space that other instances follow. See src/storage/mirror.rs for what its tuples begin with.
+-- A space that other instances follow. See src/storage/mirror.rs for the first fields of its tuples.
 local function mirrored(name, id, expires_at, format)
     table.insert(format, 1, {name = id, type = 'string'})
     table.insert(format, 2, {name = expires_at, type = 'unsigned', is_nullable = true})
@@ -89,7 +88,7 @@ local function mirrored(name, id, expires_at, format)
 end
 
 local function own_spaces()
-    -- Numbers that only grow: `kv`, the last revision; `tokens_until`, when the last token that was issued expires.
+    -- Numbers that only grow. `kv`: the last revision. `tokens_until`: when the last issued token expires.
     space('authkv_sequence', {
         {name = 'name', type = 'string'},
         {name = 'last', type = 'unsigned'},
@@ -126,7 +125,8 @@ local function own_spaces()
     })
     index(session, 'expires_at', {'expires_at'})
     index(session, 'login', {'login', 'created_at'})
-    -- Not kept: see src/storage/reserve.rs. Without it nothing is reserved, so a store that is full already starts.
+    -- Memory only: see src/storage/reserve.rs. Made inside pcall, so that a store that is already full can start
+    -- without a reserve.
     local made, err = pcall(function()
         local reserve = box.schema.space.create('authkv_reserve', {temporary = true, if_not_exists = true, format = {
             {name = 'id', type = 'unsigned'},
@@ -137,7 +137,7 @@ local function own_spaces()
     if not made then
         log.warn('authkv: memory cannot be reserved: %s', err)
     end
-    -- Not replicated, and to be written on a read-only instance too.
+    -- Local, so a read-only instance can write it too.
     local attempt = space('authkv_login_attempt', {
         {name = 'key', type = 'string'},
         {name = 'expires_at', type = 'unsigned'},
@@ -147,8 +147,8 @@ local function own_spaces()
     index(attempt, 'expires_at', {'expires_at'})
 end
 
--- Until version 4 nobody wrote down how long tokens live that were issued already, so it is as long as they may. What
--- ended the tokens of deleted users is kept until then.
+-- Before version 4 the end of issued tokens was not recorded, so assume the longest life. The records that end the
+-- tokens of deleted users are kept until then.
 local function keep_endings()
     local deadline = math.floor(fiber.time()) + TOKEN_TTL_MAX
     box.space.authkv_sequence:replace({'tokens_until', deadline})
@@ -174,7 +174,7 @@ local function user(name, password, role)
     box.schema.user.grant(name, 'execute', 'role', role, {if_not_exists = true})
 end
 
--- Whoever connects without a name and a password may do nothing, replication included.
+-- Takes all rights from unauthenticated connections, also that to replicate.
 local function shut_out_guest()
     for _, privilege in ipairs(box.space._priv.index.primary:select({box.space._user.index.name:get('guest').id})) do
         local object_type, object_id = privilege.object_type, privilege.object_id
@@ -184,23 +184,23 @@ local function shut_out_guest()
     end
 end
 
--- Every user has the role public, and in it a function that evaluates any Lua.
+-- Every user has the role public, which includes a function that evaluates any Lua.
 local function shut_lua()
     box.schema.role.revoke('public', 'execute', 'function', 'LUA', {if_exists = true})
 end
 
--- The version of the schema in the data, or 0 where authkv has not been yet.
+-- The version of the schema in the data; 0 if authkv has never run on it.
 local function version()
     local record = box.space._schema:get('authkv')
     return record and record[2] or 0
 end
 
--- Whether this instance is read-only only until it has caught up with its replica set, which is so for a moment after
+-- Whether this instance is read-only only until it has caught up with its replica set, as for a moment after
 -- box.cfg{replication = …}.
 local function is_orphan()
     local info = box.info
     if info.ro and info.ro_reason == nil then
-        -- Below 2.10 there are no other reasons than these, and the status becomes `orphan` later.
+        -- Below 2.10 there are no other reasons, and the status becomes `orphan` only later.
         local election = box.cfg.election_mode
         return not box.cfg.read_only and (election == nil or election == 'off')
     end
@@ -214,7 +214,7 @@ local function outlast_orphan()
     end
 end
 
--- Brings the data to this version, with what the settings ask for. On a read-only instance it only checks.
+-- Upgrades the data to this version, as the settings ask. A read-only instance only checks it.
 local function bring_up(settings)
     outlast_orphan()
     local found = version()
@@ -278,7 +278,7 @@ local function options()
     return table.concat(all, ', ')
 end
 
--- Tarantool 3 refuses to change the schema of older data until box.schema.upgrade(). Says what to do then.
+-- Tarantool 3 refuses to change the schema of older data before box.schema.upgrade(). Adds this advice to the error.
 local function with_advice(err)
     local needs_upgrade = box.error.SCHEMA_NEEDS_UPGRADE
     if needs_upgrade == nil or type(err) ~= 'cdata' or err.code ~= needs_upgrade then
@@ -288,7 +288,7 @@ local function with_advice(err)
     return UPGRADE:format(table.concat({major, minor, patch}, '.'), _TARANTOOL, options())
 end
 
--- The same, and it says what to do if the data is too old for this Tarantool.
+-- Like `bring_up`, but the error says what to do if the data is too old for this Tarantool.
 local function upgrade(settings)
     local ok, err = pcall(bring_up, settings)
     if not ok then

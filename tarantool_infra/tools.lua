@@ -1,4 +1,4 @@
--- The command-line tool that fits the Tarantool which runs: tarantoolctl, or tt from 3.0 on, which has no tarantoolctl.
+-- The command-line tool of the running Tarantool: tarantoolctl, or tt from 3.0 on.
 
 local HAS_TT_ONLY = 3
 
@@ -11,7 +11,7 @@ local function connect(path)
     if not is_tt() then
         return 'tarantoolctl connect unix/:' .. path
     end
-    -- tt takes what does not begin so for the name of an application.
+    -- tt takes other paths for the name of an application.
     return 'tt connect ' .. (path:match('^%.?%.?/') and path or './' .. path)
 end
 

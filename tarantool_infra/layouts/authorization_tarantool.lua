@@ -1,5 +1,5 @@
--- The authorization service alone, on the port it had in the old system. Needs AUTHKV_FOLLOWER_PASSWORD where a
--- key-value instance follows it.
+-- Only the authorization service, on the port of the old system. Needs AUTHKV_FOLLOWER_PASSWORD if a key-value instance
+-- follows it.
 
 return {
     SERVICES = 'auth',

@@ -1,4 +1,4 @@
--- The key-value service alone, on the port it had in the old system, beside authorization_tarantool. Needs
+-- Only the key-value service, on the port of the old system, beside authorization_tarantool. Needs
 -- AUTHKV_FOLLOWER_PASSWORD.
 
 return {

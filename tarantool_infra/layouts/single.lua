@@ -1,3 +1,3 @@
--- Both services in one process: the defaults.
+-- Both services in one process, with the default settings.
 
 return {}
