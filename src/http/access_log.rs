@@ -1,29 +1,28 @@
-//! The line a request leaves in Tarantool's log. It never holds a token, a password, a query or a path that no
-//! route has. Pure.
+//! The line of a request in Tarantool's log. It never has a token, a password, a query, or a path without a route. Pure.
 
 use authkv_base::origin::Peer;
 use serde::Serialize;
 
-/// What is told of a request.
+/// The contents of a line.
 #[derive(Serialize)]
 pub struct Entry<'a> {
     pub request_id: &'a str,
     #[serde(serialize_with = "peer")]
     pub remote: &'a Peer,
-    /// `-` where it is no standard one.
+    /// `-` if it is no standard method.
     pub method: &'a str,
     /// The path of the route, or `-`.
     pub path: &'a str,
     pub status: u16,
-    /// The name of the failure.
+    /// The name of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
-    /// The user, where a token said who it is.
+    /// The user of the token, if the token is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<&'a str>,
     pub bytes_in: usize,
     pub bytes_out: usize,
-    /// From the end of the header to the answer.
+    /// From the end of the header to the answer, or to the end of an answer in pieces.
     pub microseconds: u128,
 }
 
@@ -32,10 +31,10 @@ fn peer<S: serde::Serializer>(peer: &Peer, serializer: S) -> Result<S::Ok, S::Er
 }
 
 impl Entry<'_> {
-    /// One line: an object in `json`, else words.
+    /// The line: a JSON object with `json`, otherwise words.
     pub fn line(&self, json: bool) -> String {
         if json {
-            // Texts and numbers do not fail to encode.
+            // Serializing strings and numbers cannot fail.
             return serde_json::to_string(self).unwrap_or_default();
         }
         format!(

@@ -1,5 +1,5 @@
-//! What a request leaves in the log, once its answer is whole: then it is known how much was sent, for how long, and what
-//! has ended it.
+//! The access-log guard of a request. It writes the line once the answer is complete: then it is known how much was sent,
+//! how long it took, and why the answer ended.
 
 use super::access_log::Entry;
 use super::shared::Shared;
@@ -10,18 +10,18 @@ use hyper::Method;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// It writes its line, where the settings want one, when it is dropped.
+/// Writes its line when it is dropped, if the settings want one.
 pub struct AccessLogGuard {
     pub shared: Arc<Shared>,
     pub request_id: String,
     pub remote: Peer,
     pub method: Method,
-    /// As a route has it, or `-`.
+    /// The path of the route, or `-`.
     pub path: &'static str,
     pub status: u16,
-    /// The name of the failure.
+    /// The name of the error.
     pub error: Option<&'static str>,
-    /// The failure is one of the server, whatever the status was.
+    /// The server failed, whatever status it sent.
     pub failed: bool,
     pub login: Option<String>,
     pub bytes_in: usize,
@@ -30,7 +30,7 @@ pub struct AccessLogGuard {
 }
 
 impl AccessLogGuard {
-    /// Whether there may be a line for an answer of this status.
+    /// Whether the settings want a line for an answer of this status.
     pub fn is_wanted(shared: &Shared, status: u16) -> bool {
         match shared.config.access_log {
             AccessLog::Off => false,
@@ -39,7 +39,7 @@ impl AccessLogGuard {
         }
     }
 
-    /// Notes what has ended the answer before its end. That the server leaves is no failure of it.
+    /// Notes the error that ended the answer early. A shutdown is no failure of the server.
     pub fn note(&mut self, error: &Error) {
         let row = error.row();
         self.error = Some(row.name);
@@ -70,7 +70,7 @@ impl Drop for AccessLogGuard {
     }
 }
 
-/// The name of a standard method; another could be anything.
+/// The name of a standard method, otherwise `-`: a client may send anything.
 fn known(method: &Method) -> &str {
     match method.as_str() {
         name @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH") => name,

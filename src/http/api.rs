@@ -1,4 +1,4 @@
-//! The profile `/api`: what existing clients observe, byte for byte. Pure; any thread.
+//! The profile `/api`, which existing clients know byte for byte. Pure; any thread.
 
 use authkv_base::error::Error;
 use authkv_codec::json_write::{write, write_string};
@@ -37,7 +37,7 @@ const LOGGED_OUT: &str =
                           Authorization Headers) I'm so lazy to do it)";
 const LOGOUT_REFUSED: &str = "You have not been authorized!";
 
-/// The status and the JSON body of a failure; of one that belongs to no operation, too.
+/// The status and the JSON body of an error, also of one without an operation.
 pub fn render_error(operation: Option<Operation>, error: &Error) -> (u16, Vec<u8>) {
     let text = error.to_string();
     let body = match error {
@@ -53,7 +53,7 @@ pub fn render_error(operation: Option<Operation>, error: &Error) -> (u16, Vec<u8
     (error.row().api_status, body)
 }
 
-/// The status and the JSON body of a success. Errors: `Malformed` where what was found is not msgpack.
+/// The status and the JSON body of a success. Errors: `Malformed` if the result is not msgpack.
 pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
     Ok(match outcome {
         Outcome::Registered { .. } => (
@@ -92,7 +92,7 @@ pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
             body.push(b'}');
             (201, body)
         }
-        // No route of this profile has another outcome.
+        // No other outcome has a route in this profile.
         _ => return Err(Error::Internal),
     })
 }
@@ -108,7 +108,7 @@ fn written_status(existing: &[String]) -> String {
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    // Structures of strings do not fail to encode.
+    // Serializing a structure of strings cannot fail.
     serde_json::to_vec(value).unwrap_or_default()
 }
 

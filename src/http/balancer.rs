@@ -1,26 +1,25 @@
-//! How the workers share connections: each goes to the one that has the fewest, whoever has accepted it.
+//! Distributes connections: each goes to the worker that has the fewest, whichever worker accepted it.
 
 use super::listen::{Accepted, Passed};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver, UnboundedSender};
 
-/// The workers.
 pub struct Balancer(Vec<Worker>);
 
 struct Worker {
     connections: AtomicUsize,
-    // Bounded by the limit of descriptors.
+    // Bounded by the limit on descriptors.
     passed: UnboundedSender<(Passed, WorkerSlot)>,
 }
 
-/// A connection that counts for a worker until it is dropped.
+/// Counts as a connection of a worker until it is dropped.
 pub struct WorkerSlot {
     balancer: Arc<Balancer>,
     worker: usize,
 }
 
-/// Connections that others have accepted for a worker.
+/// Connections that other workers have accepted for this one.
 pub struct Incoming(UnboundedReceiver<(Passed, WorkerSlot)>);
 
 impl Balancer {
@@ -37,7 +36,7 @@ impl Balancer {
         (Arc::new(Self(workers)), incoming)
     }
 
-    /// Passes a connection on that worker `own` has accepted, or gives it back to be served here.
+    /// Passes a connection, which the worker `own` has accepted, to another worker; or returns it to be served by `own`.
     pub fn place(
         self: &Arc<Self>,
         own: usize,
@@ -48,10 +47,10 @@ impl Balancer {
         if count(&fewest) == count(&own) {
             return Some((accepted, self.slot(own)));
         }
-        // It fails for a connection that is gone.
+        // Fails if the connection is gone.
         let passed = (accepted.pass().ok()?, self.slot(fewest));
         let (passed, _) = self.0[fewest].passed.send(passed).err()?.0;
-        // That worker has ended.
+        // The other worker has ended.
         Some((passed.accept().ok()?, self.slot(own)))
     }
 
@@ -82,7 +81,7 @@ impl Incoming {
         }
     }
 
-    /// Takes no more; those that have been passed already are still to come.
+    /// Accepts no more connections. Those passed before can still be received.
     pub fn close(&mut self) {
         self.0.close();
     }
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
     use tokio::net::UnixStream;
 
-    /// A connection; its other side is gone.
+    /// A connection whose other side is gone.
     fn accepted() -> Accepted {
         Accepted::Unix(UnixStream::pair().unwrap().0)
     }
@@ -124,7 +123,7 @@ mod tests {
         let _first = balancer.place(0, accepted()).unwrap();
         assert!(balancer.place(0, accepted()).is_none());
         incoming[1].close();
-        // The one that it was passed is still to come; those after it stay here.
+        // The connection passed before is still received. Later ones stay with the worker that accepted them.
         let second = incoming[1].next().await.unwrap();
         assert!(incoming[1].next().await.is_none());
         drop(second);

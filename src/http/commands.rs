@@ -1,5 +1,5 @@
-//! Requests that are executed in several commands: each shows the token anew, so that one that has ended ends the answer.
-//! HTTP workers only.
+//! Runs the commands of a request that takes several. Each command verifies the token again, so that the answer ends with
+//! the token. HTTP workers only.
 
 use super::shared::Shared;
 use crate::bridge::CancelFlag;
@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long to wait where the server is too busy, before it is asked again.
+/// The pause before a command is repeated because the server was too busy.
 pub const PAUSE: Duration = Duration::from_secs(1);
-/// How often the same is asked again, at most.
+/// How often a command is repeated at most.
 const AGAIN_MAX: u32 = 5;
 
 /// Executes the commands of one request.
@@ -26,7 +26,7 @@ pub struct CommandRunner {
 }
 
 impl CommandRunner {
-    /// Who asks, as far as the token says at this moment.
+    /// The caller, by what the token says at this moment.
     pub fn caller(&self) -> Caller {
         caller(self.shared.tokens, self.token.as_deref())
     }
@@ -46,12 +46,12 @@ impl CommandRunner {
     }
 }
 
-/// Counts how often the same is asked of a server that is too busy.
+/// How often a command may still be repeated on a server that is too busy.
 #[derive(Default)]
 pub struct RetryBudget(u32);
 
 impl RetryBudget {
-    /// Waits a while, and returns whether to ask again.
+    /// Waits, and returns whether to repeat the command.
     pub async fn wait(&mut self) -> bool {
         let has_some = self.0 < AGAIN_MAX;
         if has_some {
@@ -62,7 +62,7 @@ impl RetryBudget {
     }
 }
 
-/// Whom a token belongs to, if there is one.
+/// The caller with this token, or without one.
 pub fn caller(tokens: &Tokens, token: Option<&str>) -> Caller {
     match token.map(|token| tokens.verify(token)) {
         None => Caller::Anonymous,

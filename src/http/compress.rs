@@ -5,24 +5,24 @@ use brotli::CompressorWriter;
 use flate2::{write::GzEncoder, Compression};
 use std::io::{self, Write};
 
-/// Bytes below which it is not worth the work.
+/// The smallest body, in bytes, that is worth compressing.
 pub const MIN: usize = 1024;
-/// Bytes compressed before other connections of the worker get their turn.
+/// How many bytes are compressed before other connections of the worker get their turn.
 const SLICE: usize = 64 * 1024;
 const GZIP_LEVEL: u32 = 4;
-/// Of 11; from 5 on it is slower than the network.
+/// The maximum is 11. From 5 on, brotli is slower than the network.
 const BROTLI_QUALITY: u32 = 4;
-/// Binary logarithm of the bytes brotli looks back.
+/// Binary logarithm of brotli's window in bytes.
 const BROTLI_WINDOW: u32 = 19;
 
-/// A coding that both sides know.
+/// A coding that the server supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
     Gzip,
     Brotli,
 }
 
-/// The coding the client likes best of those we have; of equals, brotli. None where it likes none better.
+/// The coding with the highest weight, brotli if the weights are equal. `None` if the client prefers none.
 pub fn choose(accept_encoding: &str) -> Option<Coding> {
     let quality = |name, otherwise| quality(accept_encoding, name, otherwise);
     let codings = [(Coding::Gzip, "gzip"), (Coding::Brotli, "br")];
@@ -35,20 +35,20 @@ pub fn choose(accept_encoding: &str) -> Option<Coding> {
         .map(|(_, coding)| coding)
 }
 
-/// Whether the client takes this coding.
+/// Whether the client accepts this coding.
 pub fn accepts(accept_encoding: &str, name: &str) -> bool {
     quality(accept_encoding, name, 0) > 0
 }
 
-/// The whole of `body` in gzip; for what is made once.
+/// `body` in gzip, with the best compression, for bodies that are compressed once.
 pub fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing to a vector does not fail.
+    // Writing to a vector cannot fail.
     let _ = encoder.write_all(body);
     encoder.finish().unwrap_or_default()
 }
 
-/// How much the client likes a coding, in thousandths; `otherwise` where it says nothing of it.
+/// The weight of a coding in thousandths (RFC 9110 §12.4.2); `otherwise` if the header does not name it.
 fn quality(accept_encoding: &str, name: &str, otherwise: u32) -> u32 {
     let mut any = otherwise;
     for item in accept_encoding.split(',') {
@@ -64,7 +64,7 @@ fn quality(accept_encoding: &str, name: &str, otherwise: u32) -> u32 {
     any
 }
 
-/// `q=0.5` as 500; no parameter as 1000, and what is wrong as 0.
+/// The weight `q=0.5` as 500. Without a parameter 1000; 0 if the parameter is invalid.
 fn thousandths(parameter: &str) -> u32 {
     let parameter = parameter.trim();
     if parameter.is_empty() {
@@ -78,7 +78,7 @@ fn thousandths(parameter: &str) -> u32 {
     number.map_or(0, |quality| (quality * 1000.0) as u32)
 }
 
-/// Compresses the body in `coding`, if that is worth it.
+/// Compresses the body in `coding`, if it is worth the work.
 pub async fn compress(response: &mut Response, coding: Option<Coding>) {
     response.vary("Accept-Encoding");
     let body = &response.body;

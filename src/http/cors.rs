@@ -1,33 +1,33 @@
-//! Cross-origin requests of pages (Fetch §3.2): off unless origins are configured. Pure.
+//! Cross-origin requests from pages (Fetch §3.2): off unless origins are configured. Pure.
 
 use super::response::Response;
 use authkv_config::Origins;
 use authkv_wire::head::Head;
 use std::borrow::Cow;
 
-/// Seconds a browser may remember the answer to a preflight.
+/// How many seconds a browser may cache the answer to a preflight.
 const MAX_AGE: &str = "600";
 
-/// Fields of an answer that a page may see.
+/// Fields of an answer that a page may read.
 const EXPOSED: &str = "Authkv-Expires-At, ETag, Retry-After, X-Request-Id, X-Total-Count";
 /// Fields of a request that a page may set.
 const TAKEN: &str =
     "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id";
 
-/// The origin that a request may be answered to.
+/// The origin that may see an answer.
 pub struct Allowed {
     origin: Cow<'static, str>,
     preflight: bool,
 }
 
-/// Whether the page that sent a request may see its answer.
+/// The page's origin, if the page may see the answer.
 pub fn allowed(origins: &Origins, head: &Head) -> Option<Allowed> {
     let origin = head.origin.text()?;
     let origin = match origins {
         Origins::All => "*".into(),
         Origins::These(these) => {
             these.iter().find(|one| one.covers(origin))?;
-            // It has the bytes of an origin only.
+            // A configured origin covers it, so it has no bytes that a header must not have.
             origin.to_ascii_lowercase().into()
         }
     };
@@ -35,7 +35,7 @@ pub fn allowed(origins: &Origins, head: &Head) -> Option<Allowed> {
     Some(Allowed { origin, preflight })
 }
 
-/// Adds what the browser wants to know. Credentials are not allowed: tokens travel in a header.
+/// Adds the headers for the browser. Credentials are not allowed, because tokens travel in a header.
 pub fn add(origins: &Origins, allowed: Option<Allowed>, methods: &str, response: &mut Response) {
     if matches!(origins, Origins::These(these) if !these.is_empty()) {
         response.vary("Origin");

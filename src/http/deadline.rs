@@ -1,4 +1,4 @@
-//! A deadline that moves with every request, and costs a timer only when it comes near.
+//! A deadline that moves with every request. To save work, its timer is reset only when it fires.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::time::{sleep_until, Instant, Sleep};
 /// One per connection.
 pub struct Deadline {
     at: Instant,
-    /// Wakes no later than `at`, and most often far before it.
+    /// Fires no later than `at`, and usually long before.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -30,7 +30,7 @@ impl Deadline {
         }
     }
 
-    /// The same, unless that was done.
+    /// Moves the deadline, unless `done` is set already.
     pub fn set_once(&mut self, done: &mut bool, time: Duration) {
         if !std::mem::replace(done, true) {
             self.set(time);
@@ -44,7 +44,7 @@ impl Deadline {
 
     /// Ready once the deadline has passed.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // The timer alone would not do: it says that it is not over where the task has done much in one turn.
+        // The timer alone is not enough: tokio keeps it pending if the task has used up its turn.
         while !self.is_over() {
             ready!(self.timer.as_mut().poll(context));
             self.timer.as_mut().reset(self.at);

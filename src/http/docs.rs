@@ -1,6 +1,7 @@
 //! The page `/docs` and the document `/openapi.json`. HTTP workers only; nothing here waits.
 //!
-//! The document tells the settings of a server, which makes it once it is asked for. The other pages are the same for all.
+//! The document depends on the settings of a server, which makes it at the first request. The other pages are the same for
+//! all servers.
 
 use super::compress;
 use super::openapi;
@@ -10,16 +11,16 @@ use authkv_wire::routes;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
-/// What the page may do (CSP Level 3): load what stands beside it, and call the server it came from.
+/// What the page may do (CSP Level 3): load files from this server, and call it.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The headers of every page here, beside its type and length.
+/// The headers of every page, except its type and length.
 const HEADERS: &[(&str, &str)] = &[
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-    // A page is never older than the server that it calls.
+    // A cached page could be older than the server that it calls.
     ("Cache-Control", "no-store"),
 ];
 
@@ -30,7 +31,7 @@ const JSON: &str = "application/json";
 
 const INDEX: &str = include_str!("docs/index.html");
 
-/// The files beside the page. Those of Swagger UI are unpacked by `build.rs`.
+/// The files of the page. `build.rs` unpacks those of Swagger UI.
 const ASSETS: &[(&str, &str, &str)] = &[
     ("/docs/page.css", CSS, include_str!("docs/page.css")),
     (
@@ -50,17 +51,17 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What a path and a method mean, with the pages of this module.
+/// The meaning of a path and a method, including the pages of this module.
 pub type Target = routes::Target<Arc<Page>>;
 
-/// What a path of this module answers.
+/// The answer to a path of this module.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Page {
     pub path: &'static str,
     content_type: &'static str,
-    /// Shared, so that a copy of the page is cheap.
+    /// Reference-counted, so that a copy of the page is cheap.
     body: Bytes,
-    /// The body in gzip, made once.
+    /// The body in gzip, compressed once.
     compressed: Bytes,
 }
 
@@ -72,7 +73,7 @@ pub fn document(config: &Config, http: &HttpConfig) -> Arc<Page> {
     Page::new(DOCUMENT, JSON, openapi::json(config, http).into())
 }
 
-/// The page of a path, if it is one of this module's and not the document.
+/// The page of a path of this module, except for the document.
 pub fn find(path: &str) -> Option<Arc<Page>> {
     static PAGES: OnceLock<Vec<Arc<Page>>> = OnceLock::new();
     if !path.starts_with("/docs") {
@@ -93,7 +94,7 @@ impl Page {
     }
 }
 
-/// A page as it is sent to a client that accepts these codings.
+/// The answer with a page, in gzip if the client accepts it.
 pub fn response(page: &Page, accept_encoding: &str) -> Response {
     let gzip = compress::accepts(accept_encoding, "gzip");
     let mut response = match gzip {
@@ -112,7 +113,7 @@ pub fn response(page: &Page, accept_encoding: &str) -> Response {
 }
 
 fn pages() -> Vec<Arc<Page>> {
-    // Addresses are relative, because the server may be mounted under a prefix.
+    // Addresses are relative, because a proxy may mount the server under a prefix.
     let index = |assets, openapi| {
         let html = INDEX.replace("{assets}", assets);
         html.replace("{openapi}", openapi).into()

@@ -1,4 +1,4 @@
-//! Requests that another HTTP server in this process took, such as the `http` rock. Runs on the tx thread.
+//! Embedded requests: those from another HTTP server in this process, such as the `http` rock. Runs on the tx thread.
 
 use super::exchange::Exchange;
 use super::outgoing::Outgoing;
@@ -23,34 +23,34 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// A request as Lua tells it.
+/// A request from Lua.
 #[derive(Deserialize)]
 pub struct EmbeddedRequest {
     method: Text,
-    /// Below the prefix, with or without a query.
+    /// Without the prefix, with or without a query.
     path: Text,
     /// Names in lower case.
     headers: BTreeMap<Text, Text>,
     remote: Option<String>,
-    /// Empty where `content-length` is above every limit.
+    /// Empty if `content-length` is above every limit.
     body: Option<Text>,
 }
 
-/// A string of Lua's: any bytes, since the client has sent them.
+/// A string from Lua. It may have any bytes, because the client has sent them.
 #[derive(Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Text(Vec<u8>);
 
-/// A response as Lua is told it.
+/// A response for Lua.
 #[derive(Serialize)]
 pub struct EmbeddedResponse {
     status: u16,
     headers: BTreeMap<&'static str, String>,
-    /// Any bytes: a value may be.
+    /// Any bytes, because a value may have them.
     body: ByteBuf,
 }
 
 impl EmbeddedRequest {
-    /// Answers. Yields.
+    /// Executes the request and returns the response. Yields.
     pub fn answer(self, tx: &Tx, core: &'static Core, shared: &Arc<Shared>) -> EmbeddedResponse {
         let method = Method::from_bytes(&self.method.0);
         let is_valid = method.is_ok();

@@ -1,4 +1,4 @@
-//! The text of events (HTML §9.2, server-sent events). Pure.
+//! Changes as server-sent events (HTML §9.2). Pure.
 
 use super::v1;
 use authkv_base::error::Error;
@@ -7,10 +7,10 @@ use authkv_codec::json_write::write_tagged;
 use authkv_codec::msgpack::Reader;
 use authkv_domain::ChangePage;
 
-/// Milliseconds after which a client that has lost its connection comes again.
+/// Milliseconds after which a client reconnects.
 const RETRY: u64 = 1000;
 
-/// The events of changes. Errors: `Malformed`.
+/// The events of a page of changes. Errors: `Malformed`.
 pub fn render(page: &ChangePage) -> Result<Vec<u8>, Error> {
     let mut text = Vec::with_capacity(page.items.len() * 5 / 4 + 64 * page.changes.len());
     let mut items = Reader::new(&page.items);
@@ -18,14 +18,14 @@ pub fn render(page: &ChangePage) -> Result<Vec<u8>, Error> {
         push_line(&mut text, "id", itoa::Buffer::new().format(*revision));
         push_line(&mut text, "event", change.name());
         text.extend_from_slice(b"data: ");
-        // JSON text has no line ends, inside of strings neither.
+        // JSON text has no line ends, not even inside strings.
         write_tagged(&mut text, &mut items)?;
         text.extend_from_slice(b"\n\n");
     }
     Ok(in_one_line(text))
 }
 
-/// The first event: what comes has higher revisions than this one.
+/// The first event. Later events have revisions above `revision`.
 pub fn ready(revision: u64) -> Vec<u8> {
     let text = format!(
         "retry: {RETRY}\nid: {revision}\nevent: ready\ndata: {{\"revision\":{revision}}}\n\n"
@@ -33,7 +33,7 @@ pub fn ready(revision: u64) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The last event, where a watch ends.
+/// The last event of a watch that ends with an error.
 pub fn failure(error: &Error) -> Vec<u8> {
     let name = match error {
         Error::TooOld { .. } => "too_old",
@@ -45,8 +45,8 @@ pub fn failure(error: &Error) -> Vec<u8> {
     text
 }
 
-/// What is sent so that nobody believes the connection lost, and the revision after which to go on, where that is higher
-/// than the last id: an id without data is no event.
+/// A comment line that keeps the connection alive. With `revision`, it also moves the id from which the client resumes: an
+/// id without data is no event.
 pub fn silence(revision: Option<u64>) -> Vec<u8> {
     match revision {
         Some(revision) => format!(":\nid: {revision}\n\n").into_bytes(),

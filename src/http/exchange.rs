@@ -1,7 +1,7 @@
-//! One request and its answer, whatever carried them: routing, checks, execution, rendering, the log.
+//! One request and its answer, on any transport of HTTP: routing, checks, execution, rendering, the log.
 //!
-//! The carrier reads the head, asks whether and how large a body is wanted, reads it, and sends the answer.
-//! HTTP workers; `decode`, `refuse` and `finish` also serve the tx thread, for requests that another server took.
+//! The carrier (`h1`, `h2`, `embedded`) reads the head, asks how large a body is allowed, reads the body, and sends the
+//! answer. Runs on HTTP workers. `decode`, `refuse` and `finish` also run on the tx thread, for embedded requests.
 
 mod answer;
 
@@ -34,10 +34,10 @@ use std::time::Instant;
 pub struct Exchange {
     shared: Arc<Shared>,
     peer: Peer,
-    /// In a box, because an exchange is moved a lot.
+    /// Boxed, because an exchange is moved often.
     head: Box<Head>,
     profile: Profile,
-    /// As a route has it, or `-`.
+    /// The path of the route, or `-`.
     path: &'static str,
     target: Result<Target, Error>,
     id: String,
@@ -50,7 +50,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Begins with a head. `gone` is set where the client goes away.
+    /// Begins with a head. The carrier sets `gone` if the client goes away.
     pub fn begin(shared: &Arc<Shared>, peer: &Peer, gone: &CancelFlag, head: Box<Head>) -> Self {
         let Found {
             profile,
@@ -82,7 +82,7 @@ impl Exchange {
         }
     }
 
-    /// The answer to bytes that have no head. `begun` is what is known of it.
+    /// The answer if no head could be read. `begun` is the part of the head that is known.
     pub fn refuse_without_head(
         shared: &Arc<Shared>,
         peer: &Peer,
@@ -94,7 +94,7 @@ impl Exchange {
         Self::begin(shared, peer, &CancelFlag::default(), head).refuse(error)
     }
 
-    /// Bytes the body may have, or `None` where it is not looked at.
+    /// How many bytes the body may have, or `None` if the body is not used.
     pub fn body_max(&self) -> Option<usize> {
         match &self.target {
             Ok(Target::Operation(route, _)) if route.has_body() => {
@@ -104,8 +104,8 @@ impl Exchange {
         }
     }
 
-    /// Answers what is answered at once. `body` is empty where none was wanted. `held` is what it holds of the memory for bodies.
-    /// A panic while it is decoded becomes an internal error of this request only.
+    /// Answers a request with a whole answer. `body` is empty if none is used; `held` is its reserved memory. A panic
+    /// during decoding becomes an internal error of this request only.
     pub async fn answer(mut self, body: Bytes, held: Reservation) -> Outgoing {
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.shared.config.compression;
@@ -119,21 +119,21 @@ impl Exchange {
             Ok(call) => call.await,
             Err(error) => (Err(error), Reservation::default()),
         };
-        // Until now a write has held what came with the body.
+        // Kept until here, because a write still uses the memory of the body.
         drop(held);
         let mut outgoing = self.finish(result, found);
         let response = &mut outgoing.response;
-        // Answers with a token in them, and texts of the client's, are not compressed (CVE-2013-3587).
+        // An answer that has a token beside text of the client is not compressed (BREACH, CVE-2013-3587).
         if compression && is_read && response.status == 200 && response.body.len() >= compress::MIN
         {
-            // In a box, because it is large and few answers have one.
+            // Boxed, because it is large and few answers need it.
             Box::pin(compress::compress(response, coding)).await;
         }
         outgoing
     }
 
-    /// Looks at the token of a client that waits before it sends its body, as far as that can be done here: under `/v1`, where
-    /// the shape of the body, which comes before the token, is not known yet. Errors: `Unauthenticated`.
+    /// Checks the token of a client that waits for `100 Continue`, under `/v1` only. The shape of the body, which is
+    /// otherwise checked before the token, is not known yet. Errors: `Unauthenticated`.
     pub fn invite(&mut self) -> Result<(), Error> {
         let config = &self.shared.settings;
         let asks = |route: &&Route| {
@@ -149,12 +149,12 @@ impl Exchange {
         }
     }
 
-    /// The operation, where it is one and nothing speaks against it.
+    /// The operation, unless the head has an error.
     pub fn operation(&self) -> Option<Operation> {
         self.route().map(|route| route.operation)
     }
 
-    /// How it is answered.
+    /// How the operation is answered.
     pub fn delivery(&self) -> Delivery {
         self.route().map_or(Delivery::Whole, |route| route.delivery)
     }
@@ -163,7 +163,7 @@ impl Exchange {
         self.target.as_ref().ok().and_then(Target::route)
     }
 
-    /// Has the command executed. Errors: those of `decode`.
+    /// Decodes the command and queues it for tx. Errors: those of `decode`.
     fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
         let (command, token) = self.decode(body)?;
         let caller = caller(self.shared.tokens, token.as_deref());
@@ -171,8 +171,8 @@ impl Exchange {
         Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 
-    /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` where there
-    /// is no operation.
+    /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` if there is
+    /// no operation.
     pub fn decode(&self, body: &[u8]) -> Result<(Command, Option<Cow<'_, str>>), Error> {
         let Ok(Target::Operation(route, members)) = &self.target else {
             return Err(Error::Internal);
@@ -205,7 +205,7 @@ impl Exchange {
                         members.extend(pair::value(&self.head, body, rules)?);
                         &[]
                     }
-                    // Extensions of the protocol send more (RFC 7662 §2.1).
+                    // Other parameters are ignored, because extensions of the protocol send them (RFC 7662 §2.1).
                     Input::Form if is_form => {
                         let kinds = &[("token", Kind::Text)];
                         members.extend(form(body, kinds, Others::Ignored)?);
@@ -223,8 +223,7 @@ impl Exchange {
         Ok((command, self.bearer().map(Cow::Borrowed)))
     }
 
-    /// For a request that is executed in several commands: what executes them, and the members of its query. Errors:
-    /// `Malformed`.
+    /// For a request that takes several commands: the runner, and the members of the query. Errors: `Malformed`.
     pub fn runner(&mut self) -> Result<(CommandRunner, Members), Error> {
         let route = self.route().ok_or(Error::Internal)?;
         let members = self.query(route)?;
@@ -239,18 +238,18 @@ impl Exchange {
         Ok((runner, members))
     }
 
-    /// Whether its body is in gzip, where that is taken.
+    /// Whether the body is in gzip, and the operation accepts that.
     pub fn is_gzip(&self) -> bool {
         let lines = self.delivery() == Delivery::Import;
         coding(&self.head, lines) == Ok(Coding::Gzip)
     }
 
-    /// Who asks, as far as the token says.
+    /// The caller, by the token.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// The event that a watch has seen last. Errors: `Malformed`.
+    /// The id of the last event that the client of a watch has seen. Errors: `Malformed`.
     pub fn last_event_id(&self) -> Result<Option<u64>, Error> {
         let wrong = || Error::malformed("Last-Event-ID should be the number of an event");
         match &self.head.last_event_id {
@@ -263,8 +262,7 @@ impl Exchange {
         }
     }
 
-    /// The parameters of the query. Clients of the old profile, and of what is well-known, may add what they like. Errors:
-    /// `Malformed`.
+    /// The parameters of the query. Outside `/v1` the query is ignored. Errors: `Malformed`.
     fn query(&self, route: &Route) -> Result<Members, Error> {
         match route.path().starts_with("/v1/") {
             true => form(&self.head.query, route.query, Others::Refused),
@@ -272,7 +270,7 @@ impl Exchange {
         }
     }
 
-    /// The request as the core takes it. Notes for the log who called, and with how long a body.
+    /// The request for the core. Notes the caller and the length of the body for the log.
     pub fn request(&mut self, caller: Caller, command: Command, body_length: usize) -> Request {
         self.body_length = body_length;
         self.caller = caller.clone();
@@ -286,18 +284,18 @@ impl Exchange {
         }
     }
 
-    /// The token of the one `Authorization` header.
+    /// The token of the `Authorization` header, if there is exactly one.
     fn bearer(&self) -> Option<&str> {
         bearer(self.head.authorization.text()?)
     }
 
-    /// Notes how long the body was, for the log.
+    /// Notes the length of the body for the log.
     pub fn set_body_length(&mut self, length: usize) {
         self.body_length = length;
     }
 }
 
-/// What a request is for, as far as its head says. Errors: those of routing, `BadMediaType`.
+/// What the head asks for. Errors: those of routing, `BadMediaType`.
 fn find(shared: &Shared, head: &Head) -> Found<Arc<Page>> {
     let services = shared.settings.services;
     let page = |path: &str| shared.page(path);
@@ -315,7 +313,7 @@ fn find(shared: &Shared, head: &Head) -> Found<Arc<Page>> {
     found
 }
 
-/// Whether it is about one pair, which is a resource with conditions.
+/// Whether the operation is about one pair, which is a resource with conditions.
 fn is_pair(operation: Operation) -> bool {
     use Operation::{PairDelete, PairGet, PairPut};
     matches!(operation, PairGet | PairPut | PairDelete)

@@ -31,29 +31,29 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{oneshot, Notify};
 use upload::Upload;
 
-/// Bytes a client may send ahead, on a stream and on the connection.
+/// How many bytes a client may send ahead, on a stream and on the connection.
 const WINDOW: u32 = 256 * 1024;
-/// Bytes of an answer that wait for the client to take them, on a stream.
+/// How many bytes of an answer wait for the client, on a stream.
 const PIECE: usize = 16 * 1024;
 
-/// How long a client that was told to go away may take to do so.
+/// How long a client may take to leave after GOAWAY.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// What happens on a connection.
+/// The activity on a connection.
 #[derive(Default)]
 struct Activity {
-    /// Requests so far.
+    /// How many requests have begun.
     begun: AtomicUsize,
-    /// Requests that have no answer, or one that is not taken yet.
+    /// Requests whose answers are missing or not taken yet.
     open: AtomicUsize,
-    /// Bytes of answers that are not taken yet.
+    /// Bytes of answers that the client has not taken yet.
     bytes: AtomicUsize,
-    /// An answer was not taken in time.
+    /// A client did not take an answer in time.
     stalled: Notify,
 }
 
 impl Activity {
-    /// Returns once nothing has happened for `time`; at the latest after twice of it.
+    /// Returns once the connection was idle for `time`, at the latest after twice as long.
     async fn idle(&self, time: Duration) {
         loop {
             let before = self.begun.load(Ordering::Relaxed);
@@ -66,7 +66,7 @@ impl Activity {
     }
 }
 
-/// A request that counts until it is dropped.
+/// A request; it counts as open until it is dropped.
 struct Open(Arc<Activity>);
 
 impl Open {
@@ -76,14 +76,14 @@ impl Open {
         Self(activity.clone())
     }
 
-    /// Expects that the client takes these bytes in time. What is returned is dropped once it has.
+    /// Starts the time in which the client has to take these bytes. The caller drops the result once they are taken.
     fn expect_taken(&self, shared: &Shared, bytes: usize) -> oneshot::Sender<()> {
         let activity = self.0.clone();
         let waiting = activity.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let (taken, is_taken) = oneshot::channel();
         let time = shared.config.write_time(waiting);
         tokio::spawn(async move {
-            // A client that leaves an answer in its window would hold it for ever.
+            // Otherwise a client that never opens its window would hold the answer for ever.
             if tokio::time::timeout(time, is_taken).await.is_err() {
                 activity.stalled.notify_one();
             }
@@ -99,7 +99,7 @@ impl Drop for Open {
     }
 }
 
-/// Serves a connection until it ends, until the client does not take an answer in time, or until it is idle.
+/// Serves a connection until it ends, the client takes an answer too slowly, or it is idle.
 pub async fn serve<S>(stream: S, shared: &Arc<Shared>, peer: &Peer, mut stop: Stop)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -121,12 +121,12 @@ where
     let mut connection = pin!(http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(config.streams_max)
-        // Heads that are larger do not come here.
+        // The gate has refused larger heads already.
         .max_header_list_size((config.header_max + MARK_SIZE) as u32)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .max_send_buf_size(PIECE)
-        // A client that does not answer a ping is gone.
+        // A client that does not answer a ping has gone.
         .keep_alive_interval(config.idle_timeout)
         .keep_alive_timeout(config.write_timeout)
         .serve_connection(TokioIo::new(stream), service));
@@ -185,7 +185,7 @@ async fn answer(
             upload.discard();
             answer.await
         }
-        // In a box, because it is large and few requests are of these.
+        // Boxed, because it is large and few requests need it.
         Course::Import(begun) => {
             Box::pin(import::answer(
                 begun.await,

@@ -1,4 +1,4 @@
-//! The text of the lines of exports and imports that are no pairs (NDJSON). Pure.
+//! Lines of exports and imports (NDJSON) that are not pairs. Pure.
 
 use super::v1;
 use crate::bulk::{Counts, Failure};
@@ -25,7 +25,7 @@ struct Failed<'a> {
     done: &'a Counts,
 }
 
-/// The last line of an export that ends early. It is no pair, so that nobody takes the lines before it for all there is.
+/// The last line of an export that ends early. It is no pair, so a client notices that the export is incomplete.
 pub fn failure(error: &Error) -> Vec<u8> {
     let mut text = b"{\"error\":".to_vec();
     text.extend(in_one_line(v1::render_error(error).1));
@@ -33,18 +33,18 @@ pub fn failure(error: &Error) -> Vec<u8> {
     text
 }
 
-/// The body of an answer that says only why an import has ended early.
+/// The body of an answer that only says why an import ended early.
 pub fn problem_of_line(failure: &Failure) -> Bytes {
     let problem = v1::Problem::new(&failure.error).at(failure.line);
     line(&problem).trim_ascii_end().to_vec().into()
 }
 
-/// A line of an import that is not the last.
+/// A line of an import that reports progress.
 pub fn progress(counts: &Counts) -> Bytes {
     line(&Progress { progress: counts })
 }
 
-/// The last line of an import, with what has ended it early.
+/// The last line of an import, with the error that ended it early, if any.
 pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
     match failure {
         None => line(&Done { done }),
@@ -57,7 +57,7 @@ pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
 }
 
 fn line<T: Serialize>(value: &T) -> Bytes {
-    // Structures of strings and numbers do not fail to encode.
+    // Serializing strings and numbers cannot fail.
     let mut line = in_one_line(serde_json::to_vec(value).unwrap_or_default());
     line.push(b'\n');
     line.into()

@@ -1,4 +1,4 @@
-//! Listening sockets: made on tx, shared by the workers, and handed on when the server is started anew.
+//! Listening sockets: made on tx, shared by the workers, and passed on when the server is replaced.
 
 use authkv_config::Listen;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -9,12 +9,12 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use tokio::net::{TcpStream, UnixStream};
 
-/// Connections that may wait to be accepted.
+/// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// Who may connect to a unix socket: the user and the group.
+/// Who may connect to a unix socket: the owner and the group.
 const UNIX_MODE: u32 = 0o660;
 
-/// A socket that listens, and what for.
+/// A listening socket, and its address.
 pub struct Listener {
     pub listen: Listen,
     pub socket: Socket,
@@ -22,7 +22,7 @@ pub struct Listener {
 
 /// A connection.
 pub enum Accepted {
-    /// Whether it begins with TLS.
+    /// `true`: the connection begins with TLS.
     Tcp(TcpStream, SocketAddr, bool),
     Unix(UnixStream),
 }
@@ -34,7 +34,7 @@ pub enum Passed {
 }
 
 impl Accepted {
-    /// Takes it out of the event loop of this thread.
+    /// Removes the connection from the event loop of this thread. Errors: those of the system.
     pub fn pass(self) -> io::Result<Passed> {
         Ok(match self {
             Accepted::Tcp(stream, address, tls) => Passed::Tcp(stream.into_std()?, address, tls),
@@ -44,7 +44,7 @@ impl Accepted {
 }
 
 impl Passed {
-    /// Puts it into the event loop of this thread.
+    /// Adds the connection to the event loop of this thread. Errors: those of the system.
     pub fn accept(self) -> io::Result<Accepted> {
         Ok(match self {
             Passed::Tcp(stream, address, tls) => {
@@ -56,8 +56,8 @@ impl Passed {
 }
 
 impl Listener {
-    /// Listens. The port the system chooses for 0 becomes that of `listen`. A unix socket that nobody listens to is
-    /// replaced.
+    /// Listens on an address. The port that the system chooses for 0 is stored in `listen`. Replaces a unix socket on which
+    /// nobody listens. Errors: those of the system.
     pub fn bind(listen: &Listen) -> io::Result<Self> {
         let (socket, listen) = match listen {
             Listen::Tcp { address, tls } => {
@@ -85,7 +85,7 @@ impl Listener {
         Ok(Self { listen, socket })
     }
 
-    /// Another handle of the same socket, for `listen`, which is the same address.
+    /// Another handle of the socket, for the same address written as in `listen`.
     pub fn share(&self, listen: &Listen) -> io::Result<Self> {
         let mut shared = listen.clone();
         if let (Listen::Tcp { address, .. }, Listen::Tcp { address: bound, .. }) =
@@ -99,7 +99,7 @@ impl Listener {
         })
     }
 
-    /// For the event loop of the current thread.
+    /// The socket in the event loop of this thread.
     pub fn into_async(self) -> io::Result<AsyncListener> {
         Ok(match self.listen {
             Listen::Tcp { tls, .. } => {
@@ -111,16 +111,16 @@ impl Listener {
         })
     }
 
-    /// Removes the file of a unix socket that nobody will listen to any more.
+    /// Removes the file of a unix socket that is not used any more.
     pub fn remove_file(&self) {
         if let Listen::Unix(path) = &self.listen {
-            // It may be gone already.
+            // The file may be gone already.
             let _ = fs::remove_file(path);
         }
     }
 }
 
-/// A socket that listens, in an event loop.
+/// A listening socket in an event loop.
 pub enum AsyncListener {
     Tcp(tokio::net::TcpListener, bool),
     Unix(tokio::net::UnixListener),
@@ -138,13 +138,13 @@ impl AsyncListener {
     }
 }
 
-/// Removes the file of a socket whose process has died.
+/// Removes the file of a socket whose process has ended.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if !is_socket {
         return Ok(());
     }
-    // Not to wait for a process that lives and does not accept.
+    // Nonblocking, because a process may live and not accept.
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     probe.set_nonblocking(true)?;
     match probe.connect(&SockAddr::unix(path)?) {

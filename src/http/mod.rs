@@ -1,5 +1,5 @@
-//! The HTTP server: worker threads with an event loop each. They never touch a space, a fiber or Lua; only
-//! [`foreign`], which answers what another server took, runs on the tx thread.
+//! The HTTP server: worker threads with an event loop each. They never use spaces, fibers or Lua. Only [`embedded`], which
+//! answers requests from another server, runs on the tx thread.
 
 mod access_log;
 mod access_log_guard;
@@ -44,7 +44,7 @@ use std::thread::JoinHandle;
 use stop::Signals;
 use worker::Worker;
 
-/// The workers and what ends them.
+/// The running workers, and how to stop them.
 pub struct Server {
     pub shared: Arc<Shared>,
     listeners: Vec<Listener>,
@@ -53,8 +53,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on the addresses of `config`, taking over sockets that listen on them already, and starts the
-    /// workers, which share the sockets. The error says what is wrong.
+    /// Starts the workers, which share the listening sockets. Sockets that already listen on an address of `config` are
+    /// taken over. The error says what is wrong.
     pub fn start(
         parts: &Parts,
         config: Arc<HttpConfig>,
@@ -69,7 +69,7 @@ impl Server {
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let room = descriptors(parts.bridge, config.connections_max);
         let shared = Shared::new(parts, config, room);
-        // Where it fails midway, the workers that have been started end with it.
+        // Dropped if a later step fails, which ends the workers that have started.
         let mut server = Self {
             signals: Signals {
                 leave: shared.leave.clone(),
@@ -100,12 +100,12 @@ impl Server {
         Ok(server)
     }
 
-    /// The sockets it listens on, with the ports the system chose where they were 0.
+    /// The listening sockets, with the ports that the system chose for 0.
     pub fn listeners(&self) -> &[Listener] {
         &self.listeners
     }
 
-    /// Closes its own handles of the sockets, and removes the files of unix sockets that are not in `kept`.
+    /// Closes this server's handles of the sockets, and removes the files of unix sockets that are not in `kept`.
     pub fn close_listeners(&mut self, kept: &[Listener]) {
         for closed in self.listeners.drain(..) {
             if !kept.iter().any(|one| one.listen.is(&closed.listen)) {
@@ -114,13 +114,13 @@ impl Server {
         }
     }
 
-    /// Takes no more connections. Those that are open end after their next answer. Does not wait.
+    /// Accepts no more connections. Open ones end after their next answer. Does not wait.
     pub fn leave(&self) {
         self.shared.leaving.store(true, Ordering::Relaxed);
         self.signals.leave.cancel();
     }
 
-    /// The same, but those that wait for a request end at once.
+    /// Like `leave`, but idle connections end at once.
     pub fn stop(&self) {
         self.leave();
         self.signals.end.cancel();
@@ -138,7 +138,7 @@ impl Drop for Server {
     }
 }
 
-/// The connections there is room for: Tarantool needs some descriptors itself, and floods its log without them.
+/// How many connections the process can open. Some descriptors are left for Tarantool, which floods its log without them.
 fn descriptors(bridge: &Bridge, wanted: usize) -> usize {
     const RESERVED: u64 = 256;
     let limit = getrlimit(Resource::Nofile);
@@ -146,7 +146,7 @@ fn descriptors(bridge: &Bridge, wanted: usize) -> usize {
         current: limit.maximum,
         ..limit
     };
-    // Where it cannot be raised, it stays as it is.
+    // If the limit cannot be raised, the present one is used.
     let _ = setrlimit(Resource::Nofile, raised);
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);

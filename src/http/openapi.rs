@@ -1,7 +1,7 @@
-//! What `/openapi.json` says (OpenAPI 3.1). Pure.
+//! The document `/openapi.json` (OpenAPI 3.1). Pure.
 //!
-//! It is made of the routes, of the table of errors, and of answers that the profiles themselves have rendered, so it
-//! cannot say what the code does not do.
+//! It is generated from the routes, from the table of errors, and from answers that the profiles have rendered. So it
+//! describes what the code does.
 
 mod answers;
 mod bodies;
@@ -28,7 +28,7 @@ use utoipa::openapi::{
     Components, InfoBuilder, LicenseBuilder, OpenApiBuilder, PathItem, ServerBuilder,
 };
 
-/// The name of the security scheme, which the page `/docs` knows too.
+/// The name of the security scheme. The page `/docs` uses it too.
 const TOKEN: &str = "token";
 
 const ABOUT: &str = "Users, tokens and a batch key-value store inside Tarantool.\n\n\
@@ -39,7 +39,7 @@ const ABOUT: &str = "Users, tokens and a batch key-value store inside Tarantool.
     the input (422 under `/api`, 400 under `/v1`) is checked before the token (401), the token before the role (403), \
     and the role before the rules (400 under `/api`, 422 under `/v1`).";
 
-/// The document for an instance with these settings, as JSON text. Those of HTTP may be newer than the ones in `config`.
+/// The document for an instance with these settings, as JSON. `http` may be newer than the HTTP settings in `config`.
 pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
     let license = LicenseBuilder::new()
         .name(env!("CARGO_PKG_LICENSE"))
@@ -53,7 +53,7 @@ pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
         let tag = TagBuilder::new().name(name).description(Some(about));
         tag.build()
     });
-    // Beside the document, wherever the server is mounted.
+    // Relative to the document, because a proxy may mount the server under a prefix.
     let here = ServerBuilder::new()
         .url(".")
         .description(Some("this server"));
@@ -63,7 +63,7 @@ pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
         .tags(Some(tags))
         .paths(paths(config, http))
         .components(Some(components(config)));
-    // Structures of strings do not fail to encode.
+    // Serializing a structure of strings cannot fail.
     serde_json::to_vec(&document.build()).unwrap_or_default()
 }
 
@@ -78,7 +78,7 @@ fn paths(config: &Config, http: &HttpConfig) -> Paths {
             "DELETE" => HttpMethod::Delete,
             _ => HttpMethod::Post,
         };
-        // A path that is there already gets one operation more. None ends with a slash: some tools take that for a mistake.
+        // Adds an operation to a path. No path ends with a slash, which some tools take for a mistake.
         paths = paths.path(
             route.path(),
             PathItem::new(method, operation(route, config, http)),
@@ -89,7 +89,7 @@ fn paths(config: &Config, http: &HttpConfig) -> Paths {
 
 fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuilder {
     let words = route.endpoint;
-    // In `/v1` an operation is called as its procedure is.
+    // In `/v1` the id of an operation is the name of its procedure.
     let id = match words.id {
         "" => route.operation.row().name,
         id => id,
@@ -103,7 +103,7 @@ fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuil
     for parameter in parameters::of_route(route, &config.limits) {
         operation = operation.parameter(parameter);
     }
-    // An empty list says that there is none; if it is missing, it may have been forgotten.
+    // An empty list says that no token is needed. A missing list could be an omission.
     let needs_token = route.operation.privilege(config) != Privilege::Nothing;
     let token = needs_token.then(|| SecurityRequirement::new(TOKEN, [] as [&str; 0]));
     operation = operation.securities(Some(token));

@@ -1,4 +1,4 @@
-//! One pair as a resource of HTTP: its value is the body, its revision the entity tag (RFC 9110 §8.8.3). Pure; any thread.
+//! One pair as an HTTP resource: the body is its value, the entity tag its revision (RFC 9110 §8.8.3). Pure; any thread.
 
 use super::response::Response;
 use authkv_base::error::Error;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper::Method;
 use std::borrow::Cow;
 
-/// Adds what the conditions of a request (RFC 9110 §13.1) mean to the operation. Errors: `Malformed`.
+/// Adds the conditions of a request (RFC 9110 §13.1) to the members of its query. Errors: `Malformed`.
 pub fn conditions(head: &Head, operation: Operation, query: &mut Members) -> Result<(), Error> {
     let mut members = Members::new();
     let writes = operation != Operation::PairGet;
@@ -21,7 +21,7 @@ pub fn conditions(head: &Head, operation: Operation, query: &mut Members) -> Res
         Some(Tags::Any) if operation == Operation::PairPut => {
             members.push(("mode", Member::Text("replace".to_owned())));
         }
-        // Without a pair it is 404 anyway.
+        // If there is no pair, the answer is 404 anyway.
         Some(Tags::Any) => {}
         Some(Tags::Some(revisions)) => members.push(("if_revision", Member::Numbers(revisions))),
     }
@@ -45,7 +45,7 @@ pub fn conditions(head: &Head, operation: Operation, query: &mut Members) -> Res
     Ok(())
 }
 
-/// The value in a body, and its type where it is not JSON. Errors: `Malformed`, `TooDeep`, `BadMediaType`.
+/// The value in a body, with its type if that is not JSON. Errors: `Malformed`, `TooDeep`, `BadMediaType`.
 pub fn value(head: &Head, body: &[u8], rules: Rules) -> Result<Members, Error> {
     if is_json(head)? {
         let value = rules.value_from_json(body)?;
@@ -58,13 +58,13 @@ pub fn value(head: &Head, body: &[u8], rules: Rules) -> Result<Members, Error> {
     Ok(members)
 }
 
-/// Errors: `BadMediaType` for a body that is coded, or of which nobody can say what it is.
+/// Errors: `BadMediaType` for a body with a coding, or without a clear type.
 pub fn check_type(head: &Head) -> Result<(), Error> {
     coding(head, false)?;
     is_json(head).map(drop)
 }
 
-/// The answer that a pair is. Errors: `Malformed` where it is no msgpack.
+/// The answer with a pair. Errors: `Malformed` if the pair is not msgpack.
 pub fn response(head: &Head, pair: &[u8]) -> Result<Response, Error> {
     let mut reader = Reader::new(pair);
     let Start::Map(count) = reader.head()? else {
@@ -97,13 +97,13 @@ pub fn tag(revision: u64) -> String {
     format!("\"{revision}\"")
 }
 
-/// Whether that may stand in a header (RFC 9110 §5.5). Others may have written any text to the space.
+/// Whether the text may be in a header (RFC 9110 §5.5). The application may have written any text to the space.
 fn is_field(text: &str) -> bool {
     let is_visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     is_visible && !text.is_empty() && text.trim() == text
 }
 
-/// What the client has put is not to be taken for a page of this server.
+/// The body with its type. The headers keep a browser from taking a client's value for a page of this server.
 fn body(value: &[u8], content_type: Option<String>) -> Result<Response, Error> {
     let mut reader = Reader::new(value);
     let mut response = match reader.head()? {
@@ -124,7 +124,7 @@ fn body(value: &[u8], content_type: Option<String>) -> Result<Response, Error> {
     Ok(response)
 }
 
-/// Whether the client has it already (RFC 9110 §13.1.2).
+/// Whether the client has this revision already (RFC 9110 §13.1.2).
 fn is_unchanged(head: &Head, revision: u64) -> Result<bool, Error> {
     let asks = matches!(head.method, Method::GET | Method::HEAD);
     Ok(match tags(&head.if_none_match, "If-None-Match", true)? {
@@ -134,15 +134,15 @@ fn is_unchanged(head: &Head, revision: u64) -> Result<bool, Error> {
     })
 }
 
-/// Entity tags in a condition.
+/// The entity tags of a condition.
 #[derive(Debug, PartialEq, Eq)]
 enum Tags {
     Any,
-    /// Those that could be of a revision.
+    /// Revisions. Tags that cannot be revisions are left out.
     Some(Vec<u64>),
 }
 
-/// `weak`: tags that are weak count too. Errors: `Malformed`.
+/// The tags of a field. With `weak`, weak tags count too. Errors: `Malformed`.
 fn tags(field: &Field, name: &str, weak: bool) -> Result<Option<Tags>, Error> {
     let malformed = || Error::malformed(format!("{name} should be * or a list of entity tags"));
     let text = match field {
@@ -153,7 +153,7 @@ fn tags(field: &Field, name: &str, weak: bool) -> Result<Option<Tags>, Error> {
         return Ok(Some(Tags::Any));
     }
     let mut revisions = Vec::new();
-    // What is no tag of ours matches nothing.
+    // A tag that is no revision matches nothing.
     for tag in text.split(',').map(str::trim) {
         let (is_weak, tag) = match tag.strip_prefix("W/") {
             Some(tag) => (true, tag),
@@ -161,7 +161,7 @@ fn tags(field: &Field, name: &str, weak: bool) -> Result<Option<Tags>, Error> {
         };
         let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
         let revision = tag.and_then(|tag| tag.parse::<u64>().ok());
-        // Only what is written as we write it is ours.
+        // Only the exact form that authkv writes is a revision.
         let is_ours = |revision: &u64| *revision > 0 && tag == Some(&revision.to_string());
         let revision = revision.filter(is_ours);
         revisions.extend(revision.filter(|_| weak || !is_weak));

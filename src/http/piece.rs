@@ -1,4 +1,4 @@
-//! Answers that come piece by piece. HTTP workers only.
+//! Answers that are sent in pieces. HTTP workers only.
 
 use super::access_log_guard::AccessLogGuard;
 use authkv_base::error::Error;
@@ -12,9 +12,9 @@ use std::task::{ready, Context, Poll};
 #[derive(Default)]
 pub struct Piece {
     pub bytes: Bytes,
-    /// What it holds of the memory for answers.
+    /// The memory reserved for the piece.
     pub held: Reservation,
-    /// It is the last, and tells of this failure.
+    /// The piece is the last one, and reports this error.
     pub error: Option<Error>,
 }
 
@@ -28,18 +28,18 @@ impl Piece {
     }
 }
 
-/// An answer ends before its end, which the client has to notice.
+/// An answer ends early, and the client has to notice it.
 #[derive(Debug)]
 pub struct Truncated;
 
-/// What an answer is made of.
+/// The pieces of an answer.
 pub type Pieces = Pin<Box<dyn futures_util::Stream<Item = Result<Piece, Truncated>> + Send>>;
 
-/// The body of an answer whose length is not known.
+/// The body of an answer of unknown length.
 pub struct Stream {
     pieces: Pieces,
     access_log_guard: Option<AccessLogGuard>,
-    /// It has no end, so a client that has closed its side is not believed to wait for one.
+    /// The answer has no end, so a client that has closed its side is not waiting for one.
     pub is_endless: bool,
 }
 
@@ -52,7 +52,7 @@ impl Stream {
         }
     }
 
-    /// The next piece, which is not empty, or `None` at the end.
+    /// The next piece that is not empty, or `None` at the end.
     pub fn poll_next(
         &mut self,
         context: &mut Context<'_>,
@@ -64,7 +64,7 @@ impl Stream {
         Poll::Ready(piece)
     }
 
-    /// Notes for the log what was sent.
+    /// Counts sent bytes for the log, and notes the error.
     pub fn sent(&mut self, bytes: usize, error: Option<&Error>) {
         if let Some(access_log_guard) = &mut self.access_log_guard {
             access_log_guard.bytes_out += bytes;
@@ -74,7 +74,7 @@ impl Stream {
         }
     }
 
-    /// Notes for the log how long the body was, in the end.
+    /// Notes the final length of the request's body for the log.
     pub fn received(&mut self, bytes: usize) {
         if let Some(access_log_guard) = &mut self.access_log_guard {
             access_log_guard.bytes_in = bytes;

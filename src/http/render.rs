@@ -1,4 +1,4 @@
-//! Successes as clients get them, in either profile. Pure.
+//! Successes as clients get them, in both profiles. Pure.
 
 use super::response::Response;
 use super::{api, pair, v1};
@@ -7,7 +7,7 @@ use authkv_command::Outcome;
 use authkv_wire::head::Head;
 use authkv_wire::routes::{Profile, Route};
 
-/// A success. Errors: `Malformed` where what was found is not msgpack, or where conditions are.
+/// The answer to a success. Errors: `Malformed` if the outcome is not msgpack, or if a condition is malformed.
 pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response, Error> {
     let (status, body) = match (route.profile, outcome) {
         (Profile::Api, _) => api::render_outcome(outcome)?,

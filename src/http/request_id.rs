@@ -1,19 +1,19 @@
-//! The id of a request: the client's, or one of our own. Any thread.
+//! The id of a request: the client's, or a generated one. Any thread.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of the longest id that is taken from a client.
+/// The longest id, in bytes, that is accepted from a client.
 const MAX: usize = 128;
 
-/// Makes ids.
+/// Generates ids.
 pub struct Ids(AtomicU64);
 
 impl Ids {
-    /// Starts at a random place.
+    /// Starts at a random number.
     pub fn new() -> Self {
         let mut start = [0; 8];
-        // Without randomness ids begin at zero; they are no secret.
+        // Without randomness ids start at zero. They are no secret.
         let _ = SystemRandom::new().fill(&mut start);
         Self(AtomicU64::new(u64::from_ne_bytes(start)))
     }
@@ -21,7 +21,7 @@ impl Ids {
     /// Sixteen hexadecimal digits, different each time.
     pub fn next(&self) -> String {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        // SplitMix64 (Steele, Lea, Flood 2014): a permutation, so no id comes twice.
+        // SplitMix64 (Steele, Lea, Flood 2014). It is a permutation, so no id is repeated.
         let mut mixed = self.0.fetch_add(STEP, Ordering::Relaxed);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -34,7 +34,7 @@ impl Ids {
     }
 }
 
-/// Whether a client's id is taken: it goes to the answer and to the log.
+/// Whether a client's id is accepted. It goes into the answer and into the log.
 pub fn is_valid(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+/=:-".contains(&byte);
     (1..=MAX).contains(&id.len()) && id.bytes().all(allowed)

@@ -1,14 +1,14 @@
-//! A response, whatever carries it. Pure.
+//! A response, for any carrier. Pure.
 
 use bytes::Bytes;
 use hyper::StatusCode;
 use std::borrow::Cow;
 
-/// Status, fields and body. Carriers add their own fields: `Date`, `Content-Length`, `Connection`.
+/// Status, fields and body. Carriers add `Date`, `Content-Length` and `Connection`.
 #[derive(Default)]
 pub struct Response {
     pub status: u16,
-    /// Values hold visible ASCII and spaces only.
+    /// Values have visible ASCII and spaces only.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     pub body: Bytes,
 }
@@ -29,8 +29,8 @@ impl Response {
         response
     }
 
-    /// The length that is told of the body, which `streams` if it comes piece by piece. There is never one with 204 and 304,
-    /// where it would be that of another answer (RFC 9110 §8.6), and none of what streams.
+    /// The value of `Content-Length`, or `None` if there is none: if the body is sent in pieces (`streams`), and with 204
+    /// and 304, where it would be the length of another answer (RFC 9110 §8.6).
     pub fn content_length(&self, streams: bool) -> Option<usize> {
         match self.status {
             204 | 304 => None,
@@ -42,7 +42,7 @@ impl Response {
         self.headers.push((name, value.into()));
     }
 
-    /// Says that the answer depends on this field of the request (RFC 9110 §12.5.5).
+    /// Notes in `Vary` that the answer depends on this field of the request (RFC 9110 §12.5.5).
     pub fn vary(&mut self, name: &'static str) {
         match self.headers.iter_mut().find(|(field, _)| *field == "Vary") {
             Some((_, value)) => *value = format!("{value}, {name}").into(),
@@ -51,10 +51,10 @@ impl Response {
     }
 }
 
-/// The words for a status, as RFC 9110 has them.
+/// The reason phrase of a status, as in RFC 9110.
 pub fn reason(status: u16) -> &'static str {
     match status {
-        // The crate has those of RFC 7231 and 4918.
+        // The crate `http` has the older phrases of RFC 7231 and RFC 4918.
         413 => "Content Too Large",
         422 => "Unprocessable Content",
         _ => StatusCode::from_u16(status)

@@ -1,4 +1,4 @@
-//! What all connections of the HTTP server share: the settings, and how much there is of what is limited.
+//! The shared state of the HTTP server: the settings, and the use of what is limited.
 
 use super::docs::{self, Page};
 use super::request_id::Ids;
@@ -20,10 +20,10 @@ use std::time::Duration;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// Connections that are told at a time why they are turned away; others are just closed.
+/// How many refused connections get an explanation at a time. Others are just closed.
 const TURNING_AWAY_MAX: usize = 64;
 
-/// Shared by the workers, and by the tx thread for requests that another server took.
+/// Used by the workers, and by the tx thread for embedded requests.
 pub struct Shared {
     pub bridge: &'static Bridge,
     pub tokens: &'static Tokens,
@@ -31,32 +31,32 @@ pub struct Shared {
     pub config: Arc<HttpConfig>,
     /// The settings of the instance.
     pub settings: Arc<Config>,
-    /// The extension types that this Tarantool has.
+    /// The extension types that this Tarantool knows.
     pub types: Types,
     pub ids: Ids,
-    /// Connections end after the request they are at.
+    /// Connections end after their present request.
     pub leaving: AtomicBool,
-    /// The same, for those that wait.
+    /// Wakes tasks that wait when `leaving` is set.
     pub leave: CancellationToken,
-    /// What watches hold that their clients have not taken: a share of the memory for answers, so that those who do not read
-    /// leave the rest to others.
+    /// The memory of changes that clients of watches have not taken yet. It is a share of the memory for answers, so that
+    /// slow clients leave the rest to others.
     pub watched: Arc<Memory>,
-    /// The last revision of a change that watches are told of.
+    /// The revision of the last change of which watches were notified.
     pub notifications: watch::Sender<u64>,
-    /// The OpenAPI document, once somebody has asked for it.
+    /// The OpenAPI document, made at the first request.
     document: OnceLock<Arc<Page>>,
     requests: AtomicUsize,
     watches: AtomicUsize,
     connections: AtomicUsize,
-    /// Connections that are being turned away.
+    /// Connections that are being refused.
     turning_away: Arc<Semaphore>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     connections_max: usize,
-    /// The instance is there as long as this.
+    /// Keeps the instance alive.
     _user: User,
 }
 
-/// What of the instance the HTTP server is given.
+/// The parts of the instance that the HTTP server uses.
 pub struct Parts {
     pub core: &'static Core,
     pub bridge: &'static Bridge,
@@ -64,25 +64,26 @@ pub struct Parts {
     pub types: Types,
 }
 
-/// How often watches are told of changes, at most: they look for them together then, and a commit wakes one task only.
+/// The shortest time between two change notifications: watches then read together, and a commit wakes one task only.
 const NOTIFY_EVERY: Duration = Duration::from_millis(20);
-/// What each watch adds to that: a look takes tx some time, the more the more permissions its user has.
+/// Extra time per watch, because each read takes time on tx, more for users with many permissions.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// A request between its head and the end of its answer: a client that has its answer whole finds this place free.
+/// A request between its head and the end of its answer. It is released before the last bytes are sent, so that the client
+/// can send its next request at once.
 pub struct InFlight(Arc<Shared>);
 
-/// A watch that streams.
+/// A watch that is sending.
 pub struct Watching(Arc<Shared>);
 
-/// A connection that is open.
+/// An open connection.
 pub struct Permit {
     shared: Arc<Shared>,
     network: Option<IpAddr>,
 }
 
 impl Shared {
-    /// `descriptors` is how many connections the process has room for.
+    /// `descriptors` is how many connections the process can open.
     pub fn new(parts: &Parts, config: Arc<HttpConfig>, descriptors: usize) -> Arc<Self> {
         Arc::new(Self {
             bridge: parts.bridge,
@@ -107,7 +108,7 @@ impl Shared {
         })
     }
 
-    /// The page of a path that is no operation, if the settings want pages.
+    /// The page of a path without an operation, if the settings enable pages.
     pub fn page(&self, path: &str) -> Option<Arc<Page>> {
         if !self.config.docs {
             return None;
@@ -119,7 +120,7 @@ impl Shared {
         Some(self.document.get_or_init(new).clone())
     }
 
-    /// Counts a request until the result is dropped, or `None` where there are too many.
+    /// Counts a request until the result is dropped. `None` if there are too many.
     pub fn begin_request(self: &Arc<Self>) -> Option<InFlight> {
         take(&self.requests, self.config.requests_max).then(|| InFlight(self.clone()))
     }
@@ -134,7 +135,7 @@ impl Shared {
         }
     }
 
-    /// Tells watches of what tx has committed. Does not return.
+    /// Notifies watches of changes that tx has committed. Does not return.
     pub async fn notify_watches(&self) {
         let mut notifications = self.bridge.notifications.subscribe();
         // The sender is never dropped.
@@ -171,7 +172,7 @@ impl Shared {
         Ok(permit)
     }
 
-    /// Counts a connection that is told why it is turned away, or `None` where there are too many of those.
+    /// Counts a connection that is refused with an explanation. `None` if there are too many of them.
     pub fn turn_away(&self) -> Option<OwnedSemaphorePermit> {
         self.turning_away.clone().try_acquire_owned().ok()
     }
@@ -183,7 +184,7 @@ impl Shared {
     }
 }
 
-/// Takes one of `limit` places, if one is free. Who is refused counts at no moment, and so takes no place that becomes free.
+/// Takes one of `limit` places, if one is free. A refused attempt never counts, not even for a moment.
 fn take(taken: &AtomicUsize, limit: usize) -> bool {
     let more = |taken| (taken < limit).then_some(taken + 1);
     taken

@@ -1,20 +1,19 @@
-//! How connections are told to end. HTTP workers only.
+//! Signals that end connections. HTTP workers only.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// How connections are told to end.
 #[derive(Clone, Default)]
 pub struct Signals {
-    /// No more connections are taken; those that are open end after their next answer.
+    /// No more connections are accepted; open ones end after their next answer.
     pub leave: CancellationToken,
-    /// Those that wait for a request end at once.
+    /// Idle connections end at once.
     pub end: CancellationToken,
 }
 
-/// The signals as a connection hears them.
+/// The signals, as a connection receives them.
 pub struct Stop {
     leave: CancellationToken,
     end: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -28,12 +27,12 @@ impl Stop {
         }
     }
 
-    /// Ready once connections that wait for a request are to end.
+    /// Ready once idle connections have to end.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.end.as_mut().poll(context)
     }
 
-    /// Returns once the connection is to end after its next answer.
+    /// Returns once the connection has to end after its next answer.
     pub async fn leave(&mut self) {
         self.leave.cancelled().await;
     }

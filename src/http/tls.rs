@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-/// Reads the files. The error says what is wrong with which of them.
+/// Reads the certificate and the key. The error names the file and what is wrong with it.
 pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, String> {
     let chain = certificates(&files.cert)?;
     let key = private_key(&files.key)?;

@@ -40,15 +40,15 @@ pub struct Problem<'a> {
     line: Option<u64>,
 }
 
-/// The media type of a failure.
+/// The media type of an error.
 pub const PROBLEM: &str = "application/problem+json";
 
-/// The status and the JSON body of a failure.
+/// The status and the JSON body of an error.
 pub fn render_error(error: &Error) -> (u16, Vec<u8>) {
     (error.row().v1_status, json(&Problem::new(error)))
 }
 
-/// The same for a client of which nobody knows what it asks for: it may be one of `/api`.
+/// The status and the JSON body of an error if the path is not known: the client may use `/api`.
 pub fn render_error_for_anyone(error: &Error) -> (u16, Vec<u8>) {
     (
         error.row().v1_status,
@@ -78,19 +78,19 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// The same for a client of which nobody knows what it asks for.
+    /// Adds `message`, for a client that may use `/api`.
     pub fn for_anyone(self) -> Self {
         let message = Some(self.detail.clone());
         Self { message, ..self }
     }
 
-    /// The same of a line.
+    /// The problem with the number of a line.
     pub fn at(self, line: Option<u64>) -> Self {
         Self { line, ..self }
     }
 }
 
-/// The status and the JSON body of a success. Errors: `Malformed` where what was found is not msgpack.
+/// The status and the JSON body of a success. Errors: `Malformed` if the result is not msgpack.
 pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
     let status = match operation {
         Operation::UserRegister | Operation::UserCreate => 201,
@@ -129,11 +129,11 @@ pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, V
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    // Structures of strings and numbers do not fail to encode.
+    // Serializing strings and numbers cannot fail.
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-/// What a client that may not do this is told to bring (RFC 6750 §3). `has_token`: it came with one.
+/// The value of `WWW-Authenticate` for an error (RFC 6750 §3). `has_token`: the request had a token.
 pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
     match error {
         Error::Unauthenticated if has_token => {

@@ -15,21 +15,21 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// What a worker is given.
+/// A worker before its thread runs.
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub signals: Signals,
     pub listeners: Vec<Listener>,
     pub tls: Option<TlsAcceptor>,
-    /// The workers, among which this one has a number.
+    /// All workers; this one has `number`.
     pub balancer: Arc<Balancer>,
     pub number: usize,
-    /// Connections that others have accepted for it.
+    /// Connections that other workers have accepted for this one.
     pub incoming: Incoming,
 }
 
-/// What takes connections in.
-struct Door {
+/// Accepts and serves connections.
+struct Acceptor {
     shared: Arc<Shared>,
     signals: Signals,
     tls: Option<TlsAcceptor>,
@@ -38,13 +38,13 @@ struct Door {
     connections: tokio::sync::Mutex<JoinSet<()>>,
 }
 
-impl Door {
-    /// Accepts connections until the server leaves, each for the worker that has the fewest.
+impl Acceptor {
+    /// Accepts connections until the server leaves. Each goes to the worker that has the fewest.
     async fn accept(&self, listener: AsyncListener) {
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
-                // First: what comes after this server was told to leave is for the next one, with its certificates.
+                // First, because later connections belong to the next server, with its certificates.
                 biased;
                 _ = self.signals.leave.cancelled() => return,
                 accepted = listener.accept() => accepted,
@@ -57,7 +57,7 @@ impl Door {
                     }
                 }
                 Err(e) => {
-                    // Out of descriptors, most likely: wait for connections to end.
+                    // Probably out of descriptors: wait for connections to end.
                     if !failing {
                         let line = format!("cannot accept connections: {e}");
                         self.shared.bridge.log(line);
@@ -69,7 +69,7 @@ impl Door {
         }
     }
 
-    /// Takes the connections that others have accepted, until the server leaves.
+    /// Serves connections that other workers have accepted, until the server leaves.
     async fn receive(&self, mut incoming: Incoming) {
         loop {
             let next = tokio::select! {
@@ -98,13 +98,13 @@ impl Door {
 }
 
 impl Worker {
-    /// The main function of the thread. Returns once it is told to stop and the connections have ended.
+    /// The main function of the thread. Returns once the server stops and the connections have ended.
     pub fn run(self) {
         let bridge = self.shared.bridge;
         let open = bridge.open_mailbox();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            // Others that can run do so first: most often they bring work, and to sleep and to be woken costs more.
+            // Lets other threads run first: usually they bring work, and sleeping and waking costs more.
             .on_thread_park(std::thread::yield_now)
             .build();
         let served = runtime.and_then(|runtime| {
@@ -119,11 +119,11 @@ impl Worker {
     async fn serve(self) -> io::Result<()> {
         let limit = self.shared.settings.shutdown_timeout;
         if self.number == 0 {
-            // One of them tells the watches of all.
+            // One worker notifies the watches of all.
             let shared = self.shared.clone();
             tokio::spawn(async move { shared.notify_watches().await });
         }
-        let door = Arc::new(Door {
+        let acceptor = Arc::new(Acceptor {
             shared: self.shared,
             signals: self.signals.clone(),
             tls: self.tls,
@@ -133,16 +133,16 @@ impl Worker {
         });
         let mut taking = JoinSet::new();
         for listener in self.listeners {
-            let (door, listener) = (door.clone(), listener.into_async()?);
-            taking.spawn(async move { door.accept(listener).await });
+            let (acceptor, listener) = (acceptor.clone(), listener.into_async()?);
+            taking.spawn(async move { acceptor.accept(listener).await });
         }
-        let receiving = door.clone();
+        let receiving = acceptor.clone();
         taking.spawn(async move { receiving.receive(self.incoming).await });
         while taking.join_next().await.is_some() {}
         self.signals.leave.cancelled().await;
-        let mut connections = door.connections.lock().await;
+        let mut connections = acceptor.connections.lock().await;
         let mut ended = async || while connections.join_next().await.is_some() {};
-        // Those that have not ended in time may finish what they are at, and are dropped then.
+        // Connections that have not ended in time may finish their present request, and are dropped then.
         if tokio::time::timeout(limit, ended()).await.is_err() && !self.signals.end.is_cancelled() {
             self.signals.end.cancel();
             let _ = tokio::time::timeout(limit, ended()).await;
@@ -151,15 +151,15 @@ impl Worker {
     }
 }
 
-/// Serves what was accepted.
+/// Serves a connection.
 async fn connect(shared: Arc<Shared>, accepted: Accepted, tls: Option<TlsAcceptor>, stop: Stop) {
     match accepted {
         Accepted::Tcp(stream, address, secured) => {
-            // It fails for a connection that is gone, which the first read finds as well.
+            // Fails if the connection is gone, which the first read notices too.
             let _ = stream.set_nodelay(true);
             let peer = Peer::Tcp(address);
             match (secured, tls) {
-                // In a box, because it is large and most connections have none.
+                // Boxed, because it is large and most connections do not need it.
                 (true, Some(tls)) => Box::pin(secure(shared, stream, peer, tls, stop)).await,
                 (true, None) => {}
                 (false, _) => plain(shared, stream, peer, stop).await,
@@ -183,7 +183,7 @@ async fn secure<S>(shared: Arc<Shared>, stream: S, peer: Peer, tls: TlsAcceptor,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    // One that is turned away is not worth a handshake.
+    // A refused connection is closed before the handshake, which is costly.
     let Ok(permit) = shared.admit(&peer) else {
         return;
     };
@@ -192,7 +192,7 @@ where
         stream = handshake => stream,
         _ = std::future::poll_fn(|context| stop.poll(context)) => return,
     };
-    // What a client does to its own connection is no news.
+    // A failed handshake is not logged: any client can cause one.
     let Ok(Ok(stream)) = stream else { return };
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => {
@@ -210,7 +210,7 @@ where
     h1::serve(stream, shared, &peer, stop).await;
 }
 
-/// Tells a client which limit it is beyond, if it can be told at once.
+/// Refuses a connection, and names the limit if the client takes the answer soon.
 async fn turn_away<S>(shared: &Arc<Shared>, mut stream: S, peer: Peer, error: Error)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -219,13 +219,14 @@ where
     let Some(_counted) = shared.turn_away() else {
         return;
     };
-    // No request counts for it while it lingers.
+    // The request stops counting here, before the connection lingers.
     let bytes = h1::whole(&Exchange::refuse_without_head(shared, &peer, None, error));
-    let told = async {
+    let explained = async {
         stream.write_all(&bytes).await?;
         stream.shutdown().await?;
-        // What it has sent is read, because a socket that is closed with bytes unread resets the answer.
+        // Reads the client's input, because closing a socket with unread bytes would reset the connection before the answer
+        // arrives.
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
     };
-    let _ = tokio::time::timeout(PATIENCE, told).await;
+    let _ = tokio::time::timeout(PATIENCE, explained).await;
 }

@@ -1,4 +1,4 @@
-//! The answer to a request: what was rendered, and what every answer has.
+//! The answer to a request: the rendered result, and the headers of every answer.
 
 use super::super::access_log_guard::AccessLogGuard;
 use super::super::docs::Target;
@@ -22,7 +22,7 @@ impl Exchange {
         self.finish(Err(Error::Internal), Reservation::default())
     }
 
-    /// The answer. `result` counts where an operation was executed; `held` is what its outcome holds.
+    /// The answer. `result` counts only if an operation was executed; `held` is the memory reserved for its outcome.
     pub fn finish(self, result: Result<Outcome, Error>, held: Reservation) -> Outgoing {
         let (response, error) = match &self.target {
             Ok(Target::Options(allow)) => (options(allow), None),
@@ -43,7 +43,7 @@ impl Exchange {
         self.close(response, error.as_ref(), held)
     }
 
-    /// The answer to a request that was executed in several commands, with the failure that it tells of.
+    /// The answer to a request that was executed in several commands, with the error that it reports.
     pub fn close(
         mut self,
         response: Response,
@@ -52,14 +52,14 @@ impl Exchange {
     ) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
-        // The receipt is dropped, which writes its line.
+        // The access-log guard is dropped here, which writes its line.
         let (mut outgoing, _) = self.seal(response, error, held, is_logged);
         outgoing.in_flight = in_flight;
         outgoing
     }
 
-    /// The head of an answer whose body comes piece by piece, and what tells the log of it at its end. A watch counts no
-    /// more as a request then, because it has no end.
+    /// The head of an answer that is sent in pieces. Its access-log guard lives until the last piece. A watch does not
+    /// count as a request from here on, because it has no end.
     pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
@@ -70,7 +70,7 @@ impl Exchange {
         outgoing
     }
 
-    /// Adds what every answer has.
+    /// Adds the headers of every answer.
     fn seal(
         self,
         mut response: Response,
@@ -78,7 +78,7 @@ impl Exchange {
         mut held: Reservation,
         is_logged: bool,
     ) -> (Outgoing, Option<AccessLogGuard>) {
-        // It is there already; others that come have to wait for it.
+        // The body exists already, so it counts even above the limit; later bodies wait.
         let memory = &self.shared.bridge.memory;
         held.grow_to(memory, response.body.len());
         let head_only = self.head.method == Method::HEAD;
@@ -89,7 +89,7 @@ impl Exchange {
         let operation = self.target.as_ref().ok().and_then(Target::route);
         let operation = operation.map(|route| route.operation);
         if streams {
-            // A proxy hands on what comes: it does not wait for more (nginx), and does not compress it.
+            // For proxies: they must not buffer the pieces (nginx) or compress them.
             response.set("Cache-Control", "no-store, no-transform");
             response.set("X-Accel-Buffering", "no");
         } else if let Some(value) = cache_control(self.profile, operation, error.is_some()) {
@@ -129,10 +129,10 @@ impl Exchange {
         (outgoing, access_log_guard)
     }
 
-    /// The answer to a failure, without what every answer has.
+    /// The answer to an error, without the headers of every answer.
     pub fn problem(&self, error: &Error) -> Response {
         let mut response = match self.profile {
-            // Nobody knows what is asked for.
+            // It is not known what the request asks for.
             Profile::Api if self.head.path.is_empty() => {
                 let (status, body) = v1::render_error_for_anyone(error);
                 let mut response = Response::new(status, body);
@@ -153,7 +153,7 @@ impl Exchange {
         if let Error::WrongMethod { allow } = error {
             response.set("Allow", *allow);
         }
-        // RFC 9110 §15.5.16: never where it is not the coding.
+        // Only if the coding was refused (RFC 9110 §15.5.16).
         if let Error::BadMediaType {
             codings: Some(codings),
             ..
@@ -165,15 +165,15 @@ impl Exchange {
             response.set("Retry-After", seconds.to_string());
         }
         let has_token = !matches!(self.caller, Caller::Anonymous);
-        let is_told = matches!(response.status, 401 | 403);
-        if let Some(challenge) = v1::challenge(error, has_token).filter(|_| is_told) {
+        let is_denied = matches!(response.status, 401 | 403);
+        if let Some(challenge) = v1::challenge(error, has_token).filter(|_| is_denied) {
             response.set("WWW-Authenticate", challenge);
         }
         response
     }
 }
 
-/// A token is not to be kept (RFC 6749 §5.1), nor is the answer to a GET that does something; the keys that verify are.
+/// A token must not be cached (RFC 6749 §5.1), nor a GET with an effect. Public keys may be.
 fn cache_control(
     profile: Profile,
     operation: Option<Operation>,

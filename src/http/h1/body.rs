@@ -1,4 +1,4 @@
-//! Bodies of HTTP/1.1: read whole before their request is answered, or piece by piece. HTTP workers only.
+//! Bodies in HTTP/1.1: read whole before the answer, or in pieces. HTTP workers only.
 
 use super::super::exchange::Exchange;
 use super::{io, Connection, End};
@@ -9,17 +9,17 @@ use authkv_wire::h1::head::Framing;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A body that is read piece by piece.
+/// A body that is read in pieces.
 pub struct Body {
     pub framing: Framing,
     chunked: Chunked,
     /// The client waits for `100 Continue`.
     waits: bool,
-    /// All of it was read.
+    /// The whole body was read.
     pub ended: bool,
 }
 
-/// What there is of a body.
+/// What `input` has of a body.
 #[derive(Debug, PartialEq, Eq)]
 enum Taken {
     Piece(Bytes),
@@ -37,7 +37,7 @@ impl Body {
         }
     }
 
-    /// Takes what `input` has of the body. Errors: `BadRequest`.
+    /// Takes the part of the body that is in `input`. Errors: `BadRequest`.
     fn take(&mut self, input: &mut BytesMut) -> Result<Taken, Error> {
         let mut piece = BytesMut::new();
         match &mut self.framing {
@@ -57,7 +57,7 @@ impl Body {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
-    /// Throws away a body that nobody wants, where it is here already. Returns whether it was.
+    /// Discards a body that is not used, if all of it was received already. Returns whether it was.
     pub fn skip(&mut self, framing: Framing) -> bool {
         match framing {
             Framing::Length(length) if length <= self.io.input.len() => {
@@ -68,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// The body. If the client waits for `100 Continue`, its token is checked first. Errors:
-    /// `Unauthenticated`, and those of `body`.
+    /// The body. If the client waits for `100 Continue`, its token is checked first. Errors: `Unauthenticated`, and those
+    /// of `body`.
     pub async fn invited_body(
         &mut self,
         exchange: &mut Exchange,
@@ -78,7 +78,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         expects_continue: bool,
     ) -> Result<(Bytes, Reservation), End> {
         let is_sent = match framing {
-            // One that is too large is refused as such.
+            // A body that is too large gets its own error first.
             Framing::Length(length) => self.io.input.len() >= length || length > limit,
             Framing::Chunked => false,
         };
@@ -88,8 +88,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         self.body(framing, limit, expects_continue).await
     }
 
-    /// The body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `BadRequest`, `Overloaded`
-    /// where the memory for bodies is used up, `Malformed` where the client stops midway.
+    /// The body. Errors: `InputTooLarge` as soon as it is known to be too large, `BodyTimeout`, `BadRequest`, `Overloaded`
+    /// if the memory for bodies is used up, `Malformed` if the client stops midway.
     pub async fn body(
         &mut self,
         framing: Framing,
@@ -132,7 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// Waits for more of a body, until the deadline. Errors: `BodyTimeout`, `Malformed` where the client stops midway.
+    /// Waits for more of a body, until the deadline. Errors: `BodyTimeout`, `Malformed` if the client stops midway.
     async fn fill_body(&mut self) -> Result<(), End> {
         match self.io.fill(None).await {
             Ok(()) => Ok(()),
@@ -141,12 +141,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Err(Error::BodyTimeout { limit }.into())
             }
             Err(io::End::Closed) => Err(Error::malformed("The body is cut short").into()),
-            Err(io::End::Failed | io::End::Stopped) => Err(End::CancelFlag),
+            Err(io::End::Failed | io::End::Stopped) => Err(End::Gone),
         }
     }
 
-    /// The next piece of a body, or `None` at its end. Errors: `BodyTimeout` for a piece, `BadRequest`, `Malformed` where
-    /// the client stops midway.
+    /// The next piece of a body, or `None` at its end. Errors: `BodyTimeout` for a piece, `BadRequest`, `Malformed` if the
+    /// client stops midway.
     pub async fn piece(&mut self, body: &mut Body) -> Result<Option<Bytes>, End> {
         loop {
             match body.take(&mut self.io.input)? {
@@ -167,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 mod tests {
     use super::*;
 
-    /// What was taken, joined, whether it has ended, and what is left.
+    /// The body, whether it has ended, and the rest of the input.
     fn take(framing: Framing, pieces: &[&[u8]]) -> (Vec<u8>, bool, Vec<u8>) {
         let (mut body, mut input) = (Body::new(framing, false), BytesMut::new());
         let (mut taken, mut ended) = (Vec::new(), false);

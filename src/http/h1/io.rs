@@ -1,4 +1,4 @@
-//! Bytes of a connection, with its deadline. HTTP workers only.
+//! The bytes of a connection, with its deadline. HTTP workers only.
 
 use super::super::deadline::Deadline;
 use super::super::outgoing::Outgoing;
@@ -12,7 +12,7 @@ use std::task::{ready, Context, Poll};
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that are read at once. They are read into a buffer of the thread, so that a connection that waits has none.
+/// How many bytes are read at a time. The buffer belongs to the thread, so that an idle connection needs none.
 const READ: usize = 64 * 1024;
 
 thread_local! {
@@ -20,26 +20,26 @@ thread_local! {
     static DATE: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
 }
 
-/// Why no more bytes come.
+/// Why no more bytes can be read.
 pub enum End {
     /// The client has closed its side.
     Closed,
     /// The deadline has passed.
     TimedOut,
-    /// The server stops.
+    /// The server is stopping.
     Stopped,
     Failed,
 }
 
-/// What a client does that waits for its answer.
+/// What a client does while it waits for its answer.
 pub enum Watched {
     There,
-    /// It has closed its side.
+    /// The client has closed its side.
     Closed,
     Failed,
 }
 
-/// A stream with what was read from it and is not used yet.
+/// A stream, and the bytes that were read and not used yet.
 pub struct Io<S> {
     stream: S,
     pub input: BytesMut,
@@ -58,10 +58,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
     }
 
-    /// Waits for more bytes, until the deadline, and until `stop`, if given.
+    /// Waits for more bytes, until the deadline or until `stop`.
     pub async fn fill(&mut self, mut stop: Option<&mut Stop>) -> Result<(), End> {
         if self.input.is_empty() {
-            // It may be the rest of something large.
+            // The old buffer may be the remainder of a large one.
             self.input = BytesMut::new();
         }
         poll_fn(|context| {
@@ -101,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         })
     }
 
-    /// Looks after a client that waits for its answer. What it sends meanwhile is read, up to `max` bytes.
+    /// Checks on a client that waits for its answer. Reads what it sends meanwhile, up to `max` bytes.
     pub fn watch(&mut self, context: &mut Context<'_>, max: usize) -> Watched {
         while !self.closed && self.input.len() < max {
             match self.poll_read(context, max - self.input.len()) {
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         }
     }
 
-    /// Writes both. Where the client does not take them at once, it has so much time from then on.
+    /// Writes both. If the client does not take the bytes at once, it gets `time` from then on.
     pub async fn write(&mut self, first: &[u8], second: &[u8], time: Duration) -> Result<(), End> {
         let mut waits = false;
         for bytes in [first, second] {
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
         .await
     }
 
-    /// Writes as much as the client takes at once, and leaves the rest.
+    /// Writes as much as the client takes at once, and leaves the rest in `bytes`.
     pub async fn offer(&mut self, bytes: &mut BytesMut) -> Result<(), End> {
         poll_fn(|context| {
             while !bytes.is_empty() {
@@ -160,14 +160,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
                     Poll::Pending => break,
                 }
             }
-            // What is not flushed now is so with what comes next.
+            // Bytes that are not flushed now go out with the next ones.
             let _ = Pin::new(&mut self.stream).poll_flush(context);
             Poll::Ready(Ok(()))
         })
         .await
     }
 
-    /// Closes our side, until the deadline.
+    /// Closes the server's side, until the deadline.
     pub async fn shut_down(&mut self) -> Result<(), End> {
         poll_fn(
             |context| match Pin::new(&mut self.stream).poll_shutdown(context) {
@@ -182,8 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Io<S> {
     }
 }
 
-/// The head of a response as it is sent, with room for `more` bytes behind it. `connection` is that field, or empty; `old`:
-/// the client knows no chunks.
+/// The head of a response, with room for `more` bytes of the body. `connection` is the field `Connection`, or empty. `old`:
+/// an HTTP/1.0 client, which knows no chunks.
 pub fn head(outgoing: &Outgoing, connection: &str, more: usize, old: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(512 + more);
     let mut number = itoa::Buffer::new();

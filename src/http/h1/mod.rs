@@ -1,8 +1,8 @@
-//! HTTP/1.1 (RFC 9112) on one connection: requests are read, answered and written one after another, within
-//! their limits. HTTP workers only.
+//! HTTP/1.1 (RFC 9112) on one connection: reads, executes and answers requests one after another, within their limits. HTTP
+//! workers only.
 //!
-//! hyper is not used for it because it lets through forms of framing that other readers take in another way (bare
-//! LF, repeated fields), and answers errors without a word.
+//! hyper is not used here: it accepts ambiguous framing (bare LF, repeated fields), which allows smuggling, and closes on
+//! errors without an explanation.
 
 mod body;
 mod io;
@@ -31,22 +31,22 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// How long what a client still sends is thrown away after an answer that ends the connection, so that it gets to
-/// see the answer and not a reset.
+/// How long input is discarded after an answer that ends the connection. Without this the client could get a reset instead
+/// of the answer.
 const LINGER: Duration = Duration::from_secs(5);
-/// How long a client that has closed its side is believed to wait for its answer.
+/// How long a client that has closed its side is expected to wait for its answer.
 const GRACE: Duration = Duration::from_secs(1);
-/// Bytes of an answer, at its end, that are sent once the request counts no more: so a client that has its answer finds
-/// the place of its request free. They are in the memory for answers still.
+/// The last bytes of an answer are sent after the request stops counting, so that a client with a whole answer can send its
+/// next request at once. Their memory still counts.
 const LAST: usize = 16 * 1024;
-/// Bytes that are read ahead while a request is answered.
+/// How many bytes are read ahead while a request is answered.
 const AHEAD_MAX: usize = 16 * 1024;
 
 /// Why a connection ends.
 enum End {
-    /// The client is gone, or took too long to take its answer.
-    CancelFlag,
-    /// The client is told.
+    /// The client has gone, or took its answer too slowly.
+    Gone,
+    /// The client gets this error.
     Refused(Error),
 }
 
@@ -81,9 +81,9 @@ where
     loop {
         let served = match connection.head().await {
             Ok(Some(request)) => connection.serve_one(request).await,
-            // Nobody waits for an answer.
+            // No answer is expected.
             Ok(None) => return,
-            Err(End::CancelFlag) => return,
+            Err(End::Gone) => return,
             Err(End::Refused(error)) => {
                 let begun = connection.begun();
                 let outgoing = Exchange::refuse_without_head(shared, peer, begun, error);
@@ -99,7 +99,7 @@ where
     }
 }
 
-/// A whole answer after which the connection ends.
+/// A whole answer that ends the connection, as bytes.
 pub fn whole(outgoing: &Outgoing) -> Vec<u8> {
     let body = &outgoing.response.body;
     let mut out = io::head(outgoing, "Connection: close\r\n", body.len(), false);
@@ -107,8 +107,8 @@ pub fn whole(outgoing: &Outgoing) -> Vec<u8> {
     out
 }
 
-/// Lets the other connections of the worker that can go on do so. They are at the same step, most often, and the
-/// processor has what it takes at hand. Not by `tokio::task::yield_now`, which looks after the sockets first.
+/// Lets other connections of the worker run first. Most are at the same step, so the processor's caches serve all of them.
+/// `tokio::task::yield_now` would poll the sockets first.
 async fn others_first() {
     let mut done = false;
     std::future::poll_fn(|context| {
@@ -121,7 +121,7 @@ async fn others_first() {
     .await;
 }
 
-/// The field of that name.
+/// The field `Connection`, or nothing.
 fn connection(keep_alive: bool, old: bool) -> &'static str {
     match (keep_alive, old) {
         (true, false) => "",
@@ -131,7 +131,7 @@ fn connection(keep_alive: bool, old: bool) -> &'static str {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
-    /// What is known of a head that was refused, if that tells how it is answered.
+    /// The known part of a refused head, if it tells how to render the answer.
     fn begun(&self) -> Option<Head> {
         let raw = match self.refused.is_empty() {
             true => &self.io.input[..],
@@ -141,12 +141,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         (is_whole || routes::tells_profile(head.path())).then_some(head)
     }
 
-    /// The next head, or `None` where the connection ends before its first byte.
+    /// The next head, or `None` if the connection ends before its first byte.
     async fn head(&mut self) -> Result<Option<Request>, End> {
         let config = &self.shared.config;
         let mut finder = Finder::default();
         let mut skipped = 0;
-        // The deadlines of a client that has sent nothing, and of one that has begun.
+        // Whether the deadline of an idle client was set, and that of one that has begun a head.
         let (mut is_idle, mut has_begun) = (false, false);
         loop {
             let empty = head::empty_lines(&self.io.input).min(4 - skipped);
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 Err(io::End::Closed) => {
                     return Err(Error::BadRequest("the header is cut short").into())
                 }
-                Err(io::End::Failed) => return Err(End::CancelFlag),
+                Err(io::End::Failed) => return Err(End::Gone),
             }
         }
     }
@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                         keep_alive = false;
                         exchange.refuse(error)
                     }
-                    Err(End::CancelFlag) => return Err(End::CancelFlag),
+                    Err(End::Gone) => return Err(End::Gone),
                 },
                 None => {
                     keep_alive &= self.skip(framing);
@@ -239,7 +239,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Course::Import(begun) => {
                 let body = Body::new(framing, expects_continue);
-                // In a box, because it is large and few requests are of these.
+                // Boxed, because it is large and few requests need it.
                 return Box::pin(self.import(begun, &gone, body, keep_alive, old)).await;
             }
         };
@@ -254,8 +254,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         !self.shared.leaving.load(Ordering::Relaxed) && !over
     }
 
-    /// Waits for an answer. It is given up where the connection fails, and where the client has closed its side long
-    /// ago and its turn has not come.
+    /// Waits for an answer. Gives up if the connection fails, or if the client closed its side long ago and tx has not
+    /// begun.
     async fn answer<T>(
         &mut self,
         gone: &CancelFlag,
@@ -268,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Poll::Ready(Ok(response));
             }
             match io.watch(context, AHEAD_MAX) {
-                Watched::Failed => return Poll::Ready(Err(End::CancelFlag)),
+                Watched::Failed => return Poll::Ready(Err(End::Gone)),
                 Watched::There => return Poll::Pending,
                 Watched::Closed => {}
             }
@@ -292,7 +292,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         old: bool,
     ) -> Result<bool, End> {
         if outgoing.stream.is_some() && !outgoing.head_only {
-            // In a box, because it is large and few answers are of these.
+            // Boxed, because it is large and few answers need it.
             return Box::pin(self.stream(outgoing, keep_alive, old)).await;
         }
         let body: &[u8] = match outgoing.head_only {
@@ -301,7 +301,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         };
         let connection = connection(keep_alive, old);
         let mut out = io::head(&outgoing, connection, body.len().min(LAST), old);
-        // All but the end of a body that is too large to be copied behind the head.
+        // A large body is not copied behind the head, except for its end.
         let (large, last) = match body.len() {
             ..=LAST => (&[][..], body),
             length => body.split_at(length - LAST),
@@ -319,8 +319,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         Ok(keep_alive)
     }
 
-    /// Ends the connection so that the client sees its last answer: a socket that is closed with bytes unread
-    /// resets it.
+    /// Ends the connection so that the client gets its last answer: closing a socket with unread bytes would reset it.
     async fn linger(&mut self) {
         self.io.deadline.set(LINGER);
         if self.io.shut_down().await.is_err() {

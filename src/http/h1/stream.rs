@@ -1,4 +1,4 @@
-//! Answers of HTTP/1.1 that go piece by piece, and imports. HTTP workers only.
+//! Answers in pieces, and imports, in HTTP/1.1. HTTP workers only.
 
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Piece, Stream, Truncated};
@@ -15,11 +15,11 @@ use std::pin::pin;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Pieces up to this are copied into their chunk, to be sent at once.
+/// The largest piece that is copied into its chunk, to be sent in one write.
 const COPIED: usize = 16 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
-    /// Sends an answer piece by piece: in chunks (RFC 9112 §7.1), or to an old client until the connection ends. Returns
+    /// Sends an answer in pieces: as chunks (RFC 9112 §7.1), or to an HTTP/1.0 client until the connection closes. Returns
     /// whether the connection stays open.
     pub async fn stream(
         &mut self,
@@ -27,7 +27,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         keep_alive: bool,
         old: bool,
     ) -> Result<bool, End> {
-        // After an answer without an end nobody asks for more.
+        // After an endless answer the client sends no further request.
         let is_endless = outgoing.stream.as_ref().is_some_and(|one| one.is_endless);
         let keep_alive = keep_alive && !old && !is_endless;
         let mut out = io::head(&outgoing, connection(keep_alive, old), COPIED, old);
@@ -35,12 +35,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             return Ok(false);
         };
         while let Some(piece) = self.next(&mut stream).await? {
-            // The client has to see that there is something missing.
+            // The client has to notice that the answer is incomplete.
             let Ok(piece) = piece else {
-                return Err(End::CancelFlag);
+                return Err(End::Gone);
             };
             let bytes = &piece.bytes;
-            // An empty chunk would be the last.
+            // An empty chunk would end the answer.
             if bytes.is_empty() {
                 continue;
             }
@@ -51,13 +51,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 self.send(&out, bytes).await?;
                 out.clear();
             }
-            // Not with the next piece: there are readers who want to see the end before they hand on what they have.
+            // Not together with the next piece: some clients pass a chunk on only once they see its end.
             end_chunk(&mut out, old);
             self.send(&out, &[]).await?;
             out.clear();
         }
         last_chunk(&mut out, old);
-        // Who sees the end finds the place of the request free.
+        // The client may send its next request once it sees the end.
         outgoing.in_flight = None;
         self.send(&out, &[]).await?;
         Ok(keep_alive && self.stays())
@@ -66,11 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     pub async fn send(&mut self, first: &[u8], second: &[u8]) -> Result<(), End> {
         let time = self.shared.config.write_time(first.len() + second.len());
         let written = self.io.write(first, second, time).await;
-        written.map_err(|_| End::CancelFlag)
+        written.map_err(|_| End::Gone)
     }
 
-    /// The next piece of an answer. It is given up where the connection fails, and where it has no end and the client has
-    /// closed its side.
+    /// The next piece of an answer. Gives up if the connection fails, or if the answer is endless and the client has closed
+    /// its side.
     async fn next(&mut self, stream: &mut Stream) -> Result<Option<Result<Piece, Truncated>>, End> {
         let io = &mut self.io;
         poll_fn(|context| {
@@ -78,8 +78,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Poll::Ready(Ok(piece));
             }
             match io.watch(context, AHEAD_MAX) {
-                Watched::Failed => Poll::Ready(Err(End::CancelFlag)),
-                Watched::Closed if stream.is_endless => Poll::Ready(Err(End::CancelFlag)),
+                Watched::Failed => Poll::Ready(Err(End::Gone)),
+                Watched::Closed if stream.is_endless => Poll::Ready(Err(End::Gone)),
                 Watched::Closed | Watched::There => Poll::Pending,
             }
         })
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return self.write(*outgoing, keep_alive, old).await;
             }
         };
-        // Of an answer that has begun, what the client has not taken yet: it may send all before it reads.
+        // The answer's bytes that the client has not taken yet: it may send the whole body before it reads.
         let (mut opened, mut out) = (None, BytesMut::new());
         let ending = loop {
             let piece = tokio::select! {
@@ -115,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             let piece = match piece {
                 Ok(piece) => Ok(piece),
                 Err(End::Refused(error)) => Err(error),
-                Err(End::CancelFlag) => return Err(End::CancelFlag),
+                Err(End::Gone) => return Err(End::Gone),
             };
             match import.take(piece).await {
                 Step::More => {}
@@ -128,12 +128,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     }
                     chunk(&mut out, &mut opened, &line, None, old);
                 }
-                // The one before it was not taken yet.
+                // Skipped, because the client has not taken the previous line.
                 Step::Progress(_) => {}
                 Step::Over(ending) => break ending,
             }
             let offered = self.io.offer(&mut out).await;
-            offered.map_err(|_| End::CancelFlag)?;
+            offered.map_err(|_| End::Gone)?;
         };
         let keep_alive = keep_alive && body.ended && self.stays();
         if let Some(outgoing) = import.close(&ending) {
@@ -146,14 +146,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         chunk(&mut out, &mut opened, &line, ending.error(), old);
         let mut out = Vec::from(out);
         last_chunk(&mut out, old);
-        // As in `stream`.
+        // The client may send its next request once it sees the end.
         opened.iter_mut().for_each(|head| head.in_flight = None);
         self.send(&out, &[]).await?;
         Ok(keep_alive && !old)
     }
 }
 
-/// Adds a chunk, and notes it for the log.
+/// Adds a chunk, and counts it for the log.
 fn chunk(
     out: &mut BytesMut,
     opened: &mut Option<Outgoing>,

@@ -1,5 +1,5 @@
-//! The stream that hyper reads and writes HTTP/2 on: what comes goes through the gate, and between the frames that go stand
-//! the answers `100 Continue`, which hyper does not send. HTTP workers only.
+//! The stream under hyper's HTTP/2. Input passes the gate. Between the frames of the output go the answers `100 Continue`,
+//! which hyper does not send. HTTP workers only.
 
 use authkv_wire::h2::gate::{
     Frame, Gate, CONTINUATION, END_HEADERS, FRAME_HEAD, HEADERS, PUSH_PROMISE,
@@ -12,24 +12,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{ready, Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that are read at once.
+/// How many bytes are read at a time.
 const READ: usize = 16 * 1024;
-/// `:status: 100`, by the name that has the index 8 in the static table (RFC 7541 §6.2.2).
+/// `:status: 100`, with the name by index 8 of the static table (RFC 7541 §6.2.2).
 const CONTINUE: [u8; 5] = [0x08, 0x03, b'1', b'0', b'0'];
 
-/// The streams whose clients are to be told to go on.
+/// The streams whose clients wait for `100 Continue`.
 #[derive(Default)]
 pub struct Interim(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     streams: Vec<u32>,
-    /// Of the task that has the connection.
+    /// The waker of the connection's task.
     waker: Option<Waker>,
 }
 
 impl Interim {
-    /// Has `100 Continue` sent (RFC 9110 §10.1.1).
+    /// Queues `100 Continue` (RFC 9110 §10.1.1) for a stream.
     pub fn send(&self, stream: u32) {
         let mut waiting = self.waiting();
         waiting.streams.push(stream);
@@ -47,7 +47,7 @@ impl Interim {
 pub struct Guarded<S> {
     stream: S,
     gate: Gate,
-    /// What hyper has not read yet.
+    /// Input that hyper has not read yet.
     input: BytesMut,
     interim: Arc<Interim>,
     /// Interim answers that are being sent.
@@ -55,25 +55,25 @@ pub struct Guarded<S> {
     sent: Sent,
 }
 
-/// How far the frames that go are sent.
+/// How much of the current output frame was sent.
 #[derive(Default)]
 struct Sent {
     head: [u8; FRAME_HEAD],
-    /// Bytes of the head that were sent.
+    /// Bytes of the frame's head that were sent.
     have: usize,
-    /// Bytes that are left of the payload.
+    /// Bytes of the payload that are left.
     left: usize,
-    /// The next frame goes on with the fields of this one.
+    /// The next frame continues the field block of this one.
     in_block: bool,
 }
 
 impl Sent {
-    /// Whether another frame may come now.
+    /// Whether a frame of another kind may come now.
     fn is_between(&self) -> bool {
         self.have == 0 && self.left == 0 && !self.in_block
     }
 
-    /// Bytes that are left of what is being sent, as far as that is known.
+    /// How many bytes are left of the current frame, as far as that is known.
     fn rest(&self) -> usize {
         match self.left {
             0 => FRAME_HEAD - self.have,
@@ -115,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         }
     }
 
-    /// Sends interim answers, if a frame may come now.
+    /// Sends interim answers, if another frame may come now.
     fn poll_own(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.sent.is_between() {
             for stream in self.interim.waiting().streams.drain(..) {
@@ -134,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
             }
             if self.own.is_empty() {
                 self.own = BytesMut::new();
-                // It waits for nothing else, and goes out with what comes next at the latest.
+                // Not awaited: the bytes go out with the next output at the latest.
                 let _ = Pin::new(&mut self.stream).poll_flush(context)?;
             }
         }
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        // The task that reads is woken for interim answers.
+        // Interim answers wake the task that reads.
         this.interim.waiting().waker = Some(context.waker().clone());
         if let Poll::Ready(Err(error)) = this.poll_own(context) {
             return Poll::Ready(Err(error));
@@ -186,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let this = &mut *self;
         ready!(this.poll_own(context))?;
         if this.has_own() {
-            // Up to the end of the frame.
+            // Only up to the end of the frame.
             bytes = &bytes[..bytes.len().min(this.sent.rest())];
         }
         let written = ready!(Pin::new(&mut this.stream).poll_write(context, bytes))?;

@@ -12,15 +12,15 @@ use std::time::Duration;
 use tokio::sync::mpsc::{channel, Sender};
 use tokio::time::timeout;
 
-/// An import with the body it reads.
+/// An import, and the body that it reads.
 struct Job {
     import: Importing,
     upload: Upload,
-    /// For each piece of the body.
+    /// The time limit for each piece of the body.
     time: Duration,
 }
 
-/// Answers a request for an import: at its end, or with a stream where that takes long.
+/// Answers an import: with a whole answer, or with a stream if it takes long.
 pub async fn answer(
     begun: Result<Importing, Box<Outgoing>>,
     upload: Upload,
@@ -46,7 +46,7 @@ pub async fn answer(
                 return job.import.close(&ending).unwrap_or_default();
             }
             Step::Progress(line) => {
-                // One piece waits for the client; the last one is waited for.
+                // One line may wait for the client. Further ones are skipped, except the last.
                 let (sender, lines) = channel::<Piece>(1);
                 let pieces = unfold(lines, |mut lines| async move {
                     let piece = lines.recv().await?;
@@ -74,7 +74,7 @@ impl Job {
         self.import.take(piece).await
     }
 
-    /// The next piece of the body, or `None` at its end. Errors: `BodyTimeout`, `Malformed` where the client stops midway.
+    /// The next piece of the body, or `None` at its end. Errors: `BodyTimeout`, `Malformed` if the client stops midway.
     async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         let Ok(piece) = timeout(self.time, self.upload.piece()).await else {
             let limit = self.time.as_secs();
@@ -83,7 +83,7 @@ impl Job {
         piece
     }
 
-    /// Goes on while the client is told of progress, as far as it listens: it may send all before it reads.
+    /// Finishes the import. Sends progress only while the client reads: it may send the whole body first.
     async fn go_on(mut self, sender: Sender<Piece>) {
         let ending: Ending = loop {
             match self.step().await {

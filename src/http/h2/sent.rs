@@ -1,4 +1,4 @@
-//! Answers as hyper takes them, with what they hold of the limits. HTTP workers only.
+//! Answers in the form that hyper takes, with the limits they use. HTTP workers only.
 
 use super::super::outgoing::Outgoing;
 use super::super::piece::{Piece, Stream, Truncated};
@@ -14,14 +14,14 @@ use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use tokio::sync::oneshot;
 
-/// A body with what it holds of the limits.
+/// A body, and its share of the limits.
 pub struct Sent {
-    /// The whole of it, or the piece that is being sent.
+    /// The whole body, or the piece that is being sent.
     body: Bytes,
     stream: Option<Box<Stream>>,
-    /// What the body holds of the memory for answers.
+    /// The memory reserved for the body.
     held: Reservation,
-    /// Dropped once hyper has taken all of it.
+    /// Dropped once hyper has taken the whole body or piece.
     taken: Option<oneshot::Sender<()>>,
     open: Open,
     shared: Arc<Shared>,
@@ -34,7 +34,7 @@ impl Sent {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(false));
         };
-        // hyper has taken the one before it.
+        // hyper has taken the piece before.
         (self.taken, self.held) = (None, Reservation::default());
         let Some(piece) = ready!(stream.poll_next(context)) else {
             return Poll::Ready(Ok(false));
@@ -61,7 +61,7 @@ impl Body for Sent {
                 Err(cut) => return Poll::Ready(Some(Err(cut))),
             }
         }
-        // hyper asks for the next piece when the client has taken the last.
+        // hyper asks for the next part once the client has taken the last one.
         let piece = self.body.len().min(PIECE);
         let piece = self.body.split_to(piece);
         Poll::Ready(Some(Ok(Frame::data(piece))))
@@ -72,7 +72,7 @@ impl Body for Sent {
     }
 }
 
-/// An answer as hyper takes it.
+/// Converts an answer to the form that hyper takes.
 pub fn translate(outgoing: Outgoing, open: Open, shared: Arc<Shared>) -> hyper::Response<Sent> {
     let response = outgoing.response;
     let length = response.content_length(outgoing.stream.is_some());
@@ -101,7 +101,7 @@ pub fn translate(outgoing: Outgoing, open: Open, shared: Arc<Shared>) -> hyper::
             headers.append(name, value);
         }
     }
-    // hyper would tell one of an answer that has none, if the body said how long it is.
+    // Set here. If the body gave its length, hyper would send it even for an answer that must not have one.
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, length.into());
     }

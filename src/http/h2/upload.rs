@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A body that comes.
+/// A body that is being received.
 pub struct Upload {
     body: Incoming,
     interim: Arc<Interim>,
-    /// The stream on which the client waits to be told to send it.
+    /// The stream on which the client waits for `100 Continue`.
     waiting: Option<u32>,
 }
 
@@ -29,13 +29,13 @@ impl Upload {
         }
     }
 
-    /// The next piece, or `None` at the end. If the client waits for `100 Continue` and has sent
-    /// nothing, that is sent. Errors: `Malformed` if the client stops midway.
+    /// The next piece, or `None` at the end. Sends `100 Continue` if the client waits for it. Errors: `Malformed` if the
+    /// client stops midway.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let frame = poll_fn(|context| {
                 let frame = Pin::new(&mut self.body).poll_frame(context);
-                // What comes unasked needs no answer (RFC 9110 §10.1.1).
+                // A client that sends the body unasked needs no `100 Continue` (RFC 9110 §10.1.1).
                 if let Some(stream) = self.waiting.take().filter(|_| frame.is_pending()) {
                     self.interim.send(stream);
                 }
@@ -51,15 +51,15 @@ impl Upload {
         }
     }
 
-    /// The whole body. If the client waits for `100 Continue`, its token is checked first. Errors:
-    /// `Unauthenticated`, and those of `read`.
+    /// The whole body. If the client waits for `100 Continue`, its token is checked first. Errors: `Unauthenticated`, and
+    /// those of `read`.
     pub async fn invited(
         self,
         exchange: &mut Exchange,
         shared: &Shared,
         limit: usize,
     ) -> Result<(Bytes, Reservation), Error> {
-        // One that is too large is refused as such.
+        // A body that is too large gets its own error first.
         let is_wanted = self.body.size_hint().lower() <= limit as u64;
         if self.waiting.is_some() && is_wanted {
             if let Err(error) = exchange.invite() {
@@ -70,8 +70,8 @@ impl Upload {
         self.read(shared, limit).await
     }
 
-    /// The whole body. Errors: `InputTooLarge` as soon as that is known, `BodyTimeout`, `Overloaded` where the memory
-    /// for bodies is used up, `Malformed` where the client stops midway.
+    /// The whole body. Errors: `InputTooLarge` as soon as it is known to be too large, `BodyTimeout`, `Overloaded` if the
+    /// memory for bodies is used up, `Malformed` if the client stops midway.
     async fn read(mut self, shared: &Shared, limit: usize) -> Result<(Bytes, Reservation), Error> {
         let time = shared.config.body_timeout;
         let late = Error::BodyTimeout {
@@ -108,8 +108,8 @@ impl Upload {
         Ok((whole.freeze(), held))
     }
 
-    /// Reads a body and throws it away, for a while: a stream whose body is not read to its end is reset, and the answer
-    /// may be lost with it.
+    /// Reads and discards a body for a while. A stream whose body is not read to its end is reset, which may lose the
+    /// answer.
     pub fn discard(mut self) {
         const LINGER: Duration = Duration::from_secs(5);
         self.waiting = None;

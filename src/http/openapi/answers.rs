@@ -1,5 +1,5 @@
-//! What each operation may answer, as the outcomes and errors themselves: their statuses and texts are then those
-//! that clients get. Pure.
+//! All answers of each operation, as outcomes and errors. The code renders them, so statuses and texts are those that
+//! clients get. Pure.
 
 use super::{failures, kv};
 use authkv_base::error::Error;
@@ -11,10 +11,10 @@ use authkv_token::key::Jwk;
 use authkv_wire::routes::Route;
 use std::sync::Arc;
 
-/// One way in which a request may end: the name of the example, and what is rendered.
+/// One possible result of a request: the name of the example, and what is rendered.
 pub type Answer = (&'static str, Result<Outcome, Error>);
 
-/// Every way in which a request of a route may end, once its head was read.
+/// All results of a route's requests, once their head was read.
 pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Answer> {
     let successes = successes(route).into_iter();
     let successes = successes.map(|(name, outcome)| (name, Ok(outcome)));
@@ -23,12 +23,12 @@ pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Answer
         .collect()
 }
 
-/// Every way in which it may end before that, when the path is known.
+/// All results before a head was read, if the path is known.
 pub fn without_a_head(http: &HttpConfig) -> Vec<Answer> {
     named(failures::without_a_head(http)).collect()
 }
 
-/// The same when it is not.
+/// All results before a head was read, if the path is not known.
 pub fn without_a_path(http: &HttpConfig) -> Vec<Answer> {
     named(failures::without_a_path(http)).collect()
 }
@@ -214,7 +214,7 @@ fn signing_keys() -> Vec<KeyRow> {
     ]
 }
 
-/// The keys of RFC 7638 §3.1 (cut), RFC 7517 §A.1 and RFC 8037 §A.2.
+/// The keys of RFC 7638 §3.1 (shortened), RFC 7517 §A.1 and RFC 8037 §A.2.
 fn key_set() -> Vec<Jwk> {
     let key = |kty, alg, kid: &str| Jwk {
         kty,

@@ -1,4 +1,4 @@
-//! The bodies of requests: their schemas, and examples. Pure.
+//! The bodies of requests: schemas and examples. Pure.
 
 use super::kv;
 use super::shapes::{
@@ -15,9 +15,9 @@ use utoipa::openapi::schema::{
 };
 use utoipa::openapi::{RefOr, Required};
 
-/// The body of a route, where it has one.
+/// The body of a route, if it has one.
 pub fn of_route(route: &Route) -> Option<RequestBody> {
-    // A body all of whose members may be left out may be left out itself.
+    // If all members of a body are optional, so is the body.
     let required = match route.operation {
         Operation::KeyRotate | Operation::KvIncr => Required::False,
         _ if route.delivery == Delivery::Import => Required::False,
@@ -30,7 +30,7 @@ pub fn of_route(route: &Route) -> Option<RequestBody> {
         _ => {}
     };
     let (schema, example) = of_operation(route.operation)?;
-    // One type, that of a form (RFC 7662 §2.1) left out: generators write code that is wrong where there are two.
+    // Only JSON. The form of RFC 7662 §2.1 is left out, because generators write wrong code for two types.
     let body = body.content("application/json", media(named(schema), example));
     Some(body.build())
 }
@@ -93,7 +93,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
     let roles = list(of(Type::String).into()).max_items(Some(ROLES_MAX));
     let credentials = || object("", [("login", any()), ("password", secret())]);
     vec![
-        // Bodies of the old profile may have other members too.
+        // Bodies of the profile `/api` may have other members too.
         ("OldRegistration", person(config).into()),
         ("Registration", closed(person(config))),
         ("NewUser", {
@@ -114,7 +114,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
             exact("", [("refresh_token", token)])
         }),
         ("Token", {
-            // RFC 7662 §2.1: parameters that are not known are ignored.
+            // RFC 7662 §2.1: unknown parameters are ignored.
             let token = text("The token that is asked about");
             object("", [("token", token)]).into()
         }),
@@ -167,7 +167,7 @@ fn password_field() -> ObjectBuilder {
     of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
 }
 
-/// A password that is chosen, by the rules of this instance.
+/// A new password, with the rules of this instance.
 fn password(config: &Config) -> Shape {
     let rules = &config.password_rules;
     let (mut pattern, mut names) = ("^".to_owned(), Vec::new());
@@ -197,7 +197,7 @@ fn password(config: &Config) -> Shape {
         .into()
 }
 
-/// The keys to be read, as many as this instance allows.
+/// The keys to read, with the limit of this instance.
 fn keys(config: &Config) -> Shape {
     let keys = ArrayBuilder::new()
         .items(of(Type::String))
@@ -208,7 +208,7 @@ fn keys(config: &Config) -> Shape {
     body.into()
 }
 
-/// The pairs to be written, within the limits of this instance.
+/// The pairs to write, with the limits of this instance.
 fn pairs(config: &Config) -> Shape {
     let key = of(Type::String)
         .min_length(Some(1))
@@ -229,7 +229,7 @@ fn pairs(config: &Config) -> Shape {
     object("", [("data", pairs.into())]).into()
 }
 
-/// A permission that a role is to have, within the limits of this instance.
+/// A new permission of a role, with the limits of this instance.
 fn new_permission(config: &Config) -> Shape {
     let prefix = of(Type::String)
         .max_length(Some(config.limits.key))

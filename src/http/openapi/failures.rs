@@ -1,4 +1,4 @@
-//! What may go wrong with each operation, as the errors themselves. Pure.
+//! The errors of each operation. Pure.
 
 use super::kv;
 use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
@@ -7,7 +7,7 @@ use authkv_config::{Config, HttpConfig};
 use authkv_domain::RoleName;
 use authkv_wire::routes::{Kind, Route};
 
-/// What may go wrong with a request once its head was read.
+/// The errors of a route's requests, once their head was read.
 pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error> {
     let operation = route.operation;
     let mut errors = of_the_caller(operation.privilege(config));
@@ -47,7 +47,7 @@ pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error>
     errors
 }
 
-/// What may go wrong before that, when the path is known and nothing else.
+/// The errors before a head was read, if the path is known.
 pub fn without_a_head(http: &HttpConfig) -> Vec<Error> {
     vec![
         Error::BadRequest("Host is missing"),
@@ -59,7 +59,7 @@ pub fn without_a_head(http: &HttpConfig) -> Vec<Error> {
     ]
 }
 
-/// What may go wrong when nobody knows yet what is asked for.
+/// The errors before a head was read, if the path is not known.
 pub fn without_a_path(http: &HttpConfig) -> Vec<Error> {
     vec![
         Error::HeaderTimeout {
@@ -71,7 +71,7 @@ pub fn without_a_path(http: &HttpConfig) -> Vec<Error> {
     ]
 }
 
-/// What may be wrong with who asks.
+/// The errors of authentication and authorization.
 fn of_the_caller(privilege: Privilege) -> Vec<Error> {
     let mut errors = vec![Error::Unauthenticated, Error::RevocationsUnknown];
     match privilege {
@@ -83,7 +83,7 @@ fn of_the_caller(privilege: Privilege) -> Vec<Error> {
     errors
 }
 
-/// What may be wrong with this operation only.
+/// The errors of this operation only.
 fn of_operation(route: &Route, config: &Config) -> Vec<Error> {
     use Operation::*;
     match route.operation {
@@ -94,7 +94,7 @@ fn of_operation(route: &Route, config: &Config) -> Vec<Error> {
             errors.push(Error::NoSuchRole);
             errors
         }
-        // What the user was found by has to be durable.
+        // The row of the user has to be durable.
         Login => vec![Error::InvalidCredentials, ATTEMPTS, Error::NotDurable],
         SessionLogin => vec![Error::InvalidCredentials, ATTEMPTS],
         SessionRefresh => vec![Error::InvalidRefreshToken { reused: None }],
@@ -134,7 +134,7 @@ fn of_operation(route: &Route, config: &Config) -> Vec<Error> {
     }
 }
 
-/// Whether it changes what is stored. Two operations take a lane of writes, but only sign or verify.
+/// Whether the operation changes what is stored. Two operations use a lane of writes, but only sign or verify.
 fn writes(operation: Operation) -> bool {
     operation.may_write() && !matches!(operation, Operation::Login | Operation::SessionIntrospect)
 }
@@ -196,7 +196,7 @@ fn writing(config: &Config) -> Vec<Error> {
     errors
 }
 
-/// What may be wrong with any body.
+/// The errors of any body.
 fn of_a_body(route: &Route, config: &Config, http: &HttpConfig) -> [Error; 6] {
     let [shape, media_type] = kv::failures::of_a_body(route);
     [

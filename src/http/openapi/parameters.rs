@@ -1,4 +1,4 @@
-//! What stands in paths, queries and headers. Pure.
+//! The parameters of paths, queries and headers. Pure.
 
 use super::kv;
 use super::shapes::{count, of, segment, Shape};
@@ -9,7 +9,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::Required;
 
-/// The pattern of what a role may be called.
+/// The pattern of a role's name.
 const ROLE: &str = r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$";
 
 /// The parameters of a route.
@@ -51,7 +51,7 @@ fn in_path(
     let any = segment();
     match (name, operation) {
         ("login", _) => ("The login of a user", any.into(), "alice"),
-        // What is there already goes, whatever it is called.
+        // Any name: a role that already exists can be revoked, whatever its name.
         ("role", Operation::RoleRevoke) => ("The name of a role", any.into(), "shop"),
         ("role", _) => {
             let role = of(Type::String).pattern(Some(ROLE));

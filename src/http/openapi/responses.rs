@@ -1,4 +1,4 @@
-//! The responses of a route: every answer, rendered as clients get it, as an example of its status. Pure.
+//! The responses of a route. Each answer, rendered as clients get it, is an example of its status. Pure.
 
 use super::kv::EVENTS;
 use super::shapes::{integer, named, of, Shape};
@@ -18,7 +18,7 @@ use utoipa::openapi::{Content, Header, Response, ResponseBuilder};
 
 const JSON: &str = "application/json";
 
-/// What is known of the responses with one status.
+/// The responses with one status.
 #[derive(Default)]
 struct Status {
     /// Examples by name, for each media type.
@@ -60,7 +60,7 @@ pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> BTreeMap<u
     found.into_iter().map(response).collect()
 }
 
-/// The media type under which an answer is described; none where there is no body.
+/// The media type of an answer in the document, or `None` without a body.
 fn media_type(route: &Route, response: &Rendered) -> Option<&'static str> {
     let mut headers = response.headers.iter();
     let (_, text) = headers.find(|(name, _)| *name == "Content-Type")?;
@@ -82,7 +82,7 @@ fn render(route: &Route, name: &str, result: &Result<Outcome, Error>) -> Option<
     Some(Rendered::json(status, body))
 }
 
-/// The answer to a request of which nobody knows what it is for.
+/// The answer to a request whose path is not known.
 fn for_anyone(error: &Error) -> Rendered {
     problem(v1::render_error_for_anyone(error))
 }
@@ -109,7 +109,7 @@ fn response(route: &Route, code: u16, status: Status) -> Response {
             .schema(Some(schema(route, code, media_type)))
             .examples_from_iter(examples);
         let content = content.build();
-        // Generators that do not know what any type is take the first that they know.
+        // Some generators do not know `*/*`: they take the first type that they know.
         let response = match media_type == kv::responses::ANY {
             true => response.content(BYTES, content.clone()),
             false => response,
@@ -124,13 +124,13 @@ fn schema(route: &Route, code: u16, media_type: &str) -> Shape {
         _ if media_type == v1::PROBLEM => named("Problem"),
         _ if media_type == kv::responses::ANY => kv::responses::value(),
         200..300 => schemas::of_success(route),
-        // Wrong credentials, or a service that is not offered.
+        // Wrong credentials, or the service is not offered.
         404 if route.operation == Operation::Login => named("LoginFailure"),
         _ => named("Message"),
     }
 }
 
-/// The headers that only this failure has.
+/// The headers of this error only.
 fn headers(error: &Error, code: u16) -> Vec<(&'static str, Header)> {
     let mut headers = Vec::new();
     if matches!(error, Error::WrongMethod { .. }) {

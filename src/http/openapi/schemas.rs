@@ -1,7 +1,7 @@
 //! The bodies of answers. Pure.
 //!
-//! Those of `/v1` are what `command/outcome.rs` serializes; that each has the members of its schema and no other is
-//! checked by the tests of `openapi.rs`.
+//! Those of `/v1` describe what `command/outcome.rs` serializes. The tests of `openapi.rs` check that each has the members
+//! of its schema and no others.
 
 use super::kv;
 use super::shapes::{
@@ -67,12 +67,12 @@ pub fn of_success(route: &Route) -> Shape {
     })
 }
 
-/// A login that failed under `/api`: wrong credentials, or a service that is not offered.
+/// A login that failed under `/api`: wrong credentials, or the service is not offered.
 pub fn login_failure() -> Shape {
     one_named(["TokenMessage", "Message"])
 }
 
-/// The schemas of the answers of `/v1` that are no failures.
+/// The schemas of successes in `/v1`.
 pub fn of_v1() -> Vec<(&'static str, Shape)> {
     let array = |items: Shape| RefOr::T(list(items).into());
     let one = |about: &str, member: &str, shape: Shape| exact(about, [(member, shape)]);
@@ -156,7 +156,7 @@ pub fn of_v1() -> Vec<(&'static str, Shape)> {
     schemas
 }
 
-/// RFC 6749 §5.1.
+/// A session (RFC 6749 §5.1).
 fn session() -> Shape {
     exact(
         "The tokens of a session",
@@ -201,7 +201,7 @@ fn permission() -> Shape {
     )
 }
 
-/// RFC 7662 §2.2. One object, since generators cannot tell two by a boolean.
+/// The result of introspection (RFC 7662 §2.2). One object, because generators cannot tell two apart by a boolean.
 fn introspection() -> Shape {
     let time = |about: &str| seconds(&format!("{about}: seconds since 1970"));
     let active =
@@ -220,7 +220,7 @@ fn introspection() -> Shape {
     exact_and("What a token is worth", [("active", active)], others)
 }
 
-/// RFC 7517 §4, RFC 7518 §6, RFC 8037 §2.
+/// Public keys (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 fn jwks() -> [(&'static str, Shape); 4] {
     let number = || text("base64url");
     let rsa = exact(

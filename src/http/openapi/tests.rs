@@ -1,4 +1,4 @@
-//! Whether the document says what the code does.
+//! Whether the document describes what the code does.
 
 mod plain;
 mod reading;
@@ -23,7 +23,7 @@ fn the_operations_are_the_routes() {
     assert_eq!(described, offered);
 }
 
-/// The fields of the header that mean something to an operation.
+/// The header fields of an operation.
 fn fields(method: &str, path: &str) -> &'static [&'static str] {
     match (method, path) {
         ("get" | "put", "/v1/kv/{key}") => &["If-Match", "If-None-Match"],
@@ -112,7 +112,7 @@ fn an_answer_has_the_members_of_its_schema_and_no_more() {
         let both = (method, path) == ("put", "/v1/kv/{key}");
         assert_eq!(success.count(), 1 + usize::from(both), "{method} {path}");
     }
-    // A value is whatever it is.
+    // A value has no schema.
     for name in used
         .iter()
         .filter(|name| !["", "Value"].contains(&&***name))
@@ -120,13 +120,13 @@ fn an_answer_has_the_members_of_its_schema_and_no_more() {
         for one in variants(&schemas[name], schemas) {
             assert_eq!(one["additionalProperties"], false, "{name}");
             let mut members = names(&one["properties"]);
-            // Only what is about a key or a line has them, or for whom the path is not known.
+            // These members are optional: they need a key or a line, or an unknown path.
             if name == "Problem" {
                 for member in ["key", "revision", "message", "line"] {
                     members.remove(member);
                 }
             }
-            // Only a token that holds has the others.
+            // Only a valid token has the other members.
             if name == "Introspection" {
                 members.retain(|member| *member == "active");
             }

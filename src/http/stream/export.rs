@@ -23,16 +23,15 @@ struct Export {
 }
 
 enum State {
-    /// The first page, which is there already.
+    /// The first page, which was read already.
     First(Piece, Option<String>),
-    /// There is a page after this key.
+    /// The next page begins after this key.
     After(String),
     Failed,
     Ended,
 }
 
-/// Answers a request for an export. The first page is asked for before the head is sent, so that what is wrong has its
-/// status.
+/// Answers an export. The first page is read before the head is sent, so that an error gets its status.
 pub async fn answer(mut exchange: Exchange) -> Outgoing {
     match begin(&mut exchange).await {
         Ok((export, total)) => {
@@ -47,7 +46,7 @@ pub async fn answer(mut exchange: Exchange) -> Outgoing {
     }
 }
 
-/// The export, and how many pairs there are, where all are asked for by one who may read all.
+/// The export, and the number of pairs if the caller exports all keys and may read all.
 async fn begin(exchange: &mut Exchange) -> Result<(Export, Option<usize>), Error> {
     let (runner, members) = exchange.runner()?;
     let prefix = members.into_iter().find_map(|member| match member {
@@ -87,7 +86,7 @@ impl Export {
             match page {
                 Ok((piece, next)) => {
                     self.state = next.map_or(State::Ended, State::After);
-                    // Of a page nothing may be left, where pairs expire.
+                    // A page may be empty if its pairs have expired.
                     if !piece.bytes.is_empty() {
                         return Some(Ok(piece));
                     }
@@ -101,7 +100,7 @@ impl Export {
         }
     }
 
-    /// The same as `page`, but it does not give up at once where the server is too busy.
+    /// Like `page`, but tries again if the server is too busy.
     async fn page_after(&self, after: &str) -> Result<(Piece, Option<String>), Error> {
         let mut budget = RetryBudget::default();
         loop {
@@ -112,7 +111,7 @@ impl Export {
         }
     }
 
-    /// A page, and after which key the next one begins.
+    /// A page, and the key after which the next one begins.
     async fn page(&self, after: Option<&str>) -> Result<(Piece, Option<String>), Error> {
         let shared = &self.runner.shared;
         let command = bulk::ask(&self.prefix, after);
@@ -122,7 +121,7 @@ impl Export {
         };
         let text = bulk::text(&page)?;
         drop(page.items);
-        // It is there already; others that come have to wait for it.
+        // The page exists already, so it counts even above the limit; later bodies wait.
         held.grow_to(&shared.bridge.memory, text.len());
         let piece = Piece {
             bytes: text.into(),

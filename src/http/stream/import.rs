@@ -1,5 +1,5 @@
-//! `POST /v1/import`: pairs as lines, written as they come. The carrier hands over the pieces of the body, and sends what
-//! there is to say: nothing for a second, so that a short import has one whole answer, and then a line each second.
+//! `POST /v1/import`: pairs as lines, written as they arrive. The carrier passes the pieces of the body, and sends what the
+//! import answers: nothing in the first second, so that a short import has one whole answer, and then a line each second.
 
 use super::super::commands::{CommandRunner, RetryBudget};
 use super::super::exchange::Exchange;
@@ -21,30 +21,30 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// How often there is a line of progress, at most, and lines that came wait to be written.
+/// The time between two lines of progress, and how long lines may wait to be written.
 const PROGRESS: Duration = Duration::from_secs(1);
 
 /// An import under way.
 pub struct Importing {
-    /// None once the head was sent.
+    /// `None` once the head was sent.
     exchange: Option<Exchange>,
     runner: CommandRunner,
     import: Import,
-    /// Where the body is in gzip.
+    /// Set if the body is in gzip.
     inflate: Option<Inflate>,
-    /// What waits to be written, of the memory for bodies.
+    /// The memory reserved for lines that were not written yet.
     held: Reservation,
-    /// Bytes of the body so far.
+    /// How many bytes of the body were received.
     received: usize,
-    /// When progress was told of, or the import has begun.
-    told: Instant,
+    /// When progress was last reported, or when the import began.
+    reported: Instant,
     written: Instant,
 }
 
-/// What an import has to say once it has taken a piece of the body.
+/// The result of a piece of the body.
 pub enum Step {
     More,
-    /// A line.
+    /// A line of progress.
     Progress(Bytes),
     Over(Ending),
 }
@@ -53,7 +53,7 @@ pub enum Step {
 pub struct Ending(Result<(), Failure>);
 
 impl Importing {
-    /// Begins, where the token and the mode are good; else there is an answer, and the body is not wanted.
+    /// Begins an import. If the token or the mode is invalid, returns an answer, and the body is not read.
     pub async fn begin(mut exchange: Exchange) -> Result<Self, Box<Outgoing>> {
         match Self::prepare(&mut exchange).await {
             Ok((runner, import)) => Ok(Self {
@@ -63,7 +63,7 @@ impl Importing {
                 import,
                 held: Reservation::default(),
                 received: 0,
-                told: Instant::now(),
+                reported: Instant::now(),
                 written: Instant::now(),
             }),
             Err(error) => Err(Box::new(
@@ -78,7 +78,7 @@ impl Importing {
             ("mode", Member::Text(name)) => Some(Mode::from_name(name)),
             _ => None,
         });
-        // The token is looked at before the rules are, and before the body is read.
+        // The token and the permission to import are checked before the mode, and before the body is read.
         let (config, types) = (&runner.shared.settings, runner.shared.types);
         let probe = Import::new(config, types, Mode::default(), 1).probe();
         match runner.call(probe?).await.0 {
@@ -90,7 +90,7 @@ impl Importing {
         Ok((runner, import))
     }
 
-    /// Returns the failure that the instance stops, once it does. A server that is only replaced lets imports end.
+    /// Returns `ShuttingDown` once the instance stops. A server that is only replaced lets imports finish.
     pub fn stops(&self) -> impl Future<Output = Error> + use<> {
         let shared = self.runner.shared.clone();
         async move {
@@ -102,12 +102,12 @@ impl Importing {
         }
     }
 
-    /// Whether what came was not all taken in yet: the next piece is an empty one, and not read.
+    /// Whether received bytes are still to be inflated. The next piece is then empty, and nothing is read.
     pub fn is_behind(&self) -> bool {
         self.inflate.as_ref().is_some_and(Inflate::is_behind)
     }
 
-    /// Takes a piece of the body, its end where it is none, or why there is no more of it.
+    /// Takes a piece of the body; `None` at its end, or the error that ends it.
     pub async fn take(&mut self, piece: Result<Option<Bytes>, Error>) -> Step {
         let mut is_last = !matches!(piece, Ok(Some(_)));
         if let Ok(Some(piece)) = &piece {
@@ -122,7 +122,7 @@ impl Importing {
             }
         }
         if self.inflate.is_some() {
-            // Others have their turn: a small piece may be a large text.
+            // A small piece may inflate to a long text, so other connections get their turn.
             yield_now().await;
         }
         let bridge = &self.runner.shared.bridge;
@@ -132,15 +132,15 @@ impl Importing {
         match self.write(is_last).await {
             Err(failure) => Step::Over(Ending(Err(failure))),
             Ok(()) if is_last => Step::Over(Ending(Ok(()))),
-            Ok(()) if self.told.elapsed() >= PROGRESS => {
-                self.told = Instant::now();
+            Ok(()) if self.reported.elapsed() >= PROGRESS => {
+                self.reported = Instant::now();
                 Step::Progress(progress(self.import.counts()))
             }
             Ok(()) => Step::More,
         }
     }
 
-    /// The text of a piece of the body. Errors: `Malformed` where it is no gzip, or has no end.
+    /// The text of a piece of the body. Errors: `Malformed` if it is not gzip, or is cut short.
     fn inflated(&mut self, piece: Result<Option<Bytes>, Error>) -> Result<Option<Bytes>, Error> {
         let piece = piece?;
         match (&mut self.inflate, piece) {
@@ -153,13 +153,13 @@ impl Importing {
         }
     }
 
-    /// Writes what is there, as far as it fills a batch. All of it now and then, and where it is the last.
+    /// Writes full batches. Once in `PROGRESS`, and at the end, also a batch that is not full.
     async fn write(&mut self, is_last: bool) -> Result<(), Failure> {
         let all = is_last || self.written.elapsed() >= PROGRESS;
         let mut budget = RetryBudget::default();
         while let Some(command) = self.import.next(all)? {
             let (outcome, _) = self.runner.call(command).await;
-            // What was not taken in comes again, by the same command.
+            // A command that had no effect is repeated.
             if self.is_refused(&outcome) && budget.wait().await {
                 continue;
             }
@@ -171,8 +171,8 @@ impl Importing {
         Ok(())
     }
 
-    /// Whether a command had no effect because the server was too busy, or others changed the same pairs. That there is no
-    /// memory for the answer shows after it was executed.
+    /// Whether a command had no effect because the server was too busy, or because another transaction changed the same
+    /// pairs. If memory for the answer is missing, the command was executed.
     fn is_refused(&self, outcome: &Result<Outcome, Error>) -> bool {
         match outcome {
             Err(Error::TransactionAborted) => true,
@@ -183,7 +183,7 @@ impl Importing {
         }
     }
 
-    /// The head of the answer, where there are lines to be sent before the end. It is there once.
+    /// The head of the answer, for lines before the end of the import. `None` if it was sent already.
     pub fn open(&mut self, pieces: Pieces) -> Option<Outgoing> {
         let exchange = self.exchange.take()?;
         let mut response = Response::new(200, Bytes::new());
@@ -191,7 +191,7 @@ impl Importing {
         Some(exchange.open(response, pieces))
     }
 
-    /// The whole answer, where nothing was sent before.
+    /// The whole answer, if nothing was sent before.
     pub fn close(&mut self, ending: &Ending) -> Option<Outgoing> {
         let mut exchange = self.exchange.take()?;
         exchange.set_body_length(self.received);
@@ -205,19 +205,18 @@ impl Importing {
         Some(exchange.close(response, Some(&failure.error), Reservation::default()))
     }
 
-    /// The last line.
     pub fn last_line(&self, ending: &Ending) -> Bytes {
         last_line(ending.0.as_ref().err(), self.import.counts())
     }
 
-    /// Bytes of the body so far.
+    /// How many bytes of the body were received.
     pub fn received(&self) -> usize {
         self.received
     }
 }
 
 impl Ending {
-    /// What has ended it early.
+    /// The error that ended the import early.
     pub fn error(&self) -> Option<&Error> {
         self.0.as_ref().err().map(|failure| &failure.error)
     }

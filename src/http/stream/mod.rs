@@ -1,7 +1,6 @@
-//! Requests that are answered piece by piece, or whose body is taken so: watches, exports, imports. HTTP workers only.
+//! Requests with an answer or a body in pieces: watches, exports, imports. HTTP workers only.
 //!
-//! Everything is pulled: a piece is asked for once the one before it was taken, so that a client that is slow holds one
-//! piece.
+//! A piece is produced only after the one before was taken, so that a slow client holds the memory of one piece.
 
 mod export;
 pub mod import;
@@ -14,16 +13,16 @@ use import::Importing;
 use std::future::Future;
 use std::pin::Pin;
 
-/// In a box, because it is large and few requests are of these.
+/// Boxed, because it is large and few requests need it.
 type Large<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// How a request goes on, once its head was read.
+/// How a request continues after its head.
 pub enum Course {
-    /// Its body is read whole, if it is wanted, and the answer comes at once.
+    /// Its body is read whole, if it is used, and the answer is whole.
     Whole(Exchange),
-    /// It has no body, and the answer comes piece by piece.
+    /// It has no body, and the answer comes in pieces.
     Stream(Large<Outgoing>),
-    /// Its body is taken piece by piece, unless there is an answer before that.
+    /// Its body is read in pieces, unless the request is refused first.
     Import(Large<Result<Importing, Box<Outgoing>>>),
 }
 

@@ -1,4 +1,4 @@
-//! `GET /v1/watch`: changes as events, as they are committed.
+//! `GET /v1/watch`: committed changes as events.
 
 use super::super::commands::{CommandRunner, PAUSE};
 use super::super::events;
@@ -19,36 +19,36 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout, Instant};
 
-/// How long nothing is sent, at most.
+/// How long nothing is sent at most.
 const SILENCE: Duration = Duration::from_secs(15);
-/// How long nobody looks whether the token still holds, at most.
+/// How long the token is trusted without another check.
 const TRUST: Duration = Duration::from_secs(5);
 
 /// A watch under way.
 struct Watch {
     runner: CommandRunner,
     prefix: String,
-    /// What was seen last.
+    /// The revision up to which changes were read.
     after: Option<u64>,
     /// The last id that was sent.
     id: u64,
     notifications: watch::Receiver<u64>,
-    /// There may be more that is committed already.
+    /// There may be more committed changes already.
     has_more: bool,
-    /// The server was too busy to look for them.
+    /// The server was too busy to read changes.
     is_busy: bool,
-    /// When something was sent last.
+    /// When something was last sent.
     sent: Instant,
-    /// When the token was looked at last.
+    /// When the token was last checked.
     looked: Instant,
-    /// When it expires.
+    /// When the token expires.
     expires: Instant,
     first: Option<Piece>,
     ended: bool,
     _counted: Option<shared::Watching>,
 }
 
-/// Answers a request for a watch. The first question is asked before the head is sent, so that what is wrong has its status.
+/// Answers a watch. The first page is read before the head is sent, so that an error gets its status.
 pub async fn answer(mut exchange: Exchange) -> Outgoing {
     match begin(&mut exchange).await {
         Ok(watch) => {
@@ -74,7 +74,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     let now = Instant::now();
     let leeway = runner.shared.settings.token_leeway;
     let mut watch = Watch {
-        // From before the first question on, so that nothing is missed.
+        // Subscribed before the first page is read, so that no change is missed.
         notifications: runner.shared.notifications.subscribe(),
         runner,
         prefix,
@@ -90,7 +90,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
         _counted: None,
     };
     let (mut piece, _) = watch.pull().await?;
-    // Those that follow come after it, whatever has been filtered out of them.
+    // Later changes have higher revisions, even if some are filtered out.
     let from = after.or(watch.after).unwrap_or_default();
     watch.id = watch.id.max(from);
     let text = [&events::ready(from)[..], &piece.bytes].concat();
@@ -100,12 +100,12 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     Ok(watch)
 }
 
-/// How long a token holds if it is not revoked.
+/// How long a token is valid if it is not revoked.
 fn left(caller: &Caller, leeway: Duration) -> Duration {
     let Caller::Bearer(claims) = caller else {
         return Duration::ZERO;
     };
-    // In whole seconds, of which the last one counts.
+    // `exp` is in whole seconds, and its last second counts.
     let end = Duration::from_secs(claims.exp + 1) + leeway;
     end.saturating_sub(Duration::from_millis(milliseconds()))
 }
@@ -132,7 +132,7 @@ impl Watch {
             match result {
                 Ok((piece, 1..)) => return Some(piece),
                 Ok(_) => {}
-                // It passes, and what is missed until then is kept.
+                // This is temporary, and changes are kept until then.
                 Err(Error::Overloaded { .. }) => self.is_busy = true,
                 Err(error) => {
                     self.ended = true;
@@ -146,7 +146,7 @@ impl Watch {
         None
     }
 
-    /// Waits until there is something to look for. Returns whether the server leaves.
+    /// Waits until changes should be read. Returns whether the server is stopping.
     async fn wait(&mut self) -> bool {
         let leave = &self.runner.shared.leave;
         if std::mem::take(&mut self.is_busy) {
@@ -162,13 +162,13 @@ impl Watch {
         tokio::select! {
             biased;
             _ = leave.cancelled() => true,
-            // The sender is in the site, which is held here.
+            // The sender is in the shared state, which this watch keeps alive.
             _ = self.notifications.changed() => false,
             _ = sleep_until(next) => false,
         }
     }
 
-    /// The changes that there are, and how many.
+    /// A page of changes, and their number.
     async fn pull(&mut self) -> Result<(Piece, usize), Error> {
         let command = Command::KvWatch(Ok(Watching {
             prefix: self.prefix.clone(),
@@ -190,7 +190,7 @@ impl Watch {
             .changes
             .last()
             .map_or(self.id, |(_, revision)| *revision);
-        // One answer has only so many.
+        // There may be more changes than one page has.
         self.has_more = page.next < *shared.bridge.notifications.borrow();
         let piece = Piece {
             bytes: text.into(),

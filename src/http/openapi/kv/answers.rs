@@ -1,4 +1,4 @@
-//! What they answer where all is well, as the outcomes themselves.
+//! Successes of the key-value operations, as outcomes.
 
 use super::encoded::{msgpack, page};
 use super::streams;
@@ -7,7 +7,7 @@ use authkv_domain::ListPage;
 use authkv_wire::routes::{Delivery, Route};
 use serde_json::{json, Value};
 
-/// Every way in which a request may end well, under a name.
+/// All successes of a route, by name.
 pub fn of_route(route: &Route) -> Vec<(&'static str, Outcome)> {
     use Operation::*;
     if route.delivery != Delivery::Whole {

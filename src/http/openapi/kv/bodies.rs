@@ -1,4 +1,4 @@
-//! The bodies of their requests: schemas, and examples.
+//! The bodies of key-value requests: schemas and examples.
 
 use super::super::shapes::{
     closed, either, either_of, exact, exact_and, flag_or_null, integer, list, list_or_null, media,
@@ -45,7 +45,7 @@ pub fn of_operation(operation: Operation) -> Option<(&'static str, Value)> {
 
 /// A body that is a value.
 pub fn value(body: RequestBodyBuilder) -> RequestBodyBuilder {
-    // Generators know no body that is JSON or bytes by its type, and bytes have a form in JSON.
+    // Only JSON: generators cannot send JSON or bytes by the type of a body, and bytes can be written in JSON.
     let example = json!({"days": 365.25, "next": null});
     body.content("application/json", media(named("Value"), example))
         .description(Some(
@@ -103,7 +103,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
         ("Transaction", {
             let steps = |about| list_or_null(list(named("Step")).max_items(Some(Txn::MAX)), about);
             let compare = list(named("Comparison")).max_items(Some(Txn::MAX));
-            // In this order, since the Python of one generator has types that are wrong in the other.
+            // The order matters: in another one, a generator for Python makes wrong types.
             let members = [
                 ("success", steps("What is done where all comparisons hold")),
                 ("failure", steps("What is done else")),
@@ -112,7 +112,7 @@ pub fn schemas(config: &Config) -> Vec<(&'static str, Shape)> {
             closed(with(of(Type::Object), members))
         }),
         ("Comparison", {
-            // One object, since some generators take no two lists of different alternatives in one body.
+            // One object, because some generators do not support two lists of different alternatives in one body.
             let about = "A key, and one of the others";
             let least = "0 where the key does not exist";
             let members = [
@@ -161,17 +161,17 @@ fn put_step(limits: &Limits) -> Shape {
     closed(with(with(step, lifetimes("")), [content_type()]))
 }
 
-/// Which operation of a transaction it is.
+/// The operation of a step in a transaction.
 fn op(name: &str) -> (&'static str, Shape) {
     ("op", only(name))
 }
 
-/// A key of any length: one that is too long is a key that does not exist.
+/// A key of any length: a key that is too long does not exist.
 fn any_key() -> Shape {
     of(Type::String).into()
 }
 
-/// A key that is written.
+/// A key to write.
 pub fn new_key(limits: &Limits) -> Shape {
     segment()
         .max_length(Some(limits.key))

@@ -1,11 +1,11 @@
-//! Examples as they come from the core.
+//! Examples in the encoding of the core.
 
 use authkv_codec::json_read::to_msgpack;
 use authkv_codec::tagged::untag;
 use authkv_codec::types::Types;
 use authkv_domain::ListPage;
 
-/// What this JSON text stands for, in msgpack.
+/// A JSON text as msgpack.
 pub fn msgpack(text: &str) -> Vec<u8> {
     const TYPES: Types = Types::of_version(2, 11);
     const DEPTH: usize = 9;
@@ -14,12 +14,12 @@ pub fn msgpack(text: &str) -> Vec<u8> {
     value.unwrap_or_default()
 }
 
-/// The same of several, one after another.
+/// Several JSON texts as msgpack, one after another.
 pub fn items(texts: &[&str]) -> Vec<u8> {
     texts.iter().flat_map(|text| msgpack(text)).collect()
 }
 
-/// The last page of a list of these items.
+/// The last page of a list, with these items.
 pub fn page(texts: &[&str]) -> ListPage {
     ListPage {
         items: items(texts),

@@ -1,4 +1,4 @@
-//! What may go wrong with them, as the errors themselves.
+//! The errors of the key-value operations.
 
 use super::streams::{self, BAD_VALUE, MODE};
 use authkv_base::error::{AccessKind, Error, KeyRule};
@@ -7,7 +7,7 @@ use authkv_command::Operation;
 use authkv_config::Config;
 use authkv_wire::routes::{Delivery, Input, Route};
 
-/// What may be wrong with one of them only.
+/// The errors of one operation only.
 pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
     use Operation::*;
     if route.delivery != Delivery::Whole {
@@ -102,7 +102,7 @@ pub fn of_route(route: &Route, config: &Config) -> Vec<Error> {
 pub fn of_a_body(route: &Route) -> [Error; 2] {
     match (route.input, route.delivery) {
         (Input::Value, _) => [
-            // What its reader says of no value at all.
+            // The error of the JSON reader for an empty body.
             to_msgpack(b"", 1).err().unwrap_or(Error::Internal),
             Error::BadMediaType {
                 expected: "sent without Content-Encoding",

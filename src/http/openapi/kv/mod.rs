@@ -1,7 +1,6 @@
-//! What the document says of the key-value operations of `/v1`. Pure.
+//! The key-value operations of `/v1` in the document. Pure.
 //!
-//! What comes piece by piece is in `streams.rs`, which the other files ask. An operation that is none of theirs is not
-//! asked about; it would get nothing.
+//! `streams.rs` describes operations with pieces; the other files call it. To be asked about key-value operations only.
 
 pub mod answers;
 pub mod bodies;

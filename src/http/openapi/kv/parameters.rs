@@ -1,4 +1,4 @@
-//! What stands in their paths, queries and headers.
+//! The parameters of key-value operations: paths, queries and headers.
 
 use super::super::shapes::{count, flag, of, one_of, revision, segment, Shape};
 use authkv_command::{Operation, PAGE, PAGE_MAX};
@@ -7,7 +7,7 @@ use authkv_wire::routes::{Delivery, Route};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::RefOr;
 
-/// A media type, with parameters or without.
+/// A media type, with or without parameters.
 pub const CONTENT_TYPE: &str = "^[ -~]*/[ -~]*$";
 
 /// The key in a path.
@@ -44,7 +44,7 @@ pub fn in_query(route: &Route, name: &str) -> (&'static str, Shape) {
         "keys_only" => ("Keys without their values", flag("")),
         "count" => ("Only how many there are in all", flag("")),
         "mode" => {
-            // A default is sent by clients that are made of the document, and a mode may not stand with If-Match.
+            // No default: generated clients would send it, and a mode together with If-Match is an error.
             let modes = one_of(&["insert", "upsert", "replace"]);
             let about = "What becomes of a key that exists, and of one that does not; `upsert` where it is left out";
             (about, modes.into())
@@ -58,9 +58,9 @@ pub fn in_query(route: &Route, name: &str) -> (&'static str, Shape) {
     }
 }
 
-/// The fields of the header that mean something to a route, beside those that mean something to all.
+/// The header fields of a route, beside those of all routes.
 pub fn in_header(route: &Route) -> Vec<(&'static str, &'static str, Shape)> {
-    // What is no entity tag of ours matches nothing.
+    // Any text: a tag that is no revision matches nothing.
     let tags = || RefOr::T(of(Type::String).into());
     let if_match = |about| ("If-Match", about, tags());
     const ONE_OF: &str =
@@ -93,10 +93,10 @@ pub fn in_header(route: &Route) -> Vec<(&'static str, &'static str, Shape)> {
     }
 }
 
-/// How long a pair lives: names, what they mean, and their schemas.
+/// The two ways to limit the life of a pair: names, descriptions and schemas.
 pub fn lifetime() -> [(&'static str, &'static str, ObjectBuilder); 2] {
     let ttl = of(Type::Number).minimum(Some(0.001)).maximum(Some(TTL_MAX));
-    // It has to be in the future, which no schema can say.
+    // It has to be in the future, which a schema cannot express.
     let expires_at = of(Type::Number).minimum(Some(0));
     [
         ("ttl", "Seconds after which the pair expires", ttl),

@@ -1,4 +1,4 @@
-//! Their successes as clients get them.
+//! Successes of the key-value operations, as clients get them.
 
 use super::super::shapes::{bytes, integer, of, Shape};
 use super::streams;
@@ -13,10 +13,10 @@ use hyper::Method;
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::Header;
 
-/// The media type of bytes that came with any other.
+/// The media type of a value that may have any.
 pub const ANY: &str = "*/*";
 
-/// A success of any route; `name` is that of the example.
+/// A success of any route. `name` is the name of the example.
 pub fn render(route: &Route, name: &str, outcome: &Outcome) -> Result<Response, Error> {
     match route.delivery {
         Delivery::Whole => {
@@ -30,7 +30,7 @@ pub fn render(route: &Route, name: &str, outcome: &Outcome) -> Result<Response, 
     }
 }
 
-/// What its header says beside what every answer's does.
+/// The headers of an answer, beside those of all answers.
 pub fn headers(response: &Response) -> Vec<(&'static str, Header)> {
     let mut headers = Vec::new();
     for (name, _) in &response.headers {
@@ -53,8 +53,8 @@ pub fn headers(response: &Response) -> Vec<(&'static str, Header)> {
     headers
 }
 
-/// A body that is a value: bytes, whatever the value is, since generators choose one way to read it, and would read JSON
-/// where there is none.
+/// A body that is a value: described as bytes, because generators support one form only, and with JSON they would fail on
+/// bytes.
 pub fn value() -> Shape {
     bytes(
         "The value: JSON text with `application/json`; a value that is bytes as it is, with the type with which it came",

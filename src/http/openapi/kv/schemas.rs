@@ -1,7 +1,7 @@
-//! The bodies of their answers, and what those of requests have in common with them.
+//! The bodies of key-value answers, and what they share with those of requests.
 //!
-//! They are what `kv/answers.rs` and `storage` write; that each example has the members of its schema and no other is
-//! checked by the tests of `openapi.rs`.
+//! They describe what `kv/answers.rs` and `storage` write. The tests of `openapi.rs` check that each example has the
+//! members of its schema and no others.
 
 use super::super::shapes::{
     count, exact, exact_and, flag, integer, list, named, of, one_named, one_of, or_null, revision,
@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 const CARRIED_OUT: &str = "Whether the batch was carried out; always, where `atomic` is false";
 
-/// The schema of what a success says.
+/// The schema of a success.
 pub fn of_success(route: &Route) -> Shape {
     use Operation::*;
     if route.delivery != Delivery::Whole {
@@ -30,7 +30,7 @@ pub fn of_success(route: &Route) -> Shape {
         KvIncr => "Sum",
         PairPut => "WrittenPair",
         PairDelete => "DeletedPair",
-        // The body is the value itself, which `responses.rs` describes.
+        // The body is the value itself: see `responses.rs`.
         _ => "Value",
     })
 }
@@ -139,7 +139,7 @@ fn revision_of(about: &str, least: usize) -> (&'static str, Shape) {
     ("revision", revision(least, about).into())
 }
 
-/// What only some pairs have.
+/// Members that only some pairs have.
 fn options() -> [(&'static str, Shape); 2] {
     let expires_at = of(Type::Number)
         .minimum(Some(0))
@@ -163,7 +163,7 @@ fn pair() -> Shape {
     exact_and("A pair", members, options())
 }
 
-/// What became of a key; members that not every outcome has may be missing.
+/// The outcome for a key. Members that depend on the outcome may be missing.
 fn result<const N: usize>(outcomes: &[&str], others: [(&'static str, Shape); N]) -> Shape {
     let members = [("key", text("")), ("outcome", one_of(outcomes).into())];
     exact_and("What became of a key", members, others)
@@ -174,7 +174,7 @@ fn results_of(member: &str, about: &str, result: &str) -> Shape {
     exact("", [(member, flag(about)), ("results", results.into())])
 }
 
-/// A value has no schema beside its name, so what it is here is said of the outcome.
+/// `Value` has no description of its own, so the outcome describes it.
 fn step_result() -> Shape {
     let outcome = one_of(&["written", "found", "deleted", "missing"]).description(Some(
         "Of a `get` that has `found`, there is what a pair has; of an `incr` that has `written`, the `value` now",
@@ -191,7 +191,7 @@ fn step_result() -> Shape {
     exact_and("What became of a step", members, others)
 }
 
-/// Where a list goes on.
+/// The position after a page.
 fn next() -> (&'static str, Shape) {
     let about = "What to ask `after` for those that follow; null at the end";
     ("next", or_null(of(Type::String).description(Some(about))))

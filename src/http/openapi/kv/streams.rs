@@ -1,6 +1,6 @@
-//! Watches, exports and imports: whatever else comes piece by piece.
+//! Watches, exports and imports: the operations with pieces.
 //!
-//! OpenAPI 3.1 has no schema for lines, so what stands in them is said in words.
+//! OpenAPI 3.1 has no schema for lines, so words describe them.
 
 use super::super::shapes::{bytes, described, media, of, Shape};
 use super::encoded::{items, msgpack, page};
@@ -20,7 +20,7 @@ use utoipa::openapi::schema::Type;
 /// The media type of events.
 pub const EVENTS: &str = "text/event-stream";
 
-/// What they answer. Their texts are examples as they are, so that the order of the members is that of the answers.
+/// Their successes. Examples are whole texts, so that members are in the order of the answers.
 pub fn answers(delivery: Delivery) -> Vec<(&'static str, Outcome)> {
     let imported = || Outcome::Encoded(msgpack(IMPORTED));
     match delivery {
@@ -49,7 +49,7 @@ const EXPORTED: &[&str] = &[
 const IMPORTED: &str =
     r#"{"results": [{"outcome": "written"}, {"outcome": "written"}, {"outcome": "exists"}]}"#;
 
-/// An answer as clients get it; `name` is that of the example.
+/// An answer as clients get it. `name` is the name of the example.
 pub fn render(delivery: Delivery, name: &str, outcome: &Outcome) -> Result<Response, Error> {
     let (media_type, text) = match outcome {
         Outcome::Changed(page) => {
@@ -86,7 +86,7 @@ pub const MODE: Error = Error::BadOption {
 };
 pub const BAD_VALUE: Error = Error::BadValue("$map should hold an object");
 
-/// What may be wrong with one of them only.
+/// The errors of one of these operations only.
 pub fn failures(route: &Route, config: &Config) -> Vec<Error> {
     let mut errors = match route.delivery {
         Delivery::Watch => vec![
@@ -112,7 +112,7 @@ pub fn failures(route: &Route, config: &Config) -> Vec<Error> {
     errors
 }
 
-/// The body of an import: bytes, since generators know no array that comes in lines. Those that know no lines at all send
+/// The body of an import: described as bytes, because generators know no array of lines. Generators without NDJSON send
 /// `application/octet-stream`.
 pub fn body(body: RequestBodyBuilder) -> RequestBodyBuilder {
     let example = "{\"key\":\"planet\",\"value\":\"Earth\"}\n{\"key\":\"moons\",\"value\":1,\"expires_at\":1800000000}\n";

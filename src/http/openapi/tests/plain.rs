@@ -1,4 +1,4 @@
-//! Whether the document is one that generators of clients take, and take for what it says.
+//! Whether generators of clients can use the document, and understand it correctly.
 
 use super::reading::{document, operations, texts, variants};
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn the_document_is_plain() {
             value["type"] != "boolean" || value["enum"].is_null(),
             "{place}"
         );
-        // What is one of many is named, and so is an object with members.
+        // Alternatives and objects with members have to be named.
         let is_named = place.matches('/').count() == 3 && place.starts_with("/components/schemas/");
         assert!(value["oneOf"].is_null() || is_named, "{place}");
         let inline = variants(value, &Value::Null);
@@ -42,7 +42,7 @@ fn the_document_is_plain() {
                 .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
             "{id}"
         );
-        // A client sends the type that fits the schema: one schema is of one type, bytes apart.
+        // A client chooses the type by the schema: each schema has one type, except bytes.
         let content = operation["requestBody"]["content"].as_object();
         let schemas: Vec<&Value> = content
             .into_iter()

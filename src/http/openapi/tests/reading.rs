@@ -1,4 +1,4 @@
-//! How the tests read the document.
+//! Reads the document, for tests.
 
 use authkv_config::Config;
 use serde_json::{Map, Value};
@@ -40,7 +40,7 @@ pub fn texts(array: &Value) -> BTreeSet<&str> {
     array.filter_map(Value::as_str).collect()
 }
 
-/// What speaks against a value where this schema stands: types, members and constants.
+/// Why a value does not match a schema: types, members and constants are checked.
 pub fn wrong(value: &Value, schema: &Value, schemas: &Value) -> Option<String> {
     if let Some(name) = schema["$ref"].as_str() {
         let name = name.rsplit('/').next().unwrap();
@@ -82,7 +82,7 @@ pub fn wrong(value: &Value, schema: &Value, schemas: &Value) -> Option<String> {
     items.next().or_else(|| members.next())
 }
 
-/// The schemas that one stands for: those of a `oneOf`, each by its own name.
+/// The alternatives of a schema: those of its `oneOf`, each by its own name.
 pub fn variants<'a>(schema: &'a Value, schemas: &'a Value) -> Vec<&'a Value> {
     let Some(all) = schema["oneOf"].as_array() else {
         return vec![schema];
