@@ -42,7 +42,7 @@ pub fn rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
 pub fn rsa_composite(key: &RsaPublicKey) -> Result<(), String> {
     let (n, two) = (key.n(), BigUint::from(2u8));
     let less = n - BigUint::from(1u8);
-    // Fermat's test finds primes, and powers of primes too: for n = p^k, a^n = a^(n/p) mod p.
+    // Fermat's test finds primes. It does not find cubes and other higher powers of a prime.
     if two.modpow(&less, n) == BigUint::from(1u8) {
         return Err("has a modulus that is a prime".into());
     }
