@@ -1,4 +1,4 @@
-//! Slow work that must not hold up tx: threads for it, and how a fiber waits for them.
+//! Slow work off the tx thread: threads for it, and fibers that wait for them.
 
 mod pool;
 mod threads;

@@ -1,4 +1,4 @@
-//! Threads that fibers hand slow work to.
+//! Threads that do slow work for fibers.
 
 use super::threads::{Refused, ThreadHooks, Threads};
 use super::waits::Waits;
@@ -16,8 +16,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait. `what` is that work, in the
-    /// plural, for a message that there is too much of it.
+    /// Starts `threads` threads named `name`, with a queue for at most `queue` pieces of work. `what` names the work, in the
+    /// plural, for the message about a full queue.
     pub fn start(
         waits: Arc<Waits>,
         name: &str,
@@ -32,7 +32,7 @@ impl Pool {
         })
     }
 
-    /// What to say if too much work waits.
+    /// The error for a full queue.
     pub fn full(&self) -> Error {
         Error::Overloaded {
             what: self.what,
@@ -40,13 +40,13 @@ impl Pool {
         }
     }
 
-    /// Takes no more work, and ends the threads. See [`Threads::stop`].
+    /// Stops accepting work and ends the threads. See [`Threads::stop`].
     pub fn stop(&self, join: bool) {
         self.threads.stop(join);
     }
 
-    /// Runs `work` on one of the threads. Errors: `Overloaded` if the queue is full, `ShuttingDown`, and those of the work; a
-    /// panic in it is `Internal`. Yields.
+    /// Runs `work` on one of the threads. Errors: `Overloaded` if the queue is full, `ShuttingDown`, and the errors of the
+    /// work. A panic in the work is `Internal`. Yields.
     pub fn run<T: Send + 'static>(
         &self,
         tx: &Tx,
@@ -67,7 +67,7 @@ impl Pool {
             Refused::Stopped => Error::ShuttingDown,
         })?;
         wait.until_finished(tx);
-        // A fiber that was cancelled has no result.
+        // A cancelled fiber has no result.
         let result = slot
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())

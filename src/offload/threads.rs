@@ -9,18 +9,18 @@ use std::time::Duration;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// What a thread does beside its work.
+/// Callbacks of a thread beside its work.
 #[derive(Clone, Copy)]
 pub struct ThreadHooks {
-    /// Before its first work.
+    /// Runs before the first work.
     pub begin: fn(),
-    /// Once there has been no work for a while.
+    /// Runs after a while without work.
     pub idle: fn(),
     pub idle_after: Duration,
 }
 
 impl ThreadHooks {
-    /// Nothing.
+    /// No callbacks.
     pub const NONE: Self = Self {
         begin: || (),
         idle: || (),
@@ -28,12 +28,11 @@ impl ThreadHooks {
     };
 }
 
-/// The threads.
 pub struct Threads {
-    /// `None` once it has been stopped.
+    /// `None` after the stop.
     queue: Mutex<Option<Sender<Work>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Pieces of work that may wait.
+    /// The most pieces of work that may wait.
     limit: usize,
 }
 
@@ -45,7 +44,7 @@ pub enum Refused {
 }
 
 impl Threads {
-    /// Starts `threads` threads of that name, before which at most `queue` pieces of work wait.
+    /// Starts `threads` threads named `name`, with a queue for at most `queue` pieces of work.
     pub fn start(name: &str, threads: usize, queue: usize, hooks: ThreadHooks) -> io::Result<Self> {
         let (sender, receiver) = bounded::<Work>(queue);
         let start = |number| {
@@ -66,7 +65,7 @@ impl Threads {
         })
     }
 
-    /// Queues work, which must not panic. Does not block.
+    /// Queues work, which must not panic. Does not block. Errors: [`Refused`].
     pub fn submit(&self, work: Work) -> Result<(), Refused> {
         let queue = self
             .queue
@@ -79,13 +78,13 @@ impl Threads {
         }
     }
 
-    /// Pieces of work that may wait.
+    /// The most pieces of work that may wait.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Takes no more work, and ends the threads once what is queued is done. Blocks until then where `join` says
-    /// so, which is for an empty queue.
+    /// Stops accepting work. The threads end once the queue is empty. If `join` is set, blocks until then; use that only with
+    /// an empty queue.
     pub fn stop(&self, join: bool) {
         drop(
             self.queue
@@ -100,7 +99,7 @@ impl Threads {
     }
 }
 
-/// Waits for work. None once the pool has been stopped.
+/// Waits for work. `None` after the stop.
 fn next(receiver: &Receiver<Work>, hooks: ThreadHooks) -> Option<Work> {
     let got = receiver.recv_timeout(hooks.idle_after).or_else(|error| {
         if error.is_timeout() {

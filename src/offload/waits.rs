@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// All fibers of an instance that wait for its pools.
+/// All fibers of an instance that wait for its threads.
 pub struct Waits {
     pending: TxCell<RefCell<Pending>>,
-    /// Ids of waits that are over.
+    /// Ids of finished waits.
     finished: SegQueue<u64>,
     /// Wakes the fiber that calls [`Waits::wake`].
     doorbell: Arc<Doorbell>,
@@ -26,7 +26,7 @@ struct Pending {
     conds: HashMap<u64, Rc<Cond>>,
 }
 
-/// One such wait. It ends when it is dropped.
+/// A wait of one fiber. Dropping it ends the wait.
 pub struct Wait<'a> {
     waits: &'a Arc<Waits>,
     tx: &'a Tx,
@@ -72,7 +72,7 @@ impl Waits {
         }
     }
 
-    /// Ends all waits, because nobody is left who would.
+    /// Ends all waits, because nobody is left to finish them.
     pub fn abandon(&self, tx: &Tx) {
         for (_, cond) in self.pending.get(tx).borrow_mut().conds.drain() {
             cond.signal();
@@ -85,14 +85,14 @@ impl Waits {
 }
 
 impl Wait<'_> {
-    /// What ends the wait, called on any thread. The instance is there until it is dropped.
+    /// A function that finishes the wait, for any thread. The instance lives at least until the function is dropped.
     pub fn finisher(&self) -> impl FnOnce() + Send + use<> {
         let (waits, id) = (self.waits.clone(), self.id);
         let user = waits.life.add_user();
         move || {
             waits.finished.push(id);
             waits.doorbell.ring();
-            // Last: from then on the instance may go, and what tx alone may drop goes with it.
+            // Dropped last: from then on the instance may be dropped, and only tx may drop some parts of it.
             drop(waits);
             drop(user);
         }

@@ -1,18 +1,18 @@
-//! The space `authkv_login_attempt`: failed logins by what they are counted by. It is local to its instance, so it can be
-//! written on one that is read-only too.
+//! The space `authkv_login_attempt`: counts of failed logins, by login or address. It is local to its instance, so it can be
+//! written on a read-only instance too.
 
 use super::{array, decode, find};
 use crate::tx::{transaction, tuple_bytes, Space, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
-/// A count. Times are seconds since 1970-01-01 UTC.
+/// A count of failed logins. Times are seconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     pub key: String,
     pub expires_at: u64,
     pub failures: u64,
-    /// No login is tried before.
+    /// Logins before this time are refused.
     pub delayed_until: u64,
 }
 
@@ -35,8 +35,8 @@ impl Attempts {
             .transpose()
     }
 
-    /// Stores what `change` makes of the counts under these keys, in one transaction. Errors: also those of `change`. Yields
-    /// while it commits.
+    /// Replaces the counts under these keys by the result of `change`, in one transaction. Errors: also those of `change`.
+    /// Yields while it commits.
     pub fn change(
         &self,
         tx: &Tx,
@@ -52,13 +52,12 @@ impl Attempts {
         })
     }
 
-    /// Forgets a count. Yields while it commits.
+    /// Deletes a count. Yields while it commits.
     pub fn delete(&self, tx: &Tx, key: &str) -> Result<(), Error> {
         transaction(tx, || Ok(self.space.delete(tx, &array(&(key,)))?))
     }
 
-    /// Forgets at most `limit` counts that expired before `time`. Returns whether there may be more. Yields while it
-    /// commits.
+    /// Deletes at most `limit` counts that expired before `time`. Returns whether there may be more. Yields while it commits.
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
         super::forget(tx, self.space, BY_EXPIRY, time, limit)
     }

@@ -1,5 +1,5 @@
-//! When the last token that was ever issued expires, in the space `authkv_sequence`. What ends tokens is kept until then,
-//! whatever the settings and the clock were when they were issued.
+//! The expiry of the longest-lived token issued so far, in the space `authkv_sequence`. Revocations are kept until then,
+//! whatever the settings and the clock were when the tokens were issued.
 
 use super::{array, broken, find, Depth, Reserve};
 use crate::tx::{tuple_bytes, Space, Tx, TxCell};
@@ -8,23 +8,23 @@ use authkv_codec::msgpack::Reader;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// The name of the tuple.
+/// The primary key of the tuple.
 const NAME: &str = "tokens_until";
-/// By how much later a time is written down than it is, so that not every token costs a write: a part of the time that a token
-/// lives, at most so many seconds.
+/// The stored time is later than needed, so that not every token costs a write: by this part of the lifetime of a token, and by
+/// at most this many seconds.
 const AHEAD_PART: u64 = 4;
 const AHEAD_MAX: u64 = 300;
 
 pub struct Issued {
     space: Space,
-    /// What the space says for certain: it was committed from here.
+    /// The time in the space that this instance has committed.
     durable: TxCell<Cell<u64>>,
     ahead: u64,
     reserve: Arc<Reserve>,
 }
 
 impl Issued {
-    /// `ttl`: seconds that a token lives.
+    /// `ttl`: the lifetime of a token in seconds.
     pub fn new(tx: &Tx, space: Space, ttl: u64, reserve: Arc<Reserve>) -> Self {
         Self {
             ahead: (ttl / AHEAD_PART).clamp(1, AHEAD_MAX),
@@ -34,8 +34,7 @@ impl Issued {
         }
     }
 
-    /// A time, in seconds since 1970-01-01 UTC, after which no token expires that was handed out so far; 0 if there was
-    /// none. Does not yield.
+    /// A time in seconds since 1970-01-01 UTC by which all tokens issued so far expire; 0 if there are none. Does not yield.
     pub fn until(&self, tx: &Tx) -> Result<u64, Error> {
         let Some(tuple) = find(tx, self.space, NAME)? else {
             return Ok(0);
@@ -46,8 +45,9 @@ impl Issued {
         reader.uint()?.ok_or_else(|| broken("authkv_sequence"))
     }
 
-    /// Writes down that a token expires at `exp`, before it is handed out. Errors: `ReadOnly` on a read-only instance, unless
-    /// the leader has written as late a time. Yields if there is something to write, which is seldom.
+    /// Stores that a token expires at `exp`. Call it before the token is given to the client. Errors: `ReadOnly` on a read-only
+    /// instance, unless the leader has stored a time that is late enough. Yields if there is something to store, which is
+    /// seldom.
     pub fn cover(&self, tx: &Tx, exp: u64) -> Result<(), Error> {
         let durable = self.durable.get(tx);
         if exp <= durable.get() {

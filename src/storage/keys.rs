@@ -1,4 +1,4 @@
-//! The space `authkv_token_key`: public keys of the ring and when they count. Private keys are in files, never here.
+//! The space `authkv_token_key`: the public keys of the ring, and when they are used. Private keys are in files, never here.
 
 use super::mirror::Mirror;
 use super::{array, find, scan};
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenKey {
     pub kid: String,
-    /// None while it signs, or will.
+    /// `None` while the key signs or is going to sign.
     pub verifies_until: Option<u64>,
-    /// Of the last change of this tuple.
+    /// The number of the last change of this tuple.
     pub number: u64,
     pub pem: String,
     pub created_at: u64,
@@ -34,7 +34,7 @@ impl TokenKeys {
         tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
     }
 
-    /// All of them. Does not yield.
+    /// All keys. Does not yield.
     pub fn all(&self, tx: &Tx) -> Result<Vec<TokenKey>, Error> {
         let mut keys = Vec::new();
         scan(tx, self.space.index(0), Range::All, decode, |key| {
@@ -44,7 +44,7 @@ impl TokenKeys {
         Ok(keys)
     }
 
-    /// Stores a key, with a number of its own, in a transaction of the caller's.
+    /// Stores a key with a new number. The caller has opened a transaction.
     pub fn put(&self, tx: &Tx, mirror: &Mirror, key: &TokenKey) -> Result<(), Error> {
         let key = TokenKey {
             number: mirror.next(tx)?,

@@ -1,9 +1,8 @@
-//! The spaces that other instances follow, so that what changes here holds there: what a tuple begins with, and the
-//! one sequence that numbers every change.
+//! The spaces that other instances follow, so that changes here take effect there: the common first fields of their tuples, and
+//! the sequence that numbers every change.
 //!
-//! A tuple begins with its id, the time after which it may be forgotten (or null), and the number of its last change.
-//! An instance that follows asks for what came after a number. The tuple with the highest number is never forgotten, so
-//! that no number is given twice.
+//! A tuple begins with its id, the time after which it may be deleted (or null), and the number of its last change. A follower
+//! asks for the changes after a number. The tuple with the highest number is never deleted, so that no number is used twice.
 
 use super::{array, scan, Depth, Reserve};
 use crate::tx::{transaction_if, tuple_bytes, Failure, Range, Space, Tx, TxCell};
@@ -13,32 +12,33 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::cell::Cell;
 
-/// The spaces, by the places that stand for them in an [`Entry`].
+/// The spaces. An [`Entry`] names a space by its index here.
 pub const SPACES: [&str; 4] = [
     "revoked_token",
     "authkv_subject",
     "authkv_role",
     "authkv_token_key",
 ];
-/// Keys are few, and the id of one that has expired must not be taken for that of a new one.
+/// Whether old tuples of a space are deleted. Keys are not: they are few, and an expired key must not be mistaken for
+/// a new one.
 const FORGOTTEN: [bool; 4] = [true, true, true, false];
 
-/// Ids of the indexes, in the order `schema.lua` makes them.
+/// The ids of the indexes, in the order of `schema.lua`.
 const BY_EXPIRY: u32 = 1;
 const BY_NUMBER: u32 = 2;
 
-/// One change, as it is told to others.
+/// One change, as followers get it.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Entry {
     pub number: u64,
     space: u8,
-    /// The whole tuple, in msgpack.
+    /// The complete tuple in msgpack.
     tuple: ByteBuf,
 }
 
-/// What every tuple begins with.
+/// The common first fields of a tuple.
 struct Start {
-    /// The primary key, as a key.
+    /// The primary key, in the form of a key.
     id: Vec<u8>,
     expires_at: Option<u64>,
     number: u64,
@@ -46,7 +46,7 @@ struct Start {
 
 pub struct Mirror {
     spaces: [Space; 4],
-    /// The last number given, also to a change whose commit failed: others may have seen it.
+    /// The last number used, including numbers of failed commits, because others may have seen them.
     given: TxCell<Cell<u64>>,
 }
 
@@ -106,7 +106,7 @@ impl Mirror {
         Ok(entries)
     }
 
-    /// Takes over changes of another instance. Yields while it commits.
+    /// Applies changes of another instance. Yields while it commits.
     pub fn apply(&self, tx: &Tx, reserve: &Reserve, entries: &[Entry]) -> Result<(), Error> {
         if entries.is_empty() {
             return Ok(());
@@ -123,8 +123,8 @@ impl Mirror {
         })
     }
 
-    /// Forgets at most `limit` tuples of each space whose time came before `time`. Returns whether there may be
-    /// more. Yields while it commits.
+    /// Deletes at most `limit` tuples of each space whose time came before `time`. Returns whether there may be more. Yields
+    /// while it commits.
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
         let mut more = false;
         for (space, forgotten) in self.spaces.into_iter().zip(FORGOTTEN) {
@@ -155,7 +155,7 @@ impl Mirror {
     }
 }
 
-/// Reads what a tuple begins with. The format of the spaces promises it.
+/// Reads the common first fields of a tuple. The format of the spaces guarantees them.
 fn start(tuple: &[u8]) -> Result<Start, Error> {
     let mut reader = Reader::new(tuple);
     reader.head()?;

@@ -1,5 +1,4 @@
-//! One repository per space. Runs on the tx thread; the spaces themselves are made by
-//! `tarantool_infra/schema.lua`.
+//! One repository per space. Runs on the tx thread. `tarantool_infra/schema.lua` makes the spaces.
 
 mod attempts;
 mod issued;
@@ -32,11 +31,11 @@ use authkv_config::Config;
 use std::sync::Arc;
 use tarantool::tuple::Tuple;
 
-/// The spaces of this instance, looked up once.
+/// The spaces of this instance, found once at the start.
 pub struct Storage {
-    /// Where the service is offered.
+    /// `None` if this instance does not offer the service.
     pub users: Option<Users>,
-    /// Where the service is offered.
+    /// `None` if this instance does not offer the service.
     pub key_values: Option<KeyValues>,
     pub mirror: Mirror,
     pub issued: Issued,
@@ -50,7 +49,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// `tell` hears of every change of a pair. The error names a space that is missing.
+    /// `tell` is called after every change of a pair. The error names a missing space.
     pub fn open(tx: &Tx, config: &Config, tell: Tell) -> Result<Self, String> {
         let find =
             |name: &str| Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"));
@@ -96,27 +95,27 @@ impl Storage {
     }
 }
 
-/// The tuple whose primary key is this text. Does not yield.
+/// The tuple with this text as its primary key. Does not yield.
 fn find(tx: &Tx, space: Space, id: &str) -> Result<Option<Tuple>, Error> {
-    /// Most are shorter: they are encoded without an allocation.
+    /// Most keys are not longer than this. They are encoded without an allocation.
     const SHORT: usize = 64;
     let index = space.index(0);
     if id.len() > SHORT {
         return Ok(index.get(tx, &array(&(id,)))?);
     }
-    // An array of one string, whose length is a byte.
+    // An array with one string whose length is one byte.
     let mut key = [0; 3 + SHORT];
     key[..3].copy_from_slice(&[0x91, 0xd9, id.len() as u8]);
     key[3..3 + id.len()].copy_from_slice(id.as_bytes());
     Ok(index.get(tx, &key[..3 + id.len()])?)
 }
 
-/// Encodes a key or a tuple as a msgpack array. Only for values that cannot fail to encode.
+/// Encodes a key or a tuple as a msgpack array. Only for values whose encoding cannot fail.
 fn array<T: serde::Serialize>(values: &T) -> Vec<u8> {
     rmp_serde::to_vec(values).unwrap_or_default()
 }
 
-/// Decodes a tuple of a space. Errors: `Internal`, and a line in the log that names the space.
+/// Decodes a tuple. Errors: `Internal`, with a line in the log that names the space.
 fn decode<'a, T: serde::Deserialize<'a>>(space: &str, tuple: &'a [u8]) -> Result<T, Error> {
     rmp_serde::from_slice(tuple).map_err(|_| broken(space))
 }
@@ -125,7 +124,7 @@ fn broken(space: &str) -> Error {
     Failure::other(&format!("the space {space} holds a tuple of another form")).into()
 }
 
-/// Gives what `decode` makes of the tuples of a range to `take`, until it answers `false`. Errors: those of `decode`.
+/// Decodes the tuples of a range and passes them to `take` until it returns `false`. Errors: those of `decode`.
 fn scan<T>(
     tx: &Tx,
     index: Index,
@@ -144,8 +143,8 @@ fn scan<T>(
     failed.map_or(Ok(()), Err)
 }
 
-/// Deletes at most `limit` tuples whose second field is below `time`, by the index of that field. Returns whether there may
-/// be more. Yields while it commits.
+/// Deletes at most `limit` tuples whose second field is below `time`, by the index of that field. Returns whether there may be
+/// more. Yields while it commits.
 fn forget(tx: &Tx, space: Space, index: u32, time: u64, limit: usize) -> Result<bool, Error> {
     transaction_if(tx, || {
         let mut ids = Vec::new();
@@ -162,7 +161,7 @@ fn forget(tx: &Tx, space: Space, index: u32, time: u64, limit: usize) -> Result<
     })
 }
 
-/// The first field as a key, and the second one.
+/// The first field in the form of a key, and the second field.
 fn id_and_time(tuple: &[u8]) -> Result<(Vec<u8>, u64), Error> {
     let mut reader = Reader::new(tuple);
     reader.head()?;

@@ -1,13 +1,14 @@
-//! Memory that pairs cannot have, so that users, tokens, roles and keys can be changed, and pairs deleted, in a full store.
-//! Runs on the tx thread.
+//! Memory that pairs cannot use, so that users, tokens, roles and keys can be changed, and pairs deleted, in a full store. Runs
+//! on the tx thread.
 //!
-//! Tarantool gives memory out in slabs, and a slab to tuples of about one size. What is free for tuples of one size may be
-//! none for others, so a limit of bytes would keep nothing. The reserve holds whole slabs instead, by tuples of its own in
-//! a temporary space, which is neither in the log of writes nor in snapshots. Pairs are written while all of it is there.
-//! A change that finds no memory frees slabs and is tried again; the reserve is filled again once there is memory.
+//! Tarantool divides memory into slabs, and each slab is for tuples of about one size. Memory that is free for one size may be
+//! useless for others, so a limit of bytes would reserve nothing. Instead the reserve occupies whole slabs with its own tuples,
+//! in a temporary space that is neither in the log of writes nor in snapshots. Pairs are written only while the whole reserve
+//! is there. A change that finds no memory frees some of these slabs and is tried again. The reserve is filled again once there
+//! is memory.
 //!
-//! Indexes have memory of their own kind, which they give back only when they are dropped. So what is left for them is
-//! looked at, and pairs stop before it is used up.
+//! Indexes have separate memory, and give it back only when they are dropped. So their remaining memory is checked, and pairs
+//! are refused before it is used up.
 
 use crate::tx::{log, lua, transaction, transaction_if, Failure, Range, Space, Tx, TxCell};
 use authkv_base::error::Error;
@@ -16,64 +17,64 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Bytes of a slab, for tuples between 10.5 and 20 KiB: Tarantool takes a hundred times the size, rounded up to a power
-/// of two. What is freed is enough for new tuples of all smaller sizes.
+/// The bytes of a slab for tuples of 10.5 to 20 KiB: Tarantool takes a hundred times the size, rounded up to a power of two. A
+/// freed slab suffices for new tuples of all smaller sizes.
 const SLAB: usize = 1 << 21;
-/// Bytes of a tuple of the reserve, below the lowest `memtx_max_tuple_size`, and of the header of a slab.
+/// The bytes of a tuple of the reserve, below the lowest `memtx_max_tuple_size`, and of the header of a slab.
 const TUPLE: usize = 12 << 10;
 const HEADER: usize = 128;
-/// How many slabs have to be held in any case: one stays with its size when it is freed, the other helps.
+/// The fewest slabs to occupy in any case: when they are freed, one remains bound to its tuple size and the other one helps.
 const SOME: usize = 2;
-/// Larger tuples are in no slab.
+/// Larger tuples are not in slabs.
 const LARGE: u64 = 4 << 20;
-/// Tuples that one attempt to fill the reserve may make: those that fill gaps in slabs of others are deleted again.
+/// The most tuples of one attempt to fill the reserve. Tuples that only fill gaps in other slabs are deleted again.
 const TUPLES: usize = (64 << 20) / TUPLE;
-/// Between two attempts.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the indexes of all spaces have to have left, and what a pair is reckoned to take of it until it is looked again:
-/// far more than it takes, but for what a snapshot copies.
+/// The memory that must remain for the indexes of all spaces, and the estimated use of a pair until the next check. The
+/// estimate is far more than a pair uses, except for the copies during a snapshot.
 const INDEXES: i64 = 2 << 20;
 const PAIR: i64 = 64 << 10;
 
 /// How much of the reserve a change may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// All but the last slab: for what users do that adds something.
+    /// All but the last slab: for changes by users that add something.
     Ordinary,
-    /// All of it: for what administrators do, and for what ends or deletes something.
+    /// The whole reserve: for changes by administrators, and for changes that end or delete something.
     Last,
 }
 
 pub struct Reserve {
-    /// None where nothing is reserved.
+    /// `None` if nothing is reserved.
     space: Option<Space>,
-    /// How many slabs.
+    /// The number of slabs to occupy.
     wanted: usize,
-    /// Whether tuples may be so large that they are in no slab.
+    /// Whether tuples may be too large for slabs.
     has_large: bool,
     state: TxCell<State>,
 }
 
 struct State {
-    /// The tuples of each slab that is held.
+    /// The ids of the tuples in each occupied slab.
     slabs: RefCell<Vec<Vec<u64>>>,
-    /// Whether nothing has to be held, because there is plenty.
+    /// Whether the reserve may be empty, because there is plenty of memory.
     idle: Cell<bool>,
-    /// What pairs may take until it is looked again.
+    /// The bytes that pairs may use until the next check.
     budget: Cell<i64>,
-    /// Whether the last look found enough.
+    /// Whether the last check found enough memory for indexes.
     enough: Cell<bool>,
-    /// Whether the last look found much that is free, if only for tuples of some sizes.
+    /// Whether the last check found much free memory, even if only for tuples of some sizes.
     gaps: Cell<bool>,
-    /// When it was last attempted to fill the reserve, or a part of it was freed.
+    /// The last attempt to fill the reserve, or the last time that a part of it was freed.
     tried_at: Cell<Option<Instant>>,
-    /// What the log says.
+    /// The state that was last written to the log.
     told_whole: Cell<bool>,
     next_id: Cell<u64>,
 }
 
-/// Tuples that lie in the same slab, and the least distance between two of them.
+/// The tuples in one slab, and the least distance between two of them.
 struct Group {
     ids: Vec<u64>,
     last: usize,
@@ -81,7 +82,7 @@ struct Group {
 }
 
 impl Reserve {
-    /// Forgets what an older image of the library has reserved. Where the space is missing nothing is reserved.
+    /// Deletes the reserve of an older image of the library. If the space is missing, nothing is reserved.
     pub fn open(tx: &Tx, config: &Config) -> Result<Self, Error> {
         let wanted = (config.memtx_reserve as usize).div_ceil(SLAB);
         let space = Space::find(tx, "authkv_reserve").filter(|_| wanted > 0);
@@ -99,7 +100,7 @@ impl Reserve {
                     gaps: Cell::new(true),
                     tried_at: Cell::new(None),
                     told_whole: Cell::new(true),
-                    // Another image may still count on from where it began.
+                    // Starts at the time, because another image may still use ids that follow its own start.
                     next_id: Cell::new(authkv_base::clock::milliseconds() << 20),
                 },
             ),
@@ -123,9 +124,9 @@ impl Reserve {
         Ok(())
     }
 
-    /// Whether pairs may be written, or anything else that need not be: where all of the reserve is held, or enough of it and
-    /// memory is not full but divided in a way that no slab can be had. Tarantool keeps a slab for each size that it has had,
-    /// so that may stay so until it is started again. Cheap, and does not yield.
+    /// Whether pairs and other data that can wait may be written. That needs the whole reserve, or a part of it if memory is
+    /// not full but so divided that no slab is free. Tarantool keeps a slab for each size it has seen, so this state may last
+    /// until a restart. Cheap. Does not yield.
     #[inline]
     pub fn is_whole(&self, tx: &Tx) -> bool {
         let state = self.state.get(tx);
@@ -134,7 +135,7 @@ impl Reserve {
             && (state.idle.get() || held() == self.wanted || state.gaps.get() && held() >= SOME)
     }
 
-    /// To be asked before such a change. Errors: `StorageFull`. Outside a transaction; does not yield.
+    /// Call this before such a write. Errors: `StorageFull`. Only outside a transaction. Does not yield.
     pub fn admit(&self, tx: &Tx) -> Result<(), Error> {
         if self.is_whole(tx) {
             return Ok(());
@@ -146,7 +147,7 @@ impl Reserve {
         }
     }
 
-    /// Counts a pair that is written, in its transaction. Errors: `StorageFull`. Does not yield.
+    /// Counts the memory of a pair in its transaction. Errors: `StorageFull`. Does not yield.
     #[inline]
     pub fn take(&self, tx: &Tx, bytes: usize) -> Result<(), Error> {
         let state = self.state.get(tx);
@@ -158,8 +159,8 @@ impl Reserve {
         }
     }
 
-    /// Runs `body` in a transaction that may use the reserve. It may run more than once. Errors: those of `body`. Yields while
-    /// it commits.
+    /// Runs `body` in a transaction that may use the reserve. `body` may run more than once. Errors: those of `body`. Yields
+    /// while it commits.
     pub fn transaction<T>(
         &self,
         tx: &Tx,
@@ -169,7 +170,7 @@ impl Reserve {
         self.relieving(tx, depth, || transaction(tx, &mut body))
     }
 
-    /// The same, but rolled back also if `body` says so with its result.
+    /// Like [`Self::transaction`], and also rolls back if `body` returns `false`.
     pub fn transaction_if<T>(
         &self,
         tx: &Tx,
@@ -179,7 +180,8 @@ impl Reserve {
         self.relieving(tx, depth, || transaction_if(tx, &mut body))
     }
 
-    /// Runs what may find no memory again for as long as some can be freed. Errors: those of `body`.
+    /// Runs `body`, and runs it again if it finds no memory, as long as some of the reserve can be freed. Errors: those of
+    /// `body`.
     pub fn relieving<T>(
         &self,
         tx: &Tx,
@@ -194,8 +196,8 @@ impl Reserve {
         }
     }
 
-    /// Fills the reserve, where memory is not plenty any more and it was not tried just now. To be called now and then.
-    /// Outside a transaction; does not yield.
+    /// Fills the reserve if memory is no longer plenty and the last attempt was not just now. Call it now and then. Only
+    /// outside a transaction. Does not yield.
     pub fn keep(&self, tx: &Tx) {
         let state = self.state.get(tx);
         if state.tried_at.get().is_some_and(|at| at.elapsed() < PAUSE) {
@@ -209,7 +211,7 @@ impl Reserve {
         self.tell(tx);
     }
 
-    /// Looks how much memory is left. Returns whether it is enough for the indexes. Does not yield.
+    /// Checks how much memory remains. Returns whether it is enough for the indexes. Does not yield.
     fn look(&self, tx: &Tx) -> bool {
         let state = self.state.get(tx);
         let Some(memory) = lua::memory(tx).filter(|_| self.wanted > 0) else {
@@ -217,7 +219,7 @@ impl Reserve {
             return true;
         };
         let left = memory.left_for_indexes(self.has_large) - INDEXES;
-        // Often enough to see that the reserve has to be filled.
+        // Checks often enough to notice that the reserve has to be filled.
         state.budget.set(left.min(memory.quota / 8));
         state.enough.set(left > 0);
         state.gaps.set(memory.has_gaps());
@@ -227,7 +229,7 @@ impl Reserve {
         left > 0
     }
 
-    /// Holds the slabs that are missing, or as many as there is memory for.
+    /// Occupies the missing slabs, or as many as memory allows.
     fn fill(&self, tx: &Tx) {
         let Some(space) = self.space else { return };
         let state = self.state.get(tx);
@@ -267,19 +269,19 @@ impl Reserve {
         }
     }
 
-    /// Frees some slabs. Returns whether it did. Outside a transaction; does not yield.
+    /// Frees some slabs. Returns whether it did. Only outside a transaction. Does not yield.
     fn relieve(&self, tx: &Tx, depth: Depth) -> bool {
         let state = self.state.get(tx);
-        // Whatever the last look has found.
+        // Regardless of the last check.
         state.idle.set(false);
-        // Not filled again at once, with what it was freed for.
+        // Keeps the reserve from taking the freed memory back at once.
         state.tried_at.set(Some(Instant::now()));
         let kept = match depth {
             Depth::Ordinary => 1,
             Depth::Last => 0,
         };
         let held = state.slabs.borrow().len();
-        // Tarantool keeps the first slab that is freed for tuples of its size.
+        // Tarantool keeps the first freed slab for tuples of its size.
         let freed = match held == self.wanted {
             true => 2,
             false => 1,
@@ -295,7 +297,7 @@ impl Reserve {
         freed > 0
     }
 
-    /// Says in the log where pairs are refused from now on, or are not any more.
+    /// Logs when pairs begin to be refused, and when they are accepted again.
     fn tell(&self, tx: &Tx) {
         let is_whole = self.is_whole(tx);
         if self.state.get(tx).told_whole.replace(is_whole) == is_whole {
@@ -312,7 +314,7 @@ impl Reserve {
     fn free(&self, tx: &Tx, ids: &[u64]) {
         for id in ids {
             if let Some(space) = self.space {
-                // An error is one of a key that is malformed, which these are not.
+                // Only a malformed key causes an error, and these keys are right.
                 let _ = space.delete(tx, &super::array(&(id,)));
             }
         }
@@ -328,7 +330,7 @@ impl Group {
         self.ids.push(id);
     }
 
-    /// Whether no other tuple has a place in the slab.
+    /// Whether the slab has no room for another tuple.
     fn is_whole(&self) -> bool {
         self.ids.len() > 1 && self.ids.len() >= (SLAB - HEADER) / self.pitch
     }

@@ -1,4 +1,4 @@
-//! The space `revoked_token`: the id of a token or a session, when its tokens have expired, and the number of the change.
+//! The space `revoked_token`: the id of a token or a session, the expiry of its tokens, and the number of the change.
 
 use super::mirror::Mirror;
 use super::{array, find};
@@ -20,8 +20,8 @@ impl Revoked {
         Ok(find(tx, self.space, id)?.is_some())
     }
 
-    /// Revokes a token or a session until `expires_at`, in a transaction of the caller's. If it was revoked before, the later
-    /// time counts. Returns whether it was new.
+    /// Revokes a token or a session until `expires_at`. If it was revoked before, the later time counts. Returns whether it is
+    /// new. The caller has opened a transaction.
     pub fn put(&self, tx: &Tx, mirror: &Mirror, id: &str, expires_at: u64) -> Result<bool, Error> {
         let before = find(tx, self.space, id)?;
         let is_new = before.is_none();

@@ -1,5 +1,5 @@
-//! The space `authkv_role`: what the users that have it may do with which keys. A role that was deleted keeps its tuple, without
-//! permissions, so that instances that follow learn of it.
+//! The space `authkv_role`: which keys the users with a role may read and write. A deleted role keeps its tuple, without
+//! permissions, so that followers learn of the deletion.
 
 use super::mirror::Mirror;
 use super::{array, find, scan};
@@ -12,13 +12,13 @@ pub struct Roles {
     space: Space,
 }
 
-/// name, null, number, permissions (prefix, read, write) or null where it was deleted, and the number with which it was made.
+/// Name, null, number, permissions (prefix, read, write) or null if deleted, and the number with which the role was made.
 type Row = (String, Option<u64>, u64, Option<Vec<Permission>>, u64);
 
-/// A role that is there.
+/// A role that exists.
 pub struct RoleRow {
     pub permissions: Vec<Permission>,
-    /// Tells it from others that had its name.
+    /// Distinguishes this role from earlier roles of the same name.
     pub since: u64,
 }
 
@@ -27,7 +27,7 @@ impl Roles {
         Self { space }
     }
 
-    /// A role, or `None` where there is no such role. Does not yield.
+    /// A role, or `None` if it does not exist. Does not yield.
     pub fn get(&self, tx: &Tx, name: &str) -> Result<Option<RoleRow>, Error> {
         let Some(tuple) = find(tx, self.space, name)? else {
             return Ok(None);
@@ -36,8 +36,7 @@ impl Roles {
         Ok(permissions.map(|permissions| RoleRow { permissions, since }))
     }
 
-    /// Which of those that had this name it is, or `None` where there is no such role. Permissions are not decoded. Does
-    /// not yield.
+    /// The `since` of a role, or `None` if the role does not exist. Does not decode permissions. Does not yield.
     pub fn since(&self, tx: &Tx, name: &str) -> Result<Option<u64>, Error> {
         const DELETED: &[u8] = &[0xc0];
         let Some(tuple) = find(tx, self.space, name)? else {
@@ -53,7 +52,7 @@ impl Roles {
         Ok((permissions != DELETED).then_some(since))
     }
 
-    /// All roles in order of name. Does not yield.
+    /// All roles by name. Does not yield.
     pub fn all(&self, tx: &Tx) -> Result<Vec<Role>, Error> {
         let mut roles = Vec::new();
         let index = self.space.index(0);
@@ -70,7 +69,7 @@ impl Roles {
         Ok(roles)
     }
 
-    /// Sets a role, or deletes it where there are no permissions given; in a transaction of the caller's.
+    /// Sets a role, or deletes it if `permissions` is `None`. The caller has opened a transaction.
     pub fn put(
         &self,
         tx: &Tx,

@@ -1,4 +1,4 @@
-//! The space `authkv_session`: what a refresh token has to match.
+//! The space `authkv_session`: sessions with the digests of their refresh tokens.
 
 use super::{array, find, scan};
 use crate::tx::{tuple_bytes, Range, Space, Tx};
@@ -12,12 +12,12 @@ pub struct SessionRow {
     /// Seconds since 1970-01-01 UTC.
     pub expires_at: u64,
     pub login: String,
-    /// Microseconds, so that the sessions of a login have an order.
+    /// Microseconds, so that the sessions of a login can be sorted.
     pub created_at: u64,
     pub epoch: u64,
-    /// When the last of its access tokens expires, in seconds.
+    /// The latest expiry of its access tokens, in seconds.
     pub tokens_until: u64,
-    /// The digest of the one refresh token that is good.
+    /// The digest of the only valid refresh token.
     pub digest: String,
 }
 
@@ -39,17 +39,18 @@ impl Sessions {
         tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
     }
 
-    /// Stores a session in a transaction of the caller's.
+    /// Stores a session. The caller has opened a transaction.
     pub fn put(&self, tx: &Tx, session: &SessionRow) -> Result<(), Error> {
         Ok(self.space.replace(tx, &array(session))?)
     }
 
-    /// Deletes a session, if there is one, in a transaction of the caller's.
+    /// Deletes a session, if it exists. The caller has opened a transaction.
     pub fn delete(&self, tx: &Tx, id: &str) -> Result<(), Error> {
         Ok(self.space.delete(tx, &array(&(id,)))?)
     }
 
-    /// Deletes all sessions of a login but the `kept` newest, in a transaction of the caller's. Returns those.
+    /// Deletes all sessions of a login except for the `kept` newest. Returns the deleted ones. The caller has opened a
+    /// transaction.
     pub fn prune(&self, tx: &Tx, login: &str, kept: usize) -> Result<Vec<SessionRow>, Error> {
         let mut sessions = Vec::new();
         let key = array(&(login,));
@@ -65,8 +66,7 @@ impl Sessions {
         Ok(sessions)
     }
 
-    /// Forgets at most `limit` sessions that expired before `time`. Returns whether there may be more. Yields while
-    /// it commits.
+    /// Deletes at most `limit` sessions that expired before `time`. Returns whether there may be more. Yields while it commits.
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
         super::forget(tx, self.space, BY_EXPIRY, time, limit)
     }

@@ -1,4 +1,4 @@
-//! The space `authkv_subject`: what tokens of a login have to match. A login without a tuple has the default.
+//! The space `authkv_subject`: the state of a login that its tokens must match. A login without a tuple has the default.
 
 use super::mirror::Mirror;
 use super::{array, broken, find};
@@ -24,7 +24,7 @@ impl Subjects {
         }
     }
 
-    /// Whether there is a subject like that among those that have a tuple. Does not yield.
+    /// Whether `is` returns `true` for a subject that has a tuple. Does not yield.
     pub fn any(&self, tx: &Tx, is: impl Fn(&Subject) -> bool) -> Result<bool, Error> {
         let mut found = false;
         self.space.index(0).scan(tx, Range::All, |tuple| {
@@ -34,7 +34,7 @@ impl Subjects {
         Ok(found)
     }
 
-    /// Stores a subject in a transaction of the caller's.
+    /// Stores a subject. The caller has opened a transaction.
     pub fn put(
         &self,
         tx: &Tx,
@@ -45,7 +45,7 @@ impl Subjects {
         self.write(tx, mirror, login, subject, None)
     }
 
-    /// Ends all tokens of a login, in a transaction of the caller's: what they have to match is new.
+    /// Ends all tokens of a login by giving the login a new epoch. The caller has opened a transaction.
     pub fn renew(
         &self,
         tx: &Tx,
@@ -60,8 +60,8 @@ impl Subjects {
         Ok(subject)
     }
 
-    /// Notes that a user was deleted, until `expires_at`, when the last of its tokens has expired. In a transaction of
-    /// the caller's.
+    /// Notes that a user was deleted, until `expires_at`, when the last of the user's tokens has expired. The caller has opened
+    /// a transaction.
     pub fn put_tombstone(
         &self,
         tx: &Tx,
@@ -98,12 +98,12 @@ impl Subjects {
     }
 }
 
-/// A tuple is login, when it may be forgotten (of a user that was deleted), number, epoch, disabled, roles.
+/// A tuple is login, time after which it may be deleted (for a deleted user), number, epoch, disabled, roles.
 fn decode(tuple: &[u8]) -> Result<Subject, Error> {
     read(tuple).ok_or_else(|| broken("authkv_subject"))
 }
 
-/// Every request does this.
+/// Every request runs this.
 fn read(tuple: &[u8]) -> Option<Subject> {
     let mut reader = Reader::new(tuple);
     let 6.. = reader.array_len().ok()? else {

@@ -1,4 +1,4 @@
-//! The space `user`: login, password (a hash), name, surname, and when the user registered.
+//! The space `user`: login, password hash, name, surname, and the time of the registration.
 
 use super::{array, broken, find, scan};
 use crate::tx::{log, transaction, tuple_bytes, Range, Space, Tx, TxCell};
@@ -9,14 +9,13 @@ use authkv_domain::is_bcrypt;
 use authkv_domain::{Login, PersonName};
 use std::cell::Cell;
 
-/// The users.
 pub struct Users {
     space: Space,
-    /// Users whose hash is still one of the old system.
+    /// The number of users whose hash still comes from the old system.
     bcrypt: TxCell<Cell<usize>>,
 }
 
-/// A user to be added.
+/// A user to add.
 pub struct NewUser<'a> {
     pub login: &'a Login,
     pub hash: &'a str,
@@ -24,7 +23,7 @@ pub struct NewUser<'a> {
     pub surname: &'a PersonName,
 }
 
-/// What the space says of a user, beside the hash.
+/// The data of a user without the hash.
 #[derive(Debug)]
 pub struct UserRow {
     pub login: String,
@@ -50,18 +49,18 @@ impl Users {
         }
     }
 
-    /// Whether there is such a user. Does not yield.
+    /// Whether the user exists. Does not yield.
     pub fn contains(&self, tx: &Tx, login: &str) -> Result<bool, Error> {
         Ok(find(tx, self.space, login)?.is_some())
     }
 
-    /// A user, or `None` where there is no such user. Does not yield.
+    /// A user, or `None` if the user does not exist. Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Option<UserRow>, Error> {
         let tuple = find(tx, self.space, login)?;
         tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
     }
 
-    /// At most `limit` users in order of login, those after the login `after` where it is given. Does not yield.
+    /// At most `limit` users in the order of logins, after the login `after` if it is given. Does not yield.
     pub fn list(&self, tx: &Tx, after: Option<&str>, limit: usize) -> Result<Vec<UserRow>, Error> {
         let key = after.map(|after| array(&(after,)));
         let range = key.as_deref().map_or(Range::All, Range::After);
@@ -73,7 +72,7 @@ impl Users {
         Ok(users)
     }
 
-    /// The stored hash of a user, or `None` where there is no such user. Does not yield.
+    /// The stored hash of a user, or `None` if the user does not exist. Does not yield.
     pub fn hash(&self, tx: &Tx, login: &str) -> Result<Option<String>, Error> {
         let tuple = find(tx, self.space, login)?;
         tuple
@@ -81,7 +80,7 @@ impl Users {
             .transpose()
     }
 
-    /// The share of users whose hash is one of the old system, from 0 to 1. Does not yield.
+    /// The share of users whose hash comes from the old system, from 0 to 1. Does not yield.
     pub fn bcrypt_share(&self, tx: &Tx) -> f64 {
         match self.space.index(0).len(tx) {
             0 => 0.0,
@@ -89,7 +88,7 @@ impl Users {
         }
     }
 
-    /// Adds a user in a transaction of the caller's. Errors: `LoginTaken`.
+    /// Adds a user. Errors: `LoginTaken`. The caller has opened a transaction.
     pub fn insert(&self, tx: &Tx, user: &NewUser<'_>) -> Result<(), Error> {
         let login = user.login.as_str();
         if self.contains(tx, login)? {
@@ -100,16 +99,16 @@ impl Users {
         Ok(self.space.insert(tx, &tuple)?)
     }
 
-    /// Deletes a user in a transaction of the caller's. Returns the hash, which is [`Self::count_gone`] after the commit.
-    /// Errors: `NoSuchUser`.
+    /// Deletes a user. Returns the hash: pass it to [`Self::count_gone`] after the commit. Errors: `NoSuchUser`. The caller has
+    /// opened a transaction.
     pub fn delete(&self, tx: &Tx, login: &str) -> Result<String, Error> {
         let hash = self.hash(tx, login)?.ok_or(Error::NoSuchUser)?;
         self.space.delete(tx, &array(&(login,)))?;
         Ok(hash)
     }
 
-    /// Sets the hash of a user, in a transaction of the caller's. Returns the old one, which is [`Self::count_gone`] after the
-    /// commit. Errors: `NoSuchUser`.
+    /// Sets the hash of a user. Returns the old hash: pass it to [`Self::count_gone`] after the commit. Errors: `NoSuchUser`.
+    /// The caller has opened a transaction.
     pub fn set_hash(&self, tx: &Tx, login: &str, new: &str) -> Result<String, Error> {
         let old = self.hash(tx, login)?.ok_or(Error::NoSuchUser)?;
         self.space
@@ -117,7 +116,7 @@ impl Users {
         Ok(old)
     }
 
-    /// Replaces the hash of a user where it is `old` still. Returns whether it was. Yields while it commits.
+    /// Replaces the hash of a user if it is still `old`. Returns whether it was. Yields while it commits.
     pub fn replace_hash(&self, tx: &Tx, login: &str, old: &str, new: &str) -> Result<bool, Error> {
         let replaced = transaction(tx, || {
             if self.hash(tx, login)?.as_deref() != Some(old) {
@@ -131,7 +130,7 @@ impl Users {
         Ok(replaced)
     }
 
-    /// Counts a hash that is gone for good: its removal is committed.
+    /// Counts a hash whose removal has been committed.
     pub fn count_gone(&self, tx: &Tx, hash: &str) {
         if is_bcrypt(hash) {
             let count = self.bcrypt.get(tx);
@@ -140,7 +139,7 @@ impl Users {
     }
 }
 
-/// The second field of a user's tuple.
+/// The hash in a user's tuple: the second field.
 fn hash_of(tuple: &[u8]) -> Result<&str, Error> {
     let mut reader = Reader::new(tuple);
     let Head::Array(2..) = reader.head()? else {
@@ -150,7 +149,7 @@ fn hash_of(tuple: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(reader.string()?).map_err(|_| Error::Internal)
 }
 
-/// A tuple of the old system has four fields; what others have appended is not looked at.
+/// Decodes a tuple. Tuples of the old system have four fields. Fields that others have appended are ignored.
 fn decode(tuple: &[u8]) -> Result<UserRow, Error> {
     let mut reader = Reader::new(tuple);
     let Head::Array(count @ 4..) = reader.head()? else {
@@ -163,7 +162,7 @@ fn decode(tuple: &[u8]) -> Result<UserRow, Error> {
     let (login, _hash, name, surname) = (text()?, text()?, text()?, text()?);
     let created_at = match count {
         4 => None,
-        // It may be a field of somebody else's.
+        // Others may have appended this field.
         _ => rmp_serde::from_slice(reader.value()?).unwrap_or(None),
     };
     Ok(UserRow {

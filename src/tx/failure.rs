@@ -1,10 +1,10 @@
-//! What Tarantool says went wrong.
+//! Failures of Tarantool's API.
 
 use super::log;
 use authkv_base::error::Error;
 use tarantool::error::{BoxError, TarantoolErrorCode};
 
-/// A failed call of Tarantool's API, as far as authkv tells failures apart.
+/// A failed call of Tarantool's API, in the kinds that authkv distinguishes.
 #[derive(Debug)]
 pub enum Failure {
     /// The memory for tuples is used up.
@@ -12,19 +12,19 @@ pub enum Failure {
     ReadOnly,
     /// A tuple is larger than `memtx_max_tuple_size`.
     TupleTooLarge,
-    /// The transaction was aborted by what others did meanwhile: nothing of it was written, and another try may succeed.
+    /// Other transactions or a time-out aborted this one. Nothing was written, and another try may succeed.
     Aborted,
-    /// Anything else, for the log.
+    /// Any other failure, for the log.
     Other(Box<BoxError>),
 }
 
 impl Failure {
-    /// A failure that Tarantool did not name.
+    /// A failure for which Tarantool gave no error.
     pub fn other(what: &str) -> Self {
         Self::Other(Box::new(BoxError::new(TarantoolErrorCode::Unknown, what)))
     }
 
-    /// The failure of the call just made.
+    /// The failure of the last call.
     pub(super) fn last() -> Self {
         match BoxError::maybe_last() {
             Err(error) => error.into(),
@@ -36,7 +36,7 @@ impl Failure {
 impl From<BoxError> for Failure {
     fn from(error: BoxError) -> Self {
         use TarantoolErrorCode as Code;
-        // A transaction that a yield has aborted is not among them: it would be aborted at each try.
+        // Not in the list: a transaction that was aborted by a yield. It would be aborted at every try.
         const ABORTED: [Code; 2] = [Code::TransactionConflict, Code::TransactionTimeout];
         match error.error_code() {
             code if code == Code::MemoryIssue as u32 => Self::Memory,
@@ -59,7 +59,7 @@ impl From<Failure> for Error {
                 Error::Internal
             }
             Failure::Other(error) => {
-                // The text of a duplicate key holds the tuple, on newer versions.
+                // On newer versions the text of a duplicate key contains the tuple.
                 let text = match error.error_code() == TarantoolErrorCode::TupleFound as u32 {
                     true => "a duplicate key",
                     false => error.message(),

@@ -1,4 +1,4 @@
-//! Fibers and what they wait on.
+//! Fibers, and ways for them to wait.
 
 use super::{log, Tx};
 use authkv_base::error::Error;
@@ -9,8 +9,8 @@ use tarantool::ffi::tarantool::CoIOFlags;
 
 pub use tarantool::fiber::Cond;
 
-/// Starts a long-lived fiber; yields to it at once. A panic in `body` ends the fiber with a line in the log.
-/// Below Tarantool 3.0 a start evaluates Lua, so fibers are started in fixed numbers, not per request.
+/// Starts a long-lived fiber and yields to it at once. A panic in `body` ends the fiber with a line in the log. Below Tarantool
+/// 3.0 a start evaluates Lua, so start a fixed number of fibers, not one per request.
 pub fn start(_tx: &Tx, name: &str, body: impl FnOnce(&Tx) + 'static) -> Result<(), Error> {
     let label = name.to_owned();
     let run = move || {
@@ -34,7 +34,7 @@ pub fn start(_tx: &Tx, name: &str, body: impl FnOnce(&Tx) + 'static) -> Result<(
     })
 }
 
-/// Whether the current fiber was told to end. Waiting no longer yields then, so a loop has to end too.
+/// Whether the current fiber was cancelled. Waiting no longer yields then, so loops must end.
 pub fn is_cancelled(_tx: &Tx) -> bool {
     tarantool::fiber::is_cancelled()
 }
@@ -44,8 +44,8 @@ pub fn sleep(_tx: &Tx, time: Duration) {
     tarantool::fiber::sleep(time);
 }
 
-/// Waits until `over` says so, at most until `deadline`. Returns whether it did. Yields. For the rare waits that
-/// nothing wakes; it looks every few milliseconds.
+/// Waits until `over` returns `true` or `deadline` has passed. Returns the last result of `over`. Looks every few milliseconds,
+/// so it is only for rare waits that nothing wakes. Yields.
 pub fn wait_until(tx: &Tx, deadline: Instant, over: impl Fn() -> bool) -> bool {
     while !over() && Instant::now() < deadline && !is_cancelled(tx) {
         sleep(tx, Duration::from_millis(5));
@@ -55,12 +55,12 @@ pub fn wait_until(tx: &Tx, deadline: Instant, over: impl Fn() -> bool) -> bool {
 
 /// Lets the event loop and the other fibers run once. Yields.
 pub fn pass(tx: &Tx) {
-    // `fiber_reschedule` would come back before the event loop has looked at its descriptors.
+    // `fiber_reschedule` would return before the event loop has checked its descriptors.
     sleep(tx, Duration::ZERO);
 }
 
 /// Waits until `fd` can be read. Yields.
 pub fn wait_readable(_tx: &Tx, fd: BorrowedFd<'_>, timeout: Duration) {
-    // A time-out is no error here: the caller looks again.
+    // A time-out is no error: the caller checks again.
     let _ = tarantool::coio::coio_wait(fd.as_raw_fd(), CoIOFlags::READ, timeout.as_secs_f64());
 }

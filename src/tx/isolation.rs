@@ -1,10 +1,10 @@
-//! What a transaction of this library sees, and what a read outside of one sees. Runs on the tx thread.
+//! What the transactions and reads of this library see. Runs on the tx thread.
 //!
-//! Without `memtx_use_mvcc_engine` there is one version of each tuple, and every reader sees what is being committed. With
-//! it there are several, and Tarantool shows what is being committed only to some: not to a read outside of a transaction,
-//! and not to a transaction of the level `best-effort` before its first write. Such a transaction fails at that write, as a
-//! conflict, if it has read what others are just committing. So transactions begin here as `read-committed`: they see what
-//! is being committed, and the log of writes takes them after it. If it fails, so do they.
+//! Without `memtx_use_mvcc_engine` each tuple has one version, and every reader sees changes while they are being committed.
+//! With it, Tarantool hides such changes from reads outside a transaction, and from transactions of the level `best-effort`
+//! before their first write. If such a transaction has read what another one is committing, it fails at that write with a
+//! conflict. So transactions begin here as `read-committed`: they see the changes that are being committed, and the log of
+//! writes takes them after those changes. If those changes fail, the transactions fail too.
 
 use super::{log, lua, Failure, Tx};
 use authkv_base::error::Error;
@@ -13,10 +13,10 @@ use std::ffi::c_int;
 use tarantool::ffi::helper::get_any_symbol;
 use tarantool::transaction::{begin, is_in_transaction, rollback};
 
-/// `box_txn_set_isolation`, which Tarantool has from 2.10 on.
+/// `box_txn_set_isolation` exists from Tarantool 2.10 on.
 type SetIsolation = unsafe extern "C" fn(u32) -> c_int;
 
-/// Of Tarantool's `txn_isolation_level`.
+/// A value of Tarantool's `txn_isolation_level`.
 const READ_COMMITTED: u32 = 1;
 
 #[derive(Clone, Copy)]
@@ -26,15 +26,15 @@ struct Mode {
 }
 
 thread_local! {
-    /// That of the tx thread.
+    /// Used on the tx thread only.
     static MODE: Cell<Mode> = const { Cell::new(Mode { mvcc: false, set_isolation: None }) };
 }
 
-/// Finds out whether there is MVCC, which does not change while Tarantool runs. Evaluates Lua.
+/// Finds out whether MVCC is on. That does not change while Tarantool runs. Evaluates Lua.
 pub fn learn_mode(tx: &Tx) {
     let mvcc = lua::uses_mvcc(tx);
     let find = || {
-        // SAFETY: Tarantool's function of that name has this type.
+        // SAFETY: Tarantool's function of this name has this type.
         unsafe { get_any_symbol(c"box_txn_set_isolation") }.ok()
     };
     let set_isolation: Option<SetIsolation> = if mvcc { find() } else { None };
@@ -51,17 +51,17 @@ pub fn learn_mode(tx: &Tx) {
     });
 }
 
-/// Whether the caller of a procedure has a transaction open.
+/// Whether the caller of a procedure has an open transaction.
 pub fn in_transaction(_tx: &Tx) -> bool {
     is_in_transaction()
 }
 
-/// Whether a read that is made now sees what is being committed.
+/// Whether a read sees changes that are being committed.
 pub fn sees_committing(tx: &Tx) -> bool {
     !MODE.get().mvcc || in_transaction(tx)
 }
 
-/// Reads what is committed, whether it is durable or not, as a transaction does. `body` must neither write nor yield.
+/// Reads committed changes, durable or not, as a transaction does. `body` must neither write nor yield.
 pub fn latest<T>(tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let _open = match sees_committing(tx) {
         true => None,
@@ -70,7 +70,7 @@ pub fn latest<T>(tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, 
     body()
 }
 
-/// A transaction that is open. It is rolled back when this is dropped.
+/// An open transaction. Dropping it rolls it back.
 pub struct Open(());
 
 impl Open {
@@ -78,7 +78,7 @@ impl Open {
         begin().map_err(Failure::from)?;
         let open = Self(());
         if let Some(set_isolation) = MODE.get().set_isolation {
-            // SAFETY: a transaction is open on this thread. It fails for a transaction that has statements, and this has none.
+            // SAFETY: a transaction is open on this thread. The call fails only if it has statements, and it has none yet.
             unsafe { set_isolation(READ_COMMITTED) };
         }
         Ok(open)
@@ -87,7 +87,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // It fails for a transaction that is gone already, which is what is wanted.
+        // Fails if the transaction has ended already, which is fine.
         let _ = rollback();
     }
 }

@@ -1,33 +1,33 @@
-//! A value that fibers, procedures and threads use as `&'static`, and that is dropped once none of them does.
+//! A value that fibers, procedures and threads use as `&'static`. It is dropped once nobody uses it.
 
 use super::Tx;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// The value. Whoever keeps what [`Lent::get`] gives, beyond the next yield or on another thread, keeps a [`User`] too.
+/// The owner of the value. To keep the result of [`Lent::get`] beyond the next yield or on another thread, keep a [`User`] too.
 pub struct Lent<T: 'static>(NonNull<T>);
 
-// SAFETY: it is a pointer to a value that any thread may use and that was made to be sent to the heap by one of them.
+// SAFETY: this is a pointer to a value that any thread may use (`Sync`) and own (`Send`).
 unsafe impl<T: Send + Sync> Send for Lent<T> {}
 
-/// Counts those who use such a value, which has it as a member.
+/// Counts the users of a value. The value has it as a member.
 #[derive(Default)]
 pub struct Users(Arc<AtomicUsize>);
 
-/// One who uses it, until this is dropped. Any thread.
+/// A user of the value, until it is dropped. Any thread.
 pub struct User(Arc<AtomicUsize>);
 
 impl Users {
-    /// One more.
+    /// Adds a user.
     pub fn add(&self) -> User {
         self.0.fetch_add(1, Ordering::Relaxed);
         User(self.0.clone())
     }
 
-    /// Whether there is none.
+    /// Whether there are no users.
     pub fn is_empty(&self) -> bool {
-        // Acquire: what they did with the value comes before what is done then.
+        // Acquire: everything the users did with the value happens before what follows.
         self.0.load(Ordering::Acquire) == 0
     }
 }
@@ -39,23 +39,23 @@ impl Drop for User {
 }
 
 impl<T: Send + Sync + 'static> Lent<T> {
-    /// Puts a value where it stays.
+    /// Moves a value to a fixed place.
     pub fn new(value: T) -> Self {
         Self(NonNull::from(Box::leak(Box::new(value))))
     }
 
     pub fn get(&self) -> &'static T {
-        // SAFETY: it comes from a box that is leaked. `free` takes it back only once nobody uses it.
+        // SAFETY: the pointer comes from a leaked box. `free` takes the box back only once nobody uses the value.
         unsafe { self.0.as_ref() }
     }
 
-    /// Drops the value, or leaves it for good if somebody still uses it. Returns whether it was dropped. Does not yield.
+    /// Drops the value, or leaks it if somebody still uses it. Returns whether it was dropped. Does not yield.
     pub fn free(self, _tx: &Tx, users: impl FnOnce(&'static T) -> &'static Users) -> bool {
         if !users(self.get()).is_empty() {
             return false;
         }
-        // SAFETY: `new` has made the pointer from a box, and nobody else frees it, for this takes the only owner. Nobody
-        // uses the value, because all who do are counted, and nothing else runs on the tx thread meanwhile.
+        // SAFETY: `new` made the pointer from a box. Nobody else frees it, because this function consumes the only owner.
+        // Nobody uses the value, because all users are counted, and nothing else runs on the tx thread meanwhile.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
         true
     }
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_value_is_dropped_once_and_only_if_nobody_uses_it() {
-        // SAFETY: nothing of Tarantool is called.
+        // SAFETY: nothing here calls Tarantool.
         let tx = unsafe { Tx::enter() };
         let drops = Arc::<AtomicUsize>::default();
         let lend = || {

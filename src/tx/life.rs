@@ -1,4 +1,4 @@
-//! How long the parts of an instance live: who uses them, whether the instance stops, and the fibers that end with it.
+//! The lifetime of the parts of an instance: their users, whether the instance stops, and the fibers that end with it.
 
 use super::fiber::{self, Cond};
 use super::lent::{User, Users};
@@ -8,21 +8,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Shared by all parts of one instance.
+/// Shared by all parts of an instance.
 pub struct Life {
-    /// Fibers, procedures, threads and their work.
+    /// Fibers, procedures, and threads with their work.
     users: Users,
-    /// Set first of all when the instance stops.
+    /// Set first when the instance stops.
     stopping: AtomicBool,
-    /// The fibers of the instance end.
+    /// The fibers of the instance must end.
     ended: AtomicBool,
-    /// Wakes fibers that pause, for the end.
+    /// Wakes paused fibers when they must end.
     ending: TxCell<Cond>,
-    /// Procedures of clients that run.
+    /// The number of running procedures of clients.
     calls: AtomicUsize,
 }
 
-/// A call of a procedure that runs.
+/// A running procedure.
 pub struct Call<'a>(&'a AtomicUsize);
 
 impl Drop for Call<'_> {
@@ -42,7 +42,8 @@ impl Life {
         })
     }
 
-    /// Counts who uses the parts of the instance beyond the next yield, or on another thread, until the result is dropped.
+    /// Counts a user of the parts of the instance, until the result is dropped. For use beyond the next yield or on another
+    /// thread.
     pub fn add_user(&self) -> User {
         self.users.add()
     }
@@ -51,7 +52,7 @@ impl Life {
         &self.users
     }
 
-    /// Starts a fiber that uses parts of the instance. See [`fiber::start`].
+    /// Starts a fiber that uses the parts of the instance. See [`fiber::start`].
     pub fn start_fiber(
         &self,
         tx: &Tx,
@@ -65,35 +66,35 @@ impl Life {
         })
     }
 
-    /// No new requests are taken from now on.
+    /// Stops accepting requests.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether no new requests are taken any more.
+    /// Whether requests are no longer accepted.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Has the fibers end that pause now and then.
+    /// Makes the fibers end at their next pause.
     pub fn end(&self, tx: &Tx) {
         self.ended.store(true, Ordering::Relaxed);
         self.ending.get(tx).broadcast();
     }
 
-    /// Whether the fibers are to end.
+    /// Whether the fibers must end.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Waits, but not beyond the end of the fibers. Yields.
+    /// Waits, but not longer than until the fibers must end. Yields.
     pub fn pause(&self, tx: &Tx, time: Duration) {
         if !self.has_ended() {
             self.ending.get(tx).wait_timeout(time);
         }
     }
 
-    /// Counts a call of a procedure, until the result is dropped. Errors: `ShuttingDown`.
+    /// Counts a running procedure, until the result is dropped. Errors: `ShuttingDown`.
     pub fn begin_call(&self) -> Result<Call<'_>, Error> {
         if self.is_stopping() {
             return Err(Error::ShuttingDown);
@@ -102,7 +103,7 @@ impl Life {
         Ok(Call(&self.calls))
     }
 
-    /// Calls of procedures that run.
+    /// The number of running procedures.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Tarantool's log. Callers on other threads send their lines through the bridge.
+//! Tarantool's log. Other threads send their lines to it through the bridge.
 
 use std::ffi::CString;
 use tarantool::log::{say, SayLevel};
@@ -15,10 +15,10 @@ pub fn info(line: &str) {
     say(SayLevel::Info, file!(), line!() as i32, None, line);
 }
 
-/// The line of a request: words, or a JSON object whose members become those of the log's own.
+/// Writes the line of a request: text, or a JSON object whose members become members of the log's own object.
 pub fn request(line: &str, json: bool) {
     let say_fn = match json {
-        // SAFETY: a symbol of Tarantool's, set at its start and never after.
+        // SAFETY: a symbol of Tarantool that is set at its start and never changes.
         true => unsafe { tarantool::ffi::tarantool::SAY_FN },
         false => None,
     };
@@ -26,7 +26,7 @@ pub fn request(line: &str, json: bool) {
     let (Some(say_fn), Ok(text)) = (say_fn, text) else {
         return say(SayLevel::Info, file!(), line!() as i32, None, line);
     };
-    // SAFETY: all pointers are to strings that outlive the call. The format `json` takes one string, an object, as
+    // SAFETY: all pointers are to strings that outlive the call. The format `json` takes one string with an object, as
     // Tarantool's own log.lua passes it.
     unsafe {
         say_fn(

@@ -1,8 +1,8 @@
-//! `require('authkv')`: the Lua side, which is kept in this library, and the check of the settings.
+//! `require('authkv')`: the Lua code inside this library, and the check of the settings.
 //!
-//! It cannot be a Lua file of that name on `package.path`: Tarantool would take that file for the library when
-//! it looks for `authkv.auth_login`. `require` makes another image of the library than the one behind the
-//! procedures, with statics of its own; so nothing here keeps state.
+//! The Lua code cannot be a file of that name on `package.path`: Tarantool would take the file for the library when it looks
+//! for `authkv.auth_login`. `require` loads another image of the library than the procedures use, with its own statics. So
+//! nothing here keeps state.
 
 use super::Tx;
 use authkv_base::error::Error;
@@ -15,8 +15,7 @@ use tlua::{AsTable, LuaState, PushInto};
 
 type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
 
-/// Checks settings by name, without the prefix. Returns what `init.lua` needs of them, or nil and what is
-/// wrong.
+/// Checks settings by name, without the prefix. Returns the values that `init.lua` needs, or nil and the error.
 fn check_settings(given: HashMap<String, String>) -> Checked {
     let checked = guard(|| Ok(Config::new(given.into_iter().collect::<BTreeMap<_, _>>())));
     match checked {
@@ -34,7 +33,7 @@ fn settings() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
-/// An operation of the table, as the Lua side needs it.
+/// An operation of the table, for Lua.
 #[derive(PushInto)]
 struct LuaOperation {
     name: &'static str,
@@ -43,7 +42,7 @@ struct LuaOperation {
     functions: Vec<LuaFunction>,
 }
 
-/// A function of the console.
+/// A function of the console, for Lua.
 #[derive(PushInto)]
 struct LuaFunction {
     name: &'static str,
@@ -72,50 +71,50 @@ fn operations() -> Vec<LuaOperation> {
     Operation::ALL.iter().map(operation).collect()
 }
 
-/// Whether transactions of memtx are those of its manager of versions (`memtx_use_mvcc_engine`). Evaluates Lua.
+/// Whether `memtx_use_mvcc_engine` is on. Evaluates Lua.
 pub fn uses_mvcc(_tx: &Tx) -> bool {
     tarantool::lua_state()
         .eval("return box.cfg.memtx_use_mvcc_engine == true")
         .unwrap_or_default()
 }
 
-/// Bytes of memtx, as `box.slab.info()` has them.
+/// Memory of memtx in bytes, from `box.slab.info()`.
 pub struct Memory {
     pub quota: i64,
     quota_used: i64,
-    /// What tuples and indexes have been given, in pieces of [`ARENA`].
+    /// Memory given to tuples and indexes, in pieces of [`ARENA`].
     pub arena_size: i64,
     arena_used: i64,
-    /// The slabs of tuples, and what of them is in use.
+    /// The slabs of tuples, and the used part of them.
     tuples_size: i64,
     tuples_used: i64,
 }
 
-/// Memory goes to tuples or to indexes in pieces of so many bytes.
+/// Memory is given to tuples or to indexes in pieces of this size.
 const ARENA: i64 = 16 << 20;
 
 impl Memory {
-    /// Whether a quarter of the slabs of tuples is free or more. It is free for tuples of some sizes only.
+    /// Whether at least a quarter of the slabs of tuples is free. The free part may only fit tuples of some sizes.
     pub fn has_gaps(&self) -> bool {
         self.tuples_used <= self.tuples_size / 4 * 3
     }
 
-    /// What indexes can have yet, at least. `has_large`: tuples may be outside of the arena.
+    /// The least memory that indexes can still get. `has_large`: tuples may be outside of the arena.
     pub fn left_for_indexes(&self, has_large: bool) -> i64 {
-        // Tuples are not in the arena where `memtx_allocator` is `system`.
+        // With `memtx_allocator` set to `system`, tuples are not in the arena.
         let (used, given) = match self.arena_used - self.tuples_used {
             used @ 0.. if !has_large => (used, self.arena_size),
             used @ 0.. => (used, self.quota_used),
             _ => (self.arena_used, self.quota_used),
         };
-        // Headers take the place of one extent in each slab of 128.
+        // In each slab, headers take the place of one extent in 128.
         let usable = ARENA - ARENA / 128;
         let inside = (usable - used % usable) % usable;
         inside + (self.quota - given) / ARENA * usable
     }
 }
 
-/// How much memory memtx has. Evaluates Lua. Does not yield.
+/// The memory of memtx. Evaluates Lua. Does not yield.
 pub fn memory(_tx: &Tx) -> Option<Memory> {
     const ASK: &str = "
         local info = box.slab.info()
@@ -143,7 +142,7 @@ pub fn version(_tx: &Tx) -> (u32, u32) {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
-/// Has an instance of this image take over from that of an older one. Returns whether that is under way. Does not
+/// Makes an instance of this image take over from an instance of an older image. Returns whether that has begun. Does not
 /// yield.
 pub fn resume(_tx: &Tx) -> bool {
     const RESUME: &str = "
@@ -154,7 +153,7 @@ pub fn resume(_tx: &Tx) -> bool {
         .unwrap_or_default()
 }
 
-/// The modules in Lua, by the names they `require` one another by.
+/// The Lua modules, by the names that `require` uses.
 const MODULES: [(&str, &str); 9] = [
     (
         "authkv.bulk",
@@ -194,7 +193,7 @@ const MODULES: [(&str, &str); 9] = [
     ),
 ];
 
-/// Takes `authkv.native` and the modules, and leaves the facade where `require` looks for it.
+/// Receives `authkv.native` and the modules, and puts the facade where `require` finds it.
 const LOADER: &str = "
     local native, modules = ...
     package.preload['authkv.native'] = function() return native end
@@ -205,7 +204,7 @@ const LOADER: &str = "
     package.loaded.authkv = require('authkv.facade')
 ";
 
-/// What `require('authkv')` calls.
+/// Called by `require('authkv')`.
 ///
 /// # Safety
 /// `lua` is a live Lua state, as Lua passes it.

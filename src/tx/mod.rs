@@ -1,4 +1,4 @@
-//! Everything that touches Tarantool's C API. Runs on the tx thread only, which the type [`Tx`] stands for.
+//! All calls of Tarantool's C API. Runs on the tx thread only: the type [`Tx`] proves that.
 
 mod failure;
 pub mod fd;
@@ -27,12 +27,12 @@ pub use transaction::{
 
 use std::marker::PhantomData;
 
-/// Shows that the code runs on the tx thread: whoever holds one was called by Tarantool there. It cannot be
-/// sent to another thread.
+/// Proof that the code runs on the tx thread: Tarantool called the owner of this value there. It cannot be sent to another
+/// thread.
 pub struct Tx(PhantomData<*const ()>);
 
 impl Tx {
-    /// To be called where Tarantool enters the library: in procedures and fiber bodies.
+    /// Call this where Tarantool enters the library: in procedures and fiber bodies.
     ///
     /// # Safety
     /// The caller runs on the tx thread.
@@ -44,10 +44,9 @@ impl Tx {
 /// State that only the tx thread may touch, inside a value that other threads share.
 pub struct TxCell<T>(T);
 
-// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread, and the owner is dropped there too: see
-// [`lent`].
+// SAFETY: the content can only be reached with a `&Tx`, so on the tx thread. The owner is dropped there too: see [`lent`].
 unsafe impl<T> Sync for TxCell<T> {}
-// SAFETY: as above; it is made on the tx thread and moved to its place there.
+// SAFETY: as above. The value is made on the tx thread and moved to its place there.
 unsafe impl<T> Send for TxCell<T> {}
 
 impl<T> TxCell<T> {

@@ -1,8 +1,8 @@
-//! What Tarantool makes of the result of a procedure in C. Runs on the tx thread.
+//! How Tarantool returns the result of a C procedure. Runs on the tx thread.
 //!
-//! IPROTO_CALL answers with an array of results. Up to 2.10 all that a C function returned was one of them, an array
-//! itself. 2.11 brought the tweak `c_func_iproto_multireturn`, which leaves that array out. It is off by default on 2.11 and
-//! on by default on 3.x, and `require('compat')` switches it while the instance runs.
+//! IPROTO_CALL answers with an array of results. Up to 2.10 the whole array returned by a C function was one of these results.
+//! 2.11 brought the tweak `c_func_iproto_multireturn`, which removes that nesting. It is off by default on 2.11 and on by
+//! default on 3.x, and `require('compat')` can switch it at any time.
 
 use super::Tx;
 use std::ffi::{c_int, CStr};
@@ -15,23 +15,23 @@ use tlua::{AsLua, LuaThread};
 const LOADED: &CStr = c"_LOADED";
 const MODULE: &CStr = c"internal.tweaks";
 const NAME: &CStr = c"c_func_iproto_multireturn";
-/// Where the stack has the module and the name of the tweak.
+/// The positions of the module and of the tweak's name on the stack.
 const TWEAKS: c_int = 1;
 const KEY: c_int = 2;
 
-/// How results of procedures in C are returned at a moment.
+/// How results of C procedures are returned.
 pub struct Returned(Option<Tweak>);
 
-/// A Lua thread whose stack keeps the module of tweaks and the name of the one that counts.
+/// A Lua thread whose stack holds the module of tweaks and the name of the tweak.
 struct Tweak(LuaThread);
 
 impl Returned {
-    /// Finds the tweak, which Tarantool has or has not. Does not yield.
+    /// Looks for the tweak, which older versions do not have. Does not yield.
     pub fn new(_tx: &Tx) -> Self {
         let thread = tarantool::lua_state();
         let lua = thread.as_lua();
         // SAFETY: the thread is live, and its stack is empty with room for 20 values (LUA_MINSTACK). `_LOADED` is the table of
-        // modules, and neither it nor the registry has a metatable, so the look-ups raise no error.
+        // modules. It and the registry have no metatable, so look-ups raise no error.
         let is_there = unsafe {
             lua_getfield(lua, LUA_REGISTRYINDEX, LOADED.as_ptr());
             lua_getfield(lua, -1, MODULE.as_ptr());
@@ -40,7 +40,7 @@ impl Returned {
         if !is_there {
             return Self(None);
         }
-        // SAFETY: as above. The module comes down to the place of the table of modules.
+        // SAFETY: as above. Removing the table of modules moves the module to its place.
         unsafe {
             lua_remove(lua, TWEAKS);
             lua_pushstring(lua, NAME.as_ptr());
@@ -48,14 +48,14 @@ impl Returned {
         Self(Some(Tweak(thread)))
     }
 
-    /// Whether clients get results without the array around them. Does not yield or evaluate Lua.
+    /// Whether clients get results without the nesting. Does not yield or evaluate Lua.
     pub fn is_bare(&self, _tx: &Tx) -> bool {
         let Some(Tweak(thread)) = &self.0 else {
             return false;
         };
         let lua = thread.as_lua();
-        // SAFETY: the stack is as `new` has left it, with room. The module is a table whose `__index` is a function
-        // in C that takes any string and raises no error; only the tx thread is here, and nothing yields.
+        // SAFETY: the stack is as `new` left it, with room. The module is a table whose `__index` is a C function that takes
+        // any string and raises no error. Only the tx thread uses it, and nothing yields.
         unsafe {
             lua_pushvalue(lua, KEY);
             lua_gettable(lua, TWEAKS);

@@ -1,9 +1,9 @@
-//! Whose connection the present fiber serves.
+//! The client of the current fiber.
 
 use super::Tx;
 use authkv_base::origin::{Origin, Peer, Transport};
 
-/// Where a call of a procedure came from. Others know it already. Evaluates Lua for the former.
+/// Finds the peer of a procedure's call. Other origins already have it. Evaluates Lua for a call.
 pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {
     const ASK: &str = "
         local peer = box.session.peer()

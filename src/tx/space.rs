@@ -6,7 +6,7 @@ use std::ptr;
 use tarantool::ffi::tarantool as ffi;
 use tarantool::tuple::Tuple;
 
-/// A space, by its id, which does not change while the space exists.
+/// A space, by its id. The id stays while the space exists.
 #[derive(Debug, Clone, Copy)]
 pub struct Space(u32);
 
@@ -17,7 +17,8 @@ pub struct Index {
     index: u32,
 }
 
-/// Which tuples of an index to look at, in its order. Keys are msgpack arrays, and may be the beginning of a whole key.
+/// The tuples of an index to visit, in the order of the index. Keys are msgpack arrays, and may be the beginning of a complete
+/// key.
 #[derive(Debug, Clone, Copy)]
 pub enum Range<'a> {
     All,
@@ -27,16 +28,16 @@ pub enum Range<'a> {
     Equal(&'a [u8]),
 }
 
-/// Of Tarantool's `iterator_type`.
+/// Values of Tarantool's `iterator_type`.
 const ITER_EQ: c_int = 0;
 const ITER_ALL: c_int = 2;
 const ITER_GE: c_int = 5;
 const ITER_GT: c_int = 6;
 
 impl Space {
-    /// Looks a space up by its name.
+    /// Finds a space by its name.
     pub fn find(_tx: &Tx, name: &str) -> Option<Self> {
-        // SAFETY: the pointer and the length are those of a live string.
+        // SAFETY: the pointer and the length belong to a live string.
         let id = unsafe { ffi::box_space_id_by_name(name.as_ptr().cast(), name.len() as u32) };
         (id != ffi::BOX_ID_NIL).then_some(Self(id))
     }
@@ -52,11 +53,11 @@ impl Space {
     /// Inserts a tuple, which must not exist. Outside a transaction it commits, so it yields.
     pub fn insert(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
         let (start, end) = bounds(tuple);
-        // SAFETY: `start..end` is a live msgpack array; no result is asked for.
+        // SAFETY: `start..end` is a live msgpack array. No result is requested.
         done(unsafe { ffi::box_insert(self.0, start, end, ptr::null_mut()) })
     }
 
-    /// The same, and returns at which address Tarantool has put the tuple.
+    /// Like [`Self::insert`], and returns the address of the tuple in Tarantool.
     pub fn insert_at(self, _tx: &Tx, tuple: &[u8]) -> Result<usize, Failure> {
         let (start, end) = bounds(tuple);
         let mut made = ptr::null_mut();
@@ -68,28 +69,28 @@ impl Space {
     /// Inserts or replaces a tuple. Outside a transaction it commits, so it yields.
     pub fn replace(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
         let (start, end) = bounds(tuple);
-        // SAFETY: `start..end` is a live msgpack array; no result is asked for.
+        // SAFETY: `start..end` is a live msgpack array. No result is requested.
         done(unsafe { ffi::box_replace(self.0, start, end, ptr::null_mut()) })
     }
 
-    /// Applies `[[op, field, value], …]` to the tuple with the given primary key, fields from 0. Outside a
+    /// Applies `[[op, field, value], …]` to the tuple with the given primary key. Fields are numbered from 0. Outside a
     /// transaction it commits, so it yields.
     pub fn update(self, _tx: &Tx, key: &[u8], ops: &[u8]) -> Result<(), Failure> {
         let ((key, key_end), (ops, ops_end)) = (bounds(key), bounds(ops));
-        // SAFETY: both ranges are live msgpack arrays; no result is asked for.
+        // SAFETY: both ranges are live msgpack arrays. No result is requested.
         done(unsafe { ffi::box_update(self.0, 0, key, key_end, ops, ops_end, 0, ptr::null_mut()) })
     }
 
-    /// Deletes the tuple with the given primary key, if any. Outside a transaction it commits, so it yields.
+    /// Deletes the tuple with the given primary key, if it exists. Outside a transaction it commits, so it yields.
     pub fn delete(self, _tx: &Tx, key: &[u8]) -> Result<(), Failure> {
         let (start, end) = bounds(key);
-        // SAFETY: `start..end` is a live msgpack array; no result is asked for.
+        // SAFETY: `start..end` is a live msgpack array. No result is requested.
         done(unsafe { ffi::box_delete(self.0, 0, start, end, ptr::null_mut()) })
     }
 }
 
 impl Index {
-    /// The tuple with the given whole key. Does not yield.
+    /// The tuple with the given complete key. Does not yield.
     pub fn get(self, _tx: &Tx, key: &[u8]) -> Result<Option<Tuple>, Failure> {
         let (start, end) = bounds(key);
         let mut found = ptr::null_mut();
@@ -107,13 +108,13 @@ impl Index {
         Ok(Tuple::try_from_ptr(found))
     }
 
-    /// How many tuples there are.
+    /// The number of tuples.
     pub fn len(self, _tx: &Tx) -> usize {
-        // SAFETY: takes ids only; a negative result stands for an error.
+        // SAFETY: takes ids only. A negative result is an error.
         usize::try_from(unsafe { ffi::box_index_len(self.space, self.index) }).unwrap_or(0)
     }
 
-    /// Gives the tuples of a range to `body`, until it answers `false`. `body` must not yield or write.
+    /// Passes the tuples of a range to `body` until it returns `false`. `body` must not yield or write.
     pub fn scan(
         self,
         _tx: &Tx,
@@ -149,14 +150,14 @@ struct Iterator(*mut ffi::BoxIterator);
 
 impl Drop for Iterator {
     fn drop(&mut self) {
-        // SAFETY: it was made by `box_index_iterator` and is freed once.
+        // SAFETY: `box_index_iterator` made it, and it is freed once.
         unsafe { ffi::box_iterator_free(self.0) }
     }
 }
 
-/// The msgpack array that a tuple is, without copying it.
+/// The msgpack array of a tuple, without a copy.
 pub fn tuple_bytes(tuple: &Tuple) -> &[u8] {
-    // SAFETY: the tuple is live. A tuple has at least one field, that of its primary key.
+    // SAFETY: the tuple is live. A tuple has at least one field: its primary key.
     let (first, count, size) = unsafe {
         let tuple = tuple.as_ptr();
         let first = ffi::box_tuple_field(tuple, 0).cast::<u8>();
@@ -166,10 +167,10 @@ pub fn tuple_bytes(tuple: &Tuple) -> &[u8] {
             ffi::box_tuple_bsize(tuple),
         )
     };
-    // SAFETY: the bytes before the first field are the header of the array: one byte with the count in it, or
-    // a marker with a count of two or of four bytes. Where a short header would do, the last byte of the long
-    // forms is the count itself, below 16, so it cannot be taken for a short header; and where two bytes would
-    // do, a count of four bytes has a zero where the marker of the two-byte form stands.
+    // SAFETY: the bytes before the first field are the header of the array: one byte with the count in it, or a marker with a
+    // count of two or four bytes. If a short header would suffice, the last byte of a long form is the count itself, below 16,
+    // so it cannot be mistaken for a short header. If two bytes would suffice, a count of four bytes has a zero at the place of
+    // the marker of the two-byte form.
     unsafe {
         let header = match count {
             0..=15 if *first.sub(1) == 0x90 | count as u8 => 1,

@@ -1,4 +1,4 @@
-//! Transactions that cannot be left open.
+//! Transactions that end in every case.
 
 use super::fiber::{self, Cond};
 use super::isolation::{sees_committing, Open};
@@ -6,13 +6,13 @@ use super::{log, retry, Failure, Tx};
 use authkv_base::error::Error;
 use std::cell::Cell;
 
-/// Commits of this library, in the order in which the log of writes takes them.
+/// The commits of this library, in the order in which the log of writes takes them.
 struct Commits {
     begun: Cell<u64>,
     ended: Cell<u64>,
     failed: Cell<u64>,
     end: Cond,
-    /// What was read since this was last taken rests on commits that had not ended.
+    /// A read since the last take has seen changes of a commit that had not ended.
     undurable: Cell<Option<Mark>>,
 }
 
@@ -25,7 +25,7 @@ impl Commits {
     }
 }
 
-/// A moment in the order of commits: those that have begun before it, and those that have failed.
+/// A moment in the order of commits: how many commits had begun and how many had failed.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     begun: u64,
@@ -33,7 +33,7 @@ pub struct Mark {
 }
 
 thread_local! {
-    /// Those of the tx thread, the only one that commits.
+    /// Used on the tx thread only, the only thread that commits.
     static COMMITS: Commits = Commits {
         begun: Cell::new(0),
         ended: Cell::new(0),
@@ -43,14 +43,14 @@ thread_local! {
     };
 }
 
-/// Runs `body` in a transaction: committed where it succeeds, rolled back where it fails or panics. The commit waits for the
-/// log of writes, so it yields; `body` must not. If others abort the transaction, `body` runs again, so it changes nothing
-/// but spaces, and reads there what it rests on. Errors: also `TransactionAborted`, `NotDurable`.
+/// Runs `body` in a transaction. Commits if it succeeds, rolls back if it fails or panics. The commit waits for the log of
+/// writes, so it yields; `body` must not. If others abort the transaction, `body` runs again, so it must change nothing but
+/// spaces and read there everything it depends on. Errors: also `TransactionAborted`, `NotDurable`.
 pub fn transaction<T>(tx: &Tx, mut body: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     transaction_if(tx, || body().map(|result| (result, true)))
 }
 
-/// The same, but rolled back also where `body` says so with its result.
+/// Like [`transaction`], and also rolls back if `body` returns `false`.
 pub fn transaction_if<T>(
     tx: &Tx,
     mut body: impl FnMut() -> Result<(T, bool), Error>,
@@ -58,7 +58,7 @@ pub fn transaction_if<T>(
     retry(tx, || attempt(tx, &mut body))
 }
 
-/// The same, tried once.
+/// Like [`transaction_if`], with a single try.
 pub fn attempt<T>(tx: &Tx, body: impl FnOnce() -> Result<(T, bool), Error>) -> Result<T, Error> {
     let open = Open::begin(tx)?;
     let (result, wanted) = body()?;
@@ -69,25 +69,25 @@ pub fn attempt<T>(tx: &Tx, body: impl FnOnce() -> Result<(T, bool), Error>) -> R
     Ok(result)
 }
 
-/// Commits the open transaction. Errors: `TransactionAborted`, `NotDurable`; it is rolled back then. Yields.
+/// Commits the open transaction. Errors: `TransactionAborted`, `NotDurable`; the transaction is rolled back then. Yields.
 fn commit() -> Result<(), Error> {
     COMMITS.with(|commits| {
         let number = commits.begun.get() + 1;
         commits.begun.set(number);
-        // This commit comes after those that were seen, and does not succeed without them.
+        // This commit comes after the commits whose changes were read, and fails if they fail.
         commits.undurable.set(None);
         let committed = tarantool::transaction::commit().map_err(|e| {
             let text = e.message().to_owned();
             match Failure::from(e) {
                 Failure::Aborted => Error::TransactionAborted,
-                // Whatever the reason, newer versions have several, nothing was written.
+                // Newer versions have several reasons. With each of them, nothing was written.
                 _ => {
                     log::error(&format!("a commit failed: {text}"));
                     Error::NotDurable
                 }
             }
         });
-        // One that was aborted has not reached the log, and nobody has seen what it changed.
+        // An aborted commit has not reached the log, and nobody has seen its changes.
         if committed == Err(Error::TransactionAborted) && commits.begun.get() == number {
             commits.begun.set(number - 1);
             return committed;
@@ -101,14 +101,14 @@ fn commit() -> Result<(), Error> {
     })
 }
 
-/// Waits until what others were committing is durable: Tarantool shows changes before they are, and an answer
-/// should not rest on what may be undone. Errors: `NotDurable` where one of those commits fails. Yields.
+/// Waits until the changes that others are committing now are durable. Tarantool shows changes before that, and an answer
+/// should not depend on changes that may be undone. Errors: `NotDurable` if one of these commits fails. Yields.
 pub fn await_durability(tx: &Tx) -> Result<(), Error> {
     let now = COMMITS.with(Commits::mark);
     await_durability_since(tx, now)
 }
 
-/// The same for what was being committed at an earlier moment.
+/// Like [`await_durability`], for the commits of an earlier moment.
 pub fn await_durability_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
     COMMITS.with(|commits| {
         while commits.ended.get() < mark.begun && !fiber::is_cancelled(tx) {
@@ -121,17 +121,17 @@ pub fn await_durability_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
     })
 }
 
-/// How many commits have begun so far.
+/// The number of commits that have begun so far.
 pub fn commits_begun(_tx: &Tx) -> u64 {
     COMMITS.with(|commits| commits.begun.get())
 }
 
-/// Whether a read that is made now may see what is not durable: a commit has not ended yet, and the read sees it.
+/// Whether a read may see changes that are not durable: a commit has not ended, and the read sees its changes.
 pub fn sees_undurable(tx: &Tx) -> bool {
     COMMITS.with(|commits| commits.ended.get() < commits.begun.get()) && sees_committing(tx)
 }
 
-/// Notes that what was just read rests on a commit that has not ended; `since`: that something has done so since then.
+/// Notes that the last read depends on a commit that has not ended. `since`: the earliest moment of such a read.
 pub fn note_undurable(_tx: &Tx, since: Option<Mark>) {
     COMMITS.with(|commits| {
         let mut mark = commits.mark();
@@ -142,7 +142,7 @@ pub fn note_undurable(_tx: &Tx, since: Option<Mark>) {
     });
 }
 
-/// Since when that was noted, which is to be asked before anything yields.
+/// The moment that [`note_undurable`] noted. Call this before anything yields.
 pub fn take_undurable(_tx: &Tx) -> Option<Mark> {
     COMMITS.with(|commits| commits.undurable.take())
 }

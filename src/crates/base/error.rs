@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Two rules in the words of the contract. Verbatim: the old system's mistakes are part of it.
+/// Two rules of the contract, verbatim: the old system's spelling mistakes are part of it.
 pub const LOGIN_LETTERS: &str = "login should have onlu lower-upper latin letters and digits";
 pub const NAME_LETTERS: &str = "initial should have only lower-upper latin letters";
 
@@ -48,7 +48,7 @@ macro_rules! errors {
         }
 
         impl fmt::Display for Error {
-            // A text need not name every field.
+            // A text may leave out fields.
             #[allow(unused_variables)]
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
@@ -71,7 +71,7 @@ errors! {
         "The input is too large: at most {limit} bytes are allowed";
     /// there is no valid token, or it was revoked, or its user is disabled or gone
     Unauthenticated = "unauthenticated", 20004, 401, 401, "You are not authorized! Please, sign in or sign up";
-    // The client is not told which.
+    // The client does not learn which of these it was.
     /// unknown login, wrong password, or a disabled user
     InvalidCredentials = "invalid_credentials", 20005, 404, 401, "You have entered an incorrect login or password";
     // Verbatim: the old system's mistake is part of the contract.
@@ -85,11 +85,11 @@ errors! {
     BadPersonName(rule: &'static str) = "bad_initial", 20009, 400, 422, "Incorrect initial: {rule}";
     /// no key was passed
     NoKeys = "no_keys", 20010, 400, 422, "Incorrect keys: you have not passed any keys";
-    // Each key once, in the order in which they first appear.
+    // Lists each key once, in the order of first appearance.
     /// a request names a key more than once
     RepeatedKeys(keys: Vec<String>) = "repeated_keys", 20011, 400, 422,
         "Incorrect keys: you cannot pass identical keys: {}", keys.join(" ");
-    // In the order of the request.
+    // Lists the keys in the order of the request.
     /// a read of all or nothing names keys that do not exist
     MissingKeys(keys: Vec<String>) = "missing_keys", 20012, 400, 404, "These keys don't exist: {}", keys.join(" ");
     /// a key to be written is empty or too long
@@ -117,7 +117,7 @@ errors! {
     NotOffered = "not_offered", 20021, 404, 404, "This instance does not offer this service";
     /// there is no such path
     NoSuchRoute = "no_such_route", 20022, 404, 404, "There is no such path";
-    // `allow` lists the others as the header `Allow` does.
+    // `allow` lists the other methods, in the form of the header `Allow`.
     /// the path is for another method
     WrongMethod { allow: &'static str } = "wrong_method", 20023, 405, 405,
         "This method is not allowed here: use {allow}";
@@ -149,7 +149,7 @@ errors! {
     BadRequest(why: &'static str) = "bad_request", 20033, 400, 400, "The request is not valid HTTP: {why}";
     /// another version than HTTP/1.1, 1.0, or 2 over TLS
     BadVersion = "bad_version", 20034, 505, 505, "The version of HTTP should be 1.1 or 1.0, or 2 over TLS";
-    // If the coding is wrong, `codings` are the ones that are taken.
+    // If the coding is wrong, `codings` lists the accepted codings.
     /// the body is of another type than JSON, or encoded
     BadMediaType { expected: &'static str, codings: Option<&'static str> } = "bad_media_type", 20035, 415, 415,
         "The body should be {expected}";
@@ -176,7 +176,7 @@ errors! {
     NoSuchSigningKey = "no_such_signing_key", 20044, 404, 404, "There is no such key";
     /// a role breaks a rule
     BadRole(rule: &'static str) = "bad_role", 20045, 400, 422, "Incorrect role: {rule}";
-    // `reused`: whose token it was, if it was used before. For the audit log, not for the client.
+    // `reused`: the login of the token's owner, if the token was used before. For the audit log, not for the client.
     /// the refresh token is unknown, used, or of a session that has ended
     InvalidRefreshToken { reused: Option<String> } = "invalid_refresh_token", 20046, 401, 401,
         "The refresh token is not valid: log in again";
@@ -190,7 +190,7 @@ errors! {
         "No key of this instance signs tokens at present: log in at the leader";
     /// the key of the store does not exist
     NoSuchKey(key: String) = "no_such_key", 20050, 404, 404, "The key {key} does not exist";
-    // The revision that the key is at; 0 if it does not exist.
+    // `revision` is the current revision of the key; 0 if the key does not exist.
     /// the key is at another revision than the condition says, or exists, or does not
     Conflict { key: String, revision: u64 } = "conflict", 20051, 412, 412, "The key {key} {}", found(*revision);
     /// the value that is to be incremented is no integer
@@ -224,12 +224,12 @@ pub struct Row {
     pub v1_status: u16,
 }
 
-/// What a key that is written breaks.
+/// The rule that a key to be written breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyRule {
-    /// It has from 1 to `limit` bytes.
+    /// A key has from 1 to `limit` bytes.
     Length { limit: usize },
-    /// It is neither `.` nor `..`.
+    /// A key is neither `.` nor `..`.
     Dots,
 }
 
@@ -244,7 +244,7 @@ impl fmt::Display for KeyRule {
     }
 }
 
-/// What is done with a key.
+/// What a caller does with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessKind {
     Read,
@@ -268,13 +268,13 @@ fn found(revision: u64) -> Cow<'static, str> {
 }
 
 impl Error {
-    /// Seconds after which the client may try again (RFC 9110 §10.2.3), where that helps.
+    /// Seconds after which the client may try again (RFC 9110 §10.2.3), if trying again can help.
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Error::TooManyAttempts { seconds } => Some(*seconds),
             Error::Overloaded { .. }
             | Error::ShuttingDown
-            // It may be so for a moment only, as while the leader changes.
+            // These may last for a moment only, for example while the leader changes.
             | Error::ReadOnly
             | Error::RevocationsUnknown
             | Error::TransactionAborted
@@ -283,7 +283,7 @@ impl Error {
         }
     }
 
-    /// The failure of a body that is of another type than the expected one.
+    /// The error for a body whose media type is not the expected one.
     pub const fn bad_type(expected: &'static str) -> Self {
         Error::BadMediaType {
             expected,
@@ -291,7 +291,7 @@ impl Error {
         }
     }
 
-    /// The same with plain words in place of the contract's, which only its own operations have to repeat.
+    /// The same error with a plain text instead of the contract's text, which only the contract's operations must repeat.
     #[cold]
     pub fn in_plain_words(self) -> Self {
         match self {
@@ -305,7 +305,7 @@ impl Error {
         }
     }
 
-    /// A failure of the input's shape, in words that do not repeat the input.
+    /// An error about the shape of the input. `what` must not repeat the input.
     #[cold]
     pub fn malformed(what: impl Into<String>) -> Self {
         Error::Malformed(what.into())

@@ -1,26 +1,25 @@
-//! The one place where panics end. A panic that reached Tarantool's C frames would abort the database.
-//! Pure; runs on any thread.
+//! The one place that catches panics. A panic that reached Tarantool's C frames would abort the database. Pure; runs on any
+//! thread.
 
 use crate::error::Error;
 use std::io::Write;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
-/// Runs `body`; a panic in it becomes `Error::Internal`. What the body borrows may be left half changed, so
-/// it must not hold anything that others use after a panic; locks poison, transactions roll back.
+/// Runs `body` and turns a panic in it into `Error::Internal`. A panic may leave the data that `body` borrows half changed, so
+/// `body` must not borrow data that others use after a panic. Locks poison and transactions roll back.
 pub fn guard<T>(body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Internal))
 }
 
-/// Makes panics write one line to the standard error, with the place but never the message, which could
-/// quote data.
+/// Makes a panic write one line to the standard error: its place in the code, but never its message, which could quote data.
 pub fn quiet_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let thread = std::thread::current();
-            // `eprintln` panics where it cannot write, and a panic in here would abort.
+            // `eprintln` panics if it cannot write, and a panic in this hook would abort the process.
             let name = thread.name().unwrap_or("tx");
             let _ = writeln!(
                 std::io::stderr(),

@@ -1,4 +1,4 @@
-//! What every part of authkv has: errors, clocks, the limit of memory, where a request came from, the end of panics,
+//! What every part of authkv needs: errors, clocks, the memory limit, the origin of a request, the guard against panics,
 //! threads. Any thread.
 
 #![forbid(unsafe_code)]

@@ -1,19 +1,19 @@
-//! How many bytes of bodies and answers are held at a time, over all connections. Any thread.
+//! The limit on the bytes of bodies and answers in memory, over all connections. Any thread.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-/// Bytes below which nothing is counted: the limit of requests bounds those.
+/// Smaller reservations are not counted: the limit on requests bounds them.
 const SMALL: usize = 16 * 1024;
 
-/// The limit, and what is held.
+/// The limit, and the bytes reserved so far.
 #[derive(Debug)]
 pub struct Memory {
     held: AtomicUsize,
     max: AtomicUsize,
 }
 
-/// Bytes that are held. They are given back when it is dropped.
+/// A reservation of bytes. Dropping it gives them back.
 #[derive(Debug, Default)]
 pub struct Reservation(Option<(Arc<Memory>, usize)>);
 
@@ -29,12 +29,12 @@ impl Memory {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// Changes the limit; what is held already stays.
+    /// Changes the limit. Existing reservations stay.
     pub fn set_max(&self, max: usize) {
         self.max.store(max, Ordering::Relaxed);
     }
 
-    /// Holds `bytes`, or `None` where they would be too many.
+    /// Reserves `bytes`. Returns `None` if that would exceed the limit.
     pub fn hold(self: &Arc<Self>, bytes: usize) -> Option<Reservation> {
         let mut held = Reservation::default();
         held.grow_to(self, bytes).then_some(held)
@@ -42,7 +42,7 @@ impl Memory {
 }
 
 impl Reservation {
-    /// Holds `bytes` in all, of `memory`. Returns whether there is room; nothing changes where there is not.
+    /// Grows this reservation to `bytes` in all. Returns whether there was room; if not, nothing changes.
     pub fn grow_to(&mut self, memory: &Arc<Memory>, bytes: usize) -> bool {
         let before = self.0.as_ref().map_or(0, |(_, held)| *held);
         if bytes <= before.max(SMALL) {

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The way a request came, and from whom.
+/// The transport of a request, and its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub transport: Transport,
     pub peer: Peer,
 }
 
-/// The ways there are, by the names they have in the log.
+/// The transports. Their names appear in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
     Http,
@@ -33,14 +33,14 @@ impl Transport {
 pub enum Peer {
     Tcp(SocketAddr),
     Unix,
-    /// As another server, or Tarantool, told it.
+    /// As another server, or Tarantool, reported it.
     Reported(String),
-    /// That of the session which the present fiber of tx serves.
+    /// The peer of the session that the current fiber of tx serves.
     Session,
 }
 
 impl Peer {
-    /// The peer of that text: an address, or what else it says.
+    /// Makes a peer from reported text: an address, or any other text as it is.
     pub fn told(text: String) -> Self {
         match text.parse() {
             Ok(address) => Peer::Tcp(address),
@@ -48,7 +48,7 @@ impl Peer {
         }
     }
 
-    /// The address, one that is IPv4 in IPv6 as IPv4.
+    /// The IP address. An IPv4 address mapped into IPv6 becomes IPv4.
     pub fn address(&self) -> Option<IpAddr> {
         match self {
             Peer::Tcp(address) => Some(address.ip().to_canonical()),
@@ -56,8 +56,8 @@ impl Peer {
         }
     }
 
-    /// What connections and failed logins are counted by: an IPv4 address, or the network of an IPv6 one, where one client has
-    /// 2^64 addresses.
+    /// The unit by which connections and failed logins are counted: an IPv4 address, or the /64 network of an IPv6 address,
+    /// because one client has 2^64 addresses.
     pub fn network(&self) -> Option<IpAddr> {
         Some(match self.address()? {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

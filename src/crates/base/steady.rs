@@ -1,14 +1,14 @@
-//! When the wall clock can be trusted: to forget something for good on its word alone would be a mistake. Pure but for
-//! [`boot`]; any thread.
+//! Decides when to trust the wall clock. Code that deletes data for good must not rely on a clock that has jumped. Pure except
+//! for [`boot`]; any thread.
 
 use rustix::time::{clock_gettime, ClockId};
 
-/// Seconds by which the distance between the two clocks may change from one look to the next. NTP slews by less.
+/// Seconds by which the distance between the two clocks may change between two looks. NTP changes it by less.
 const TOLERANCE: u64 = 2;
-/// Seconds for which the wall clock has to keep its course, after a start or a jump, before it is trusted.
+/// Seconds without a jump, after a start or a jump, before the wall clock is trusted.
 const HOLD: u64 = 600;
 
-/// Seconds since the machine was booted, those of a suspension included. Nobody can set this clock.
+/// Seconds since the machine was booted, suspended time included. Nobody can set this clock.
 pub fn boot() -> u64 {
     clock_gettime(ClockId::Boottime).tv_sec.unsigned_abs()
 }
@@ -16,16 +16,16 @@ pub fn boot() -> u64 {
 /// Compares the wall clock with the time since boot.
 #[derive(Debug, Default)]
 pub struct Steady {
-    /// Wall clock minus time since boot, while that was trusted.
+    /// Wall clock minus time since boot, from the last time the wall clock was trusted.
     trusted: Option<i64>,
-    /// The same since a start or a jump, and when it began, by the time since boot.
+    /// The same distance since the last start or jump, and the time since boot when that was.
     tried: Option<(i64, u64)>,
 }
 
 impl Steady {
-    /// The latest time that has passed for certain, in seconds since 1970-01-01 UTC: that of the wall clock while it is
-    /// trusted; after a jump the earlier of the wall clock and what it would show without the jump; 0 until it was
-    /// trusted for the first time, which takes ten minutes.
+    /// The latest time that has passed for certain, in seconds since 1970-01-01 UTC. While the wall clock is trusted: its time.
+    /// After a jump: the earlier of the wall clock and the time without the jump. Before the clock is trusted for the first
+    /// time, which takes ten minutes: 0.
     pub fn time(&mut self, wall: u64, boot: u64) -> u64 {
         let distance = wall.cast_signed().wrapping_sub(boot.cast_signed());
         if self.trusted.is_some_and(|old| is_near(old, distance)) {
@@ -58,7 +58,7 @@ mod tests {
 
     const NOON: u64 = 1_800_000_000;
 
-    /// One that trusts a clock which showed `NOON` when the machine had been up for `HOLD`.
+    /// A `Steady` that trusts a clock which showed `NOON` when the machine had been up for `HOLD`.
     fn trusting() -> Steady {
         let mut steady = Steady::default();
         assert_eq!(steady.time(NOON - HOLD, 0), 0);
@@ -86,7 +86,7 @@ mod tests {
             );
         }
         assert_eq!(steady.time(NOON + 5, HOLD + 5), NOON + 5);
-        // The jump before does not count as a beginning of the next.
+        // The wait for the next jump starts anew: the jump before does not count.
         assert_eq!(steady.time(NOON + 7200 + HOLD, 2 * HOLD), NOON + HOLD);
     }
 

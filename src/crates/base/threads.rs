@@ -1,4 +1,4 @@
-//! Threads of our own, beside Tarantool's.
+//! authkv's own threads, beside Tarantool's.
 
 use crate::guard::guard;
 use nix::sys::signal::SigSet;
@@ -7,18 +7,18 @@ use rustix::thread::gettid;
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
-/// The nice value of threads that others should not wait for (sched(7)).
+/// The lowest priority, as a nice value (sched(7)).
 const LAST: i32 = 19;
 
-/// Has the present thread run when others of this process do not want to. Where every core is busy it gets a small
-/// share of one.
+/// Lowers the priority of the current thread: it runs when other threads of this process do not. If every core is busy it gets
+/// a small share of one.
 pub fn give_way() {
-    // In Linux a thread has a nice value of its own; to raise it is always allowed.
+    // On Linux each thread has a nice value of its own, and raising it is always allowed.
     let _ = setpriority_process(Some(gettid()), LAST);
 }
 
-/// Runs `body` on a thread of its own, while `wait` waits until what it is given says that it has ended. Signals and panics: as
-/// for [`spawn`].
+/// Runs `body` on a new thread and returns its result. `wait` gets a function that says whether the thread has ended, and has
+/// to wait for that. Signals and panics: see [`spawn`].
 pub fn apart<T: Send>(
     name: &str,
     body: impl FnOnce() -> T + Send,
@@ -37,11 +37,10 @@ pub fn apart<T: Send>(
     })
 }
 
-/// Starts a thread. Signals are Tarantool's to handle, so it blocks them all; a panic in `body` ends the
-/// thread, not the process.
+/// Starts a thread. It blocks all signals, because Tarantool handles them. A panic in `body` ends the thread, not the process.
 pub fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     Builder::new().name(name).spawn(move || {
-        // It fails for a mask that is not valid only.
+        // Fails only for an invalid mask.
         let _ = SigSet::all().thread_block();
         let _ = guard(|| {
             body();

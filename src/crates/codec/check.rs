@@ -1,30 +1,30 @@
-//! The check that msgpack from a client passes before anything else looks at it. Pure; runs on any thread.
+//! Checks msgpack from a client before anything else reads it. Pure; runs on any thread.
 
 use super::msgpack::{is_utf8, Head, Reader};
 use super::types::Types;
 use authkv_base::error::Error;
 
-/// What a document may hold besides null, booleans, finite numbers, text, arrays, and maps of text to such values.
+/// What a document may hold in addition to null, booleans, finite numbers, text, arrays, and maps with text keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowed {
-    /// Nothing: only what JSON can carry.
+    /// Nothing more: only what JSON can carry.
     Json,
-    /// Binary data, strings that are not UTF-8, and extensions of these types; but no name twice in one map, which
-    /// would not come back from JSON.
+    /// Binary data, strings that are not UTF-8, and extensions of these types. A map must not have a name twice, because JSON
+    /// could not carry both.
     Types(Types),
 }
 
-/// A container whose end has not been seen.
+/// A container that has not ended.
 struct Open {
-    /// Values still to come; of a map, keys and values together.
+    /// Values still to come. For a map: keys and values together.
     remaining: u64,
     map: bool,
-    /// Where its keys begin among those of all open maps.
+    /// The place of this map's first key in the list of keys of all open maps.
     keys: usize,
 }
 
-/// Fails unless `bytes` are exactly one value of what is allowed, at most `depth_limit` containers inside one another.
-/// Errors: `Malformed`, `TooDeep`, `BadValue`.
+/// Fails unless `bytes` are exactly one allowed value with at most `depth_limit` nested containers. Errors: `Malformed`,
+/// `TooDeep`, `BadValue`.
 pub fn check(bytes: &[u8], depth_limit: usize, allowed: Allowed) -> Result<(), Error> {
     let mut reader = Reader::new(bytes);
     let mut open: Vec<Open> = Vec::new();
@@ -84,7 +84,7 @@ fn key<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     }
 }
 
-/// Reads a scalar, or the head of a container: how many values are in it, and whether it is a map.
+/// Reads a scalar (`None`), or the head of a container: the number of its values, and whether it is a map.
 fn value(reader: &mut Reader<'_>, allowed: Allowed) -> Result<Option<(u64, bool)>, Error> {
     match (reader.head()?, allowed) {
         (Head::Array(len), _) => return Ok(Some((len.into(), false))),
@@ -121,7 +121,7 @@ fn value(reader: &mut Reader<'_>, allowed: Allowed) -> Result<Option<(u64, bool)
 const NOT_FINITE: Error = Error::BadValue("a number should be finite");
 
 fn has_twice(keys: &mut [&[u8]]) -> bool {
-    // A few are compared faster than they are sorted.
+    // Comparing a few keys is faster than sorting them.
     if keys.len() <= 8 {
         return (1..keys.len()).any(|i| keys[..i].contains(&keys[i]));
     }

@@ -1,8 +1,8 @@
-//! Whether names are different, which most are. Pure.
+//! Checks that names are distinct. Usually they are. Pure.
 
 use std::collections::HashSet;
 
-/// Whether no two are the same.
+/// Whether no name appears twice.
 pub fn are_distinct<'a>(names: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> bool {
     let (mut few, mut many) = ([0; 16], Vec::new());
     let marks = match few.get_mut(..names.len()) {
@@ -15,7 +15,7 @@ pub fn are_distinct<'a>(names: impl ExactSizeIterator<Item = &'a [u8]> + Clone) 
     for (place, name) in marks.iter_mut().zip(names.clone()) {
         *place = mark(name);
     }
-    // Numbers are sorted faster than names are hashed, and nobody can choose names that make it slow.
+    // Sorting numbers is faster than hashing names, and no choice of names makes it slow.
     marks.sort_unstable();
     if marks.is_sorted_by(|one, next| one < next) {
         return true;
@@ -25,7 +25,7 @@ pub fn are_distinct<'a>(names: impl ExactSizeIterator<Item = &'a [u8]> + Clone) 
     names.all(|name| seen.insert(name))
 }
 
-/// The same for the same names, and most often not for others: of the length, the first and the last bytes.
+/// A number made of the length, the first and the last bytes. Equal names have equal marks; different names seldom do.
 fn mark(name: &[u8]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let (first, last) = match (name.first_chunk(), name.last_chunk()) {

@@ -1,4 +1,4 @@
-//! The input of a command, whatever transport it came by. Pure; any thread.
+//! The input of a command, from any transport. Pure; any thread.
 
 use super::check::{check, Allowed};
 use super::fields::string;
@@ -7,24 +7,24 @@ use super::{json_read, repeated, tagged, unknown, unknown_in};
 use authkv_base::error::Error;
 use std::borrow::Cow;
 
-/// One msgpack value that is whole, within the depth limit, and of what [`Allowed`] lets in: at least the keys of maps are
-/// strings of UTF-8, and numbers are finite.
+/// One complete msgpack value within the depth limit that holds only what [`Allowed`] allows. In any case the keys of maps are
+/// UTF-8 strings, and numbers are finite.
 ///
-/// Both transports decode into it, so that a command is read from one form only. It may hold a password, so it does not print.
+/// All transports decode into it, so commands are read from one form only. It may hold a password, so it does not print.
 pub struct Document<'a> {
     bytes: Cow<'a, [u8]>,
     kind: Kind,
     rules: Rules,
-    /// The members of a body that stand elsewhere in the request.
+    /// Members given outside the body, in the path or the query.
     elsewhere: Vec<&'static str>,
-    /// There was a text of a body.
+    /// The body was not empty.
     is_given: bool,
 }
 
 /// What a document may hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Containers that a value may have inside one another.
+    /// The limit on nested containers in a value.
     pub depth: usize,
     pub allowed: Allowed,
 }
@@ -38,7 +38,7 @@ impl Rules {
         }
     }
 
-    /// Containers around a value: the body or the arguments, and the pairs, or a list of objects.
+    /// The number of containers around a value: the body or the arguments, and the pairs or a list of objects.
     const fn around(self) -> usize {
         match self.allowed {
             Allowed::Json => 2,
@@ -46,7 +46,7 @@ impl Rules {
         }
     }
 
-    /// Containers that JSON text with such values may have.
+    /// The limit on nested containers in JSON text with such values.
     const fn of_json(self) -> usize {
         self.around() + self.of_json_value()
     }
@@ -58,25 +58,25 @@ impl Rules {
         }
     }
 
-    /// The msgpack of an object around a value, whose names are different. Errors: `Malformed`, `TooDeep`.
+    /// Reads a JSON object around a value, as msgpack. Its names must be distinct. Errors: `Malformed`, `TooDeep`.
     pub fn item_from_json(self, text: &[u8]) -> Result<Vec<u8>, Error> {
         json_read::to_msgpack_once(text, self.of_json_value() + 1)
             .map_err(|error| of_value(error, self.depth))
     }
 
-    /// The msgpack of a body that is a value. Errors: `Malformed`, `TooDeep`.
+    /// Reads a JSON body that is a value, as msgpack. Errors: `Malformed`, `TooDeep`.
     pub fn value_from_json(self, text: &[u8]) -> Result<Vec<u8>, Error> {
         json_read::to_msgpack(without_mark(text), self.of_json_value())
             .map_err(|error| of_value(error, self.depth))
     }
 }
 
-/// A text without the byte order mark that some programs begin one with, and that a reader may leave out (RFC 8259 §8.1).
+/// Removes a byte order mark at the beginning, which a reader may ignore (RFC 8259 §8.1).
 pub fn without_mark(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
-/// What a limit of depth is to a client: that of a value.
+/// Makes a `TooDeep` error name the limit for a value, which is the limit that clients know.
 fn of_value(error: Error, limit: usize) -> Error {
     match error {
         Error::TooDeep { .. } => Error::TooDeep { limit },
@@ -84,7 +84,7 @@ fn of_value(error: Error, limit: usize) -> Error {
     }
 }
 
-/// A member that stands in a path or a query.
+/// A member from a path or a query.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Member {
     Text(String),
@@ -93,7 +93,7 @@ pub enum Member {
     Seconds(f64),
     Flag(bool),
     Binary(Vec<u8>),
-    /// In msgpack already.
+    /// A value in msgpack.
     Encoded(Vec<u8>),
 }
 
@@ -120,24 +120,24 @@ impl Member {
 /// How the members of a document are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A JSON body of the contract: an object, members by name; others are not looked at.
+    /// A JSON body of the contract: an object with members by name. Other members are ignored.
     OldBody,
-    /// A JSON body: an object, members by name, and no others.
+    /// A JSON body: an object with members by name. Other members are errors.
     Body,
-    /// The arguments of a procedure: an array, members by position.
+    /// The arguments of a procedure: an array with members by position.
     Arguments,
 }
 
 impl<'a> Document<'a> {
-    /// Reads JSON text (RFC 8259) as the contract has it: members that nobody asks for are no failure, and of one that stands
-    /// twice the last one counts. Errors: `Malformed`, `TooDeep`.
+    /// Reads JSON text (RFC 8259) by the rules of the contract: unknown members are ignored, and of a repeated member the last
+    /// one counts. Errors: `Malformed`, `TooDeep`.
     pub fn from_json(text: &[u8], rules: Rules) -> Result<Document<'static>, Error> {
         let bytes = json_read::to_msgpack(without_mark(text), rules.of_json());
         Self::read(bytes, Kind::OldBody, rules)
     }
 
-    /// Reads JSON text with members that stand elsewhere in the request, and nowhere else; an empty text is an object without
-    /// members. Errors: `Malformed`, `TooDeep`.
+    /// Reads JSON text and adds `members` from elsewhere in the request, which the text must not repeat. An empty text is an
+    /// object without members. Errors: `Malformed`, `TooDeep`.
     pub fn from_json_and(
         text: &[u8],
         rules: Rules,
@@ -186,7 +186,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// A body that was put together of parts which were read from JSON.
+    /// Wraps a body that was put together from parts of JSON text.
     pub fn from_parts(bytes: Vec<u8>, rules: Rules) -> Document<'static> {
         Document {
             bytes: bytes.into(),
@@ -210,8 +210,7 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// The first argument, or `None` where it is null. Errors: `Malformed` where there is none, or it is not
-    /// a string.
+    /// The first argument, or `None` if it is null. Errors: `Malformed` if it is missing or not a string.
     pub fn first(&self, name: &'static str) -> Result<Option<String>, Error> {
         let mut reader = Reader::new(&self.bytes);
         match reader.head()? {
@@ -223,12 +222,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Whether it was JSON.
+    /// Whether it came as JSON.
     pub fn is_body(&self) -> bool {
         self.kind != Kind::Arguments
     }
 
-    /// Whether there is an input at all: the text of a body, or an argument behind the first `skip` that is not null. Errors:
+    /// Whether there is any input: a body that is not empty, or an argument after the first `skip` that is not null. Errors:
     /// `Malformed`.
     pub fn is_given(&self, skip: usize) -> Result<bool, Error> {
         let mut reader = Reader::new(&self.bytes);
@@ -244,16 +243,16 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The failure that a member of a body is not among those that it may have.
+    /// The error for a member with an unknown name.
     fn unknown(&self, name: &[u8], names: &[&'static str], options: &[&'static str]) -> Error {
         let known = names.iter().chain(options).copied();
         let known = known.filter(|known| !self.elsewhere.contains(known));
         unknown("member", name, &known.collect::<Vec<_>>())
     }
 
-    /// The members named in `names`: of a body by name, of arguments by position
-    /// after the first `skip`. Errors: `Malformed` for a body that is no object, a member that is missing, one of another name
-    /// or that stands twice (but not in a body of the contract), or too many arguments.
+    /// The members in `names`: of a body by name, of arguments by position after the first `skip`. Errors: `Malformed` for a
+    /// body that is no object, a missing member, an unknown or repeated name (except in a body of the contract), or too many
+    /// arguments.
     pub fn fields<const N: usize>(
         &self,
         names: [&'static str; N],
@@ -263,8 +262,8 @@ impl<'a> Document<'a> {
             .map(|(fields, [])| fields)
     }
 
-    /// The same, and the members in `options`, which need not be there and may be null. Among arguments they stand
-    /// in a map behind the others. Errors: `Malformed`, also for a name in that map that is not in `options`.
+    /// Like [`Self::fields`], with the members in `options`, which may be missing or null. Arguments have the options in a map
+    /// after the other arguments. Errors: `Malformed`, also for a name in that map that is not in `options`.
     pub fn fields_and_options<const N: usize, const M: usize>(
         &self,
         names: [&'static str; N],
@@ -327,8 +326,8 @@ impl<'a> Document<'a> {
         Ok((fields, chosen))
     }
 
-    /// The members named in `names` of the reader's next value, a map inside of the document and an item of `name`. Errors:
-    /// `Malformed`, saying that `name` should be of that form, or that there is no such member or twice the same.
+    /// The members in `names` of the reader's next value: a map inside the document, an item of the list `name`. Errors:
+    /// `Malformed` if `name` should have another form, or if a member is unknown or repeated.
     pub fn members<'b, const N: usize>(
         &self,
         name: &str,
@@ -352,7 +351,7 @@ impl<'a> Document<'a> {
         Ok(found)
     }
 
-    /// A value inside of the document, as it is stored. Errors: `TooDeep`, `BadValue`.
+    /// Converts a value of the document to the form in which it is stored. Errors: `TooDeep`, `BadValue`.
     pub fn value<'b>(&self, value: &'b [u8]) -> Result<Cow<'b, [u8]>, Error> {
         let Rules { depth, allowed } = self.rules;
         match (self.kind, allowed) {
@@ -364,17 +363,17 @@ impl<'a> Document<'a> {
     }
 }
 
-/// What was given of the members asked for.
+/// The requested members; `None` if missing.
 pub type Members<'a, const N: usize> = [Option<&'a [u8]>; N];
 
-/// What was given of the options asked for.
+/// The requested options; `None` if missing.
 pub type Options<'a, const M: usize> = [Option<&'a [u8]>; M];
 
 fn position(names: &[&str], name: &[u8]) -> Option<usize> {
     names.iter().position(|known| known.as_bytes() == name)
 }
 
-/// The map of options of a procedure; null and an empty table of Lua stand for none.
+/// Reads the map of options of a procedure. Null and an empty Lua table mean no options.
 fn read_options<'a, const M: usize>(
     names: [&'static str; M],
     map: &'a [u8],

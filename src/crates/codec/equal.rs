@@ -1,45 +1,44 @@
-//! Whether two values of msgpack are the same value. Pure; runs on any thread.
+//! Compares values in msgpack. Pure; runs on any thread.
 
 use super::msgpack::{Head, Reader};
 use authkv_base::error::Error;
 use std::iter::successors;
 
-/// How a value is coded does not count, neither the width of numbers nor the order of members; but 1 and 1.0 differ, a
-/// string and binary data do, and extensions of another type or payload.
+/// Whether two values are equal. The coding does not matter: neither the width of numbers nor the order of members. But 1 and
+/// 1.0 differ, and so do a string and binary data, and extensions with another type or payload.
 ///
-/// The keys of maps that are no strings, which only others write, are compared as they are coded. Where a map has a
-/// name twice, the order of its values counts. What is no msgpack is the same as itself only.
+/// Keys of maps that are not strings are compared by their bytes; only other programs write them. If a map has a name twice,
+/// the order of its values counts. Bytes that are not msgpack equal only themselves.
 ///
-/// However large `a` is, it takes no more than `b` does.
+/// The cost is bounded by the size of `b`, however large `a` is.
 pub fn equal(a: &[u8], b: &[u8]) -> bool {
     let as_values = || -> Result<bool, Error> {
         let b = Tree::of(b, usize::MAX)?;
-        // The same value has as many nodes.
+        // Equal values have equally many nodes.
         Tree::of(a, b.nodes.len())?.is_same(&b)
     };
     a == b || as_values().unwrap_or(false)
 }
 
-/// A value and those in it, as they begin. They are found once, so that none is skipped again for each container
-/// around it.
+/// A value and all values nested in it, found once, so that no value is skipped again for each container around it.
 struct Tree<'a> {
     bytes: &'a [u8],
     nodes: Vec<Node>,
 }
 
 struct Node {
-    /// Where in the bytes it begins.
+    /// The offset of its first byte.
     at: usize,
-    /// The node after it and all that is in it.
+    /// The next node after this one and everything nested in it.
     next: usize,
 }
 
 impl<'a> Tree<'a> {
-    /// Errors: `Malformed`, also where there are more than `limit` nodes.
+    /// Errors: `Malformed`, also for more than `limit` nodes.
     fn of(bytes: &'a [u8], limit: usize) -> Result<Self, Error> {
         let mut reader = Reader::new(bytes);
         let mut nodes: Vec<Node> = Vec::new();
-        // Of each container that is open, how many values are still to come, and its node.
+        // For each open container: how many values are still to come, and its node.
         let mut open: Vec<(u64, usize)> = Vec::new();
         loop {
             let at = bytes.len() - reader.rest().len();
@@ -74,7 +73,7 @@ impl<'a> Tree<'a> {
     }
 
     fn is_same(&self, other: &Self) -> Result<bool, Error> {
-        // Pairs of nodes that have to be the same.
+        // Pairs of nodes that must be equal.
         let mut open = vec![(0, 0)];
         while let Some((a, b)) = open.pop() {
             let (mut reader, mut others) = (self.reader(a), other.reader(b));
@@ -108,12 +107,12 @@ impl<'a> Tree<'a> {
         Reader::new(&self.bytes[self.nodes[node].at..])
     }
 
-    /// The nodes right in a container of that many.
+    /// The nodes directly in a container of `count` values.
     fn values(&self, container: usize, count: usize) -> impl Iterator<Item = usize> + '_ {
         successors(Some(container + 1), |&node| Some(self.nodes[node].next)).take(count)
     }
 
-    /// The keys of a map of that many, in order, and the nodes of their values.
+    /// The keys of a map of `count` pairs, sorted, and the nodes of their values.
     fn members(&self, map: usize, count: u32) -> Result<Vec<(Key<'a>, usize)>, Error> {
         let mut members = Vec::with_capacity(count as usize);
         let mut nodes = self.values(map, 2 * count as usize);
@@ -125,7 +124,7 @@ impl<'a> Tree<'a> {
             };
             members.push((key, value));
         }
-        // Stable, so that the values of a key that is there twice stay in their order.
+        // A stable sort, so that the values of a repeated key stay in their order.
         members.sort_by_key(|(key, _)| *key);
         Ok(members)
     }
@@ -134,11 +133,11 @@ impl<'a> Tree<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Key<'a> {
     Name(&'a [u8]),
-    /// As it is coded.
+    /// The bytes of the key.
     Other(&'a [u8]),
 }
 
-/// The bytes that follow the head of a scalar.
+/// The bytes after the head of a scalar.
 fn payload<'a>(reader: &mut Reader<'a>, head: Head) -> Result<&'a [u8], Error> {
     match head {
         Head::Str(len) | Head::Bin(len) | Head::Ext { len, .. } => reader.take(len as usize),
@@ -260,7 +259,7 @@ mod tests {
             value.extend_from_slice(last);
             value
         };
-        // The same in another order, of as many.
+        // The same values in another order.
         let turned = |last: &[u8]| {
             let mut value = b"\x82\xa1a".repeat(20_000);
             value.extend_from_slice(last);

@@ -1,9 +1,9 @@
-//! What a field of a document is. Pure; any thread.
+//! Reads the fields of a document as values of Rust. Pure; any thread.
 
 use super::msgpack::{Head, Reader};
 use authkv_base::error::Error;
 
-/// The text of a field that has to be a string. Errors: `Malformed`, naming the field.
+/// The text of a string field. Errors: `Malformed`, naming the field.
 pub fn string(name: &'static str, field: &[u8]) -> Result<String, Error> {
     Reader::new(field)
         .string()
@@ -13,10 +13,10 @@ pub fn string(name: &'static str, field: &[u8]) -> Result<String, Error> {
         .ok_or_else(|| Error::malformed(format!("{name} should be a string")))
 }
 
-/// The number of a field that has to be a whole one and not negative; 7.0 is one too (JSON Schema, Core §4.2.3). Errors:
-/// `Malformed`, naming the field.
+/// The number of a field: whole and not negative. 7.0 counts as whole (JSON Schema, Core §4.2.3). Errors: `Malformed`, naming
+/// the field.
 pub fn number(name: &'static str, field: &[u8]) -> Result<u64, Error> {
-    // Beyond it not every whole number is a float.
+    // Above this, some whole numbers have no exact float.
     const MAX: f64 = (1u64 << 53) as f64;
     let whole = || {
         let float = rmp_serde::from_slice::<f64>(field).ok()?;
@@ -27,7 +27,7 @@ pub fn number(name: &'static str, field: &[u8]) -> Result<u64, Error> {
     number.ok_or_else(|| Error::malformed(format!("{name} should be a whole number")))
 }
 
-/// The integer of a field, of at most 64 bits; 7.0 is one too. Errors: `Malformed`, naming the field.
+/// The integer of a field, of at most 64 bits. 7.0 counts as an integer. Errors: `Malformed`, naming the field.
 pub fn integer(name: &'static str, field: &[u8]) -> Result<i128, Error> {
     let float = match Reader::new(field).head()? {
         Head::Uint(n) => return Ok(n.into()),
@@ -36,7 +36,7 @@ pub fn integer(name: &'static str, field: &[u8]) -> Result<i128, Error> {
         Head::F64(n) => n,
         _ => f64::NAN,
     };
-    // Beyond it not every whole number is a float.
+    // Above this, some whole numbers have no exact float.
     match float.fract() == 0.0 && float.abs() <= (1u64 << 53) as f64 {
         true => Ok(float as i128),
         false => Err(Error::malformed(format!("{name} should be an integer"))),
@@ -48,12 +48,12 @@ pub fn seconds(name: &'static str, field: &[u8]) -> Result<f64, Error> {
     shaped(name, field, "a number of seconds")
 }
 
-/// The truth of a field. Errors: `Malformed`, naming the field.
+/// The boolean of a field. Errors: `Malformed`, naming the field.
 pub fn flag(name: &'static str, field: &[u8]) -> Result<bool, Error> {
     shaped(name, field, "true or false")
 }
 
-/// The value of a field of a form that serde knows. Errors: `Malformed`, naming the field and the form.
+/// The value of a field that serde can read. Errors: `Malformed`, naming the field and the expected form.
 pub fn shaped<T: serde::de::DeserializeOwned>(
     name: &'static str,
     field: &[u8],

@@ -1,4 +1,4 @@
-//! Msgpack to JSON text, for whatever a space may hold.
+//! Converts msgpack to JSON text, whatever a space may hold.
 
 use super::msgpack::{is_utf8, Head, Reader};
 use super::plain::is_plain;
@@ -15,7 +15,7 @@ pub fn to_json(value: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(out)
 }
 
-/// What becomes of a value that JSON has no form for.
+/// How a value is written that JSON has no form for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Plain,
@@ -24,31 +24,29 @@ enum Form {
 
 /// Appends the JSON text of the reader's next value to `out`.
 ///
-/// What authkv wrote is written as it was read. Data that others put into a space and JSON has no form for
-/// becomes: binary and extension types, their base64 (RFC 4648 §4) as a string; a double that is not finite,
-/// null; bytes that are not UTF-8, U+FFFD; a key that is no string, its JSON text as a string.
-/// Errors: `Malformed` where the bytes are not msgpack.
+/// Values that authkv wrote come back unchanged. Values of other programs that JSON has no form for become: binary and
+/// extension types, a string of their base64 (RFC 4648 §4); a double that is not finite, null; bytes that are not UTF-8,
+/// U+FFFD; a key that is not a string, a string of its JSON text. Errors: `Malformed` if the bytes are not msgpack.
 pub fn write(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
     write_as(Form::Plain, out, reader)
 }
 
-/// The same with the forms of [`super::tagged`], so that every value that
-/// [`check`](super::check::check) lets in comes back from its text as it was; only strings that are not UTF-8 come back
-/// as binary data.
+/// Like [`write`], but with the forms of [`super::tagged`], so that every value that passes [`check`](super::check::check)
+/// comes back unchanged from its text. Only strings that are not UTF-8 come back as binary data.
 pub fn write_tagged(out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
     write_as(Form::Tagged, out, reader)
 }
 
 /// A container whose end has not been written.
 struct Open {
-    /// Values still to come; of a map, keys and values together.
+    /// Values still to come. For a map: keys and values together.
     remaining: u64,
     map: bool,
     end: &'static str,
 }
 
 fn write_as(form: Form, out: &mut Vec<u8>, reader: &mut Reader<'_>) -> Result<(), Error> {
-    // Those around the innermost one, which at first is none of the value's.
+    // The containers around the innermost one. The first innermost one is not part of the value.
     let mut outer: Vec<Open> = Vec::new();
     let mut inner = Open {
         remaining: 1,
@@ -111,8 +109,8 @@ fn begin_map(form: Form, out: &mut Vec<u8>, reader: &Reader<'_>, len: u32) -> Op
     }
 }
 
-/// Whether the object of these members would be read as what the name of its only member says; which is also the only
-/// one to one who reads a name twice.
+/// Whether an object with these members would be read as a tag: its only member has the name of a tag. The same name twice
+/// counts too, because a reader that drops repeated names sees only one member.
 fn looks_tagged(mut members: Reader<'_>, len: u32) -> bool {
     let Some(name) = members
         .string()
@@ -154,13 +152,13 @@ fn write_scalar(
         Head::Bool(false) => out.extend_from_slice(b"false"),
         Head::Uint(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
         Head::Int(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
-        // Its own shortest text may be that of another double.
+        // The shortest text of a float may be that of another double.
         Head::F32(n) if n.is_finite() => to_writer(out, &f64::from(n))?,
         Head::F64(n) if n.is_finite() => to_writer(out, &n)?,
         Head::F32(_) | Head::F64(_) => out.extend_from_slice(b"null"),
         Head::Str(len) => {
             let bytes = reader.take(len as usize)?;
-            // The text of what is no UTF-8 is lossy.
+            // Text that is not UTF-8 would lose data.
             match form == Form::Plain || is_utf8(bytes) {
                 true => write_string(out, bytes),
                 false => write_tag(out, Tag::Binary, STANDARD.encode(bytes).as_bytes()),
@@ -220,7 +218,7 @@ fn write_plain(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-/// Takes the next value where it is a short plain string, which both forms write alike wherever it stands.
+/// Takes the next value if it is a short plain string: both forms write such a string alike everywhere.
 fn short_plain<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
     let mut ahead = reader.clone();
     let text = ahead.short_text().filter(|text| is_plain(text))?;
@@ -258,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_float_is_written_as_the_double_that_it_is() {
-        // Every power of two, and what is beside it.
+        // Every power of two and its neighbours.
         for bits in (0..=0x7f7f_ffff_u32)
             .step_by(0x7fffff)
             .flat_map(|n| n..n + 3)

@@ -1,6 +1,6 @@
-//! An iterative msgpack reader.
+//! A msgpack reader without recursion.
 //!
-//! The reader of the `tarantool` crate recurses without limit, on a fiber's stack; this one keeps count.
+//! The reader of the `tarantool` crate recurses without a limit, on the small stack of a fiber.
 
 mod write;
 
@@ -9,7 +9,7 @@ pub use write::{write_str, write_uint};
 use authkv_base::error::Error;
 use rmp::Marker;
 
-/// The first bytes of a value: a whole scalar, or how much follows.
+/// The first bytes of a value: a complete scalar, or the size of what follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Head {
     Nil,
@@ -18,22 +18,22 @@ pub enum Head {
     Int(i64),
     F32(f32),
     F64(f64),
-    /// Bytes of text that follow.
+    /// The number of bytes of text that follow.
     Str(u32),
-    /// Bytes that follow.
+    /// The number of bytes that follow.
     Bin(u32),
-    /// Values that follow.
+    /// The number of values that follow.
     Array(u32),
-    /// Pairs of values that follow.
+    /// The number of pairs that follow.
     Map(u32),
-    /// The type of an extension, and the bytes of payload that follow.
+    /// The type of an extension, and the number of bytes of payload that follow.
     Ext {
         kind: i8,
         len: u32,
     },
 }
 
-/// Walks over msgpack. Every method fails with `Malformed` at the end of the bytes.
+/// Reads msgpack step by step. Every method fails with `Malformed` at the end of the bytes.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -44,12 +44,12 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
-    /// Whether all has been read.
+    /// Whether everything has been read.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// What has not been read.
+    /// The bytes that have not been read.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
         Ok(Head::Ext { kind, len })
     }
 
-    /// The head of the next value; of a string, binary or extension the payload is still to be taken.
+    /// The head of the next value. The payload of a string, binary or extension must be taken afterwards.
     #[inline]
     pub fn head(&mut self) -> Result<Head, Error> {
         Ok(match Marker::from_u8(self.u8()?) {
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The next value, where it is a short string, as most strings are: its bytes, and its text.
+    /// The next value, if it is a short string, as most strings are: its bytes and its text.
     #[inline]
     fn short_string(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         let (header, length) = match *self.rest {
@@ -158,13 +158,13 @@ impl<'a> Reader<'a> {
         Some((value, &value[header..]))
     }
 
-    /// The text of the next value, where it is a short string.
+    /// The text of the next value, if it is a short string.
     #[inline]
     pub fn short_text(&mut self) -> Option<&'a [u8]> {
         self.short_string().map(|(_, text)| text)
     }
 
-    /// The bytes of the next value, whatever it is.
+    /// The bytes of the next value, of any type.
     #[inline]
     pub fn value(&mut self) -> Result<&'a [u8], Error> {
         match self.short_string() {
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// How many values the next one has, which has to be an array.
+    /// The length of the next value, which must be an array.
     #[inline]
     pub fn array_len(&mut self) -> Result<u32, Error> {
         if let [mark @ 0x90..=0x9f, rest @ ..] = self.rest {
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The next value, where it is a whole number that is not below 0; `None` for any other value.
+    /// The next value, if it is a whole number of 0 or more; `None` for any other value.
     #[inline]
     pub fn uint(&mut self) -> Result<Option<u64>, Error> {
         let Some((mark, rest)) = self.rest.split_first() else {
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
         Ok(&start[..start.len() - self.rest.len()])
     }
 
-    /// The bytes of the next value, which has to be a string.
+    /// The text of the next value, which must be a string.
     #[inline]
     pub fn string(&mut self) -> Result<&'a [u8], Error> {
         if let Some(text) = self.short_text() {
@@ -245,21 +245,21 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a string is UTF-8, which strings of msgpack need not be.
+/// Whether a string is UTF-8: strings of msgpack need not be.
 #[inline]
 pub fn is_utf8(text: &[u8]) -> bool {
-    // Most are ASCII, for which this is faster.
+    // Most strings are ASCII, and this check is faster for them.
     text.is_ascii() || std::str::from_utf8(text).is_ok()
 }
 
-/// Fails with `TooDeep` where the value has more than `limit` containers inside one another.
+/// Fails with `TooDeep` if the value has more than `limit` nested containers.
 pub fn check_depth(value: &[u8], limit: usize) -> Result<(), Error> {
-    // Each container takes a byte.
+    // Each container takes at least a byte.
     if value.len() <= limit {
         return Ok(());
     }
     let mut reader = Reader::new(value);
-    // Of each container that is open, how many values are still to come.
+    // For each open container: how many values are still to come.
     let mut open: Vec<u64> = Vec::new();
     loop {
         let container = match reader.head()? {

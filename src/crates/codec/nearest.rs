@@ -1,18 +1,17 @@
-//! Names that nobody knows, and the known ones that they are nearest to. Pure; runs on any thread.
+//! Errors about unknown names, with the nearest known name. Pure; runs on any thread.
 
 use authkv_base::error::Error;
 
-/// Characters of a name that are shown and compared.
+/// The number of characters of a name that are shown and compared.
 const SHOWN: usize = 64;
 
-/// The failure that there is no `what`, such as a member, of the name `given`. It tells the nearest of those that are known,
-/// and all of them.
+/// The error for the unknown name `given` of a `what`, such as a member. It names the nearest known name and lists all of them.
 #[cold]
 pub fn unknown(what: &str, given: &[u8], known: &[&str]) -> Error {
     missing(what, given, "", known)
 }
 
-/// The same of a member of an object in the list `list`.
+/// Like [`unknown`], for a member of an object in the list `list`.
 #[cold]
 pub fn unknown_in(list: &str, given: &[u8], known: &[&str]) -> Error {
     missing("member", given, &format!(" in {list}"), known)
@@ -29,13 +28,13 @@ fn missing(what: &str, given: &[u8], place: &str, known: &[&str]) -> Error {
     })
 }
 
-/// The failure that a name is there more than once, so that nobody can say which one counts.
+/// The error for a repeated name: it would be unclear which one counts.
 #[cold]
 pub fn repeated(given: &[u8]) -> Error {
     Error::malformed(format!("{} should be given once", shown(given)))
 }
 
-/// A name as it is shown to a client: what could end a line is escaped, and what is too long is cut.
+/// A name as clients see it: characters that could end a line are escaped, and a long name is cut.
 pub fn shown(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
     let mut characters = text.chars();
@@ -50,8 +49,8 @@ pub fn shown(name: &[u8]) -> String {
     }
 }
 
-/// The one of `known` that is made of `name` by the fewest changes: a letter more, less or another, or two that changed places
-/// (the optimal string alignment distance). Case, underscores and hyphens do not count. `None` where nothing is known.
+/// The known name with the fewest differences from `name`: letters added, removed, replaced or swapped with their neighbour
+/// (the optimal string alignment distance). Case, underscores and hyphens do not count. `None` if `known` is empty.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = letters(name);
     let distance = |one: &&&str| distance(&name, &letters(one));

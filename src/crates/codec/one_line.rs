@@ -1,15 +1,14 @@
-//! JSON text that is one line to whoever reads lines. Pure; runs on any thread.
+//! Keeps JSON text on one line for every reader of lines. Pure; runs on any thread.
 
-/// What ends a line beside the control characters, which JSON escapes anyway (RFC 8259 §7): to Python's `str.splitlines`, to
-/// JavaScript before ES2019 and to others that follow Unicode (§5.8, "newline guidelines").
+/// Line ends that JSON does not escape, unlike control characters (RFC 8259 §7). They end a line for Python's `str.splitlines`,
+/// for JavaScript before ES2019 and for others that follow Unicode (§5.8, "newline guidelines").
 const ENDS: [(&[u8], &[u8]); 3] = [
     ("\u{85}".as_bytes(), b"\\u0085"),
     ("\u{2028}".as_bytes(), b"\\u2028"),
     ("\u{2029}".as_bytes(), b"\\u2029"),
 ];
 
-/// Escapes in JSON text what would end a line for some readers, and stands in strings only. Line feeds are left as they are, so
-/// that it may be several lines.
+/// Escapes these line ends, which appear only in strings of JSON text. Line feeds stay, so the text may have several lines.
 pub fn in_one_line(text: Vec<u8>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut done = 0;

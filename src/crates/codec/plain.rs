@@ -1,6 +1,6 @@
-//! Text that stands for itself in a JSON string (RFC 8259 §7). Pure.
+//! Finds text that needs no escape in a JSON string (RFC 8259 §7). Pure.
 
-/// Bytes before the first that does not: a quote, a backslash, a control character.
+/// The number of bytes before the first that needs an escape: a quote, a backslash or a control character.
 #[inline]
 pub fn run(text: &[u8]) -> usize {
     let (words, rest) = text.as_chunks();
@@ -14,10 +14,10 @@ pub fn run(text: &[u8]) -> usize {
     text.len() - rest.len() + plain
 }
 
-/// Whether all of it does, and is ASCII.
+/// Whether the text needs no escape and is ASCII.
 #[inline]
 pub fn is_plain(text: &[u8]) -> bool {
-    // All bytes are looked at, which is faster than to stop: most texts are plain.
+    // Reading all bytes is faster than stopping early, because most texts are plain.
     let is_other = |byte: &u8| ends(byte) | !byte.is_ascii();
     !text.iter().fold(false, |any, byte| any | is_other(byte))
 }
@@ -29,8 +29,8 @@ fn ends(byte: &u8) -> bool {
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES << 7;
 
-/// The high bits of those bytes that end a run, and perhaps of others above the lowest of them. See "Determine if a word
-/// has a byte less than n" in Anderson's Bit Twiddling Hacks.
+/// Marks the bytes that end a run by their high bits. Bytes above the lowest marked one may be marked wrongly. See "Determine
+/// if a word has a byte less than n" in Anderson's Bit Twiddling Hacks.
 #[inline]
 fn ends_in(word: u64) -> u64 {
     let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
@@ -57,7 +57,7 @@ mod tests {
             }
         }
         assert!(is_plain(b"") && run(b"") == 0);
-        // What lets a word borrow from the byte above.
+        // Bytes that make the subtraction borrow from the byte above.
         assert_eq!(run(b"\"#\"#\\]\x1f \x00\x01!"), 0);
         assert_eq!(run(b"ab!#[]~\x7f"), 8);
     }

@@ -1,4 +1,4 @@
-//! What JSON has no form for, as objects of one member with a name that begins with `$`. Pure; runs on any thread.
+//! Values that JSON has no form for, as objects with one member whose name begins with `$`. Pure; runs on any thread.
 //!
 //! | value | form |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | any other extension, or one that its text would not bring back | `{"$ext": {"type": 6, "data": "<base64>"}}` |
 //! | an object whose only member has one of these names | `{"$map": {…}}` |
 //!
-//! [`super::json_write::write_tagged`] is the way there, [`untag`] the way back.
+//! [`super::json_write::write_tagged`] writes these forms, [`untag`] reads them.
 
 use super::msgpack::{check_depth, Head, Reader};
 use super::types::{Types, DATETIME, DECIMAL, UUID};
@@ -15,7 +15,7 @@ use authkv_base::error::Error;
 use base64::engine::{general_purpose::STANDARD, Engine};
 use std::borrow::Cow;
 
-/// What the only member of an object says that it stands for.
+/// The kind of a value, as the name of the object's only member gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
     Binary,
@@ -53,7 +53,7 @@ impl Tag {
             .find(|tag| tag.name().as_bytes() == name)
     }
 
-    /// That of the texts of an extension type.
+    /// The tag of an extension type that has a text form.
     pub const fn of_kind(kind: i8) -> Option<Self> {
         match kind {
             DECIMAL => Some(Self::Decimal),
@@ -64,14 +64,14 @@ impl Tag {
     }
 }
 
-/// The most containers inside one another that the JSON of a value with `depth` of them has.
+/// The most nested containers in the JSON text of a value with `depth` of them.
 pub const fn json_depth(depth: usize) -> usize {
-    // Each may stand in a `$map`, and the innermost may hold an `$ext`.
+    // Each container may be in a `$map`, and the innermost may hold an `$ext`.
     2 * depth + 2
 }
 
-/// What the msgpack of a JSON value stands for, with at most `depth_limit` containers inside one another; borrowed
-/// where it stands for itself. Errors: `BadValue`, `TooDeep`; `Malformed` where it is seen not to be msgpack.
+/// Converts the msgpack of a JSON value with tags to the value. Borrows it if there is nothing to convert. `depth_limit` is the
+/// limit on nested containers. Errors: `BadValue`, `TooDeep`; `Malformed` for bytes that are not msgpack, if that is noticed.
 pub fn untag(value: &[u8], types: Types, depth_limit: usize) -> Result<Cow<'_, [u8]>, Error> {
     if !is_container(value) {
         return Ok(value.into());
@@ -81,9 +81,9 @@ pub fn untag(value: &[u8], types: Types, depth_limit: usize) -> Result<Cow<'_, [
     }
     let mut reader = Reader::new(value);
     let mut out = Vec::new();
-    // How much of the value is in `out`, as what it stands for.
+    // How much of `value` has been converted and is in `out`.
     let mut done = 0;
-    // Of each container that is open, how many values are still to come, and whether it is a map.
+    // For each open container: how many values are still to come, and whether it is a map.
     let mut open: Vec<(u64, bool)> = Vec::new();
     loop {
         let is_key = open
@@ -138,12 +138,12 @@ pub fn untag(value: &[u8], types: Types, depth_limit: usize) -> Result<Cow<'_, [
     Ok(out.into())
 }
 
-/// Whether it holds other values.
+/// Whether the value is an array or a map.
 fn is_container(value: &[u8]) -> bool {
     matches!(value, [0x80..=0x9f | 0xdc..=0xdf, ..])
 }
 
-/// The tag that is the next name.
+/// The tag that the next name is, if it is one.
 fn tag(mut reader: Reader<'_>) -> Option<Tag> {
     Tag::of_name(reader.string().ok()?)
 }
@@ -156,7 +156,7 @@ fn literal(reader: &mut Reader<'_>) -> Result<(u64, bool), Error> {
     }
 }
 
-/// Writes what the next value stands for under a tag that is no `$map`.
+/// Writes the value of a tag other than `$map`.
 fn write(out: &mut Vec<u8>, tag: Tag, reader: &mut Reader<'_>, types: Types) -> Result<(), Error> {
     let mut value = Reader::new(reader.value()?);
     let (kind, payload) = match tag {
@@ -186,7 +186,7 @@ fn write(out: &mut Vec<u8>, tag: Tag, reader: &mut Reader<'_>, types: Types) -> 
     Ok(())
 }
 
-/// The text of a string, and of anything else none, which stands for nothing.
+/// The text of a string. For any other value an empty text, which no tag accepts.
 fn text<'a>(value: &mut Reader<'a>) -> &'a str {
     let text = value.string().ok();
     text.and_then(|text| std::str::from_utf8(text).ok())

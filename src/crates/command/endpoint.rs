@@ -1,42 +1,42 @@
-//! How the table says where an operation is found: over HTTP, and in the console. Pure.
+//! The parts of the table that say where an operation is found: over HTTP and in the console. Pure.
 
-/// How a request is read and answered.
+/// The rules for reading and answering a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// What clients of the old system know.
+    /// The rules of the old system.
     Api,
     V1,
 }
 
-/// Where the input of an operation stands, beside the path and the query.
+/// Where the input of an operation comes from, in addition to the path and the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
-    /// Nowhere; a body is not looked at.
+    /// Nowhere. A body is ignored.
     Nothing,
-    /// In a JSON body.
+    /// A JSON body.
     Json,
-    /// In a body that holds the value of an `Authorization` header.
+    /// A body with the value of an `Authorization` header.
     Authorization,
-    /// In a form (RFC 7662 §2.1), or in a JSON body.
+    /// A form (RFC 7662 §2.1) or a JSON body.
     Form,
-    /// The body is a value.
+    /// The body is the value itself.
     Value,
 }
 
-/// How the answer comes, and the body goes.
+/// How the body and the answer are transferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
-    /// At once.
+    /// All at once.
     Whole,
-    /// The answer has no end: events as they happen.
+    /// The answer is an endless stream of events.
     Watch,
-    /// The answer is lines, page by page.
+    /// The answer is lines, sent page by page.
     Export,
-    /// The body is lines, which are executed as they come.
+    /// The body is lines. Each is executed when it arrives.
     Import,
 }
 
-/// What a member of the query is.
+/// The type of a member of the query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
@@ -45,17 +45,17 @@ pub enum Kind {
     Flag,
 }
 
-/// A method of HTTP and a path that mean an operation, and what the OpenAPI document says of them.
+/// A method and a path of HTTP for an operation, and its text in the OpenAPI document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
     pub method: &'static str,
-    /// Without the trailing slash that the old profile allows. `{name}` stands for one segment.
+    /// Without the trailing slash that the profile `Api` allows. `{name}` stands for one segment.
     pub path: &'static str,
     pub profile: Profile,
     pub input: Input,
     pub query: &'static [(&'static str, Kind)],
     pub delivery: Delivery,
-    /// The id in the document. If it is empty, the id is the name of the procedure.
+    /// The id in the OpenAPI document. If empty, it is the name of the procedure.
     pub id: &'static str,
     /// One of [`TAGS`].
     pub tag: &'static str,
@@ -73,7 +73,7 @@ pub const USERS: &str = "users";
 pub const ROLES: &str = "roles";
 pub const KEYS: &str = "keys";
 
-/// The tags of the document, and what they are about.
+/// The tags of the OpenAPI document, with their descriptions.
 pub const TAGS: [(&str, &str); 9] = [
     (OLD, "Users and their tokens, as in the old services"),
     (PAIRS, "Many keys at once"),
@@ -115,7 +115,7 @@ const fn endpoint(
     }
 }
 
-/// A path of the old system, with its id in the document.
+/// A path of the old system, with its id in the OpenAPI document.
 pub const fn old(
     id: &'static str,
     method: &'static str,
@@ -127,22 +127,22 @@ pub const fn old(
     old
 }
 
-/// A path of `/v1`. It has no body.
+/// A path of `/v1` without a body.
 pub const fn get(path: &'static str) -> Endpoint {
     endpoint(Profile::V1, Input::Nothing, "GET", path)
 }
 
-/// The same.
+/// A path of `/v1` without a body.
 pub const fn delete(path: &'static str) -> Endpoint {
     endpoint(Profile::V1, Input::Nothing, "DELETE", path)
 }
 
-/// A path of `/v1`, with a JSON body.
+/// A path of `/v1` with a JSON body.
 pub const fn post(path: &'static str) -> Endpoint {
     endpoint(Profile::V1, Input::Json, "POST", path)
 }
 
-/// The same.
+/// A path of `/v1` with a JSON body.
 pub const fn put(path: &'static str) -> Endpoint {
     endpoint(Profile::V1, Input::Json, "PUT", path)
 }
@@ -152,7 +152,7 @@ impl Endpoint {
         self.with(Input::Nothing)
     }
 
-    /// Reads the body in another way.
+    /// Changes where the input comes from.
     pub const fn with(mut self, input: Input) -> Self {
         self.input = input;
         self
@@ -168,13 +168,13 @@ impl Endpoint {
         self
     }
 
-    /// Its id in the document, if that is not the name of the procedure.
+    /// Sets the id in the OpenAPI document, if it is not the name of the procedure.
     pub const fn named(mut self, id: &'static str) -> Self {
         self.id = id;
         self
     }
 
-    /// What the document says of it.
+    /// Sets the text in the OpenAPI document.
     pub const fn says(
         mut self,
         tag: &'static str,
@@ -191,23 +191,23 @@ impl Endpoint {
 /// A function of the console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Function {
-    /// What follows `authkv.`, such as `users.get`.
+    /// The name after `authkv.`, such as `users.get`.
     pub name: &'static str,
     pub caller: Who,
-    /// The arguments it takes, or the members of its one argument. If there are none, it passes on all it gets.
+    /// The names of the arguments, or of the members of the one table argument. If empty, all arguments are passed on.
     pub arguments: &'static [&'static str],
-    /// Whether it takes one table with the arguments as members.
+    /// Whether the function takes one table whose members are the arguments.
     pub takes_table: bool,
 }
 
-/// For whom a function of the console calls the procedure.
+/// The caller for whom a function of the console calls the procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
     /// `authkv.NAME` for the owner of the instance, and `authkv.as(token).NAME` for the user of the token.
     Owner,
     /// Only `authkv.as(token).NAME`.
     User,
-    /// Only `authkv.NAME`, for whom the arguments say.
+    /// Only `authkv.NAME`. The arguments say who the caller is.
     Anyone,
 }
 

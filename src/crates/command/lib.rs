@@ -20,27 +20,27 @@ use authkv_domain::Claims;
 use secrecy::SecretString;
 use std::sync::Arc;
 
-/// A command, and who sent it from where.
+/// A command with its sender and origin.
 pub struct Request {
     pub origin: Origin,
     pub caller: Caller,
     pub command: Command,
 }
 
-/// Who sent a command, as far as that is known without the spaces.
+/// The sender of a command, as far as it is known without reading a space.
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// No token.
     Anonymous,
     /// A token that is not valid.
     Refused,
-    /// A token whose signature, times and issuer are right; whether it was revoked is not known yet.
+    /// A token with a valid signature, times and issuer. It may have been revoked.
     Bearer(Arc<Claims>),
-    /// Someone with Tarantool's own right to execute the owner's procedure.
+    /// Someone who has Tarantool's own right to execute the owner's procedure.
     Owner,
 }
 
-/// The input of a registration, before the rules are applied: a taken login is reported first.
+/// The input of a registration before the check of its rules: a taken login is reported first.
 #[derive(Debug)]
 pub struct Registration {
     pub login: String,
@@ -49,30 +49,30 @@ pub struct Registration {
     pub surname: String,
 }
 
-/// A login and a password, of which no rules are known.
+/// A login and a password, not checked against any rules.
 #[derive(Debug)]
 pub struct Credentials {
     pub login: String,
     pub password: SecretString,
 }
 
-/// A role, given to a user or taken from one.
+/// A role to give to a user or take away.
 #[derive(Debug)]
 pub struct Grant {
     pub login: String,
     pub role: String,
 }
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Debug)]
 pub struct Page {
-    /// The part begins after this one.
+    /// The part begins after this item.
     pub after: Option<String>,
     pub limit: usize,
 }
 
 impl Command {
-    /// The login, role or key that it is about, for the audit log.
+    /// The login, role or key of the command, for the audit log.
     pub fn object(&self) -> Option<&str> {
         match self {
             Command::Register(one) | Command::UserRegister(one) | Command::UserCreate(one, _) => {

@@ -1,4 +1,4 @@
-//! [`Operation`], [`Command`] and what a row of the table says, all made from the table in `table.rs`. Pure; any thread.
+//! [`Operation`], [`Command`] and [`Row`], all made from the table in `table.rs`. Pure; any thread.
 
 use crate::endpoint::*;
 use crate::{Credentials, Grant, Page, Registration};
@@ -12,14 +12,14 @@ use Lane::*;
 use Privilege::*;
 use Service::*;
 
-/// Which service offers an operation.
+/// The service that offers an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Auth,
     Kv,
 }
 
-/// What a caller has to show.
+/// The privilege that a caller needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privilege {
     Nothing,
@@ -30,46 +30,46 @@ pub enum Privilege {
     Introspect,
 }
 
-/// Which fibers execute an operation that came from another thread.
+/// The fibers that execute an operation from another thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// The one that takes jobs, because it does not yield.
+    /// The fiber that takes jobs, because the operation does not yield.
     Inline,
-    /// Those that commit, or wait for something short.
+    /// Fibers that commit, or wait for something short.
     Commit,
-    /// Those that look at many pairs, in slices.
+    /// Fibers that read many pairs, in slices.
     Scan,
-    /// Those that wait for the crypto pool.
+    /// Fibers that wait for the crypto threads.
     Crypto,
 }
 
-/// What the table says of an operation.
+/// An operation as the table describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// The name of its procedure, which is also that of its events in the audit log.
+    /// The name of the procedure, and of the events in the audit log.
     pub name: &'static str,
     service: Service,
     pub privilege: Privilege,
     pub lane: Lane,
-    /// Whether it leaves a line in the audit log when all is well.
+    /// Whether a success is written to the audit log.
     pub audited: bool,
-    /// Where it is found over HTTP.
+    /// The methods and paths of HTTP.
     pub endpoints: &'static [Endpoint],
-    /// The functions of the console that call its procedure.
+    /// The functions of the console.
     pub console: &'static [Function],
 }
 
 /// Makes the enums and the rows from the table.
 macro_rules! operations {
     ($($(#[$about:meta])* $operation:ident [$($input:tt)*] => $name:ident { $($row:tt)* })*) => {
-        /// What a client can ask for. The first six are those of the contract.
+        /// The operations of clients. The first six belong to the contract.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Operation {
             $($(#[$about])* $operation,)*
         }
 
-        /// An operation with its input. The shape of the input is right; whether it keeps the rules is reported after the
-        /// token was checked, so rules that are known to be broken travel along as errors.
+        /// An operation with its input. The shape of the input is right. Broken rules are reported after the check of the
+        /// token, so they travel along as errors.
         #[derive(Debug)]
         pub enum Command {
             $($operation $($input)*,)*
@@ -128,17 +128,17 @@ const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
 const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
 impl Operation {
-    /// The row of the table for this operation.
+    /// The row of this operation in the table.
     pub const fn row(self) -> &'static Row {
         &ROWS[self as usize]
     }
 
-    /// The operation of a procedure.
+    /// The operation of a procedure, by the procedure's name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|one| one.row().name == name)
     }
 
-    /// Whether an instance with these services offers it.
+    /// Whether an instance with these services offers this operation.
     pub fn offered_by(self, services: Services) -> bool {
         match self.row().service {
             Auth => services.auth,
@@ -146,7 +146,7 @@ impl Operation {
         }
     }
 
-    /// Whether it may write. Those that take the lanes of such may, even if they only sign or verify.
+    /// Whether this operation may write. All operations in the lanes of writers count, even if they only sign or verify.
     pub fn may_write(self) -> bool {
         matches!(self.row().lane, Lane::Commit | Lane::Crypto)
     }
@@ -156,7 +156,7 @@ impl Operation {
         self == Self::Check || self.row().privilege != Privilege::Nothing
     }
 
-    /// What the caller has to show: what the table says, and more where nobody may register alone.
+    /// The privilege that a caller needs: that of the table, or `Admin` for registrations if only administrators may register.
     pub fn privilege(self, config: &Config) -> Privilege {
         match self {
             Self::Register | Self::UserRegister if !config.registration_open => Privilege::Admin,
@@ -164,11 +164,11 @@ impl Operation {
         }
     }
 
-    /// What its input may hold, for every transport; `types` are those that this Tarantool has.
+    /// The rules for the input, for every transport. `types` are the extension types of this Tarantool.
     pub fn rules(self, config: &Config, types: Types) -> Rules {
         let depth = config.json_depth_max;
         match (self, self.row().service) {
-            // The contract knows JSON only, and the service of users has no values.
+            // The contract knows JSON only, and the auth service has no values.
             (Self::Get | Self::Put, _) | (_, Auth) => Rules::json(depth),
             (_, Kv) => Rules {
                 depth,
@@ -177,10 +177,10 @@ impl Operation {
         }
     }
 
-    /// Bytes its input may have, for every transport.
+    /// The most bytes of the input, for every transport.
     pub fn input_max(self, config: &Config) -> usize {
         match (self, self.row().service) {
-            // As many permissions as a role may have, with prefixes as long as keys, need as much as pairs.
+            // A role with the most permissions and long prefixes is as large as a batch of pairs.
             (Self::RoleSet, _) | (_, Kv) => config.kv_input_max,
             (_, Auth) => config.auth_input_max,
         }

@@ -1,4 +1,4 @@
-//! What came of a command, in the form in which `/v1` and the procedures answer it. Any thread.
+//! The result of a command, in the form of the answers of `/v1` and the procedures. Any thread.
 
 use authkv_domain::{ChangePage, Claims, ListPage, Permission, Role, User};
 use authkv_token::key::Jwk;
@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 
-/// What came of a command. It may hold a token, so it does not print. Its members are those of the answer.
+/// The result of a command. Its members are those of the answer. It may hold a token, so it does not print.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
@@ -25,7 +25,7 @@ pub enum Outcome {
     },
     Session(Session),
     Done(Done),
-    /// The claims of a token that is valid at this moment.
+    /// The claims of the token, if it is valid now.
     #[serde(serialize_with = "authorized")]
     Checked(Option<Arc<Claims>>),
     #[serde(serialize_with = "introspected")]
@@ -42,7 +42,7 @@ pub enum Outcome {
     #[serde(skip)]
     Listed(ListPage),
     Counted {
-        /// None if the caller may not know it.
+        /// `None` if the caller may not know it.
         #[serde(skip_serializing_if = "Option::is_none")]
         count: Option<usize>,
     },
@@ -69,7 +69,7 @@ pub enum Outcome {
     },
     Users {
         users: Vec<User>,
-        /// What to ask after for those that follow; none at the end.
+        /// The item after which the next page begins; `None` at the end.
         next: Option<String>,
     },
     Role(Role),
@@ -97,7 +97,7 @@ pub enum Outcome {
     },
 }
 
-/// What is done, where that is all there is to say.
+/// An action without any other result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     Revoked,
@@ -126,9 +126,9 @@ pub struct KeyRow {
     pub alg: &'static str,
     pub created_at: u64,
     pub signs_from: u64,
-    /// None while it is not known when the last of its tokens will have expired.
+    /// `None` while it is unknown when the last of its tokens expires.
     pub verifies_until: Option<u64>,
-    /// It signs the tokens of this instance at present.
+    /// This key signs the tokens of this instance now.
     pub signs: bool,
 }
 
@@ -158,7 +158,7 @@ fn authorized<S: Serializer>(
     map.end()
 }
 
-/// RFC 7662 §2.2.
+/// The answer of RFC 7662 §2.2.
 fn introspected<S: Serializer>(
     claims: &Option<Arc<Claims>>,
     serializer: S,

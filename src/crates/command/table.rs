@@ -1,14 +1,14 @@
-//! The table of operations: one list, from which the procedures, the routes, the functions of the console, the rights and the
-//! words of the OpenAPI document are made. Pure.
+//! The table of operations. The procedures, the routes, the functions of the console, the privileges and the text of the
+//! OpenAPI document are made from this one list. Pure.
 //!
 //! A row has, in this order:
 //!
 //! - the doc comment of the procedure: its arguments, its result, and whether it yields;
 //! - the variant of [`Command`](crate::Command) with the type of its input in brackets, and the name of the procedure, which
-//!   is also that of its events in the audit log;
+//!   is also the name of its events in the audit log;
 //! - the fields of [`Row`](crate::Row) except for that name.
 //!
-//! The first six operations are those of the contract. The order is that of the OpenAPI document.
+//! The first six operations belong to the contract. The OpenAPI document has the operations in this order.
 
 /// Calls a macro with all rows of the table, and with `more` after them.
 #[macro_export]

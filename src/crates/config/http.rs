@@ -1,4 +1,4 @@
-//! The values of the settings of HTTP that need more than a line. Pure.
+//! The settings of HTTP whose values need more than a line of code. Pure.
 
 use super::text::{invalid, items, PREFIX};
 use super::SOCKET_PATH_MAX;
@@ -18,7 +18,7 @@ pub enum Listen {
 pub struct TlsFiles {
     pub cert: PathBuf,
     pub key: PathBuf,
-    /// The authorities of client certificates, where those are asked for.
+    /// The authorities of client certificates. `None`: clients need no certificate.
     pub client_ca: Option<PathBuf>,
     pub client_required: bool,
 }
@@ -27,7 +27,7 @@ pub struct TlsFiles {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessLog {
     Off,
-    /// Those with a status of 500 or above.
+    /// Requests with a status of 500 or above.
     Errors,
     All,
 }
@@ -44,7 +44,7 @@ impl AccessLog {
 }
 
 impl Listen {
-    /// Whether a socket that listens on `bound` is what is asked for, with TLS or without; port 0 asks for any.
+    /// Whether a socket that listens on `bound` satisfies this address, with or without TLS. Port 0 is satisfied by any port.
     pub fn is(&self, bound: &Self) -> bool {
         match (self, bound) {
             (Listen::Tcp { address, .. }, Listen::Tcp { address: bound, .. }) => {
@@ -61,7 +61,7 @@ impl Listen {
         )
     }
 
-    /// Reads the setting: none if it is `off`.
+    /// Reads the setting. `off` gives an empty list.
     pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
         match text {
             "off" => Ok(Vec::new()),
@@ -73,7 +73,7 @@ impl Listen {
         matches!(self, Listen::Tcp { tls: true, .. })
     }
 
-    /// Reads what `Display` writes. The error names the variable and what is allowed.
+    /// Reads the text that `Display` writes. The error names the variable and the allowed values.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || invalid("HTTP_LISTEN", text, &Self::allowed());
         if let Some(path) = text.strip_prefix("unix:") {
@@ -91,7 +91,7 @@ impl Listen {
     }
 }
 
-/// Puts the settings of TLS together.
+/// Combines the settings of TLS.
 pub fn tls(
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -112,7 +112,7 @@ pub fn tls(
     }
 }
 
-/// The address for the `http` rock, if that is the engine; checks the addresses for either.
+/// The address for the `http` rock, if that is the engine. Also checks the addresses of both engines.
 pub fn rock_listen(
     is_rock: bool,
     addresses: &[Listen],

@@ -1,4 +1,4 @@
-//! The settings of an instance: one list, built into one immutable value, validated whole. Pure.
+//! The settings of an instance: one list makes one immutable value, checked as a whole. Pure.
 
 #![forbid(unsafe_code)]
 
@@ -18,10 +18,10 @@ use std::path::Path;
 use std::time::Duration;
 use text::{Given, PREFIX};
 
-/// Bytes of the path of a unix socket: the size of `sun_path` (unix(7)), less its final zero.
+/// The most bytes in the path of a unix socket: the size of `sun_path` (unix(7)) without the final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
-/// Which of the two services an instance offers.
+/// The services that an instance offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Services {
     pub auth: bool,
@@ -59,15 +59,15 @@ pub struct Argon2Cost {
 pub struct LoginDelay {
     /// Failures before there is a delay.
     pub failures: u64,
-    /// Seconds; 0 for no delay at all.
+    /// The longest delay in seconds; 0 turns delays off.
     pub max: u64,
-    /// Networks whose addresses say nothing about who is there.
+    /// Networks with shared addresses, such as those of proxies: an address there does not identify a client.
     pub exempt: Vec<IpNet>,
 }
 
 impl Config {
-    /// Builds the configuration from settings by name, without the prefix. Settings that are not given take
-    /// their defaults. The error names the variable and what is allowed.
+    /// Builds the configuration from settings by name, without the prefix. Missing settings get their defaults. The error names
+    /// the variable and the allowed values.
     pub fn new(given: BTreeMap<String, String>) -> Result<Self, String> {
         let is_known = |name: &str| SETTINGS.iter().any(|(known, ..)| *known == name);
         if let Some(unknown) = given.keys().find(|name| !is_known(name)) {
@@ -84,7 +84,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Rules that hold between settings.
+    /// Checks the rules that involve several settings.
     fn check_together(&self) -> Result<(), String> {
         if self.argon2.memory < 8 * self.argon2.parallelism {
             return Err(format!(
@@ -116,12 +116,12 @@ impl Config {
         Ok(())
     }
 
-    /// Bytes that the largest input of any operation may have.
+    /// The most bytes of the input of any operation.
     pub fn input_max(&self) -> usize {
         self.kv_input_max.max(self.auth_input_max)
     }
 
-    /// What tokens say, and how long they hold.
+    /// The settings of tokens.
     pub fn tokens(&self) -> authkv_token::Settings {
         authkv_token::Settings {
             issuer: self.token_issuer.clone(),
@@ -132,7 +132,7 @@ impl Config {
         }
     }
 
-    /// What `init.lua` needs to know, by the names of the settings in lower case. Holds secrets.
+    /// The values that `init.lua` needs, by the names of the settings in lower case. Contains secrets.
     pub fn for_lua(&self) -> Vec<(&'static str, String)> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let seconds = |duration: Duration| duration.as_secs().to_string();
@@ -191,9 +191,9 @@ impl Config {
 }
 
 impl HttpConfig {
-    /// How long a client may take for an answer of `bytes`.
+    /// How long a client may take to read an answer of `bytes`.
     pub fn write_time(&self, bytes: usize) -> Duration {
-        /// Bytes for which it gets one second more.
+        /// The client gets one more second for each piece of this size.
         const PACE: usize = 64 * 1024;
         self.write_timeout + Duration::from_secs((bytes / PACE) as u64)
     }

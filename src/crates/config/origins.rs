@@ -1,4 +1,4 @@
-//! The setting of the pages that may call: `HTTP_CORS_ORIGINS`. Pure.
+//! The setting `HTTP_CORS_ORIGINS`: the web pages that may call. Pure.
 
 use super::text::{invalid, items};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -7,28 +7,28 @@ const NAME: &str = "HTTP_CORS_ORIGINS";
 pub const ALLOWED: &str = "scheme://host or scheme://host:port with http or https as the scheme and a host that may begin with *. \
                        for the names below it, with commas between several, or * alone";
 
-/// The pages that may call, by their origin (RFC 6454).
+/// The origins of the web pages that may call (RFC 6454).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
     These(Vec<Origin>),
     All,
 }
 
-/// An origin as browsers send it (RFC 6454 §6.2): in small letters, without the port that is the scheme's.
+/// An origin as browsers send it (RFC 6454 §6.2): in lower case, without the default port of the scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// With `://`.
+    /// With `://` at the end.
     scheme: &'static str,
-    /// If `is_below` is set, what a host ends with, beginning with the dot.
+    /// If `is_below` is set: the end of the host, with a dot at the beginning.
     host: String,
-    /// With its colon, or empty.
+    /// With a colon at the beginning, or empty.
     port: String,
-    /// The setting begins with `*.`: the hosts of one or more labels more are meant, and not the host itself.
+    /// The setting begins with `*.`: it means all hosts with at least one more label, and not the host itself.
     is_below: bool,
 }
 
 impl Origins {
-    /// Reads the setting. The error names it and what is wrong.
+    /// Reads the setting. The error names the setting and the mistake.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "*" => Ok(Origins::All),
@@ -47,7 +47,7 @@ impl Origin {
         })
     }
 
-    /// Errors: what is wrong.
+    /// Errors: the mistake.
     fn read(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = ["https://", "http://"]
             .into_iter()
@@ -59,7 +59,7 @@ impl Origin {
         if rest.contains(['/', '?', '#', '\\']) {
             return Err("an origin has no path");
         }
-        // The colons of an IPv6 address are within brackets.
+        // An IPv6 address has colons inside the brackets.
         let end = rest.rfind(']').map_or(0, |end| end + 1);
         let (host, port) = match rest[end..].find(':') {
             Some(colon) => rest.split_at(end + colon),
@@ -120,7 +120,7 @@ impl Origin {
         })
     }
 
-    /// Whether that is the origin of a page that may call.
+    /// Whether pages of this origin may call.
     pub fn covers(&self, origin: &str) -> bool {
         let Some(prefix) = origin.get(..self.scheme.len()) else {
             return false;
@@ -141,7 +141,7 @@ impl Origin {
     }
 }
 
-/// Whether that is a name of labels with dots between them. `_` is in no name of a host, but browsers send it.
+/// Whether the text is labels separated by dots. Host names have no `_`, but browsers send it.
 fn is_name(text: &str) -> bool {
     let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     text.split('.')

@@ -1,5 +1,5 @@
-//! The list of settings. One list makes the table of `authkv.settings()`, the values that an instance runs with, how they are
-//! read, and the reference in `documentation/how-to-run.md`. Pure.
+//! The list of settings. It makes the table of `authkv.settings()`, the values of a running instance, the code that reads them,
+//! and the reference in `documentation/how-to-run.md`. Pure.
 
 use super::http::{rock_listen, tls, AccessLog, Listen, TlsFiles};
 use super::origins::{self, Origins};
@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Seconds: the longest that a setting allows. `schema.lua` knows the first, too.
+/// The longest lifetime that a setting allows, in seconds. `schema.lua` knows `TOKEN_TTL_MAX`, too.
 const TOKEN_TTL_MAX: u64 = 31_536_000;
 
 /// A setting as the reference shows it.
@@ -24,9 +24,9 @@ pub struct Reference {
     pub name: &'static str,
     pub default: &'static str,
     pub allowed: String,
-    /// What `authkv.settings()` says. Plain text.
+    /// The text of `authkv.settings()`. Plain text.
     pub meaning: &'static str,
-    /// What the reference says instead, in Markdown; may be empty.
+    /// The text of the reference, in Markdown. If empty, it is `meaning`.
     pub text: &'static str,
 }
 
@@ -47,7 +47,7 @@ pub struct Reference {
 /// - `config(name)` or `http(name)`: a field that is made of several values, in a block above the list. There the value
 ///   has this name.
 ///
-/// A new setting also needs a line in `docker-compose.yml` and in a table of the reference; tests tell.
+/// A new setting also needs a line in `docker-compose.yml` and in a table of the reference. Tests check that.
 macro_rules! settings {
     (
         $given:ident;
@@ -60,18 +60,18 @@ macro_rules! settings {
                 $(http.$http_field:ident: $http_field_type:ty;)? $(http($http_part:ident);)?
         )*
     ) => {
-        /// What can be set: name, default, what it means. A default in angle brackets depends on others.
+        /// The settings: name, default, meaning. A default in angle brackets depends on other values.
         pub const SETTINGS: &[(&str, &str, &str)] =
             &[$((stringify!($name), $default, $meaning.trim_ascii())),*];
 
-        /// Everything an instance is told at its start.
+        /// All settings of an instance. They do not change after its start.
         #[derive(Debug)]
         pub struct Config {
             $($(#[doc = $meaning] pub $field: $field_type,)?)*
             $($(#[doc = $about])* pub $made: $made_type,)*
         }
 
-        /// Everything the HTTP server is told. It may be changed while the instance runs.
+        /// The settings of the HTTP server. They may change while the instance runs.
         #[derive(Debug)]
         pub struct HttpConfig {
             $($(#[doc = $meaning] pub $http_field: $http_field_type,)?)*
@@ -111,7 +111,7 @@ macro_rules! settings {
             }
         }
 
-        /// The settings of HTTP, each with the name of its value.
+        /// The settings of HTTP, with the names of their fields.
         #[cfg(test)]
         pub const OF_HTTP: &[(&str, &str)] = &[$(
             $((stringify!($name), stringify!($http_field)),)?
@@ -133,15 +133,15 @@ settings! {
             .map_err(|error| format!("{PREFIX}ADMIN_PASSWORD: {error}"))?;
         login_delay: LoginDelay =
             LoginDelay { failures: login_failures, max: login_delay_max, exempt: login_delay_exempt };
-        /// Bytes that pairs cannot have; 0 if nothing is reserved.
+        /// Bytes that pairs cannot use; 0 if nothing is reserved.
         memtx_reserve: u64 = {
             let default = (memtx_memory / 32).clamp(6 << 20, 64 << 20);
             given.read("MEMTX_RESERVE", "", number(0, memtx_memory / 2).or(default))?
         };
-        /// It was named by a setting, so it must exist.
+        /// A setting names the file, so it must exist.
         private_key_given: bool = private_key.is_some();
         private_key_file: PathBuf = private_key.unwrap_or_else(|| data_dir.join("jwt_private.pem"));
-        /// It was named by a setting, so a file that is there must be right.
+        /// A setting names the file, so an existing file must be valid.
         public_key_given: bool = public_key.is_some();
         public_key_file: PathBuf = public_key.unwrap_or_else(|| data_dir.join("jwt_public.pem"));
         limits: Limits = Limits { batch: batch_max, key: key_max };
@@ -153,16 +153,16 @@ settings! {
     }
     HttpConfig {
         tls: Option<TlsFiles> = tls(cert, key, client_ca, client_required)?;
-        /// Where a server of the `http` rock listens instead, which Lua starts.
+        /// The address of a server of the `http` rock, which Lua starts instead.
         rock_listen: Option<Listen> = rock_listen(rock, &addresses, tls.is_some())?;
-        /// None: HTTP is off, or not ours.
+        /// Empty if HTTP is off or the rock serves it.
         listen: Vec<Listen> = if rock { Vec::new() } else { addresses };
     }
 
     /// directory of snapshots, logs of writes, and keys
     /// snapshots, logs of writes and keys; the directory is made when missing
     DATA_DIR = "./var", path() => config.data_dir: PathBuf;
-    // A layout itself is in Lua, and has become settings by now.
+    // Lua has replaced the layout by single settings before this list is read.
     /// defaults to start from: single, authorization_tarantool or key_value_tarantool
     /// the set of [defaults](#two-processes) to start from
     LAYOUT = "single", of("single, authorization_tarantool, key_value_tarantool", |text| {

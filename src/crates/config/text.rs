@@ -1,21 +1,21 @@
-//! Settings as text, and the kinds of values that are read from it. Pure.
+//! Reads the values of settings from text. Pure.
 
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The environment variables of all settings begin with this.
+/// The prefix of the environment variables of all settings.
 pub const PREFIX: &str = "AUTHKV_";
 
-/// The settings that are given, by their names without the prefix.
+/// The given settings, by their names without the prefix.
 pub struct Given(pub BTreeMap<String, String>);
 
 impl Given {
-    /// Refuses what nobody means: a file or a command that makes a setting adds the end of a line to it. The text is not shown,
-    /// because it may be a secret.
+    /// Refuses texts that are surely mistakes, such as a line end that a file or command has added. The error does not show the
+    /// text, because it may be a secret.
     pub fn check_texts(&self) -> Result<(), String> {
-        // Byte order marks and spaces without a width are no white space by their category.
+        // Byte order marks and spaces of no width are not white space for Unicode.
         let is_space =
             |c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
         for (name, text) in &self.0 {
@@ -33,8 +33,8 @@ impl Given {
         Ok(())
     }
 
-    /// The value of a setting. `default` is a text like those given, unless the kind says what an absent setting is. An empty
-    /// text counts as none, as in a compose file.
+    /// The value of a setting. `default` is a text like a given one, unless the kind has a value for absent settings. An empty
+    /// text counts as absent, as in a compose file.
     pub fn read<T>(&self, name: &str, default: &str, kind: Kind<T>) -> Result<T, String> {
         let given = self.0.get(name).filter(|text| !text.is_empty());
         let text = match (given, kind.absent) {
@@ -46,15 +46,15 @@ impl Given {
     }
 }
 
-/// Takes the name of a setting, for the message, and its text.
+/// Takes the name of a setting, for the error, and its text.
 type Parse<T> = dyn Fn(&str, &str) -> Result<T, String>;
 
-/// What the text of a setting may be, and which value it gives.
+/// The allowed texts of a setting, and how they become a value.
 pub struct Kind<T> {
-    /// In words, for the message about a wrong text and for the reference.
+    /// The allowed texts in words, for the error and for the reference.
     pub allowed: String,
     parse: Box<Parse<T>>,
-    /// The value if the setting is not given and its default is no text.
+    /// The value if the setting is absent and its default is not a text.
     absent: Option<T>,
 }
 
@@ -72,7 +72,7 @@ impl<T: 'static> Kind<T> {
         self.map(Some).or(None)
     }
 
-    /// This word is allowed too, and gives `None`.
+    /// Allows this word too, which gives `None`.
     pub fn unless(self, word: &'static str) -> Kind<Option<T>> {
         let allowed = format!("{}, or {word}", self.allowed);
         checked(allowed, move |name, text| match text == word {
@@ -90,7 +90,7 @@ impl<T: 'static> Kind<T> {
     }
 }
 
-/// What `parse` makes of the name and the text, or what it says of them.
+/// A kind that `parse` reads from the name and the text. The error is that of `parse`.
 pub fn checked<T>(
     allowed: impl Into<String>,
     parse: impl Fn(&str, &str) -> Result<T, String> + 'static,
@@ -102,7 +102,7 @@ pub fn checked<T>(
     }
 }
 
-/// What `parse` makes of the text; `None` if it is not allowed.
+/// A kind that `parse` reads from the text. `None` means that the text is not allowed.
 pub fn of<T>(allowed: impl Into<String>, parse: impl Fn(&str) -> Option<T> + 'static) -> Kind<T> {
     let allowed = allowed.into();
     let said = allowed.clone();
@@ -141,14 +141,14 @@ pub fn seconds(min: u64, max: u64) -> Kind<Duration> {
     number(min, max).map(Duration::from_secs)
 }
 
-/// One of two words: whether it is the first.
+/// One of two words. The value is whether it is `yes`.
 pub fn flag(yes: &'static str, no: &'static str) -> Kind<bool> {
     of(format!("{yes} or {no}"), move |text| {
         (text == yes || text == no).then_some(text == yes)
     })
 }
 
-/// A list with commas, or `none`.
+/// A list separated by commas, or `none`.
 pub fn list<T: 'static>(
     allowed: &str,
     parse: impl Fn(&str) -> Option<T> + 'static,
@@ -159,14 +159,14 @@ pub fn list<T: 'static>(
     })
 }
 
-/// The items of a list with commas.
+/// The items of a list separated by commas.
 pub fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)
         .filter(|item| !item.is_empty())
 }
 
-/// What to say of a value. One that may hold a password is not repeated.
+/// The error for a wrong value. It does not repeat a value that may hold a password.
 pub fn invalid(name: &str, text: &str, allowed: &str) -> String {
     match text.contains('@') {
         true => format!("{PREFIX}{name} should be {allowed}"),
@@ -174,7 +174,7 @@ pub fn invalid(name: &str, text: &str, allowed: &str) -> String {
     }
 }
 
-/// `host:port`. A user or a password in it is refused: an address is written to the log.
+/// `host:port`. A user or a password in the text is refused, because addresses are written to the log.
 pub fn host_and_port(text: &str) -> Option<String> {
     let (host, port) = text.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;

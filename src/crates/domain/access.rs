@@ -1,6 +1,6 @@
 //! Who may read and write which keys. Pure; any thread.
 //!
-//! What that means for a request is in [`super::permitted`].
+//! [`super::permitted`] applies these rules to requests.
 
 use super::{is_dot_segment, key_text, Limits};
 use authkv_base::error::{AccessKind, Error};
@@ -37,18 +37,19 @@ impl Permission {
     }
 }
 
-/// The name of a role: 1 to 128 ASCII letters, digits, `_`, `-` and `.`; not `.` or `..`, which no path would have.
+/// The name of a role: 1 to 128 ASCII letters, digits, `_`, `-` and `.`. The names `.` and `..` are refused, because clients
+/// take them out of paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);
 
 impl RoleName {
-    /// Characters of a name: twice those of a login, so that a role may be named after a user.
+    /// The most characters of a name: twice those of a login, so that a role may be named after a user.
     pub const MAX: usize = 128;
-    /// Gives all administration, introspection and all keys.
+    /// The role for all administration, introspection and all keys.
     pub const ADMIN: &'static str = "admin";
-    /// Gives introspection.
+    /// The role for introspection.
     pub const INTROSPECT: &'static str = "introspect";
-    /// What every user has, unless a setting says otherwise.
+    /// The role of every user, unless a setting says otherwise.
     pub const DEFAULT: &'static str = "default";
 
     /// Errors: `BadRole`.
@@ -57,7 +58,7 @@ impl RoleName {
         Self::of_any_version(text)
     }
 
-    /// The same of a role that may be there already: older versions took `.` and `..`. Errors: `BadRole`.
+    /// Accepts the name of a role that may exist already: older versions allowed `.` and `..`. Errors: `BadRole`.
     pub fn of_any_version(text: String) -> Result<Self, Error> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         match text.len() {
@@ -68,7 +69,7 @@ impl RoleName {
         }
     }
 
-    /// Errors: `BadRole` for a name that no role is given by, whether it is there or not.
+    /// Errors: `BadRole` for a name that no request may use, whether or not such a role exists.
     pub fn check(text: &str) -> Result<(), Error> {
         match is_dot_segment(text.as_bytes()) {
             true => Err(Error::BadRole("its name should not be . or ..")),
@@ -80,7 +81,7 @@ impl RoleName {
         &self.0
     }
 
-    /// Errors: `BadRole` for a role that means what it means.
+    /// Errors: `BadRole` for a role with a fixed meaning.
     pub fn check_changeable(&self) -> Result<(), Error> {
         match self.as_str() {
             Self::ADMIN | Self::INTROSPECT => {
@@ -91,7 +92,7 @@ impl RoleName {
     }
 }
 
-/// Permissions that a role may have.
+/// The permissions of one role.
 #[derive(Debug)]
 pub struct Permissions(Vec<Permission>);
 
@@ -114,7 +115,7 @@ impl Permissions {
     }
 }
 
-/// What a caller may do with keys. Without a permission, nothing.
+/// The keys that a caller may read or write: without a permission, none.
 #[derive(Debug, Default)]
 pub struct Access {
     permissions: Cow<'static, [Permission]>,
@@ -139,23 +140,24 @@ impl Access {
         self.permissions.into_owned()
     }
 
-    /// The permissions for a deed.
+    /// The permissions for `kind`.
     pub(super) fn of(&self, kind: AccessKind) -> impl Iterator<Item = &Permission> {
         self.permissions.iter().filter(move |one| one.allows(kind))
     }
 
-    /// Whether it may be done to all keys.
+    /// Whether `kind` is allowed for all keys.
     pub fn allows_all(&self, kind: AccessKind) -> bool {
         self.of(kind).any(|one| one.prefix.is_empty())
     }
 
-    /// Whether it may be done to this key.
+    /// Whether `kind` is allowed for this key.
     pub fn allows(&self, kind: AccessKind, key: &[u8]) -> bool {
         self.of(kind)
             .any(|one| key.starts_with(one.prefix.as_bytes()))
     }
 
-    /// Takes keys as one-element msgpack arrays. Errors: `Forbidden` with the first one to which this may not be done.
+    /// Checks keys, given as one-element msgpack arrays. Errors: `Forbidden` with the first key for which `kind` is not
+    /// allowed.
     pub(super) fn check<'a>(
         &self,
         kind: AccessKind,
@@ -176,7 +178,7 @@ impl Access {
 
 /// The bytes of a key that is a one-element msgpack array.
 pub(super) fn key_bytes(key: &[u8]) -> &[u8] {
-    // Keys that are no strings are not taken.
+    // Keys that are not strings are refused earlier.
     Reader::new(&key[1..]).string().unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! What a token says (RFC 7519 §4.1).
+//! The content of a token (RFC 7519 §4.1).
 
 use serde::{Deserialize, Serialize};
 
@@ -17,15 +17,15 @@ pub struct Claims {
     pub username: String,
     /// The login, for existing readers of the token.
     pub email: String,
-    /// That of the user when the token was issued: another one ends it.
+    /// The epoch of the user when the token was issued. When the user's epoch changes, the token ends.
     pub epoch: u64,
-    /// The session that the token belongs to, where it belongs to one.
+    /// The session of the token, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
 }
 
 impl Claims {
-    /// What a revocation of this token names: its session, or the token itself where it has none.
+    /// The id by which this token is revoked: of its session, or of the token itself if it has no session.
     pub fn revocation_id(&self) -> &str {
         self.sid.as_deref().unwrap_or(&self.jti)
     }

@@ -1,18 +1,17 @@
-//! When a pair ceases to be there. Pure; any thread.
+//! The time at which a pair expires. Pure; any thread.
 
 use authkv_base::error::Error;
 use rmp::encode::{write_f64, write_uint};
 
-/// A time, in milliseconds since 1970-01-01 UTC. Clients see seconds, with a fraction where there is one (as RFC 7519 §2
-/// has it).
+/// A time in milliseconds since 1970-01-01 UTC. Clients see seconds, with a fraction if there is one (RFC 7519 §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(u64);
 
-/// Seconds that a pair may live at most: a hundred years of 365 days.
+/// The most seconds that a pair may live: a hundred years of 365 days.
 pub const TTL_MAX: f64 = 3_153_600_000.0;
 
 impl Expiry {
-    /// The one of a tuple.
+    /// The time in a tuple.
     pub fn from_ms(ms: u64) -> Self {
         Self(ms)
     }
@@ -21,8 +20,8 @@ impl Expiry {
         self.0
     }
 
-    /// Of seconds to live, or of a time in seconds; none where neither is given. `now` is in milliseconds. Errors:
-    /// `BadOption`.
+    /// Makes the time from seconds to live or from a time in seconds; `None` if neither is given. `now` is in milliseconds.
+    /// Errors: `BadOption`.
     pub fn new(ttl: Option<f64>, expires_at: Option<f64>, now: u64) -> Result<Option<Self>, Error> {
         let ms = |seconds: f64| (seconds * 1000.0).round() as u64;
         match (ttl, expires_at) {
@@ -46,7 +45,7 @@ impl Expiry {
         }
     }
 
-    /// Appends the seconds in msgpack: a whole number where they are whole.
+    /// Appends the seconds in msgpack: as a whole number if there is no fraction.
     pub fn write_seconds(self, out: &mut Vec<u8>) {
         // Writing to a vector does not fail.
         let _ = match self.0 % 1000 {

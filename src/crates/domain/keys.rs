@@ -6,26 +6,26 @@ use authkv_codec::are_distinct;
 use authkv_codec::msgpack::{is_utf8, write_str, Head, Reader};
 use std::collections::HashMap;
 
-/// At least one key, none twice; encoded once, as the look-ups take them. They may be longer than a key that
-/// is written, because others may have stored such keys.
+/// At least one key, and no key twice. They are encoded once, in the form for look-ups. They may be longer than the limit for
+/// writing, because other programs may have stored such keys.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// One-element msgpack arrays, one per key, back to back.
+    /// One one-element msgpack array per key, back to back.
     encoded: Vec<u8>,
-    /// Where each begins, and where the last ends.
+    /// The start of each array, and the end of the last one.
     bounds: Vec<u32>,
 }
 
 impl Keys {
-    /// Reads an array of strings. The outer error is one of shape (`Malformed`); the inner one is the first
-    /// rule broken: `NoKeys`, `TooManyKeys`, `RepeatedKeys`.
+    /// Reads an array of strings. The outer error is about the shape (`Malformed`); the inner one is the first broken rule:
+    /// `NoKeys`, `TooManyKeys`, `RepeatedKeys`.
     pub fn decode(field: &[u8], limits: &Limits) -> Result<Result<Self, Error>, Error> {
         let shape = || Error::malformed("keys should be an array of strings");
         let mut reader = Reader::new(field);
         let Head::Array(count) = reader.head()? else {
             return Err(shape());
         };
-        // Those over the limit are only read.
+        // Keys over the limit are read but not kept.
         let kept = (count as usize).min(limits.batch);
         let mut keys = Self {
             encoded: Vec::with_capacity(reader.rest().len() + kept),
@@ -34,7 +34,7 @@ impl Keys {
         keys.bounds.push(0);
         for i in 0..count as usize {
             let key = reader.string().map_err(|_| shape())?;
-            // Keys are UTF-8, though strings in values need not be.
+            // Keys are UTF-8, although strings in values need not be.
             if !is_utf8(key) {
                 return Err(shape());
             }
@@ -49,12 +49,12 @@ impl Keys {
             .map(|()| keys))
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.bounds.len() - 1
     }
 
-    /// Bytes of all keys in msgpack, about.
+    /// About the number of bytes of all keys in msgpack.
     pub fn size(&self) -> usize {
         self.encoded.len()
     }
@@ -67,7 +67,7 @@ impl Keys {
     }
 }
 
-/// Appends a key as look-ups take it: a one-element msgpack array.
+/// Appends a key in the form for look-ups: a one-element msgpack array.
 pub fn write_lookup(out: &mut Vec<u8>, key: &[u8]) {
     out.push(0x91);
     write_str(out, key);
@@ -82,7 +82,7 @@ fn text(key: &[u8]) -> &[u8] {
     Reader::new(key).string().unwrap_or_default()
 }
 
-/// Errors: `RepeatedKeys`, with those that are named more than once, each once, in order of first appearance.
+/// Errors: `RepeatedKeys` with each repeated key once, in the order of first appearance.
 pub fn check_different<'a>(
     keys: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
 ) -> Result<(), Error> {

@@ -1,5 +1,5 @@
-//! Values that cannot be built invalid: each has one constructor, which applies the rules of the contract.
-//! Pure; runs on any thread.
+//! Values that cannot be built invalid: each has one constructor, which checks the rules of the contract. Pure; runs on any
+//! thread.
 
 #![forbid(unsafe_code)]
 
@@ -33,12 +33,12 @@ pub use user::{Granted, Role, Subject, User};
 
 use authkv_base::error::{Error, KeyRule};
 
-/// How much one request may name.
+/// How many keys one request may name, and how long they may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Keys or pairs in a batch.
+    /// The most keys or pairs in a batch.
     pub batch: usize,
-    /// Bytes in a key.
+    /// The most bytes in a key.
     pub key: usize,
 }
 
@@ -60,8 +60,8 @@ impl Limits {
         }
     }
 
-    /// The same for a key that is written with [`Mode`] `mode`. Errors: `BadKey`, also for a dot segment, which only the
-    /// contract takes.
+    /// Checks a key that is written with [`Mode`] `mode`. Errors: `BadKey`, also for a dot segment, which only the contract
+    /// accepts.
     pub fn check_key(&self, key: &[u8], mode: Mode) -> Result<(), Error> {
         self.check_length(key)?;
         match mode != Mode::Fill && is_dot_segment(key) {
@@ -71,8 +71,8 @@ impl Limits {
     }
 }
 
-/// Whether clients and proxies take that out of a path (RFC 3986 §5.2.4), with the segment before it: such a name is in no
-/// path that they send.
+/// Whether clients and proxies remove this segment from a path, with the segment before it (RFC 3986 §5.2.4). So a request for
+/// a key or role of this name would not arrive.
 fn is_dot_segment(name: &[u8]) -> bool {
     matches!(name, b"." | b"..")
 }

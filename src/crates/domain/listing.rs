@@ -1,4 +1,4 @@
-//! What is asked for of the keys in their order, and of their changes. Pure; any thread.
+//! The input of lists of keys and of watches. Pure; any thread.
 
 use std::time::Duration;
 
@@ -6,46 +6,46 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     pub range: KeyRange,
-    /// It begins after this key.
+    /// The list begins after this key.
     pub after: Option<String>,
     pub what: What,
 }
 
-/// What is told of each key.
+/// What the list returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// Pairs, at most so many.
+    /// Pairs, at most this many.
     Pairs(usize),
-    /// Keys, at most so many.
+    /// Keys, at most this many.
     Keys(usize),
-    /// How many there are.
+    /// The number of keys.
     Count,
-    /// The same of all keys, those that have expired and were not removed included, for one who may read them all.
+    /// The number of all keys, expired ones that were not removed yet included. For callers who may read all keys.
     Total,
 }
 
-/// Keys from one on and before another, in the order of their bytes.
+/// The keys from `from` up to but not including `to`, in the order of their bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyRange {
     pub from: Vec<u8>,
-    /// None where there is no end.
+    /// `None` means no end.
     pub to: Option<Vec<u8>>,
 }
 
-/// Which changes are asked for.
+/// Which changes a watch returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Watching {
     pub prefix: String,
-    /// Those with higher revisions; those from now on where it is none.
+    /// Changes with higher revisions than this one. `None`: changes from now on.
     pub after: Option<u64>,
-    /// How long to wait where there are none.
+    /// How long to wait if there are no changes.
     pub timeout: Duration,
 }
 
 impl KeyRange {
     /// The keys that begin with `prefix`.
     pub fn of_prefix(prefix: &[u8]) -> Self {
-        // The first key behind them all: the last byte that can be higher, one higher.
+        // The first key after all of these: the last byte that is not 0xff, plus one.
         let last = prefix.iter().rposition(|byte| *byte < 0xff);
         let to = last.map(|last| {
             let mut to = prefix[..=last].to_vec();
@@ -58,7 +58,7 @@ impl KeyRange {
         }
     }
 
-    /// The keys that are in both.
+    /// The keys in both ranges.
     pub fn and(&self, other: &Self) -> Self {
         let to = match (&self.to, &other.to) {
             (Some(one), Some(two)) => Some(one.min(two).clone()),
@@ -74,7 +74,7 @@ impl KeyRange {
         self.to.as_ref().is_some_and(|to| *to <= self.from)
     }
 
-    /// Whether a key comes before the end.
+    /// Whether a key comes before the end of the range.
     pub fn reaches(&self, key: &[u8]) -> bool {
         self.to.as_deref().is_none_or(|to| key < to)
     }

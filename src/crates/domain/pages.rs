@@ -1,4 +1,4 @@
-//! What lists and watches are answered: pages, whose items are in msgpack. Pure; any thread.
+//! The answers of lists and watches: pages with items in msgpack. Pure; any thread.
 
 use authkv_codec::msgpack::write_uint;
 use rmp::encode::{write_array_len, write_map_len, write_str};
@@ -6,12 +6,12 @@ use rmp::encode::{write_array_len, write_map_len, write_str};
 /// A page of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ListPage {
-    /// The items are keys, not pairs.
+    /// The items are keys, without values.
     pub keys_only: bool,
     /// Keys or pairs, one after another.
     pub items: Vec<u8>,
     pub count: usize,
-    /// The key to go on after; none at the end.
+    /// The key after which the next page begins; `None` at the end.
     pub next: Option<String>,
 }
 
@@ -20,9 +20,9 @@ pub struct ListPage {
 pub struct ChangePage {
     /// A map for each change, one after another.
     pub items: Vec<u8>,
-    /// What each change is, and its revision.
+    /// The kind and the revision of each change.
     pub changes: Vec<(Change, u64)>,
-    /// The revision to ask after next. There may be more changes if it is not the last one known.
+    /// The revision after which the next page begins. If it is not the last known one, there may be more changes.
     pub next: u64,
 }
 

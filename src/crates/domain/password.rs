@@ -1,17 +1,17 @@
-//! A password that a user may choose.
+//! The rules for passwords that users choose.
 
 use authkv_base::error::Error;
 use secrecy::{ExposeSecret, SecretString};
 
-/// The most common passwords, in lower case, a line each.
+/// The most common passwords, in lower case, one in a line.
 const COMMON: &str = include_str!("common_passwords.txt");
 
-/// Whether a stored hash is one of the old system.
+/// Whether a stored hash comes from the old system.
 pub fn is_bcrypt(hash: &str) -> bool {
     hash.starts_with("$2")
 }
 
-/// A class of characters, with the name that the contract gives it.
+/// A class of characters, with its name in the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Lower,
@@ -21,7 +21,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// In the order in which they are checked.
+    /// In the order of the checks.
     const ALL: [(Self, &'static str, &'static str); 4] = [
         (
             Self::Lower,
@@ -45,7 +45,7 @@ impl Class {
         ),
     ];
 
-    /// By its name in the settings.
+    /// Finds a class by its name in the settings.
     pub fn by_name(name: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(_, known, _)| *known == name);
         found.map(|(class, ..)| *class)
@@ -61,13 +61,13 @@ impl Class {
     }
 }
 
-/// What a password has to be.
+/// The rules for a password.
 #[derive(Debug, Clone)]
 pub struct PasswordRules {
-    /// Characters, at least and at most.
+    /// The least and the most characters.
     pub min: usize,
     pub max: usize,
-    /// At least one character of each.
+    /// A password needs a character of each class.
     pub classes: Vec<Class>,
 }
 
@@ -97,8 +97,8 @@ impl Password {
         Ok(Self(secret))
     }
 
-    /// The same, and it is not one of the most common ones, whatever the case of its letters (NIST SP 800-63B
-    /// §5.1.1.2). Errors: `BadPassword`.
+    /// Like [`Self::new`], and refuses the most common passwords in any case of letters (NIST SP 800-63B §5.1.1.2). Errors:
+    /// `BadPassword`.
     pub fn uncommon(secret: SecretString, rules: &PasswordRules) -> Result<Self, Error> {
         let password = Self::new(secret, rules)?;
         let text = password.0.expose_secret();

@@ -1,6 +1,6 @@
-//! What a request asks for, as far as the caller may have it. Pure; any thread.
+//! Requests after the check of the caller's permissions. Pure; any thread.
 //!
-//! Only [`Access`] makes these, and the store takes nothing else, so that no way to the pairs goes around it.
+//! Only [`Access`] makes these values, and the store accepts nothing else. So no access to pairs can skip the check.
 
 use super::access::key_bytes;
 use super::{key_text, Access, Action, Comparison, KeyRange, Keys, Step, Steps, Txn};
@@ -9,17 +9,17 @@ use authkv_base::error::{AccessKind, Error};
 /// Keys that the caller may read.
 pub struct Readable<'a>(&'a Keys);
 
-/// Ranges of keys that the caller may read, in their order, without those that are in others.
+/// Ranges of keys that the caller may read, in order and without overlaps.
 #[derive(Debug)]
 pub struct ReadableRanges(Vec<KeyRange>);
 
-/// Comparisons with keys that the caller may read.
+/// Comparisons with keys, all of which the caller may read.
 pub struct Comparable<'a>(&'a [Comparison]);
 
-/// Steps, of which it is known which the caller may take.
+/// Steps, with the permissions that the caller lacks for them.
 pub struct Permitted<'a> {
     steps: &'a Steps,
-    /// By place; empty where all may be taken.
+    /// By the index of the step; empty if the caller may take all steps.
     forbidden: Vec<Option<AccessKind>>,
 }
 
@@ -30,21 +30,21 @@ impl Access {
         Ok(Readable(keys))
     }
 
-    /// The part of a range that may be read.
+    /// The parts of a range that the caller may read.
     pub fn reads_of(&self, range: &KeyRange) -> ReadableRanges {
         let mut prefixes: Vec<&[u8]> = self
             .of(AccessKind::Read)
             .map(|one| one.prefix.as_bytes())
             .collect();
         prefixes.sort_unstable();
-        // One that begins with the one before is in it.
+        // The keys of a longer prefix are among those of the shorter one before it.
         prefixes.dedup_by(|one, before| one.starts_with(before));
         let ranges = prefixes.into_iter().map(KeyRange::of_prefix);
         let ranges = ranges.map(|one| one.and(range));
         ReadableRanges(ranges.filter(|one| !one.is_empty()).collect())
     }
 
-    /// Steps, each of which may be taken or not.
+    /// Checks each step. A step that the caller may not take is no error here.
     pub fn sorts<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
         let mut forbidden = Vec::new();
         if !(self.allows_all(AccessKind::Read) && self.allows_all(AccessKind::Write)) {
@@ -53,7 +53,7 @@ impl Access {
         Permitted { steps, forbidden }
     }
 
-    /// Steps, all of which may be taken. Errors: `Forbidden` with the first that may not.
+    /// Checks that the caller may take all steps. Errors: `Forbidden` with the first step that is not allowed.
     pub fn takes<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
         let permitted = self.sorts(steps);
         for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
@@ -65,7 +65,7 @@ impl Access {
         Ok(permitted)
     }
 
-    /// The parts of a transaction, all of which may be done. Errors: `Forbidden`.
+    /// Checks all parts of a transaction. Errors: `Forbidden`.
     pub fn does<'a>(
         &self,
         txn: &'a Txn,
@@ -76,7 +76,7 @@ impl Access {
         Ok((Comparable(&txn.compare), success, failure))
     }
 
-    /// What the caller lacks for a step.
+    /// The permission that the caller lacks for a step.
     fn forbids(&self, steps: &Steps, step: &Step) -> Option<AccessKind> {
         let deeds: &[AccessKind] = match step.action {
             Action::Get => &[AccessKind::Read],
@@ -112,7 +112,7 @@ impl<'a> Permitted<'a> {
         self.steps
     }
 
-    /// The steps, and whether each may be taken.
+    /// The steps, and whether the caller may take each.
     pub fn iter(&self) -> impl Iterator<Item = (&'a Step, bool)> + use<'a, '_> {
         let allowed = |place| !matches!(self.forbidden.get(place), Some(Some(_)));
         let steps = self.steps.iter().enumerate();

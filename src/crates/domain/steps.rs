@@ -1,30 +1,30 @@
-//! What is done to pairs in one transaction, encoded once. Pure; any thread.
+//! The steps of one transaction on pairs, encoded once. Pure; any thread.
 //!
-//! Every write of the key-value store is a list of steps: a batch, a counter, a pair alone, a branch of a transaction.
+//! Every write of the key-value store is a list of steps: a batch, a counter, a single pair, a branch of a transaction.
 
 use super::{write_lookup, Expiry, Limits};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::write_str;
 
-/// Steps in their order, with the bytes that they speak of.
+/// Steps in order, with the bytes of their keys and values.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Steps {
     bytes: Vec<u8>,
     steps: Vec<Step>,
-    /// All or nothing.
+    /// If one step fails, none is taken.
     pub atomic: bool,
 }
 
-/// One step, and the key that it is about.
+/// One step, and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     key: Span,
     pub action: Action,
-    /// The revision that the pair has to have.
+    /// The condition on the revision of the pair.
     pub if_revision: IfRevision,
 }
 
-/// What is done to the pair.
+/// What a step does to the pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Get,
@@ -33,28 +33,28 @@ pub enum Action {
         content: Content,
     },
     Delete,
-    /// `content` is for a key that is new; it has no value.
+    /// `content` is for a new key; it has no value.
     Increment {
         by: i128,
         content: Content,
     },
 }
 
-/// Which keys a put writes.
+/// Which keys a put may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// Those that do not exist; one that exists is no failure, as in the contract.
+    /// New keys. For the contract: an existing key is skipped without an error.
     Fill,
-    /// Those that do not exist.
+    /// New keys.
     Insert,
     #[default]
     Upsert,
-    /// Those that exist.
+    /// Existing keys.
     Replace,
 }
 
 impl Mode {
-    /// Those that are chosen by a name.
+    /// The modes that a client can choose by name.
     const NAMED: [(&'static str, Mode); 3] = [
         ("insert", Mode::Insert),
         ("upsert", Mode::Upsert),
@@ -70,14 +70,14 @@ impl Mode {
         })
     }
 
-    /// The name, where it has one.
+    /// The name of the mode, if it has one.
     pub fn name(self) -> Option<&'static str> {
         let mut named = Self::NAMED.into_iter();
         named.find_map(|(name, mode)| (mode == self).then_some(name))
     }
 }
 
-/// A condition on the revision of a pair; 0 is that of one which is not there.
+/// A condition on the revision of a pair. The revision of a missing pair is 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum IfRevision {
     #[default]
@@ -96,16 +96,16 @@ impl IfRevision {
     }
 }
 
-/// What a pair holds beside its key and revision.
+/// The parts of a pair other than its key and revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
     value: Span,
     pub expiry: Option<Expiry>,
-    /// A string in msgpack; empty where there is none.
+    /// A string in msgpack; empty if there is none.
     content_type: Span,
 }
 
-/// The same before it is kept: the value in msgpack.
+/// The parts of a pair before they are copied into [`Steps`]. The value is in msgpack.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NewContent<'a> {
     pub value: &'a [u8],
@@ -113,7 +113,7 @@ pub struct NewContent<'a> {
     pub content_type: Option<&'a str>,
 }
 
-/// A part of the bytes.
+/// A range of the bytes in [`Steps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     start: u32,
@@ -129,7 +129,7 @@ impl Steps {
         }
     }
 
-    /// With room for `count` steps of `size` bytes in all.
+    /// Makes an empty list with room for `count` steps of `size` bytes in all.
     pub fn with_capacity(atomic: bool, count: usize, size: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(size),
@@ -146,12 +146,12 @@ impl Steps {
         self.steps.iter()
     }
 
-    /// Whether none of them changes anything.
+    /// Whether all steps only read.
     pub fn only_read(&self) -> bool {
         self.iter().all(|step| step.action == Action::Get)
     }
 
-    /// Whether none of them writes a pair.
+    /// Whether no step writes a pair.
     pub fn only_shrink(&self) -> bool {
         let shrinks = |step: &Step| matches!(step.action, Action::Get | Action::Delete);
         self.iter().all(shrinks)
@@ -166,7 +166,7 @@ impl Steps {
         self.slice(content.value)
     }
 
-    /// A string in msgpack; empty where there is none.
+    /// A string in msgpack; empty if there is none.
     pub fn content_type(&self, content: &Content) -> &[u8] {
         self.slice(content.content_type)
     }
@@ -208,7 +208,7 @@ impl Steps {
         Ok(())
     }
 
-    /// Adds an addition to a number. Errors: `BadKey`.
+    /// Adds an increment. Errors: `BadKey`.
     pub fn push_increment(
         &mut self,
         limits: &Limits,

@@ -2,7 +2,7 @@
 
 use super::Steps;
 
-/// Comparisons, and what is done where all of them hold, or where one does not.
+/// Comparisons, and the steps for two cases: all of them are true, or at least one is false.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Txn {
     pub compare: Vec<Comparison>,
@@ -11,11 +11,11 @@ pub struct Txn {
 }
 
 impl Txn {
-    /// Items that each of the three lists may have.
+    /// The most items in each of the three lists.
     pub const MAX: usize = 1000;
 }
 
-/// What is asked about one key.
+/// A comparison with one pair.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Comparison {
     /// A one-element msgpack array.
@@ -23,12 +23,12 @@ pub struct Comparison {
     pub test: Test,
 }
 
-/// The question.
+/// The property that is compared, and the expected value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Test {
     Exists(bool),
-    /// 0 where there is no such key.
+    /// The expected revision; 0 if the key must not exist.
     Revision(u64),
-    /// In msgpack.
+    /// The expected value, in msgpack.
     Value(Vec<u8>),
 }

@@ -1,4 +1,4 @@
-//! What is known of a user beside the password. Pure; any thread.
+//! The data of users except for passwords. Pure; any thread.
 
 use super::Permission;
 use serde::{Deserialize, Serialize};
@@ -9,25 +9,25 @@ pub struct User {
     pub login: String,
     pub name: String,
     pub surname: String,
-    /// Seconds since 1970-01-01 UTC; none of users of the old system.
+    /// Seconds since 1970-01-01 UTC; `None` for users of the old system.
     pub created_at: Option<u64>,
     pub disabled: bool,
     pub roles: Vec<String>,
 }
 
-/// What tokens of a login have to match; that of most users is the default.
+/// The state of a login that its tokens must match. Most users have the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject {
-    /// Only tokens that were issued in it hold.
+    /// Only tokens with this epoch are valid.
     pub epoch: u64,
     pub disabled: bool,
-    /// There was such a user, and tokens of that one may be about.
+    /// A user with this login was deleted, and tokens of that user may still be in use.
     pub deleted: bool,
     pub roles: Vec<Granted>,
 }
 
-/// A role that was given to a user, and which of those that had this name: one that is made after another was deleted
-/// is not given to the same users.
+/// A role that a user has. `since` identifies the role: if a role is deleted and another one with the same name is made, its
+/// users do not get the new role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Granted {
     pub name: String,

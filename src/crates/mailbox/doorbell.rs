@@ -1,11 +1,11 @@
-//! An eventfd that wakes the fiber that waits on it, rung only when it sleeps.
+//! An eventfd that wakes a waiting fiber. It is written only if the fiber sleeps.
 
 use rustix::event::{eventfd, EventfdFlags};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Rung by any thread, answered by one fiber.
+/// Any thread rings it; one fiber answers.
 pub struct Doorbell {
     fd: OwnedFd,
     sleeping: AtomicBool,
@@ -18,7 +18,7 @@ impl Doorbell {
             .map_err(Into::into)
     }
 
-    /// The doorbell of another image of the library; it can be rung by `force` only.
+    /// Wraps the doorbell of another image of the library. Only `force` can ring it.
     pub fn of(fd: OwnedFd) -> Self {
         Self {
             fd,
@@ -26,32 +26,32 @@ impl Doorbell {
         }
     }
 
-    /// Rings, whether somebody sleeps or not.
+    /// Rings even if nobody sleeps.
     pub fn force(&self) {
-        // It fails only at 2^64 - 2 rings that nobody has answered.
+        // Fails only after 2^64 - 2 rings without an answer.
         let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
     }
 
-    /// To be called after something was left to be found.
+    /// Rings if the fiber sleeps. Call it after queueing work for the fiber.
     pub fn ring(&self) {
-        // SeqCst pairs with `sleep`: either the sleeper sees what was left, or we see that it sleeps.
+        // SeqCst pairs with `sleep`: either the sleeper sees the new work, or this thread sees that it sleeps.
         std::sync::atomic::fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::AcqRel) {
             self.force();
         }
     }
 
-    /// Whether it was rung, by `force`, and nobody has answered. Answers.
+    /// Consumes the pending rings. Returns whether there were any.
     pub fn take_ring(&self) -> bool {
         rustix::io::read(&self.fd, &mut [0; 8]).is_ok()
     }
 
-    /// What to wait on until it can be read.
+    /// The descriptor to wait on: readable after a ring.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    /// Waits by `wait` for the next ring, unless `found` says that there is something already.
+    /// Waits for the next ring by calling `wait`, unless `found` says that there is work already.
     pub fn sleep(&self, found: impl FnOnce() -> bool, wait: impl FnOnce(BorrowedFd<'_>)) {
         self.sleeping.store(true, Ordering::Relaxed);
         std::sync::atomic::fence(Ordering::SeqCst);
@@ -59,7 +59,7 @@ impl Doorbell {
         if waits {
             wait(self.fd.as_fd());
         }
-        // Taken away also where nobody seems to have rung: the ring may be one that came late to an earlier sleep.
+        // Consumes a ring even if nobody seems to have rung: it may be a late ring for an earlier sleep.
         if !self.sleeping.swap(false, Ordering::AcqRel) || waits {
             self.take_ring();
         }

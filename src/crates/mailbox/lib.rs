@@ -1,5 +1,5 @@
-//! Where a worker finds the answers to its jobs, and the doorbell that wakes tx. Each side wakes the other once for many: a
-//! wake-up costs more than a look-up. Any thread.
+//! The queue of answers of each worker, and the doorbell that wakes tx. Each side wakes the other once for many items, because
+//! a wake-up costs more than a look-up. Any thread.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use tokio::sync::{oneshot, Notify};
 
-/// Jobs that a worker leaves before it wakes tx, at most.
+/// A worker wakes tx after at most this many jobs.
 const TOGETHER: usize = 16;
 
 /// The mailboxes of all workers.
@@ -21,9 +21,9 @@ pub struct Mailboxes<T>(ArcSwap<Vec<Arc<Mailbox<T>>>>);
 /// The answers to the jobs of one worker.
 pub struct Mailbox<T> {
     answers: SegQueue<(oneshot::Sender<T>, T)>,
-    /// The worker was woken for answers, and has not looked yet.
+    /// The worker was woken for answers and has not looked yet.
     rung: AtomicBool,
-    /// Jobs of this worker for which tx was not woken. Only its thread changes it.
+    /// Jobs of this worker for which tx has not been woken. Only the worker's thread changes it.
     left: AtomicUsize,
     wake: Notify,
 }
@@ -52,7 +52,7 @@ impl<T> Default for Mailbox<T> {
 }
 
 impl<T> Mailboxes<T> {
-    /// Adds a mailbox, which is served by [`Mailbox::serve`] until it is removed.
+    /// Adds a mailbox. [`Mailbox::serve`] must serve it until it is removed.
     pub fn add(&self) -> Arc<Mailbox<T>> {
         let mailbox = Arc::<Mailbox<T>>::default();
         self.0.rcu(|all| {
@@ -63,7 +63,7 @@ impl<T> Mailboxes<T> {
         mailbox
     }
 
-    /// Removes a mailbox, whose worker ends.
+    /// Removes a mailbox whose worker ends.
     pub fn remove(&self, mailbox: &Arc<Mailbox<T>>) {
         self.0.rcu(|all| {
             let others = all.iter().filter(|one| !Arc::ptr_eq(one, mailbox));
@@ -71,10 +71,10 @@ impl<T> Mailboxes<T> {
         });
     }
 
-    /// Wakes the workers that have answers. To be called after one or several of them.
+    /// Wakes the workers that have answers. Call it after sending one or more answers.
     pub fn ring_back(&self) {
         for mailbox in self.0.load().iter() {
-            // If it was rung already, the worker looks after this.
+            // If the worker was woken already, it will look at the queue after this.
             if !mailbox.answers.is_empty() && !mailbox.rung.swap(true, Ordering::AcqRel) {
                 mailbox.wake.notify_one();
             }
@@ -83,10 +83,10 @@ impl<T> Mailboxes<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// Notes that a job was left, and has tx woken soon.
+    /// Counts a queued job, and makes sure that tx is woken soon.
     pub fn left_one(&self, doorbell: &Doorbell) {
         match self.left.fetch_add(1, Ordering::Relaxed) + 1 {
-            // The task runs behind those that can run now.
+            // The task of `serve` runs after the tasks that can run now.
             1 => self.wake.notify_one(),
             TOGETHER.. => {
                 self.left.store(0, Ordering::Relaxed);
@@ -96,18 +96,17 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// Wakes tx for the jobs of this worker, once the tasks that could run have left theirs, and hands out the answers.
-    /// Does not return.
+    /// Hands out answers, and wakes tx for the worker's jobs once the runnable tasks have queued theirs. Does not return.
     pub async fn serve(&self, doorbell: &Doorbell) {
         loop {
             self.wake.notified().await;
             if self.left.swap(0, Ordering::Relaxed) > 0 {
                 doorbell.ring();
             }
-            // Before it looks: what is left from now on is rung for.
+            // Reset before looking at the queue, so that any answer sent from now on wakes the worker again.
             self.rung.swap(false, Ordering::AcqRel);
             while let Some((sender, answer)) = self.answers.pop() {
-                // A client that is gone does not take its answer.
+                // Fails if the client has gone.
                 let _ = sender.send(answer);
             }
         }
@@ -115,18 +114,18 @@ impl<T> Mailbox<T> {
 }
 
 impl<T> Reply<T> {
-    /// Where the answer to a job from this mailbox goes, and how it is waited for.
+    /// The way back for the answer to one job, and the receiver that waits for it.
     pub fn new(mailbox: Arc<Mailbox<T>>) -> (Self, oneshot::Receiver<T>) {
         let (sender, answer) = oneshot::channel();
         (Self { sender, mailbox }, answer)
     }
 
-    /// Whether nobody waits for it any more.
+    /// Whether nobody waits for the answer any more.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// Leaves the answer, for which the worker is to be woken by [`Mailboxes::ring_back`].
+    /// Queues the answer. Wake the worker with [`Mailboxes::ring_back`] afterwards.
     pub fn send(self, answer: T) {
         self.mailbox.answers.push((self.sender, answer));
     }
@@ -147,7 +146,7 @@ mod tests {
         doorbell: Doorbell,
     }
 
-    /// Answers as tx does, so many jobs.
+    /// Answers `jobs` jobs as tx would.
     fn answer(shared: &Shared, mut jobs: usize) {
         while jobs > 0 {
             while let Some((job, reply)) = shared.jobs.pop() {
@@ -170,7 +169,7 @@ mod tests {
     #[test]
     fn every_job_is_rung_for_and_every_answer() {
         const ROUNDS: usize = 2000;
-        /// Up to more than are left together.
+        /// More than one wake-up's worth of jobs.
         const AT_A_TIME: usize = 2 * TOGETHER + 1;
         let shared: &Shared = Box::leak(Box::new(Shared {
             jobs: SegQueue::new(),

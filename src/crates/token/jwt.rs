@@ -1,7 +1,7 @@
 //! Signatures of tokens by `ring` for `jsonwebtoken`, through its `CryptoProvider`. Any thread but tx.
 //!
-//! A key of `auth::key` has one algorithm, and who verifies passes that of the key, not that of the token
-//! (RFC 8725 §3.1). A key of another kind than the algorithm is refused here too.
+//! Each key has one algorithm, and verification uses the algorithm of the key, not of the token (RFC 8725 §3.1). A key of
+//! another kind than the algorithm is refused here too.
 
 use super::key::Algorithm;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -25,11 +25,11 @@ static RING: CryptoProvider = CryptoProvider {
 
 /// Makes `jsonwebtoken` use `ring` in this library. Later calls change nothing.
 pub fn install() {
-    // An error means that it has been installed before.
+    // An error means that it was installed before.
     let _ = RING.install_default();
 }
 
-/// The algorithm, where it is one of ours and goes with the key.
+/// The algorithm, if authkv supports it and the key is of its kind.
 fn offered(
     algorithm: &jsonwebtoken::Algorithm,
     key: AlgorithmFamily,
@@ -40,7 +40,7 @@ fn offered(
         .ok_or(ErrorKind::InvalidAlgorithm)
 }
 
-/// Takes a private key in PKCS #8 DER.
+/// Signs with a private key in PKCS #8 DER.
 enum RingSigner {
     Rs256(rsa::KeyPair),
     Es256(EcdsaKeyPair),
@@ -56,7 +56,7 @@ impl RingSigner {
                 let (kind, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
                 EcdsaKeyPair::from_pkcs8(kind, der, &random).map(Self::Es256)
             }
-            // Unchecked: that the key comes without its public half.
+            // "Maybe unchecked", because the key comes without its public half.
             Algorithm::EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Self::EdDSA),
         };
         signer.map_err(|_: KeyRejected| ErrorKind::InvalidKeyFormat.into())
@@ -93,7 +93,7 @@ impl JwtSigner for RingSigner {
     }
 }
 
-/// Takes a public key as `ring` does.
+/// Verifies with a public key in the form of `ring`.
 struct RingVerifier {
     algorithm: Algorithm,
     key: UnparsedPublicKey<Vec<u8>>,

@@ -1,5 +1,5 @@
-//! Access tokens (RFC 9068), the keys that sign and verify them, and the ring of keys. Pure; any thread, but for tx: signing
-//! and verifying are too slow there.
+//! Access tokens (RFC 9068), the keys that sign and verify them, and the ring of keys. Pure; any thread except tx, because
+//! signing and verifying are too slow for it.
 
 #![forbid(unsafe_code)]
 

@@ -1,12 +1,12 @@
-//! What was found lately by tokens, found again without a digest of them. Pure.
+//! A small cache from tokens to values that needs no digest of the token. Pure.
 
 use zeroize::Zeroizing;
 
-/// Tokens that are kept, at most.
+/// The most tokens in the cache.
 const SLOTS: usize = 1 << SLOTS_LOG2;
 const SLOTS_LOG2: u32 = 6;
 
-/// Values by tokens. Each token has one place, which it takes from the one that was there.
+/// Values by token. Each token has one slot and replaces the token that was in it.
 pub struct Recent<T> {
     slots: Vec<Option<Slot<T>>>,
 }
@@ -18,18 +18,18 @@ struct Slot<T> {
 }
 
 impl<T> Recent<T> {
-    /// None yet.
+    /// An empty cache.
     pub const EMPTY: Self = Self { slots: Vec::new() };
 
-    /// The value of a token. How long it takes tells nothing of the tokens of others: what is compared first is the end of a
-    /// signature, in one piece.
+    /// The value of a token. The time it takes reveals nothing about other tokens: it first compares the end of the signature,
+    /// as one number.
     pub fn get(&self, token: &str) -> Option<&T> {
         let end = end(token)?;
         let slot = self.slots.get(place(end))?.as_ref()?;
         (slot.end == end && slot.token.as_str() == token).then_some(&slot.value)
     }
 
-    /// Keeps a value, unless the token is too short to be one.
+    /// Stores a value, unless the token is too short to be valid.
     pub fn put(&mut self, token: &str, value: T) {
         let Some(end) = end(token) else { return };
         self.slots.resize_with(SLOTS, || None);
@@ -41,7 +41,7 @@ impl<T> Recent<T> {
     }
 }
 
-/// The last bytes of a token, as many as nobody guesses.
+/// The last bytes of a token: enough of them that nobody can guess them.
 fn end(token: &str) -> Option<u128> {
     token
         .as_bytes()

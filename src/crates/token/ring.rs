@@ -1,4 +1,4 @@
-//! The ring of keys at one moment: which verify, and which one signs. Pure; any thread.
+//! The ring of keys at one moment: the keys that verify, and the one that signs. Pure; any thread.
 
 use super::key::{Jwk, PublicKey};
 use jsonwebtoken::{DecodingKey, EncodingKey};
@@ -7,21 +7,21 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 #[derive(Default)]
 pub struct Ring(Vec<RingKey>);
 
-/// A key, and when it counts. Times are seconds since 1970-01-01 UTC.
+/// A key, and when it is used. Times are seconds since 1970-01-01 UTC.
 pub struct RingKey {
     pub public: PublicKey,
     pub verifying: DecodingKey,
-    /// Where this instance has the private half.
+    /// The private half, if this instance has it.
     pub signing: Option<EncodingKey>,
     pub signs_from: u64,
-    /// Of its last change: a key that is made later has a higher one.
+    /// The number of the last change. A key that is made later has a higher number.
     pub number: u64,
-    /// None while it is not known when the last of its tokens will have expired.
+    /// `None` while it is unknown when the last of its tokens expires.
     pub verifies_until: Option<u64>,
 }
 
 impl RingKey {
-    /// A key of which no times are known.
+    /// Makes a key that is used at any time.
     pub fn for_good(public: PublicKey, signing: Option<EncodingKey>) -> Self {
         Self {
             verifying: public.decoding_key(),
@@ -47,13 +47,13 @@ impl Ring {
         self.0.is_empty()
     }
 
-    /// The key with that id, where it verifies at that time.
+    /// The key with this id, if it verifies at `time`.
     pub fn find(&self, kid: &str, time: u64) -> Option<(&PublicKey, &DecodingKey)> {
         let key = self.0.iter().find(|key| key.public.id() == kid)?;
         key.verifies(time).then_some((&key.public, &key.verifying))
     }
 
-    /// The key that signs at that time: of those whose time has come, the one that was made last.
+    /// The key that signs at `time`: the newest one that has a private half and has begun.
     pub fn signer(&self, time: u64) -> Option<(&PublicKey, &EncodingKey)> {
         let begun = self
             .0
@@ -64,13 +64,13 @@ impl Ring {
             .map(|(key, signing)| (&key.public, signing))
     }
 
-    /// The keys that verify at that time.
+    /// The keys that verify at `time`.
     pub fn published(&self, time: u64) -> impl Iterator<Item = &PublicKey> {
         let keys = self.0.iter().filter(move |key| key.verifies(time));
         keys.map(|key| &key.public)
     }
 
-    /// The same as others take them (RFC 7517 §5).
+    /// The keys that verify at `time`, as a JSON Web Key Set (RFC 7517 §5).
     pub fn key_set(&self, time: u64) -> Vec<Jwk> {
         self.published(time).map(PublicKey::jwk).collect()
     }
@@ -100,7 +100,7 @@ mod tests {
         let signer = |time| ring.signer(time).map(|(key, _)| key.id().to_owned());
         assert_eq!(signer(9).as_ref(), Some(&ids[0]));
         assert_eq!(signer(10).as_ref(), Some(&ids[1]));
-        // Of the last one there is no private half.
+        // The last key has no private half.
         assert_eq!(signer(30).as_ref(), Some(&ids[1]));
         assert!(ring.find(&ids[2], 0).is_some());
         assert!(ring.find(&ids[0], 49).is_some());

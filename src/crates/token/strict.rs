@@ -1,4 +1,4 @@
-//! What is asked of the form of a token beyond what `jsonwebtoken` checks. Pure; any thread.
+//! Checks of the form of a token that `jsonwebtoken` does not make. Pure; any thread.
 
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
@@ -6,23 +6,23 @@ use serde::{Deserialize, Deserializer};
 use std::collections::HashSet;
 use std::fmt;
 
-/// What the header of a token has to have, and nothing else may be in it: whatever a verifier would have to
-/// understand (`crit`, RFC 7515 §4.1.11) or to fetch (`jku`, `x5u`, `jwk`, RFC 8725 §3.10) refuses the token.
+/// The required members of a token's header. Any other member refuses the token, because a verifier would have to understand it
+/// (`crit`, RFC 7515 §4.1.11) or fetch something (`jku`, `x5u`, `jwk`, RFC 8725 §3.10).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Header {
-    /// Compared with that of the key by `jsonwebtoken`.
+    /// `jsonwebtoken` compares it with the algorithm of the key.
     #[serde(rename = "alg")]
     _alg: String,
     typ: String,
     kid: String,
 }
 
-/// An object in which no name stands twice (RFC 7519 §4).
+/// An object without repeated names (RFC 7519 §4).
 struct Unique;
 
-/// The id of the key of a token of that type, or `None` where its form is not the one we issue: the parts are
-/// canonical base64url (RFC 7515 §2) of objects in UTF-8, without repeated members. Nothing is verified.
+/// The key id of a token of type `typ`, or `None` if the token does not have the form that authkv issues: the parts are
+/// canonical base64url (RFC 7515 §2) of UTF-8 objects without repeated members. Does not verify the signature.
 pub fn kid(token: &str, typ: &str) -> Option<String> {
     let mut parts = token.split('.');
     let (header, payload) = (part(parts.next()?)?, part(parts.next()?)?);
@@ -31,7 +31,7 @@ pub fn kid(token: &str, typ: &str) -> Option<String> {
     (header.typ == typ).then_some(header.kid)
 }
 
-/// The decoder refuses padding, white space and bits that say nothing.
+/// The decoder refuses padding, white space and stray bits at the end.
 fn part(text: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }

@@ -1,5 +1,5 @@
-//! Access tokens: JSON Web Tokens (RFC 7519, RFC 9068) signed with a key of the ring. Any thread; signing and the
-//! verification of a token not seen before are too slow for tx.
+//! Access tokens: JSON Web Tokens (RFC 7519, RFC 9068) signed with a key of the ring. Any thread, but signing and the first
+//! verification of a token are too slow for tx.
 
 use crate::jwt;
 use crate::recent::Recent;
@@ -19,41 +19,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of the longest token that is looked at.
+/// The most bytes of a token.
 const MAX_LENGTH: usize = 8192;
 /// The type of an access token (RFC 9068 §2.1).
 const TYPE: &str = "at+jwt";
-/// Seconds that no request takes from the check of its token to its end.
+/// Seconds. Every request ends sooner after the check of its token.
 const MARGIN: u64 = 60;
 
 thread_local! {
     static RECENT: RefCell<Recent<Arc<Verified>>> = const { RefCell::new(Recent::EMPTY) };
 }
 
-/// Seconds: the longest leeway that a setting allows.
+/// The longest leeway that a setting allows, in seconds.
 pub const LEEWAY_MAX: u64 = 300;
 
-/// What tokens say, and how long they hold.
+/// The claims of new tokens that depend on settings, and how long tokens are valid.
 pub struct Settings {
     pub issuer: String,
     pub audience: String,
     pub ttl: Duration,
-    /// For clocks that differ.
+    /// Allows for clocks that differ.
     pub leeway: Duration,
-    /// How many verified tokens are remembered.
+    /// The number of verified tokens that are remembered.
     pub cache: usize,
 }
 
 /// Issues and verifies tokens.
 pub struct Tokens {
-    /// No other has it.
+    /// Unique among all instances of this type.
     number: u64,
     ring: ArcSwap<Ring>,
     issuer: String,
     audience: String,
     ttl: Duration,
     leeway: Duration,
-    /// Claims by the digest of the whole token, signature included.
+    /// Claims by the digest of the whole token, with its signature.
     verified: Cache<Digest, Arc<Verified>>,
 }
 
@@ -61,39 +61,39 @@ pub struct Tokens {
 type Digest = [u8; 32];
 
 struct Verified {
-    /// Of [`Tokens`].
+    /// The number of the [`Tokens`] that verified it.
     by: u64,
     claims: Arc<Claims>,
     kid: String,
 }
 
-/// What is known of a token without a signature being verified.
+/// The result of a look-up without verifying a signature.
 pub enum Known {
-    /// Verified before, and in time still.
+    /// Verified before and not expired.
     Valid(Arc<Claims>),
     Invalid,
-    /// To be verified.
+    /// Not verified yet.
     New,
 }
 
-/// For whom a token is issued.
+/// The owner of a new token.
 pub struct Bearer<'a> {
     pub login: &'a str,
     pub epoch: u64,
-    /// The session it belongs to, if any.
+    /// The session of the token, if any.
     pub session: Option<&'a str>,
 }
 
 /// A new token.
 pub struct AccessToken {
     pub text: String,
-    /// What stands for it in a log.
+    /// The id of the token for logs.
     pub jti: String,
     /// When it expires, in seconds since 1970-01-01 UTC.
     pub exp: u64,
 }
 
-/// A new token that nobody may have yet: when it expires was not written down.
+/// A new token that must not be given to anyone before its expiry has been stored.
 pub struct Draft(AccessToken);
 
 impl Draft {
@@ -102,14 +102,14 @@ impl Draft {
         self.0.exp
     }
 
-    /// The token, for whoever has written that down.
+    /// The token. Call this after storing its expiry.
     pub fn recorded(self) -> AccessToken {
         self.0
     }
 }
 
 impl Tokens {
-    /// Without keys, until a ring is set.
+    /// Starts without keys. [`Self::set_ring`] sets them.
     pub fn new(settings: Settings) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         jwt::install();
@@ -124,17 +124,17 @@ impl Tokens {
         }
     }
 
-    /// The keys of this moment.
+    /// The current keys.
     pub fn ring(&self) -> Arc<Ring> {
         self.ring.load_full()
     }
 
-    /// Goes on with these keys. Tokens of others are refused from now on.
+    /// Replaces the keys. From now on tokens of other keys are refused.
     pub fn set_ring(&self, ring: Ring) {
         self.ring.store(Arc::new(ring));
     }
 
-    /// Fails where a token of the key that signs would not hold: `ring` refuses to sign with some keys that it verifies.
+    /// Fails if tokens of the signing key would not be valid: `ring` refuses to sign with some keys that it verifies.
     pub fn check_signing(&self) -> Result<(), String> {
         let check = Bearer {
             login: "check",
@@ -151,28 +151,28 @@ impl Tokens {
         }
     }
 
-    /// How long a new token lives.
+    /// The lifetime of a new token.
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
 
-    /// When no token that expires at `exp` or earlier holds any more. Times are seconds since 1970-01-01 UTC.
+    /// When tokens that expire at `exp` or earlier are no longer accepted. Times are seconds since 1970-01-01 UTC.
     pub fn holds_until(&self, exp: u64) -> u64 {
         exp + self.leeway.as_secs() + 1
     }
 
-    /// At `time`, what concerns tokens that expired before the result can be forgotten: they hold nowhere, whatever leeway
-    /// other instances have, or this one after its next start.
+    /// The time before which expired tokens are irrelevant at `time`: no instance accepts them, whatever leeway it has, now or
+    /// after a restart. Data about them can be deleted.
     pub fn forgotten_before(time: u64) -> u64 {
         time.saturating_sub(LEEWAY_MAX + MARGIN)
     }
 
-    /// Whether a token has not expired.
+    /// Whether a token has not expired, with the leeway.
     pub fn is_in_time(&self, claims: &Claims) -> bool {
         claims.exp + self.leeway.as_secs() >= now()
     }
 
-    /// A new token. Costs a signature; that of RSA some milliseconds. Errors: `NoSigningKey`.
+    /// Makes a new token. Costs a signature: some milliseconds for RSA. Errors: `NoSigningKey`.
     pub fn issue(&self, bearer: &Bearer<'_>) -> Result<Draft, Error> {
         let now = now();
         let ring = self.ring.load();
@@ -201,7 +201,7 @@ impl Tokens {
         Ok(Draft(AccessToken { text, jti, exp }))
     }
 
-    /// Looks a token up among those verified before. Costs a SHA-256 of it, unless this thread has looked it up lately.
+    /// Looks a token up among the verified ones. Costs a SHA-256 of the token, unless this thread has looked it up lately.
     pub fn known(&self, token: &str) -> Known {
         if token.len() > MAX_LENGTH {
             return Known::Invalid;
@@ -227,8 +227,8 @@ impl Tokens {
         Some(found)
     }
 
-    /// The claims of a valid token: its signature, key, type, times, issuer and audience hold (RFC 7519 §7.2, RFC 8725).
-    /// Whether it was revoked is for the tx thread to say. Costs the verification of a signature where it is new.
+    /// The claims of a valid token: its signature, key, type, times, issuer and audience are right (RFC 7519 §7.2, RFC 8725).
+    /// Only the tx thread knows whether it was revoked. Costs the verification of a signature if the token is new.
     pub fn verify(&self, token: &str) -> Option<Arc<Claims>> {
         match self.known(token) {
             Known::Valid(claims) => return Some(claims),
@@ -278,7 +278,7 @@ pub fn bearer(authorization: &str) -> Option<&str> {
         .split_at_checked("Bearer".len())?;
     let word = token.trim_ascii_start();
     let is_apart = !word.is_empty() && word.len() < token.len();
-    // All bytes are looked at, which is faster than to stop.
+    // Reading all bytes is faster than stopping early.
     let low = word.bytes().fold(false, |any, byte| any | (byte <= b' '));
     let has_space = low && word.contains(|char: char| char.is_ascii_whitespace());
     (scheme.eq_ignore_ascii_case("Bearer") && is_apart && !has_space).then_some(word)

@@ -1,17 +1,17 @@
-//! What is read from the header of a request, whatever carried it. Pure.
+//! The parts of a request's header that authkv uses, for every version of HTTP. Pure.
 
 pub mod check;
 
 use bytes::Bytes;
 use http::Method;
 
-/// The method, the path and the fields that mean something here.
+/// The method, the path, and the fields that authkv uses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Head {
     pub method: Method,
     /// Without the query. Visible ASCII.
     pub path: Bytes,
-    /// What follows the question mark.
+    /// The text after the question mark.
     pub query: Bytes,
     pub authorization: Field,
     pub content_type: Field,
@@ -20,25 +20,25 @@ pub struct Head {
     pub if_match: Field,
     pub if_none_match: Field,
     pub origin: Field,
-    /// A preflight asks for it (Fetch §3.2).
+    /// The method that a preflight asks about (Fetch §3.2).
     pub requested_method: Field,
     pub request_id: Field,
-    /// Where a watch is to go on (HTML §9.2.4).
+    /// The event after which a watch continues (HTML §9.2.4).
     pub last_event_id: Field,
 }
 
-/// A field that should stand once.
+/// A field that may appear once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub enum Field {
     #[default]
     None,
     One(Bytes),
-    /// More than once, so that nobody can say which counts.
+    /// The field appears more than once, so it is unclear which one counts.
     Many,
 }
 
 impl Field {
-    /// The text of a field that stands once and is visible ASCII or spaces.
+    /// The text of a field that appears once and has only visible ASCII and spaces.
     pub fn text(&self) -> Option<&str> {
         match self {
             Field::One(value) => std::str::from_utf8(value).ok(),
@@ -62,7 +62,7 @@ impl Field {
 }
 
 impl Head {
-    /// `target` is the path with or without a query.
+    /// `target` is the path, with or without a query.
     pub fn new(method: Method, target: Bytes) -> Self {
         let end = memchr::memchr(b'?', &target);
         Self {
@@ -82,7 +82,7 @@ impl Head {
         }
     }
 
-    /// Takes a field of the header, if it means something here. Names compare without case.
+    /// Takes a field of the header, if authkv uses it. Case in names does not count.
     pub fn add(&mut self, name: &str, value: impl FnOnce() -> Bytes) {
         let field = match name.len() {
             6 if name.eq_ignore_ascii_case("origin") => &mut self.origin,
@@ -100,7 +100,7 @@ impl Head {
             _ => return,
         };
         match name.len() {
-            // Lists, whose lines are one list (RFC 9110 §5.3).
+            // These fields are lists. Several lines make one list (RFC 9110 §5.3).
             8 | 13 if name.as_bytes()[0].eq_ignore_ascii_case(&b'i') => field.join(&value()),
             _ => field.set(value()),
         }

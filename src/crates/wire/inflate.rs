@@ -1,32 +1,32 @@
-//! Bodies in gzip (RFC 1952), inflated piece by piece. Pure; HTTP workers only.
+//! Inflates bodies in gzip (RFC 1952) piece by piece. Pure; HTTP workers only.
 //!
-//! A piece out has a size of its own, whatever a piece in would make: a few bytes may stand for a thousand times as many. What
-//! the text may be is decided by who reads it.
+//! The output comes in pieces of limited size, because a few bytes of input may stand for a thousand times as many. The reader
+//! of the text limits its total size.
 
 use authkv_base::error::Error;
 use bytes::{Buf, Bytes};
 use flate2::{Decompress, FlushDecompress, Status};
 
-/// Bytes of a piece of text, at most.
+/// The most bytes of a piece of text.
 const PIECE: usize = 64 * 1024;
-/// Binary logarithm of the bytes that a member may look back (RFC 1951 §2).
+/// The binary logarithm of the distance that a member may look back (RFC 1951 §2).
 const WINDOW: u8 = 15;
 
-/// A body under way. Members that follow one another are one text (RFC 1952 §2.2).
+/// A body that is being inflated. Several members are one text (RFC 1952 §2.2).
 #[derive(Default)]
 pub struct Inflate {
-    /// The member that has begun and not ended.
+    /// The current member.
     member: Option<Decompress>,
-    /// What came and was not looked at yet.
+    /// Input that was not used yet.
     input: Bytes,
-    /// The member may have more to say before it gets more.
+    /// The member may have more output before it needs more input.
     is_full: bool,
-    /// A member has ended.
+    /// At least one member has ended.
     has_ended: bool,
 }
 
 impl Inflate {
-    /// Takes a piece of the body, once [`Self::is_behind`] says no.
+    /// Takes a piece of the body. Call it only if [`Self::is_behind`] returns `false`.
     pub fn push(&mut self, piece: Bytes) {
         self.input = match self.input.is_empty() {
             true => piece,
@@ -34,12 +34,12 @@ impl Inflate {
         };
     }
 
-    /// Whether there is more text before the next piece.
+    /// Whether the input so far may give more text.
     pub fn is_behind(&self) -> bool {
         self.is_full || !self.input.is_empty()
     }
 
-    /// The next piece of the text, empty where there is none before more of the body comes. Errors: `Malformed`.
+    /// The next piece of the text. Empty if more of the body is needed first. Errors: `Malformed`.
     pub fn next_piece(&mut self) -> Result<Vec<u8>, Error> {
         let mut text = vec![0; PIECE];
         let mut written = 0;
@@ -61,7 +61,7 @@ impl Inflate {
                 }
                 Ok(_) if taken > 0 || made > 0 => self.is_full = written == PIECE,
                 Ok(_) if self.input.is_empty() => {}
-                // It neither takes nor gives anything.
+                // The member neither uses input nor gives output.
                 Ok(_) | Err(_) => return Err(Error::malformed("The body is not valid gzip")),
             }
         }
@@ -69,7 +69,7 @@ impl Inflate {
         Ok(text)
     }
 
-    /// Errors: `Malformed` where the body ends before the text does.
+    /// Errors: `Malformed` if the body ended too early.
     pub fn end(&self) -> Result<(), Error> {
         match self.has_ended && self.member.is_none() {
             true => Ok(()),
@@ -92,7 +92,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// The text of a body that comes in pieces of a size.
+    /// The text of a body that arrives in pieces of `size` bytes.
     fn inflate(body: &[u8], size: usize) -> Result<Vec<u8>, Error> {
         let (mut inflate, mut text) = (Inflate::default(), Vec::new());
         for piece in body.chunks(size) {

@@ -1,4 +1,4 @@
-//! What the body of a request may be, and what is read of a form and a query. Pure; any thread.
+//! Checks the types of bodies, and reads forms and queries. Pure; any thread.
 
 use super::head::{Field, Head};
 use super::percent;
@@ -8,14 +8,14 @@ use authkv_codec::{repeated, shown, unknown, Member};
 use std::borrow::Cow;
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// JSON texts, a line each.
+/// JSON texts, one in a line.
 pub const NDJSON: &str = "application/x-ndjson";
-/// Bytes of which nothing is known (RFC 2046 §4.5.1).
+/// Bytes of an unknown type (RFC 2046 §4.5.1).
 pub const BYTES: &str = "application/octet-stream";
-/// What lines are called besides; clients that know no type for them say that they are bytes.
+/// The types accepted for lines of JSON. Clients that know no type for lines send `BYTES`.
 const LINES_OF_JSON: [&str; 4] = [NDJSON, "application/ndjson", "application/jsonl", BYTES];
 
-/// Whether a body says that it is a form.
+/// Whether the header says that the body is a form.
 pub fn is_form(head: &Head) -> bool {
     essence(head.content_type.text().unwrap_or_default()) == FORM
 }
@@ -36,9 +36,9 @@ pub enum Coding {
     Gzip,
 }
 
-/// The coding of a body; `lines` may be in gzip. Errors: `BadMediaType` with the codings that are taken.
+/// The coding of a body. `lines`: gzip is allowed. Errors: `BadMediaType` with the accepted codings.
 pub fn coding(head: &Head, lines: bool) -> Result<Coding, Error> {
-    // `x-gzip` is the same (RFC 9110 §8.4.1.3).
+    // `x-gzip` means the same as `gzip` (RFC 9110 §8.4.1.3).
     let is_gzip =
         |name: &[u8]| name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip");
     match &head.content_encoding {
@@ -56,8 +56,8 @@ pub fn coding(head: &Head, lines: bool) -> Result<Coding, Error> {
     }
 }
 
-/// Whether a body is JSON text: it says so, it says what `curl -d` says of any body, or nothing. Errors: `BadMediaType`
-/// where nobody can say what it is.
+/// Whether a body is read as JSON: the header says so, or has the type that `curl -d` sends for any body, or has no type.
+/// Errors: `BadMediaType` for an unclear type.
 pub fn is_json(head: &Head) -> Result<bool, Error> {
     match &head.content_type {
         Field::None => Ok(true),
@@ -70,7 +70,8 @@ pub fn is_json(head: &Head) -> Result<bool, Error> {
     }
 }
 
-/// Errors: `BadMediaType` for a body that says it is no JSON, or is coded. `lines`: it is JSON in lines.
+/// Errors: `BadMediaType` for a body that is not JSON according to the header, or that is coded. `lines`: the body is lines of
+/// JSON.
 pub fn check_type(head: &Head, lines: bool) -> Result<(), Error> {
     const JSON: Error = Error::bad_type("application/json");
     const LINES: Error = Error::bad_type("application/x-ndjson or application/json");
@@ -81,11 +82,11 @@ pub fn check_type(head: &Head, lines: bool) -> Result<(), Error> {
         Field::Many => Err(wrong()),
         Field::One(_) => {
             let text = head.content_type.text().ok_or_else(wrong)?;
-            // Parameters say nothing: JSON is UTF-8 (RFC 8259 §11).
+            // Parameters do not matter: JSON is always UTF-8 (RFC 8259 §11).
             let essence = essence(text);
             let json = essence == "application/json"
                 || (essence.starts_with("application/") && essence.ends_with("+json"));
-            // What `curl -d` says of any body.
+            // `curl -d` sends the type of a form for any body.
             match json || essence == FORM || lines && LINES_OF_JSON.contains(&&*essence) {
                 true => Ok(()),
                 false => Err(wrong()),
@@ -94,21 +95,21 @@ pub fn check_type(head: &Head, lines: bool) -> Result<(), Error> {
     }
 }
 
-/// A number of digits alone.
+/// A number of digits only.
 pub fn whole_number(text: &str) -> Option<u64> {
-    // Rust reads a sign too.
+    // Rust would accept a sign too.
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| is_number)
 }
 
-/// What becomes of parameters that are not known.
+/// How to treat unknown parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Others {
     Refused,
     Ignored,
 }
 
-/// The parameters of a form, or of a query, that are known. Errors: `Malformed`, naming the parameter.
+/// The known parameters of a form or a query. Errors: `Malformed`, naming the parameter.
 pub fn form(text: &[u8], kinds: &[(&'static str, Kind)], others: Others) -> Result<Members, Error> {
     let mut members = Members::new();
     for pair in text.split(|byte| *byte == b'&') {
@@ -127,7 +128,7 @@ pub fn form(text: &[u8], kinds: &[(&'static str, Kind)], others: Others) -> Resu
             let known: Vec<&str> = kinds.iter().map(|(known, _)| *known).collect();
             return Err(unknown("parameter", name.as_bytes(), &known));
         };
-        // RFC 6749 §3.2: a parameter stands once.
+        // A parameter may appear once only (RFC 6749 §3.2).
         if members.iter().any(|(known, _)| known == name) {
             return Err(repeated(name.as_bytes()));
         }

@@ -1,10 +1,10 @@
-//! Percent-encoded text (RFC 3986 §2.1), as strictly as it is written there: what does not decode to UTF-8 is refused, because
-//! U+FFFD in its place would be another name or another key. Pure; any thread.
+//! Percent-encoded text (RFC 3986 §2.1), read strictly. Text that does not decode to UTF-8 is refused, because U+FFFD in it
+//! would make another name or key. Pure; any thread.
 
 use authkv_base::error::Error;
 use percent_encoding::percent_decode;
 
-/// The text that `encoded` stands for; `name` says what it is. Errors: `Malformed`, with the name.
+/// Decodes a text. `name` is the name of the text for errors. Errors: `Malformed`, with the name.
 pub fn decode(name: &str, encoded: &[u8]) -> Result<String, Error> {
     let mut codes = encoded.split(|byte| *byte == b'%').skip(1);
     let is_hex = |code: &[u8]| code.len() >= 2 && code[..2].iter().all(u8::is_ascii_hexdigit);
@@ -16,7 +16,7 @@ pub fn decode(name: &str, encoded: &[u8]) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|_| Error::malformed(format!("{name} should be UTF-8")))
 }
 
-/// The same of a part of a form or a query, where a space is a plus, too (HTML 4.01 §17.13.4.1).
+/// Decodes a part of a form or a query, where a plus means a space (HTML 4.01 §17.13.4.1).
 pub fn decode_form(name: &str, encoded: &[u8]) -> Result<String, Error> {
     match memchr::memchr(b'+', encoded) {
         None => decode(name, encoded),

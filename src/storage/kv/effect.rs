@@ -1,4 +1,4 @@
-//! What becomes of steps.
+//! The effects of steps.
 
 use super::Stored;
 use crate::tx::tuple_bytes;
@@ -6,14 +6,14 @@ use authkv_base::error::Error;
 use authkv_domain::{Action, Mode};
 use tarantool::tuple::Tuple;
 
-/// What became of a step.
+/// The effect of a step.
 #[derive(Debug)]
 pub enum Effect {
     Found(Found),
     Written {
         revision: u64,
         created: bool,
-        /// The sum, where something was added.
+        /// The sum, if the step was an increment.
         value: Option<i128>,
     },
     Deleted {
@@ -23,7 +23,7 @@ pub enum Effect {
     Exists {
         revision: u64,
     },
-    /// With the revision there is, or 0.
+    /// The current revision of the pair, or 0 if it does not exist.
     Conflict {
         revision: u64,
     },
@@ -33,7 +33,7 @@ pub enum Effect {
     OutOfRange,
 }
 
-/// A pair that was there.
+/// A pair that exists.
 #[derive(Debug)]
 pub struct Found(Tuple);
 
@@ -47,16 +47,16 @@ impl Found {
     }
 }
 
-/// What became of steps, by their places.
+/// The effects of steps, by the index of the step.
 #[derive(Debug)]
 pub struct Applied {
-    /// Whether the steps that could be taken were; nothing has changed otherwise.
+    /// Whether the steps that could be taken were committed. If not, nothing has changed.
     pub committed: bool,
     pub effects: Vec<Effect>,
 }
 
 impl Effect {
-    /// Whether nothing else is done where all or nothing was asked for.
+    /// Whether this effect stops an atomic list of steps.
     pub fn fails(&self, action: &Action) -> bool {
         match (self, action) {
             (Effect::Found(_) | Effect::Written { .. } | Effect::Deleted { .. }, _) => false,

@@ -1,36 +1,36 @@
-//! Changes of pairs as bytes, one behind the other: there are many, and memory of its own for each would cost as much as
-//! what it holds. Pure.
+//! Changes of pairs as bytes, back to back. There are many, and an allocation for each would cost as much memory as its
+//! content. Pure.
 
 use super::stored::Stored;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_domain::Change;
 
-/// One change.
+/// One change of a pair.
 #[derive(Debug)]
 pub struct Event<'a> {
     pub revision: u64,
     pub change: Change,
-    /// The tuple that was put, or the key as a one-element array.
+    /// The tuple of a put, or the key of a removed pair as a one-element array.
     pub tuple: &'a [u8],
 }
 
-/// Changes in the order of their revisions: of each its kind, its revision, the length of its tuple, and the tuple.
+/// Changes in the order of their revisions. Each has its kind, its revision, the length of its tuple, and the tuple.
 #[derive(Debug, Default)]
 pub struct Events(Vec<u8>);
 
-/// Bytes before a tuple.
+/// The bytes before each tuple.
 const HEAD: usize = 13;
-/// Bytes that most transactions do with.
+/// Enough bytes for most transactions.
 const USUAL: usize = 1024;
 
 impl Events {
-    /// That take no more than so many bytes.
+    /// An empty list with room for this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// Appends one.
+    /// Appends a change.
     pub fn push(&mut self, event: &Event<'_>) {
         if self.0.is_empty() {
             self.0.reserve(USUAL);
@@ -44,17 +44,17 @@ impl Events {
         self.0.extend_from_slice(event.tuple);
     }
 
-    /// Whether another one fits into what is reserved.
+    /// Whether the change fits without growing the allocation.
     pub fn has_room(&self, event: &Event<'_>) -> bool {
         self.0.len() + event.size() <= self.0.capacity()
     }
 
-    /// Bytes that are reserved for them.
+    /// The size of the allocation in bytes.
     pub fn capacity(&self) -> usize {
         self.0.capacity()
     }
 
-    /// All of them in their order.
+    /// All changes in order.
     pub fn iter(&self) -> impl Iterator<Item = Event<'_>> {
         let mut bytes = &*self.0;
         std::iter::from_fn(move || {
@@ -74,19 +74,19 @@ impl Events {
 }
 
 impl Event<'_> {
-    /// Bytes that it takes among others.
+    /// The bytes that the change takes in a list.
     pub fn size(&self) -> usize {
         HEAD + self.tuple.len()
     }
 
-    /// Whether its key is wanted. Errors: `Malformed`, which a tuple of the space is not.
+    /// Whether `wanted` accepts the key. Errors: `Malformed`, which tuples of the space never cause.
     pub fn is_of(&self, wanted: impl Fn(&[u8]) -> bool) -> Result<bool, Error> {
         let mut reader = Reader::new(self.tuple);
         reader.head()?;
         Ok(wanted(reader.string()?))
     }
 
-    /// Appends the change as a map.
+    /// Appends the change as a map in msgpack.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut stored = Stored::read(self.tuple)?;
         let name = self.change.name();

@@ -1,51 +1,51 @@
-//! The last changes of pairs, for those who watch: kept up to a number of bytes, in the order of their commits. Pure.
+//! The latest changes of pairs, for watches: up to a number of bytes, in the order of commits. Pure.
 
 use super::event::Events;
 use authkv_base::error::Error;
 use authkv_domain::{Change, ChangePage};
 use std::collections::{HashSet, VecDeque};
 
-/// The changes of a transaction that commits.
+/// The changes of a transaction that is committing.
 struct Committing {
-    /// None once it has failed.
+    /// `None` after a failure.
     events: Option<Events>,
     last: u64,
-    /// Keys of pairs that it removes, as one-element arrays.
+    /// The keys of the pairs that the transaction removes, as one-element arrays.
     removed: HashSet<Box<[u8]>>,
     ended: bool,
 }
 
-/// Some changes, one after another; a transaction may go on in the next block.
+/// Some changes in order. The changes of a transaction may continue in the next block.
 struct Block {
     events: Events,
-    /// The revision of the last one.
+    /// The revision of the last change.
     last: u64,
 }
 
 pub struct Feed {
     blocks: VecDeque<Block>,
-    /// What the blocks have reserved.
+    /// The bytes allocated by all blocks.
     bytes: usize,
     max: usize,
-    /// Of the changes after this one all that others may see are kept.
+    /// All visible changes with higher revisions than this one are kept.
     floor: u64,
-    /// The last one that is durable, where nothing before it is open.
+    /// All changes up to this revision are durable.
     known: u64,
     committing: VecDeque<Committing>,
-    /// The number of the first of those.
+    /// The ticket of the first transaction in `committing`.
     first: u64,
 }
 
-/// Bytes of a block, but for one of a single change that needs more.
+/// The bytes of a block. A single larger change gets a block of its own size.
 const BLOCK: usize = 1 << 14;
-/// Changes that are looked at, and bytes that are told, in one answer.
+/// The most changes that one answer looks at, the most changes in it, and its size in bytes.
 const LOOK: usize = 5000;
 const PAGE: usize = 1000;
 const BYTES: usize = 1 << 16;
 
 impl Feed {
-    /// Keeps at most `max` bytes of changes, but all of the last transaction whatever its size is, for those who have seen all
-    /// before; beginning after the revision `last`.
+    /// Keeps at most `max` bytes of changes, beginning after the revision `last`. The last transaction is always kept whole,
+    /// for watches that have seen everything before it.
     pub fn new(max: usize, last: u64) -> Self {
         Self {
             blocks: VecDeque::new(),
@@ -58,34 +58,34 @@ impl Feed {
         }
     }
 
-    /// The last revision that is durable, where nothing before it is open.
+    /// The last revision up to which all changes are durable.
     pub fn known(&self) -> u64 {
         self.known
     }
 
-    /// Whether a transaction has not ended.
+    /// Whether a transaction is committing.
     pub fn is_open(&self) -> bool {
         !self.committing.is_empty()
     }
 
-    /// The last revision of the transactions that have not ended, nor failed.
+    /// The last revision of the transactions that are committing and have not failed.
     pub fn last_open(&self) -> Option<u64> {
         let mut open = self.committing.iter().rev();
         open.find(|one| one.events.is_some()).map(|one| one.last)
     }
 
-    /// Whether a transaction that commits removes this key, a one-element array.
+    /// Whether a committing transaction removes this key, given as a one-element array.
     pub fn is_removing(&self, key: &[u8]) -> bool {
         self.committing.iter().any(|one| one.removed.contains(key))
     }
 
-    /// Whether one removes a key of which `is_of` says so.
+    /// Whether a committing transaction removes a key for which `is_of` returns `true`.
     pub fn is_removing_any(&self, is_of: impl Fn(&[u8]) -> bool) -> bool {
         let mut removed = self.committing.iter().flat_map(|one| &one.removed);
         removed.any(|key| is_of(key))
     }
 
-    /// Forgets all: others have made changes up to this revision, which are not known here.
+    /// Forgets everything: others have made changes up to this revision, which are unknown here.
     pub fn begin_after(&mut self, last: u64) {
         self.blocks.clear();
         self.bytes = 0;
@@ -95,8 +95,8 @@ impl Feed {
         }
     }
 
-    /// Takes the changes of a transaction that is about to commit; `last` is its last revision. Returns what to end it
-    /// with.
+    /// Takes the changes of a transaction that is about to commit. `last` is its last revision. Returns the ticket for
+    /// [`Self::end`].
     pub fn commit(&mut self, events: Events, last: u64) -> u64 {
         let removals = events.iter().filter(|event| event.change != Change::Put);
         let removed = removals.map(|event| event.tuple.into()).collect();
@@ -109,7 +109,7 @@ impl Feed {
         self.first + self.committing.len() as u64 - 1
     }
 
-    /// Ends a transaction. Its changes are told once those before it have ended too.
+    /// Ends a transaction. Its changes become visible once all transactions before it have ended.
     pub fn end(&mut self, ticket: u64, committed: bool) {
         let place = ticket.checked_sub(self.first);
         if let Some(one) = place.and_then(|place| self.committing.get_mut(place as usize)) {
@@ -123,7 +123,7 @@ impl Feed {
                 break;
             };
             self.first += 1;
-            // The numbers of one that has failed were never told.
+            // Clients never saw the revisions of a failed transaction.
             let Some(events) = one.events else { continue };
             self.known = self.known.max(one.last);
             self.keep(&events);
@@ -133,7 +133,7 @@ impl Feed {
         }
     }
 
-    /// Keeps the changes of a transaction, and forgets the oldest blocks where there are too many.
+    /// Keeps the changes of a transaction, and drops the oldest blocks if there are too many bytes.
     fn keep(&mut self, events: &Events) {
         let floor = self.floor;
         let mut events = events
@@ -170,9 +170,8 @@ impl Feed {
         }
     }
 
-    /// The changes after a revision, of keys for which `wanted` says so, and the revision
-    /// to ask after next. Changes from now on where there is no `after`. Errors: `TooOld`; `BadOption` for a revision that
-    /// was not given yet.
+    /// The changes after a revision, with keys that `wanted` accepts, and the revision to continue after. Without `after`:
+    /// changes from now on. Errors: `TooOld`; `BadOption` for a revision that does not exist yet.
     pub fn after(
         &self,
         after: Option<u64>,
@@ -227,7 +226,7 @@ mod tests {
         events
     }
 
-    /// How many such changes fit into so many bytes.
+    /// The number of such changes that fit into `bytes`.
     fn events_in(bytes: usize, revision: u64) -> u64 {
         let events = puts([revision]);
         let size = events.iter().map(|event| event.size()).sum::<usize>();
@@ -242,7 +241,7 @@ mod tests {
         });
     }
 
-    /// The revisions told, and the one to go on after.
+    /// The revisions in the answer, and the revision to continue after.
     fn told(feed: &Feed, after: u64) -> Result<(Vec<u64>, u64), Error> {
         let page = feed.after(Some(after), |key| key == b"k")?;
         let revisions = page.changes.iter().map(|(_, revision)| *revision).collect();
@@ -267,12 +266,12 @@ mod tests {
         assert_eq!(told(&feed, 3), Ok((vec![4], 4)));
         let fourth = feed.commit(puts([6]), 6);
         assert_eq!(feed.last_open(), Some(6));
-        // One may be aborted while those before it go on.
+        // A transaction may be aborted while others before it are still committing.
         feed.end(fourth, false);
         assert_eq!(feed.last_open(), Some(5));
         feed.end(third, false);
         assert_eq!(feed.last_open(), None);
-        // What was undone is not told.
+        // Undone changes are not visible.
         assert_eq!(told(&feed, 4), Ok((vec![], 4)));
         assert!(!feed.is_removing_any(|_| true));
         assert!(matches!(told(&feed, 5), Err(Error::BadOption { .. })));
@@ -294,7 +293,7 @@ mod tests {
         assert_eq!(told(&feed, after), Err(Error::TooOld { after, oldest }));
         assert_eq!(told(&feed, last - 2), Ok((vec![last - 1, last], last)));
 
-        // A transaction is kept whole, whatever its size, until another has ended.
+        // A transaction is kept whole, whatever its size, until another one has ended.
         let many = last + 1..last + 1 + 4 * block;
         let next = many.end;
         let ticket = feed.commit(puts(many.clone()), next - 1);

@@ -1,4 +1,4 @@
-//! The pairs: the space `key_value_store`, the times at which they expire, and the sequence of their revisions.
+//! The pairs: the space `key_value_store`, their expiry times, and the sequence of their revisions.
 
 mod effect;
 mod event;
@@ -31,33 +31,33 @@ use tarantool::tuple::Tuple;
 /// The pairs.
 pub struct KeyValues {
     space: Space,
-    /// Time and key of every pair that expires.
+    /// The expiry time and the key of every pair that expires.
     expiry: Space,
     max_tuple_size: usize,
     reply_max: usize,
     reserve: Arc<Reserve>,
     changes: TxCell<Changes>,
-    /// Told the last revision after every commit.
+    /// Called with the last durable revision after every commit.
     tell: Tell,
 }
 
-/// What other threads are told of changes.
+/// Tells other threads up to which revision changes are known.
 pub type Tell = Box<dyn Fn(u64) + Send + Sync>;
 
-/// What has changed, and what changes now.
+/// Past changes and committing changes.
 struct Changes {
     revisions: Revisions,
     feed: RefCell<Feed>,
     /// Broadcast after every commit.
     notifications: Cond,
-    /// How many calls wait for it.
+    /// The number of calls that wait for changes.
     waiting: Cell<usize>,
-    /// Whether all pairs are being counted, and what ends with that.
+    /// Whether somebody counts all pairs, and the signal at the end of a count.
     is_counting: Cell<bool>,
     counted: Cond,
 }
 
-/// A count whose turn it is.
+/// The right to count all pairs, until it is dropped.
 pub struct Counting<'a>(&'a Changes);
 
 impl Drop for Counting<'_> {
@@ -105,12 +105,13 @@ impl KeyValues {
         })
     }
 
-    /// Bytes that a tuple has to be below of.
+    /// Tuples must have fewer bytes than this.
     pub fn max_tuple_size(&self) -> usize {
         self.max_tuple_size
     }
 
-    /// The changes after a revision, of keys that begin with `prefix` and that the caller may read. Errors: `TooOld`, `BadOption`. Does not yield.
+    /// The changes after a revision, with keys that begin with `prefix` and that the caller may read. Errors: `TooOld`,
+    /// `BadOption`. Does not yield.
     pub fn changes(
         &self,
         tx: &Tx,
@@ -127,13 +128,13 @@ impl KeyValues {
         feed.after(after, wanted)
     }
 
-    /// Up to which revision changes can be asked for.
+    /// The last revision up to which clients can ask for changes.
     pub fn known(&self, tx: &Tx) -> Result<u64, Error> {
         self.catch_up(tx)?;
         Ok(self.changes.get(tx).feed.borrow().known())
     }
 
-    /// Waits for the turn to count, which lasts until the result is dropped. Yields where another counts.
+    /// Waits for the right to count all pairs, which lasts until the result is dropped. Yields while another call counts.
     pub fn begin_count<'a>(&'a self, tx: &'a Tx) -> Counting<'a> {
         let changes = self.changes.get(tx);
         while changes.is_counting.get() && !fiber::is_cancelled(tx) {
@@ -143,8 +144,8 @@ impl KeyValues {
         Counting(changes)
     }
 
-    /// Counts one that waits for changes, until the result is dropped: over iproto each keeps one of the few requests that
-    /// Tarantool takes at a time. Errors: `Overloaded`.
+    /// Counts a call that waits for changes, until the result is dropped. Over iproto each such call takes one of the few
+    /// requests that Tarantool handles at a time. Errors: `Overloaded`.
     pub fn begin_wait<'a>(&'a self, tx: &'a Tx) -> Result<Waiting<'a>, Error> {
         const MAX: usize = 256;
         let waiting = &self.changes.get(tx).waiting;
@@ -160,12 +161,12 @@ impl KeyValues {
         }
     }
 
-    /// Waits for changes. Yields.
+    /// Waits for the next change, at most for `time`. Yields.
     pub fn wait(&self, tx: &Tx, time: Duration) {
         self.changes.get(tx).notifications.wait_timeout(time);
     }
 
-    /// Learns of changes that were made elsewhere: by another image of the library while it hands over, or by a leader.
+    /// Notices changes that were made elsewhere: by another image of the library during a handover, or by a leader.
     fn catch_up(&self, tx: &Tx) -> Result<(), Error> {
         let changes = self.changes.get(tx);
         let is_open = changes.feed.borrow().is_open();
@@ -176,14 +177,14 @@ impl KeyValues {
         Ok(())
     }
 
-    /// Wakes those who wait for changes.
+    /// Wakes everyone who waits for changes.
     fn tell(&self, tx: &Tx) {
         let changes = self.changes.get(tx);
         changes.notifications.broadcast();
         (self.tell)(changes.feed.borrow().known());
     }
 
-    /// Begins to look at pairs.
+    /// Begins to read pairs. See [`Looks`].
     fn looks<'a>(&'a self, tx: &'a Tx) -> Looks<'a> {
         let feed = &self.changes.get(tx).feed;
         let open = sees_undurable(tx).then(|| (feed.borrow().known(), feed));
@@ -191,15 +192,15 @@ impl KeyValues {
     }
 }
 
-/// Looks at pairs, some of which may not be durable yet, until something yields.
+/// Reads pairs, some of which may not be durable yet. Valid until the next yield.
 struct Looks<'a> {
     tx: &'a Tx,
-    /// Where a commit has not ended: the last revision before all that are open, and what those change.
+    /// While a commit is open: the last revision before all open commits, and the feed with their changes.
     open: Option<(u64, &'a RefCell<Feed>)>,
 }
 
 impl Looks<'_> {
-    /// What was found under a key, a one-element array. Notes where that, or that there is nothing, is not durable yet.
+    /// Reads the tuple found under a key, a one-element array. Notes if the pair or its absence is not durable yet.
     #[inline]
     fn at<'t>(&self, key: &[u8], found: &'t Option<Tuple>) -> Result<Option<Stored<'t>>, Error> {
         let Some(tuple) = found else {
@@ -211,7 +212,7 @@ impl Looks<'_> {
         Ok(Some(stored))
     }
 
-    /// Notes where a pair that was read is not durable yet.
+    /// Notes if a pair is not durable yet.
     #[inline]
     fn saw(&self, stored: &Stored<'_>) {
         if self.open.is_some_and(|(known, _)| stored.revision > known) {
@@ -219,7 +220,7 @@ impl Looks<'_> {
         }
     }
 
-    /// The same of pairs that are not there, of which a commit may be removing some.
+    /// Notes if a missing pair is being removed by an open commit.
     fn missed(&self, removed: impl FnOnce(&Feed) -> bool) {
         if self.open.is_some_and(|(_, feed)| removed(&feed.borrow())) {
             note_undurable(self.tx, None);

@@ -1,4 +1,4 @@
-//! Reading pairs by their keys. Does not yield.
+//! Reads pairs by their keys. Does not yield.
 
 use super::{KeyValues, Stored};
 use crate::tx::Tx;
@@ -7,20 +7,20 @@ use authkv_base::error::Error;
 use authkv_domain::{key_text, Readable};
 use rmp::encode::{write_array_len, write_map_len, write_str};
 
-/// Bytes by which an answer grows at once, at most; more where it doubles.
+/// The most bytes by which an answer grows at once, unless it doubles.
 const GROWTH: usize = 2 << 20;
 
-/// How what is asked for is told.
+/// The form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// `{data: {key: value}}`, all of them or none.
+    /// `{data: {key: value}}`. All keys must exist.
     Values,
-    /// `{pairs, missing}`, or all of them or none.
+    /// `{pairs, missing}`. If `strict`, all keys must exist.
     Pairs { strict: bool },
 }
 
 impl Asked {
-    /// Bytes of an answer for each pair, beside the key and the value, most often.
+    /// The usual number of bytes in an answer for each pair, in addition to the key and the value.
     fn overhead(self) -> usize {
         match self {
             Asked::Values => 0,
@@ -30,8 +30,8 @@ impl Asked {
 }
 
 impl KeyValues {
-    /// What is there of the keys, in msgpack, in the order of the keys. Errors: `MissingKeys`, `ReplyTooLarge`. The result
-    /// is the one allocation in proportion to them, grown as the values come.
+    /// The pairs with these keys in msgpack, in the order of the keys. Errors: `MissingKeys`, `ReplyTooLarge`. The result is
+    /// the only allocation that grows with the input; it grows as values are added.
     pub fn get(&self, tx: &Tx, keys: &Readable<'_>, asked: Asked) -> Result<Vec<u8>, Error> {
         let keys = keys.keys();
         let index = self.space.index(0);
@@ -64,7 +64,7 @@ impl KeyValues {
             }
             let size = stored.key.len() + stored.value.len();
             if out.len() + size > out.capacity() {
-                // As if those that are left were like this one, or a little longer, so that it is not copied again.
+                // Assumes that the remaining pairs are like this one, or a little longer, so that the answer is seldom copied.
                 let usual = size + size / 16 + asked.overhead();
                 out.reserve((usual * (keys.len() - done)).min(GROWTH).max(size));
             }

@@ -1,4 +1,4 @@
-//! The one sequence that numbers every change of a pair, and which of its numbers are durable. Runs on the tx thread.
+//! The sequence that numbers every change of a pair, and which of its numbers are durable. Runs on the tx thread.
 
 use super::stored::OLD;
 use crate::tx::{tuple_bytes, Space, Tx};
@@ -6,22 +6,22 @@ use authkv_base::error::Error;
 use authkv_codec::msgpack::{write_uint, Reader};
 use std::cell::Cell;
 
-/// The tuple of the sequence: its name, and the last number in a transaction that was committed.
+/// The primary key of the sequence's tuple. The tuple also has the last number in a committed transaction.
 const NAME: &[u8] = b"\x91\xa2kv";
 
 pub struct Revisions {
     space: Space,
-    /// The last number given, also to a change whose commit failed: others may have seen it.
+    /// The last number used, including numbers of failed commits, because others may have seen them.
     given: Cell<u64>,
-    /// What the space says once all commits from here have ended, if nobody else has written to it. A transaction sees that
-    /// before, a read outside of one only without MVCC.
+    /// The number in the space after all commits of this instance have ended, if nobody else writes it. Transactions see it
+    /// earlier; reads outside a transaction do so only without MVCC.
     kept: Cell<u64>,
 }
 
-/// Numbers for the changes of one transaction.
+/// The numbers for the changes of one transaction.
 #[derive(Debug, Clone)]
 pub struct Numbers {
-    /// The last one before it.
+    /// The last number before this transaction.
     before: u64,
     last: u64,
 }
@@ -47,8 +47,8 @@ impl Revisions {
         last.ok_or_else(|| super::super::broken("authkv_sequence"))
     }
 
-    /// The last number in the space, where it is another than is known here: others have given numbers. `is_open`: commits
-    /// from here have not ended, and may have been undone already, or not be seen yet. Does not yield.
+    /// The last number in the space, if others have changed it; otherwise `None`. `is_open`: commits of this instance have not
+    /// ended, so their numbers may be undone already or not visible yet. Does not yield.
     pub fn learn(&self, tx: &Tx, is_open: bool) -> Result<Option<u64>, Error> {
         let last = self.last(tx)?;
         let kept = self.kept.get();
@@ -60,20 +60,20 @@ impl Revisions {
         Ok(Some(last))
     }
 
-    /// Notes that a commit has failed; `open` is the last number of those that have not ended. Does not yield.
+    /// Notes that a commit has failed. `open` is the last number of the commits that have not ended. Does not yield.
     pub fn undone(&self, tx: &Tx, open: Option<u64>) -> Result<(), Error> {
         let kept = open.map_or_else(|| self.last(tx), Ok)?;
         self.kept.set(kept);
         Ok(())
     }
 
-    /// Begins to give numbers, which go on after the last one.
+    /// Begins the numbers of a transaction, after the last number used.
     pub fn begin(&self) -> Numbers {
         let last = self.given.get();
         Numbers { before: last, last }
     }
 
-    /// Writes down how far the numbers of a transaction went, inside of it. Does not yield there.
+    /// Stores the last number of a transaction, inside that transaction. So it does not yield.
     pub fn keep(&self, tx: &Tx, numbers: &Numbers) -> Result<(), Error> {
         let mut tuple = Vec::with_capacity(13);
         tuple.extend_from_slice(b"\x92\xa2kv");
@@ -91,7 +91,7 @@ impl Numbers {
         self.last
     }
 
-    /// Whether any was given.
+    /// Whether the transaction has used any number.
     pub fn any(&self) -> bool {
         self.last > self.before
     }

@@ -1,4 +1,4 @@
-//! Looking at pairs in the order of their keys, a slice at a time. Does not yield.
+//! Reads pairs in the order of their keys, in slices. Does not yield.
 
 use super::{KeyValues, Stored};
 use crate::storage::array;
@@ -8,14 +8,14 @@ use authkv_base::error::Error;
 use authkv_codec::msgpack::{is_utf8, Reader};
 use authkv_domain::{key_text, KeyRange, ListPage, ReadableRanges};
 
-/// Tuples that are looked at in one slice, those that have expired included.
+/// The most tuples in one slice, expired ones included.
 const LOOK: usize = 2000;
-/// Bytes of values in one slice, about.
+/// About the most bytes of values in one slice.
 const BYTES: usize = 1 << 20;
 
 impl KeyValues {
-    /// Keys, or pairs, at most `limit`, of the ranges, after a key where one is given. There may be fewer though there is
-    /// more: `next` says so.
+    /// A page with at most `limit` keys or pairs of the ranges, after the key `after` if it is given. A page may have fewer
+    /// items although more follow: `next` tells.
     pub fn page(
         &self,
         tx: &Tx,
@@ -31,7 +31,7 @@ impl KeyValues {
         slice.map(|page| ListPage { keys_only, ..page })
     }
 
-    /// The same without items.
+    /// Counts the pairs of a slice, without returning them.
     pub fn count(
         &self,
         tx: &Tx,
@@ -41,7 +41,7 @@ impl KeyValues {
         self.slice(tx, ranges, after, LOOK, |_, _| {})
     }
 
-    /// How many tuples there are, those that have expired included.
+    /// The number of tuples, expired ones included.
     pub fn len(&self, tx: &Tx) -> usize {
         self.space.index(0).len(tx)
     }
@@ -85,19 +85,20 @@ impl KeyValues {
                 if !range.reaches(text) {
                     return false;
                 }
-                // One that others wrote and no client can name is not there; a page could not go on after it.
+                // Keys that are not UTF-8 come from other programs and are skipped: no client can name them, so no page could
+                // continue after them.
                 if !is_utf8(text) {
                     return true;
                 }
                 let expired = stored.is_expired(|| now);
-                // What has expired is no reason to go on.
+                // Expired items alone do not end a page.
                 let enough = page.count == limit || page.items.len() > BYTES;
                 if looked == LOOK || enough && !expired {
                     full = true;
                     return false;
                 }
                 looked += 1;
-                // A full page goes on after its last item, not after what has expired behind it.
+                // A full page continues after its last item, not after expired items behind it.
                 if !enough {
                     last.clear();
                     last.extend_from_slice(stored.key);

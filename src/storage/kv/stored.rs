@@ -1,30 +1,30 @@
-//! The tuples of the space `key_value_store`, and what clients are told of them. Pure.
+//! The tuples of the space `key_value_store`, and their forms for clients. Pure.
 //!
-//! A tuple is key, value, revision, expiry in milliseconds, content type. What comes after the value may be missing or
-//! null: the old system had two fields.
+//! A tuple is key, value, revision, expiry in milliseconds, content type. Everything after the value may be missing or null,
+//! because the old system had two fields.
 
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{write_uint, Reader};
 use authkv_domain::Expiry;
 use rmp::encode::write_str;
 
-/// The revision of pairs that have none of their own.
+/// The revision of pairs without one.
 pub const OLD: u64 = 1;
 
-/// A tuple, in msgpack; its parts are those of the bytes it was read from.
+/// A tuple in msgpack. Its parts borrow the bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'a> {
     pub key: &'a [u8],
     pub value: &'a [u8],
     pub revision: u64,
     pub expiry: Option<Expiry>,
-    /// A string in msgpack; empty where there is none.
+    /// A string in msgpack; empty if there is none.
     pub content_type: &'a [u8],
 }
 
 impl<'a> Stored<'a> {
-    /// Errors: `Malformed`, which the format of the space does not let happen.
-    // A call, and the result by way of memory, cost as much as what it does.
+    /// Errors: `Malformed`, which the format of the space prevents.
+    // Inlined, because a call and a result in memory cost as much as the work.
     #[inline(always)]
     pub fn read(tuple: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(tuple);
@@ -58,25 +58,25 @@ impl<'a> Stored<'a> {
         })
     }
 
-    /// Whether it is gone. `now` is in milliseconds.
+    /// Whether the pair has expired. `now` is in milliseconds.
     pub fn is_expired(&self, now: impl FnOnce() -> u64) -> bool {
         self.expiry.is_some_and(|expiry| expiry.ms() <= now())
     }
 
-    /// Appends the pair as a map.
+    /// Appends the pair as a map in msgpack.
     pub fn write(&self, out: &mut Vec<u8>) {
         self.begin(out, 3);
         self.write_content(out);
     }
 
-    /// The same with what became of a step.
+    /// Appends the pair as the effect of a step.
     pub fn write_found(&self, out: &mut Vec<u8>) {
         self.begin(out, 4);
         out.extend_from_slice(b"\xa7outcome\xa5found");
         self.write_content(out);
     }
 
-    /// Appends it as a change.
+    /// Appends the pair as a change.
     pub fn write_change(&self, out: &mut Vec<u8>, change: &str) {
         write_members(out, 4 + self.options());
         self.write_type(out, change);
@@ -85,7 +85,7 @@ impl<'a> Stored<'a> {
         self.write_options(out);
     }
 
-    /// Appends it as a change that has removed it.
+    /// Appends the pair as a change that removed it.
     pub fn write_removal(&self, out: &mut Vec<u8>, change: &str) {
         write_members(out, 3);
         self.write_type(out, change);
@@ -100,7 +100,7 @@ impl<'a> Stored<'a> {
         out.extend_from_slice(self.key);
     }
 
-    /// Begins a map of so many members and those that a pair may have.
+    /// Begins a map with `members` members and the optional members of the pair.
     fn begin(&self, out: &mut Vec<u8>, members: u8) {
         write_members(out, members + self.options());
         out.extend_from_slice(b"\xa3key");
@@ -138,7 +138,7 @@ impl<'a> Stored<'a> {
         write_uint(out, self.revision);
     }
 
-    /// Writes a tuple over `out`. `key` is a one-element array.
+    /// Replaces `out` by a tuple. `key` is a one-element array.
     pub fn encode(
         out: &mut Vec<u8>,
         key: &[u8],
@@ -146,7 +146,7 @@ impl<'a> Stored<'a> {
         revision: u64,
         (expiry, content_type): (Option<Expiry>, &[u8]),
     ) {
-        /// Bytes of a header, a revision and a time.
+        /// The bytes of a header, a revision and a time.
         const REST: usize = 19;
         out.clear();
         out.reserve(key.len() + value.len() + content_type.len() + REST);
@@ -171,7 +171,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Appends the head of a map of so many members, fewer than 16.
+/// Appends the head of a map with `members` members, fewer than 16.
 fn write_members(out: &mut Vec<u8>, members: u8) {
     out.push(0x80 | members);
 }

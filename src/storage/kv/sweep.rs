@@ -1,4 +1,4 @@
-//! Removing pairs that have expired.
+//! Removes expired pairs.
 
 use super::write::Writing;
 use super::{KeyValues, Stored};
@@ -7,18 +7,18 @@ use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_domain::{Change, Expiry};
 
-/// A time at which a pair expires.
+/// The time at which a pair expires.
 struct Time {
     ms: u64,
-    /// The tuple that it is in its space.
+    /// Its tuple in the space of times.
     entry: Vec<u8>,
     /// The key, as a one-element array.
     key: Vec<u8>,
 }
 
 impl KeyValues {
-    /// Removes at most `limit` pairs that have expired. Where there may be more, returns how long ago the last of these has,
-    /// in milliseconds. Errors: as [`Self::apply`]. Yields while it commits.
+    /// Removes at most `limit` expired pairs. If there may be more, returns how many milliseconds ago the last removed pair
+    /// expired. Errors: as [`Self::apply`]. Yields while it commits.
     pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
         self.write(tx, true, |writing| {
             let times = writing.expired(limit)?;
@@ -32,7 +32,7 @@ impl KeyValues {
 }
 
 impl Writing<'_> {
-    /// Times that have passed.
+    /// The times that have passed.
     fn expired(&self, limit: usize) -> Result<Vec<Time>, Error> {
         let mut times = Vec::new();
         let mut failed = None;
@@ -67,7 +67,7 @@ impl Writing<'_> {
         failed.map_or(Ok(times), Err)
     }
 
-    /// Removes a pair whose time has passed, unless it has got another one.
+    /// Removes a pair whose time has passed, unless the pair has a new time.
     fn expire(&mut self, time: &Time) -> Result<(), Error> {
         let Time { ms, entry, key } = time;
         let tuple = self.store.space.index(0).get(self.tx, key)?;
@@ -78,7 +78,7 @@ impl Writing<'_> {
                 let revision = self.numbers.next();
                 self.tell(revision, Change::Expire, key.as_slice());
             }
-            // Others have written to the space without telling us.
+            // Others have written to the space directly.
             _ => {}
         }
         self.changed = true;

@@ -1,4 +1,4 @@
-//! Changing pairs: steps in one transaction.
+//! Changes pairs: takes steps in one transaction.
 
 use super::super::Depth;
 use super::effect::{Applied, Effect, Found};
@@ -17,8 +17,8 @@ use rmp::encode::write_sint;
 use tarantool::tuple::Tuple;
 
 impl KeyValues {
-    /// Takes steps in one transaction. Errors: `StorageFull`, `ReadOnly`, `NotDurable`, `TransactionAborted`; nothing has
-    /// changed then. Yields while it commits.
+    /// Takes steps in one transaction. Errors: `StorageFull`, `ReadOnly`, `NotDurable`, `TransactionAborted`; then nothing has
+    /// changed. Yields while it commits.
     pub fn apply(&self, tx: &Tx, steps: &Permitted<'_>) -> Result<Applied, Error> {
         if steps.steps().only_read() {
             return self.writing(tx).take_all(steps);
@@ -30,7 +30,8 @@ impl KeyValues {
         })
     }
 
-    /// Takes one of two lists of steps, as the comparisons say; whether all of them hold. As [`Self::apply`].
+    /// Takes the first list of steps if all comparisons are true, otherwise the second. Returns whether they are true. Errors
+    /// and yields: as [`Self::apply`].
     pub fn choose(
         &self,
         tx: &Tx,
@@ -53,7 +54,7 @@ impl KeyValues {
             Ok(((holds, applied), committed))
         })?;
         let steps = if holds { success } else { failure }.steps();
-        // A step may have seen what was undone, and whose number another change will have.
+        // The step may have seen a change that was undone. Its revision will belong to another change.
         for (step, effect) in steps.iter().zip(&mut applied.effects) {
             if let Effect::Conflict { revision } = effect {
                 *revision = latest(tx, || self.revision(tx, steps.key(step)))?;
@@ -62,7 +63,7 @@ impl KeyValues {
         Ok((holds, applied))
     }
 
-    /// The revision of a key at this moment, 0 where there is none.
+    /// The current revision of a key; 0 if the key does not exist.
     fn revision(&self, tx: &Tx, key: &[u8]) -> Result<u64, Error> {
         let tuple = self.space.index(0).get(tx, key)?;
         let looks = self.looks(tx);
@@ -72,9 +73,9 @@ impl KeyValues {
         Ok(live.map_or(0, |found| found.revision))
     }
 
-    /// Runs a body that changes pairs in a transaction, which is committed where it says so, and tells the changes. It may run
-    /// more than once: if others abort the transaction, and if it only deletes (`shrinks`) and finds no memory, for then it
-    /// may use the reserve. Others need all of the reserve to be there.
+    /// Runs `body`, which changes pairs, in a transaction and publishes the changes. Commits if `body` returns `true`. `body`
+    /// may run more than once: if others abort the transaction, or if it only deletes (`shrinks`) and there is no memory,
+    /// because it may then use the reserve. Other changes need the whole reserve to be there.
     pub(super) fn write<T>(
         &self,
         tx: &Tx,
@@ -97,7 +98,7 @@ impl KeyValues {
         let changes = self.changes.get(tx);
         let mut ticket = None;
         let done = attempt(tx, || {
-            // In the transaction, which sees all numbers that were given, and is aborted if others give some meanwhile.
+            // Inside the transaction, because it sees all numbers in use and is aborted if others use new ones meanwhile.
             self.catch_up(tx)?;
             let mut writing = self.writing(tx);
             let (result, wanted) = body(&mut writing)?;
@@ -143,15 +144,15 @@ pub(super) struct Writing<'a> {
     pub tx: &'a Tx,
     pub store: &'a KeyValues,
     looks: Looks<'a>,
-    /// Milliseconds.
+    /// In milliseconds.
     pub now: u64,
     pub numbers: Numbers,
     events: Events,
     /// Whether there is anything to commit.
     pub changed: bool,
-    /// Bytes of the pairs that are told.
+    /// The bytes of the pairs in the answer.
     found: usize,
-    /// The last tuple, whose memory is used again.
+    /// The last tuple. Its memory is used again.
     tuple: Vec<u8>,
 }
 
@@ -217,7 +218,7 @@ impl Writing<'_> {
         }
     }
 
-    /// Writes a pair over the one that was found, which may have expired.
+    /// Writes a pair over the tuple that was found, which may have expired.
     fn put(
         &mut self,
         key: &[u8],
@@ -309,7 +310,7 @@ impl Writing<'_> {
         })
     }
 
-    /// Notes a change.
+    /// Notes a change for the feed.
     pub fn tell(&mut self, revision: u64, change: Change, tuple: &[u8]) {
         self.changed = true;
         self.events.push(&Event {
@@ -319,7 +320,7 @@ impl Writing<'_> {
         });
     }
 
-    /// Whether a comparison holds.
+    /// Whether a comparison is true.
     fn holds(&self, key: &[u8], test: &Test) -> Result<bool, Error> {
         let tuple = self.store.space.index(0).get(self.tx, key)?;
         let found = self.looks.at(key, &tuple)?;
@@ -332,7 +333,7 @@ impl Writing<'_> {
     }
 }
 
-/// The tuple of a time, which is also its key.
+/// The tuple for an expiry time. It is also its own key.
 fn time_of(key: &[u8], expiry: Expiry) -> Vec<u8> {
     let mut entry = Vec::with_capacity(key.len() + 10);
     entry.push(0x92);

@@ -1,4 +1,4 @@
-//! Which members documents give, and which they refuse.
+//! Which members documents find, and which they refuse.
 
 use super::*;
 
@@ -55,7 +55,7 @@ fn only_the_contract_has_members_that_nobody_knows() {
             &br#"{"a":1,"oo":2}"#[..],
             "There is no member oo: did you mean o? Known are a, o",
         ),
-        // It is named before what is missing is.
+        // The error names the unknown member, not the missing one.
         (
             br#"{"A":1}"#,
             "There is no member A: did you mean a? Known are a, o",

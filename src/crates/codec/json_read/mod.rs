@@ -1,4 +1,4 @@
-//! JSON text (RFC 8259) to msgpack in one pass, with a stack of its own.
+//! Converts JSON text (RFC 8259) to msgpack in one pass, with an explicit stack instead of recursion.
 
 mod scalar;
 
@@ -10,21 +10,20 @@ use std::collections::hash_map::{Entry, HashMap};
 
 /// Converts `text`, which has to be exactly one JSON value.
 ///
-/// Integers that fit 64 bits, signed or unsigned, stay integers; other numbers become doubles. Of a name that
-/// an object has twice the last value counts, at the place of the first. Errors: `Malformed` with the byte offset, `TooDeep` beyond
-/// `depth_limit` containers inside one another.
+/// Integers that fit 64 bits, signed or unsigned, stay integers; other numbers become doubles. If an object has a name twice,
+/// the last value counts, at the place of the first. Errors: `Malformed` with the byte offset; `TooDeep` for more than
+/// `depth_limit` nested containers.
 pub fn to_msgpack(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
     read(text, depth_limit, false)
 }
 
-/// The same of an input whose members are read by name: there a name stands once, and which of two counts is not left to the
-/// reader (RFC 8259 §4). Inside of members `value`, which are not read but stored, the last one counts. Errors: `Malformed`
-/// for a name that is there twice, too.
+/// Like [`to_msgpack`], but a repeated name is an error (`Malformed`), so that it is never unclear which one counts (RFC 8259
+/// §4). Inside members named `value`, which are stored and not read, the last one counts.
 pub fn to_msgpack_once(text: &[u8], depth_limit: usize) -> Result<Vec<u8>, Error> {
     read(text, depth_limit, true)
 }
 
-/// The member that holds what is stored, in msgpack.
+/// The name of the member that is stored and not read, in msgpack.
 const STORED: &[u8] = b"\xa5value";
 
 fn read(text: &[u8], depth_limit: usize, once: bool) -> Result<Vec<u8>, Error> {
@@ -47,16 +46,16 @@ fn read(text: &[u8], depth_limit: usize, once: bool) -> Result<Vec<u8>, Error> {
     Ok(parser.out)
 }
 
-/// A container whose end has not been seen.
+/// A container that has not ended.
 struct Open {
-    /// Where its one-byte msgpack header was written.
+    /// The offset of its one-byte msgpack header.
     header: usize,
     /// Members so far.
     count: usize,
     object: bool,
-    /// Where its members begin in [`Parser::members`].
+    /// The index of its first member in [`Parser::members`].
     members: usize,
-    /// A name may stand in it once only.
+    /// A repeated name is an error.
     once: bool,
 }
 
@@ -72,17 +71,17 @@ struct Parser<'a> {
     at: usize,
     out: Vec<u8>,
     open: Vec<Open>,
-    /// The members of all objects in `open`.
+    /// The members of all open objects.
     members: Vec<Member>,
     unescaped: Vec<u8>,
-    /// Names stand once, but in what is stored.
+    /// A repeated name is an error, except in stored values.
     once: bool,
 }
 
 impl Parser<'_> {
     fn document(&mut self, depth_limit: usize) -> Result<(), Error> {
         loop {
-            // A value is due here; a container that opens leads to its first value or to its end.
+            // A value is expected here. After the start of a container, its first value or its end follows.
             match self.token()? {
                 open @ (b'{' | b'[') => {
                     if self.open.len() == depth_limit {
@@ -110,7 +109,7 @@ impl Parser<'_> {
                 b'n' => self.word(b"null", 0xc0)?,
                 _ => return Err(self.error("a value is expected")),
             }
-            // A value has ended: so may any number of containers.
+            // A value has ended, and with it perhaps any number of containers.
             loop {
                 let Some(container) = self.open.last() else {
                     return self.end();
@@ -150,7 +149,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Whether the container that begins here is read by name, and not stored.
+    /// Whether the container that begins here is read by name, not stored.
     fn is_read(&self) -> bool {
         let Some(around) = self.open.last() else {
             return self.once;
@@ -160,8 +159,8 @@ impl Parser<'_> {
         around.once && !is_stored
     }
 
-    /// Puts the header of the innermost container right, now that its size is known. Errors: `Malformed` for a name that
-    /// should stand in it once, and does not.
+    /// Corrects the header of the innermost container, now that its size is known. Errors: `Malformed` for a repeated name, if
+    /// that is an error here.
     fn close(&mut self) -> Result<(), Error> {
         let Some(Open {
             header,
@@ -192,8 +191,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Makes the members from `first` on have different names. Returns how many they are then. Errors: `Malformed` where they
-    /// have not, and a name should stand `once`.
+    /// Drops repeated names among the members from `first` on. Returns how many members are left. Errors: `Malformed` if a name
+    /// is repeated and `once` is set.
     fn drop_repeated(&mut self, first: usize, once: bool) -> Result<usize, Error> {
         let members = &self.members[first..];
         let name = |member: &Member| &self.out[member.name..member.value];
@@ -236,7 +235,7 @@ impl Parser<'_> {
         }
     }
 
-    /// The next byte that is not white space, not consumed.
+    /// The next byte that is not white space, without consuming it.
     fn peek(&mut self) -> Result<u8, Error> {
         self.skip_space();
         self.text
@@ -245,7 +244,7 @@ impl Parser<'_> {
             .ok_or_else(|| self.error("the text is cut short"))
     }
 
-    /// The next byte that is not white space, consumed.
+    /// Consumes the next byte that is not white space.
     fn token(&mut self) -> Result<u8, Error> {
         let byte = self.peek()?;
         self.at += 1;
@@ -346,7 +345,7 @@ mod tests {
             ),
             (r#"{"value":1,"value":2}"#, Some("value")),
             (r#"{"x":{"y":[{"z":1,"z":2}]}}"#, Some("z")),
-            // What is stored is not read.
+            // Stored values are not checked.
             (r#"{"pairs":[{"value":{"a":1,"a":[{"b":1,"b":2}]}}]}"#, None),
             (r#"{"values":{"a":1,"a":2}}"#, Some("a")),
             (r#"{"value":[{"a":1,"a":2}],"x":{"a":1,"a":2}}"#, Some("a")),

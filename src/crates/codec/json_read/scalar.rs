@@ -1,4 +1,4 @@
-//! Words, numbers and strings of JSON text to msgpack.
+//! Converts literal names, numbers and strings of JSON text to msgpack.
 
 use super::Parser;
 use crate::msgpack::{write_str, write_uint};
@@ -79,7 +79,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// The same, of which the bytes since `start` are plain.
+    /// Continues a string at its first escape. The bytes since `start` are plain.
     fn string_with_escapes(&mut self, start: usize) -> Result<(), Error> {
         let text = self.text;
         self.unescaped.clear();
@@ -158,7 +158,7 @@ impl Parser<'_> {
     }
 }
 
-/// Writing to a vector does not fail, but rmp's signature says it may.
+/// Writing to a vector does not fail, although the signature of `rmp` allows it.
 fn written<E>(result: Result<(), E>) -> Result<(), Error> {
     result.map_err(|_| Error::Internal)
 }

@@ -1,6 +1,6 @@
-//! Strings and whole numbers in msgpack, in the shortest form. Pure; any thread.
+//! Writes strings and whole numbers in msgpack, in the shortest form. Pure; any thread.
 
-/// Appends the head of a string of so many bytes.
+/// Appends the head of a string of `len` bytes.
 #[inline]
 fn write_str_len(out: &mut Vec<u8>, len: usize) {
     match len {
@@ -19,7 +19,7 @@ pub fn write_str(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// Appends a whole number, in the shortest form.
+/// Appends a whole number in the shortest form.
 #[inline]
 pub fn write_uint(out: &mut Vec<u8>, number: u64) {
     match number {

@@ -98,7 +98,7 @@ fn data_of_others_has_a_tagged_form() {
         (b"\xcb\x7f\xf0\0\0\0\0\0\0", "null"),
         (b"\x81\xc4\x01a\x05", r#"{"YQ==":5}"#),
         (b"\x81\xd4\x01\x0c\x05", r#"{"DA==":5}"#),
-        // Of a name that is there twice a reader may keep one.
+        // A reader may keep only one of two members with the same name.
         (
             b"\x82\xa4$map\x01\xa4$map\x02",
             r#"{"$map":{"$map":1,"$map":2}}"#,
@@ -182,7 +182,7 @@ fn a_tag_that_stands_for_nothing_is_refused() {
 
 #[test]
 fn depth_is_that_of_the_value() {
-    // Four maps, each of which looks like a tag, and an extension in them.
+    // Four maps that look like tags, with an extension inside.
     let mut value = b"\xd5\x01\x00\x0f".to_vec();
     for _ in 0..4 {
         value = [b"\x81\xa4$map", value.as_slice()].concat();

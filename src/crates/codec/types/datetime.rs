@@ -1,18 +1,18 @@
-//! Datetimes: seconds and, where one of them is not 0, nanoseconds, offset and zone, all with the lowest byte first.
+//! Datetimes: seconds, then nanoseconds, offset and zone unless all three are 0; little-endian.
 
 use authkv_base::error::Error;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
-/// Those whose days since the year 1 fit 32 bits.
+/// Seconds whose days since the year 1 fit 32 bits.
 const SECONDS: RangeInclusive<i64> = -185_604_722_870_400..=185_480_451_417_600;
-/// A second more than there is, for leap seconds.
+/// Up to one second more than usual, for leap seconds.
 const NANOS: RangeInclusive<i32> = 0..=1_999_999_999;
 const OFFSETS: RangeInclusive<i16> = -12 * 60..=14 * 60;
 
-/// The zones that have a name, from the first to the last of each run: the same in 2.10 and all that followed, which
-/// crash when they print another.
+/// The named zones, as the first and the last number of each run. They are the same in 2.10 and all later versions, which crash
+/// when they print an unknown zone.
 #[rustfmt::skip] // A line for each would be all there is to see here.
 const ZONES: &[(i16, i16)] = &[
     (1, 25), (32, 32), (40, 40), (48, 48), (56, 56), (64, 64), (72, 72), (80, 80), (88, 88), (96, 96),
@@ -26,15 +26,15 @@ const ZONES: &[(i16, i16)] = &[
     (648, 649), (656, 656), (664, 664), (672, 1011),
 ];
 
-/// A moment, and where on Earth it was taken.
+/// A moment with its local time.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Datetime {
-    /// Since 1970-01-01, UTC.
+    /// Seconds since 1970-01-01 UTC.
     seconds: i64,
     nanos: i32,
-    /// Of the local time from UTC, in minutes.
+    /// Minutes from UTC to local time.
     offset: i16,
-    /// 0 where there is only an offset.
+    /// 0 if there is only an offset.
     zone: i16,
 }
 
@@ -72,12 +72,12 @@ impl Datetime {
                     .any(|&(first, last)| (first..=last).contains(&self.zone)))
     }
 
-    /// The seconds that a clock of that place shows.
+    /// The seconds of the local time.
     fn local(&self) -> i64 {
         self.seconds + i64::from(self.offset) * 60
     }
 
-    /// The payload as Tarantool makes it.
+    /// The payload as Tarantool encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = self.seconds.to_le_bytes().to_vec();
         if (self.nanos, self.offset, self.zone) != (0, 0, 0) {
@@ -88,7 +88,7 @@ impl Datetime {
         payload
     }
 
-    /// RFC 3339, or `None` where that cannot say it: a named zone, a leap second, a year beyond 1 to 9999.
+    /// The text by RFC 3339, or `None` if it has no such text: a named zone, a leap second, a year outside of 1 to 9999.
     pub fn text(&self) -> Option<String> {
         if self.zone != 0 {
             return None;
@@ -157,7 +157,7 @@ fn digits<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok().filter(|_| is_number)
 }
 
-/// The nanoseconds that a text begins with, and what follows them.
+/// The nanoseconds at the beginning of a text, and the rest of the text.
 fn fraction(text: &str) -> Option<(i32, &str)> {
     let Some(text) = text.strip_prefix('.') else {
         return Some((0, text));
@@ -170,7 +170,7 @@ fn fraction(text: &str) -> Option<(i32, &str)> {
     }
 }
 
-/// The minutes of a zone.
+/// The offset in minutes.
 fn offset(text: &str) -> Option<i16> {
     let (sign, text) = match text.split_at_checked(1)? {
         ("Z" | "z", "") => return Some(0),

@@ -1,21 +1,21 @@
-//! Decimals: a scale in msgpack, then the digits and a sign, four bits each.
+//! Decimals: a scale in msgpack, then the digits and the sign, four bits each.
 
 use crate::msgpack::{Head, Reader};
 use authkv_base::error::Error;
 use std::fmt::{self, Display, Formatter};
 
-/// Digits of a number before and after its point. Tarantool has twice as many from 3.5 on.
+/// The most digits of a number. Tarantool allows twice as many from 3.5 on.
 const DIGITS: i64 = 38;
 
 const TOO_LONG: Error = Error::BadValue("a decimal should have at most 38 digits");
 
-/// A number of [`DIGITS`].
+/// A number of at most [`DIGITS`] digits.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decimal {
     negative: bool,
-    /// In ASCII, without zeros before them; of zero, one.
+    /// In ASCII, without leading zeros. Zero has one digit.
     digits: String,
-    /// How many of them stand behind the point; where it is negative, how many zeros stand behind them.
+    /// The number of digits after the point. If negative: the number of zeros after the digits.
     scale: i32,
 }
 
@@ -52,7 +52,7 @@ impl Decimal {
             _ => return Err(WRONG),
         };
         let packed = reader.rest();
-        // Tarantool has no room for more.
+        // Tarantool has no room for more digits.
         if packed.len() as i64 > DIGITS / 2 + 1 {
             return Err(TOO_LONG);
         }
@@ -75,12 +75,12 @@ impl Decimal {
         Self::new(negative, &digits, scale)
     }
 
-    /// The payload as Tarantool makes it.
+    /// The payload as Tarantool encodes it.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = Vec::with_capacity(22);
         // Writing to a vector does not fail.
         let _ = rmp::encode::write_sint(&mut payload, self.scale.into());
-        // The last byte holds a digit and the sign, so their number is made odd.
+        // The last byte holds a digit and the sign, so the number of digits must be odd.
         let even = self.digits.len().is_multiple_of(2);
         let mut nibbles: Vec<u8> = Vec::with_capacity(40);
         nibbles.extend(even.then_some(0));
@@ -90,7 +90,7 @@ impl Decimal {
         payload
     }
 
-    /// Reads digits with or without a point and an exponent. Errors: `BadValue`.
+    /// Reads digits with an optional point and exponent. Errors: `BadValue`.
     pub fn parse(text: &str) -> Result<Self, Error> {
         const WRONG: Error = Error::BadValue("a decimal should be digits such as -1.50 or 1.5E+9");
         let all_digits =
@@ -118,7 +118,7 @@ impl Decimal {
     }
 }
 
-/// As Tarantool writes it, but 15E+3 for fifteen thousands: their zeros would be digits in what is read.
+/// Like Tarantool's text, except that fifteen thousands is 15E+3: written-out zeros would be read as digits.
 impl Display for Decimal {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let sign = if self.negative { "-" } else { "" };

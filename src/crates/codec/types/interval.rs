@@ -1,9 +1,9 @@
-//! Intervals: a count, then that many fields, each a byte that names it and an integer.
+//! Intervals: the number of fields, then each field as a byte that names it and an integer.
 
 use crate::msgpack::{Head, Reader};
 use authkv_base::error::Error;
 
-/// Fails with `BadValue` unless it is one that every Tarantool with intervals reads as it is.
+/// Fails with `BadValue` unless every Tarantool with intervals reads the payload without changing it.
 pub fn check(payload: &[u8]) -> Result<(), Error> {
     match fields(&mut Reader::new(payload)) {
         Some(()) => Ok(()),
@@ -26,9 +26,9 @@ fn fields(reader: &mut Reader<'_>) -> Option<()> {
         let is_allowed = match name {
             // Years, months, weeks, nanoseconds.
             0..=2 | 7 => i32::try_from(number).is_ok(),
-            // Days, hours, minutes and seconds become doubles.
+            // Days, hours, minutes and seconds, which Tarantool keeps as doubles.
             3..=6 => number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS,
-            // What becomes of a day that a month has not.
+            // How to adjust a day that the month does not have.
             8 => (0..=2).contains(&number),
             _ => false,
         };

@@ -1,7 +1,7 @@
-//! The extension types that Tarantool gives msgpack: what may stand in them, and their texts. Pure; runs on any thread.
+//! The msgpack extension types of Tarantool: their valid payloads and their texts. Pure; runs on any thread.
 //!
-//! Tarantool itself stores whatever a client sends as an extension and looks at it when it prints it. Some of its
-//! versions then read or write past the end of what is there, so nothing is let in that any of them would not have made.
+//! Tarantool stores an extension from a client without a check and reads its payload only to print it. On a bad payload some
+//! versions then read or write out of bounds. So only payloads that every version could have made are accepted.
 
 mod datetime;
 mod decimal;
@@ -25,14 +25,14 @@ pub struct Types {
 }
 
 impl Types {
-    /// Decimal and uuid, and from Tarantool 2.10 on datetime and interval.
+    /// Decimal and uuid; from Tarantool 2.10 on also datetime and interval.
     pub const fn of_version(major: u32, minor: u32) -> Self {
         Self {
             dates: major > 2 || (major == 2 && minor >= 10),
         }
     }
 
-    /// Fails with `BadValue` unless the payload is one of that type, and the type is known.
+    /// Fails with `BadValue` unless the type is known and the payload is valid for it.
     pub fn check(self, kind: i8, payload: &[u8]) -> Result<(), Error> {
         match kind {
             DECIMAL => Decimal::decode(payload).map(drop),
@@ -43,7 +43,7 @@ impl Types {
         }
     }
 
-    /// The payload that a text stands for. Errors: `BadValue`, also where the type is not known or has no texts.
+    /// The payload for a text. Errors: `BadValue`, also if the type is unknown or has no text form.
     pub fn read(self, kind: i8, text: &str) -> Result<Vec<u8>, Error> {
         match kind {
             DECIMAL => Decimal::parse(text).map(|decimal| decimal.encode()),
@@ -65,7 +65,7 @@ impl Types {
     }
 }
 
-/// The text that [`Types::read`] makes exactly this payload of, or `None` where there is none.
+/// The text from which [`Types::read`] makes exactly this payload, or `None` if there is none.
 pub fn text(kind: i8, payload: &[u8]) -> Option<String> {
     match kind {
         DECIMAL => {
@@ -113,13 +113,13 @@ mod tests {
     fn only_what_comes_back_from_a_text_has_one() {
         for (kind, payload, expected) in [
             (DECIMAL, b"\x02\x15\x0c" as &[u8], Some("1.50")),
-            // A scale in two bytes, another sign for plus, a zero that is not needed.
+            // A scale in two bytes, another sign for plus, a needless zero.
             (DECIMAL, b"\xcc\x02\x15\x0c", None),
             (DECIMAL, b"\x02\x15\x0f", None),
             (DECIMAL, b"\x02\x00\x15\x0c", None),
             (UUID, &[1; 16], Some("01010101-0101-0101-0101-010101010101")),
             (DATETIME, &[0; 8], Some("1970-01-01T00:00:00Z")),
-            // The second half is not needed.
+            // The second half is needless.
             (DATETIME, &[0; 16], None),
             (INTERVAL, b"\x01\x00\x01", None),
         ] {

@@ -2,7 +2,7 @@
 
 use authkv_base::error::Error;
 
-/// Older versions of Tarantool do not read those of the variant that is reserved for the future (RFC 9562 §4.1).
+/// Refuses uuids of the variant reserved for the future (RFC 9562 §4.1), which older versions of Tarantool cannot read.
 pub fn check(payload: &[u8]) -> Result<(), Error> {
     match payload {
         [_, _, _, _, _, _, _, _, variant, _, _, _, _, _, _, _] if variant >> 5 != 7 => Ok(()),
@@ -12,7 +12,7 @@ pub fn check(payload: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// `None` where it is no uuid.
+/// `None` if the payload is not a valid uuid.
 pub fn text(payload: &[u8]) -> Option<String> {
     check(payload).ok()?;
     let hex = format!("{:032x}", u128::from_be_bytes(payload.try_into().ok()?));
@@ -28,7 +28,7 @@ pub fn text(payload: &[u8]) -> Option<String> {
     )
 }
 
-/// The payload of a text in five groups, upper or lower case. Errors: `BadValue`.
+/// The payload for a text in five groups, in upper or lower case. Errors: `BadValue`.
 pub fn parse(text: &str) -> Result<[u8; 16], Error> {
     const WRONG: Error = Error::BadValue(
         "a uuid should be hexadecimal digits in groups of 8, 4, 4, 4 and 12 with - between",

@@ -12,8 +12,8 @@ use authkv_codec::{self as codec, Document};
 use authkv_domain::{check_different, Action, IfRevision, Keys, Limits, Mode, NewContent, Steps};
 use std::collections::hash_map::{Entry, HashMap};
 
-/// The pairs of the contract: a map of any values, of which those whose keys do not exist are inserted. Of a key that is
-/// named twice the last value counts, at the place of the first. Inner errors: `NoKeys`, `TooManyKeys`, `BadKey`.
+/// Reads the pairs of the contract: a map of any values. Pairs whose keys do not exist are inserted. If a key is repeated, the
+/// last value counts, at the place of the first. Inner errors: `NoKeys`, `TooManyKeys`, `BadKey`.
 pub fn inserts(field: &[u8], limits: &Limits) -> Checked<Steps> {
     let mut reader = Reader::new(field);
     let Head::Map(count) = reader.head()? else {
@@ -21,7 +21,7 @@ pub fn inserts(field: &[u8], limits: &Limits) -> Checked<Steps> {
             "data should be an object of keys and values",
         ));
     };
-    // One pair over the limit is enough to know that it is broken; the rest is only read.
+    // One pair over the limit is enough to refuse the batch. The remaining pairs are read but not kept.
     let kept = (count as usize).min(limits.batch + 1);
     let mut pairs: Vec<(&[u8], &[u8])> = Vec::with_capacity(kept);
     let mut places: HashMap<&[u8], usize> = HashMap::with_capacity(kept);
@@ -67,7 +67,7 @@ pub fn batch_put(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<
     let now = milliseconds();
     let mut items = Items::of(input, "pairs", pairs, FORM)?;
     let count = items.len();
-    // One over the limit is enough to know that it is broken; the rest is only read.
+    // One item over the limit is enough to refuse the batch. The remaining items are read but not kept.
     let kept = count.min(limits.batch + 1);
     let mut steps = Steps::with_capacity(atomic, kept, pairs.len());
     let mut keys = Vec::with_capacity(kept);

@@ -1,4 +1,4 @@
-//! The input of the operations on one key, on keys in their order, and on changes. Pure; any thread.
+//! The input of operations on one key, of lists of keys, and of watches. Pure; any thread.
 
 use super::parts::{
     option, read_content_type, read_if_revision, read_limit, read_mode, text_of, Checked, Lifetime,
@@ -9,7 +9,7 @@ use authkv_codec::{self as codec, Document};
 use authkv_domain::{Action, KeyRange, Limits, Listing, NewContent, Steps, Watching, What};
 use std::time::Duration;
 
-/// Seconds that a request for changes may wait.
+/// The most seconds that a request for changes may wait.
 const WAIT_MAX: f64 = 60.0;
 
 pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {

@@ -1,4 +1,4 @@
-//! From the input of an operation to its command: from a body by name, from arguments by position. Pure; any thread.
+//! Decodes the input of an operation into its command: a body by name, arguments by position. Pure; any thread.
 
 mod batch;
 mod kv;
@@ -15,9 +15,9 @@ use authkv_codec::{self as codec, Document};
 use authkv_domain::{Keys, Limits, Permission};
 use parts::Items;
 
-/// Seconds from the publication of a key to its first signature, at most.
+/// The most seconds from the publication of a key to its first signature.
 pub const PUBLISH_MAX: u64 = 86_400;
-/// Roles that a new user may be given.
+/// The most roles that a new user may get.
 pub const ROLES_MAX: usize = 100;
 
 impl Command {

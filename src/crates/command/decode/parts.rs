@@ -1,20 +1,20 @@
-//! What the input of the key-value operations is made of. Pure; any thread.
+//! The parts of the input of key-value operations. Pure; any thread.
 
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{is_utf8, Head, Reader};
 use authkv_codec::{self as codec, Document, Members};
 use authkv_domain::{Expiry, IfRevision, Mode};
 
-/// The outer error is one of shape (`Malformed`, `BadValue`); the inner one is the first rule broken.
+/// The outer error is about the shape (`Malformed`, `BadValue`); the inner one is the first broken rule.
 pub type Checked<T> = Result<Result<T, Error>, Error>;
 
-/// Items of a list that come where the client does not say how many, and at most.
+/// The default and the largest number of items in a list.
 pub const PAGE: u64 = 100;
 pub const PAGE_MAX: u64 = 1000;
-/// Bytes of a media type.
+/// The most bytes of a media type.
 pub const CONTENT_TYPE_MAX: usize = 255;
 
-/// How long a pair lives, as it was given.
+/// How long a pair lives, as the client gave it.
 #[derive(Clone, Copy)]
 pub struct Lifetime {
     ttl: Option<f64>,
@@ -34,7 +34,7 @@ impl Lifetime {
         self.ttl.is_some() || self.expires_at.is_some()
     }
 
-    /// This one, or the other where there is none.
+    /// This lifetime, or `other` if this one is not given.
     pub fn or(self, other: &Self) -> Self {
         match self.is_given() {
             true => self,
@@ -66,12 +66,12 @@ pub fn option<T>(
     field.map(read).transpose()
 }
 
-/// What was given, where null stands for nothing.
+/// The field, or `None` if it is missing or null.
 pub fn given(field: Option<&[u8]>) -> Option<&[u8]> {
     field.filter(|field| *field != [0xc0])
 }
 
-/// The items of an array, which are walked over and not kept: there may be many more than are allowed.
+/// The items of an array. They are read one by one and not kept, because there may be many more than allowed.
 pub struct Items<'a> {
     reader: Reader<'a>,
     left: u32,
@@ -88,7 +88,7 @@ impl<'a> Items<'a> {
         let mut reader = Reader::new(field);
         match reader.head()? {
             Head::Array(left) => Ok(Self { reader, left }),
-            // An empty table of Lua.
+            // An empty Lua table arrives as a map.
             Head::Map(0) if !input.is_body() => Ok(Self { reader, left: 0 }),
             _ => Err(should_be(name, form)),
         }
@@ -98,7 +98,7 @@ impl<'a> Items<'a> {
         self.left as usize
     }
 
-    /// The members of the next item, as [`Document::members`] finds them.
+    /// The members of the next item. See [`Document::members`].
     pub fn members<const N: usize>(
         &mut self,
         input: &Document<'_>,
@@ -129,7 +129,7 @@ pub fn read_key<'a>(name: &str, field: Option<&'a [u8]>, form: &str) -> Result<&
     Ok(key)
 }
 
-/// Keys are UTF-8, though values need not be.
+/// Keys are UTF-8, although values need not be.
 pub fn check_text(name: &str, key: &[u8], form: &str) -> Result<(), Error> {
     match is_utf8(key) {
         true => Ok(()),
@@ -141,7 +141,7 @@ pub fn text_of<'a>(name: &str, field: &'a [u8]) -> Result<&'a [u8], Error> {
     read_key(name, Some(field), "a string")
 }
 
-/// How many items a list is to have at most. The inner error is `BadOption`.
+/// Reads the limit on the items of a list. The inner error is `BadOption`.
 pub fn read_limit(field: Option<&[u8]>) -> Checked<usize> {
     let limit = option(field, |field| codec::number("limit", field))?.unwrap_or(PAGE);
     Ok(match limit {

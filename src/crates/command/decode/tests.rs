@@ -11,7 +11,7 @@ const RULES: Rules = Rules {
     allowed: Allowed::Types(Types::of_version(2, 6)),
 };
 
-/// The command of a JSON body. Errors: those of shape.
+/// Decodes a JSON body. Errors: about its shape.
 fn decode(operation: Operation, json: &str) -> Result<Command, Error> {
     let input = match operation {
         Operation::Get | Operation::Put => Document::from_json(json.as_bytes(), RULES)?,
@@ -31,7 +31,7 @@ fn steps(operation: Operation, json: &str) -> Result<Steps, Error> {
     }
 }
 
-/// The name of what is wrong.
+/// The name of the error.
 fn refused<T>(result: Result<T, Error>) -> &'static str {
     result.err().map_or("nothing", |error| error.row().name)
 }

@@ -16,7 +16,7 @@ use authkv_domain::{
 const NONE: &[u8] = &[0x90];
 
 pub fn txn(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<Txn> {
-    // All of its parts may be left out, but one who sends nothing at all has lost them.
+    // Every part may be left out, but an empty input is more likely a mistake.
     if !input.is_given(skip)? {
         return Err(Error::malformed(
             "A transaction is expected: an object with compare, success and failure",

@@ -1,4 +1,4 @@
-//! The algorithms of keys and of what they sign. Pure.
+//! The algorithms of keys and signatures. Pure.
 
 use rsa::pkcs8::der::asn1::AnyRef;
 use rsa::pkcs8::spki::AlgorithmIdentifierRef;
@@ -13,7 +13,7 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 /// RFC 8410 §3.
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// What a key is for. A key has one algorithm and serves no other.
+/// The one algorithm for which a key may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
@@ -27,7 +27,7 @@ pub enum Algorithm {
 impl Algorithm {
     pub const ALL: [Self; 3] = [Self::Rs256, Self::Es256, Self::EdDSA];
 
-    /// As the header of a token names it.
+    /// The name in the header of a token.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
@@ -36,12 +36,12 @@ impl Algorithm {
         }
     }
 
-    /// Reads what `name` gives.
+    /// Finds an algorithm by its name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.name() == name)
     }
 
-    /// Of a key in PKCS #8 or SPKI.
+    /// The algorithm of a key in PKCS #8 or SPKI.
     pub(super) fn of(identifier: &AlgorithmIdentifierRef) -> Option<Self> {
         match identifier.oid {
             RSA => Some(Self::Rs256),
@@ -51,7 +51,7 @@ impl Algorithm {
         }
     }
 
-    /// For a key in PKCS #8 or SPKI.
+    /// The algorithm identifier for a key in PKCS #8 or SPKI.
     pub(super) fn identifier(self) -> AlgorithmIdentifierRef<'static> {
         let (oid, parameters) = match self {
             Self::Rs256 => (RSA, Some(AnyRef::NULL)),

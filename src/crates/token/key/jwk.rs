@@ -1,11 +1,11 @@
-//! Public keys as JSON Web Keys (RFC 7517), and the names that follow from them. Pure.
+//! Public keys as JSON Web Keys (RFC 7517), and their thumbprints. Pure.
 
 use super::Algorithm;
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use ring::digest::{digest, SHA256};
 use serde::Serialize;
 
-/// A public key that verifies tokens. The members that a kind of key does not have are absent.
+/// A public key that verifies tokens. Members that this kind of key does not have are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Jwk {
     pub kty: &'static str,
@@ -59,7 +59,7 @@ impl Jwk {
         }
     }
 
-    /// `members`: those that RFC 7638 §3.2 takes, in their order, without white space.
+    /// `members`: the members required by RFC 7638 §3.2, in its order, without white space.
     fn of(alg: Algorithm, kty: &'static str, crv: Option<&'static str>, members: &str) -> Self {
         Self {
             kty,
@@ -96,7 +96,7 @@ mod tests {
         // RFC 8037 §A.2 and §A.3.
         let ed = Jwk::ed25519(&bytes("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"));
         assert_eq!(ed.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-        // The key of RFC 7517 §A.1; its thumbprint by another implementation.
+        // The key of RFC 7517 §A.1. Another implementation made its thumbprint.
         let ec = Jwk::p256(
             &bytes("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4"),
             &bytes("4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"),

@@ -1,4 +1,4 @@
-//! The PEM of keys (RFC 7468). Pure.
+//! Keys in PEM (RFC 7468). Pure.
 
 use base64::engine::{general_purpose::STANDARD, Engine};
 use rsa::pkcs8::der::pem::decode_vec;
@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 /// Characters in a line (RFC 7468 §2).
 const WIDTH: usize = 64;
 
-/// What lies between two boundaries.
+/// The content between two boundary lines.
 pub struct Block {
     pub label: String,
     pub der: Zeroizing<Vec<u8>>,
 }
 
-/// The blocks of a text, without what is around them. `None`: one is malformed.
+/// The blocks of a text, without the text around them. `None` if a block is malformed.
 pub fn blocks(text: &str) -> Option<Vec<Block>> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -33,10 +33,10 @@ pub fn blocks(text: &str) -> Option<Vec<Block>> {
     Some(found)
 }
 
-/// A block as text. Leaves nothing of it in memory but the result.
+/// Writes a block as text. Leaves no copy of it in memory except for the result.
 pub fn encode(label: &str, der: &[u8]) -> String {
     let base64 = Zeroizing::new(STANDARD.encode(der));
-    // No less than it takes: a string that grows leaves a copy behind.
+    // Enough capacity, because a string that grows leaves a copy behind.
     let mut text = String::with_capacity(base64.len() * 2 + 2 * label.len() + 64);
     text.extend(["-----BEGIN ", label, "-----\n"]);
     let mut rest = base64.as_str();

@@ -1,4 +1,4 @@
-//! Private keys, which sign tokens: made, read, written. Slow for RSA: not on the tx thread of a started instance.
+//! Private keys, which sign tokens: makes, reads and writes them. RSA is slow: keep it off the tx thread of a started instance.
 
 use super::{pem, sound, Algorithm, PublicKey};
 use jsonwebtoken::EncodingKey;
@@ -16,21 +16,21 @@ use sec1::EcPrivateKey;
 use std::fmt::Display;
 use zeroize::Zeroizing;
 
-/// Bits of an RSA key that is made here.
+/// Bits of a new RSA key.
 const BITS: usize = 3072;
 const WRONG: &str = "is not a private key in PEM: RSA, EC P-256 or Ed25519, not encrypted";
 
-/// A key that signs. Errors are to follow what names the key or its file, and hold nothing of it.
+/// A key that signs. Errors are phrases that follow the name of the key or its file, and never quote the key.
 pub struct PrivateKey {
     /// PKCS #8 DER of version 1 (RFC 5958), always the same for the same key.
     der: Zeroizing<Vec<u8>>,
-    /// Where the key itself begins in it, in the form of its algorithm.
+    /// The offset of the key itself in `der`, in the form of its algorithm.
     inner: usize,
     public: PublicKey,
 }
 
 impl PrivateKey {
-    /// A new key. Takes some seconds for RSA.
+    /// Makes a new key. Takes some seconds for RSA.
     pub fn make(algorithm: Algorithm) -> Result<Self, String> {
         let random = SystemRandom::new();
         match algorithm {
@@ -54,10 +54,10 @@ impl PrivateKey {
         }
     }
 
-    /// Reads a text with one key: PKCS #8, or PKCS #1 for RSA, or SEC 1 for EC.
+    /// Reads a text with one key in PKCS #8, PKCS #1 (RSA) or SEC 1 (EC).
     pub fn from_pem(text: &str) -> Result<Self, String> {
         let mut blocks = pem::blocks(text).unwrap_or_default();
-        // `openssl ecparam` writes it before a key, which names its curve itself.
+        // `openssl ecparam` writes this block before a key, but the key names its curve itself.
         blocks.retain(|block| block.label != "EC PARAMETERS");
         let [block] = &blocks[..] else {
             return Err(WRONG.into());
@@ -79,8 +79,8 @@ impl PrivateKey {
         }
     }
 
-    /// From the form of the algorithm: PKCS #1 (RFC 8017 §A.1.2), SEC 1 (RFC 5915 §3), or an octet string
-    /// (RFC 8410 §7).
+    /// Reads a key in the form of its algorithm: PKCS #1 (RFC 8017 §A.1.2), SEC 1 (RFC 5915 §3), or an octet string (RFC 8410
+    /// §7).
     fn read(algorithm: Algorithm, inner: &[u8]) -> Result<Self, String> {
         let (inner, public) = match algorithm {
             Algorithm::Rs256 => rsa(inner)?,
@@ -90,7 +90,7 @@ impl PrivateKey {
         let info = PrivateKeyInfo::new(algorithm.identifier(), &inner);
         let der = Zeroizing::new(info.to_der().map_err(failed)?);
         let public = PublicKey::new(algorithm, &public)?;
-        // Whether its parts fit together, and with it `ring` signs.
+        // Checks that the parts fit together and that `ring` can sign with the key.
         let fits = match algorithm {
             Algorithm::Rs256 => RsaKeyPair::from_pkcs8(&der).map(drop),
             Algorithm::Es256 => {
@@ -106,7 +106,7 @@ impl PrivateKey {
         })
     }
 
-    /// PKCS #8.
+    /// The key in PKCS #8.
     pub fn to_pem(&self) -> Zeroizing<String> {
         Zeroizing::new(pem::encode("PRIVATE KEY", &self.der))
     }
@@ -115,7 +115,7 @@ impl PrivateKey {
         &self.public
     }
 
-    /// The key as `jsonwebtoken` holds it, for the provider in `jwt`.
+    /// The key in the form of `jsonwebtoken`, for the provider in `jwt`.
     pub fn encoding_key(&self) -> EncodingKey {
         match self.public.algorithm() {
             Algorithm::Rs256 => EncodingKey::from_rsa_der(&self.der),
@@ -124,7 +124,7 @@ impl PrivateKey {
         }
     }
 
-    /// 32 bytes that only the holders of this key can make, always the same for the same purpose.
+    /// 32 bytes that only holders of this key can compute. The same purpose always gives the same bytes.
     pub fn derive(&self, purpose: &[u8]) -> [u8; 32] {
         let secret = self.der.get(self.inner..).unwrap_or(&self.der);
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), purpose);
@@ -134,12 +134,12 @@ impl PrivateKey {
     }
 }
 
-/// The one form of a private key in its algorithm, and its public half as `ring` takes it.
+/// The private key in a canonical form of its algorithm, and its public half in the form of `ring`.
 type Halves = (Zeroizing<Vec<u8>>, Vec<u8>);
 
 fn rsa(inner: &[u8]) -> Result<Halves, String> {
     let given = pkcs1::RsaPrivateKey::from_der(inner).map_err(|_| WRONG)?;
-    // First, because the crate `rsa` says of such keys only that they are none.
+    // Comes first, because the crate `rsa` rejects such keys without saying why.
     sound::rsa(given.modulus.as_bytes(), given.public_exponent.as_bytes())?;
     let key = RsaPrivateKey::from_pkcs1_der(inner).map_err(|_| WRONG)?;
     let public = key.to_public_key().to_pkcs1_der().map_err(failed)?;
@@ -231,7 +231,7 @@ mod tests {
     fn what_is_no_key_to_sign_with_is_refused_without_showing_it() {
         let s = samples();
         let halves = pem::blocks(&s.ec_sec1).unwrap().remove(1).der;
-        // SEC 1, C.4: the private half begins behind seven bytes; the point is the end.
+        // SEC 1, C.4: the private half begins after seven bytes, and the point is at the end.
         let changed = |at: usize| {
             let mut halves = halves.clone();
             halves[at] ^= 1;

@@ -10,19 +10,19 @@ use rsa::RsaPublicKey;
 
 const WRONG: &str = "is not a public key in PEM: RSA, EC P-256 or Ed25519";
 
-/// A key that verifies. Errors are to follow what names the key or its file.
+/// A key that verifies. Errors are phrases that follow the name of the key or its file.
 #[derive(Clone)]
 pub struct PublicKey {
     algorithm: Algorithm,
-    /// As `ring` takes it: PKCS #1 DER of an RSA key, the uncompressed point of P-256, the 32 bytes of Ed25519.
+    /// In the form of `ring`: PKCS #1 DER for RSA, the uncompressed point for P-256, the 32 bytes for Ed25519.
     bytes: Vec<u8>,
-    /// DER.
+    /// SPKI in DER.
     spki: Vec<u8>,
     jwk: Jwk,
 }
 
 impl PublicKey {
-    /// From the bytes that `ring` takes.
+    /// Makes a key from the bytes in the form of `ring`.
     pub(super) fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, String> {
         let jwk = match (algorithm, bytes) {
             (Algorithm::Rs256, der) => rsa(der)?,
@@ -63,7 +63,7 @@ impl PublicKey {
         self.algorithm
     }
 
-    /// The thumbprint of the key (RFC 7638), which names it in the header of a token: 43 letters, digits, `-`, `_`.
+    /// The thumbprint of the key (RFC 7638), which the header of a token names: 43 letters, digits, `-` and `_`.
     pub fn id(&self) -> &str {
         &self.jwk.kid
     }
@@ -72,12 +72,12 @@ impl PublicKey {
         self.jwk.clone()
     }
 
-    /// SPKI.
+    /// The key in SPKI.
     pub fn to_pem(&self) -> String {
         pem::encode("PUBLIC KEY", &self.spki)
     }
 
-    /// Reads a text with one key: SPKI, or PKCS #1 for RSA.
+    /// Reads a text with one key in SPKI or PKCS #1 (RSA).
     pub fn from_pem(text: &str) -> Result<Self, String> {
         let mut keys = Self::all_from_pem(text)?;
         match (keys.pop(), keys.len()) {
@@ -86,7 +86,7 @@ impl PublicKey {
         }
     }
 
-    /// Reads a text with one key or more.
+    /// Reads a text with one or more keys.
     pub fn all_from_pem(text: &str) -> Result<Vec<Self>, String> {
         let blocks = pem::blocks(text).unwrap_or_default();
         match blocks.is_empty() {
@@ -107,7 +107,7 @@ impl PublicKey {
         Self::new(algorithm, key.subject_public_key.as_bytes().ok_or(WRONG)?)
     }
 
-    /// Checks what takes too long for the tx thread.
+    /// The checks that take too long for the tx thread.
     pub fn check_slowly(&self) -> Result<(), String> {
         match self.algorithm {
             Algorithm::Rs256 => {
@@ -118,7 +118,7 @@ impl PublicKey {
         }
     }
 
-    /// The key as `jsonwebtoken` holds it, for the provider in `jwt`.
+    /// The key in the form of `jsonwebtoken`, for the provider in `jwt`.
     pub fn decoding_key(&self) -> DecodingKey {
         match self.algorithm {
             Algorithm::Rs256 => DecodingKey::from_rsa_der(&self.bytes),
@@ -128,7 +128,7 @@ impl PublicKey {
     }
 }
 
-/// Reads PKCS #1 DER.
+/// Reads an RSA key in PKCS #1 DER.
 fn rsa(der: &[u8]) -> Result<Jwk, String> {
     let key = pkcs1::RsaPublicKey::from_der(der).map_err(|_| WRONG)?;
     let (n, e) = (key.modulus.as_bytes(), key.public_exponent.as_bytes());

@@ -1,10 +1,10 @@
-//! Keys for tests, made anew by each run: with `openssl`, because what it writes is what people have.
+//! Keys for tests. Each run makes new ones with `openssl`, because users have keys in its formats.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
-/// Keys in PEM, in the forms in which they are about.
+/// Keys in PEM, in the common forms.
 pub struct Samples {
     /// 2048 bits.
     pub rsa: String,
@@ -28,7 +28,7 @@ pub struct Samples {
     pub ed_public: String,
 }
 
-/// The same ones in a run.
+/// Makes the keys once in a run.
 pub fn samples() -> &'static Samples {
     static SAMPLES: LazyLock<Samples> = LazyLock::new(make);
     &SAMPLES
@@ -59,7 +59,7 @@ fn make() -> Samples {
     }
 }
 
-/// What a command of openssl writes when it reads that.
+/// Runs a command of `openssl` with this input and returns its output.
 fn openssl(command: &str, input: &str) -> String {
     let mut child = Command::new("openssl")
         .args(command.split(' '))

@@ -1,7 +1,7 @@
-//! Whether public keys are what their algorithm asks for: a key that is not may verify what nobody has signed, or be one
-//! whose private half anybody can find. Pure.
+//! Checks that public keys are sound. An unsound key may verify signatures that nobody made, or anybody may be able to compute
+//! its private half. Pure.
 //!
-//! Errors are to follow what names the key or its file.
+//! Errors are phrases that follow the name of the key or its file.
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use ring::agreement::{agree_ephemeral, EphemeralPrivateKey, UnparsedPublicKey, ECDH_P256};
@@ -10,7 +10,7 @@ use rsa::traits::PublicKeyParts;
 use rsa::{BigUint, RsaPublicKey};
 use std::ops::RangeInclusive;
 
-/// Bits of an RSA key: RFC 7518 §3.3 asks for the least; with more than the most nothing here signs.
+/// Bits of an RSA key. RFC 7518 §3.3 requires the minimum; above the maximum, the libraries used here cannot sign.
 const BITS: RangeInclusive<usize> = 2048..=4096;
 /// No prime below this divides a modulus. NIST SP 800-89 §5.3.3 asks for 752.
 const FACTORS: u64 = 1 << 16;
@@ -38,11 +38,11 @@ pub fn rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Checks that the modulus is a product of different primes, as far as that can be told: it takes a while.
+/// Checks, as far as possible, that the modulus is a product of different primes. Slow.
 pub fn rsa_composite(key: &RsaPublicKey) -> Result<(), String> {
     let (n, two) = (key.n(), BigUint::from(2u8));
     let less = n - BigUint::from(1u8);
-    // Fermat's test, which a prime and a power of one fail: for p^k it holds that a^n = a^(n/p) mod p.
+    // Fermat's test finds primes. It does not find cubes and other higher powers of a prime.
     if two.modpow(&less, n) == BigUint::from(1u8) {
         return Err("has a modulus that is a prime".into());
     }
@@ -52,9 +52,9 @@ pub fn rsa_composite(key: &RsaPublicKey) -> Result<(), String> {
     }
 }
 
-/// The least prime below the limit that divides a big-endian number.
+/// The least prime below [`FACTORS`] that divides a big-endian number.
 fn small_factor(n: &[u8]) -> Option<u64> {
-    // In limbs of four bytes, so that a step stays within 64 bits.
+    // Limbs of four bytes keep each step within 64 bits.
     let limbs: Vec<u64> = n
         .rchunks(4)
         .rev()
@@ -69,13 +69,13 @@ fn small_factor(n: &[u8]) -> Option<u64> {
             .fold(0, |rest, limb| (rest << 32 | limb) % factor)
             == 0
     };
-    // A divisor that is no prime has a lesser one that is.
+    // Divisors that are not prime need no check: a smaller prime divides them.
     std::iter::once(2)
         .chain((3..FACTORS).step_by(2))
         .find(divides)
 }
 
-/// Newton's method for the square root.
+/// Whether `n` is a square, by Newton's method for the root.
 fn is_square(n: &BigUint) -> bool {
     let mut root = BigUint::from(1u8) << (n.bits() / 2 + 1);
     loop {
@@ -93,12 +93,12 @@ pub fn p256(point: &[u8]) -> Result<(), String> {
     let random = SystemRandom::new();
     let own = EphemeralPrivateKey::generate(&ECDH_P256, &random)
         .map_err(|_| "cannot be checked: there is no randomness")?;
-    // The first thing that this does is to check the point (SP 800-56A §5.6.2.3.4).
+    // The key agreement checks the point first (SP 800-56A §5.6.2.3.4).
     agree_ephemeral(own, &UnparsedPublicKey::new(&ECDH_P256, point), |_| ())
         .map_err(|_| "is an EC key whose point is not on the curve P-256".into())
 }
 
-/// Checks a point: in its one encoding (RFC 8032 §5.1.3), on the curve, and of the order that keys have, not of a small one.
+/// Checks a point: in its one encoding (RFC 8032 §5.1.3), on the curve, and of the large order that keys have.
 pub fn ed25519(bytes: &[u8]) -> Result<(), String> {
     let compressed = CompressedEdwardsY::from_slice(bytes)
         .map_err(|_| "is an Ed25519 key that has not 32 bytes")?;
@@ -178,7 +178,7 @@ mod tests {
             let said = ed25519(&bytes).unwrap_err();
             assert!(said.contains(what), "{bytes:?}: {said}");
         }
-        // RFC 8032 §7.1, and the same with a point of order two added, which is its negative in x and y.
+        // The key of RFC 8032 §7.1, and that key plus a point of order two, which negates x and y.
         use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
         assert_eq!(ed25519(&ED25519_BASEPOINT_POINT.compress().0), Ok(()));
         for torsion in &EIGHT_TORSION[1..] {

@@ -1,15 +1,15 @@
-//! Bodies in chunks (RFC 9112 §7.1), read strictly, and written. Pure.
+//! Reads bodies in chunks (RFC 9112 §7.1) strictly, and writes them. Pure.
 
 use super::super::head::check::is_name;
 use authkv_base::error::Error;
 use bytes::{Buf, BytesMut};
 
-/// Bytes of a line that gives the size of a chunk, with its extensions, which mean nothing here.
+/// The most bytes of a line with the size of a chunk and its extensions. Extensions are ignored.
 const LINE_MAX: usize = 256;
-/// Bytes of the fields after the last chunk, which mean nothing here.
+/// The most bytes of the fields after the last chunk. These fields are ignored.
 const TRAILER_MAX: usize = 4096;
 
-/// Where in a body the reader is.
+/// The position of the reader in a body.
 #[derive(Debug, Default)]
 pub struct Chunked {
     at: At,
@@ -20,7 +20,7 @@ pub struct Chunked {
 enum At {
     #[default]
     Size,
-    /// Bytes that are left of a chunk.
+    /// The bytes that remain of a chunk.
     Data(usize),
     DataEnd,
     Trailer,
@@ -28,8 +28,8 @@ enum At {
 }
 
 impl Chunked {
-    /// Moves what `input` has of the body to `body`. Returns whether that was all of it. Errors:
-    /// `BadRequest`, and `InputTooLarge` beyond `limit` bytes.
+    /// Moves the part of the body that `input` has to `body`. Returns whether the body has ended. Errors: `BadRequest`, and
+    /// `InputTooLarge` beyond `limit` bytes.
     pub fn read(
         &mut self,
         input: &mut BytesMut,
@@ -87,7 +87,7 @@ impl Chunked {
     }
 }
 
-/// Takes a line, without its end, or `None` where it is not whole yet.
+/// Takes a line without its end, or returns `None` if the line is not complete.
 fn line(input: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Error> {
     let head = &input[..input.len().min(max + 2)];
     match memchr::memchr3(b'\n', b'\r', 0, head) {
@@ -103,7 +103,7 @@ fn line(input: &mut BytesMut, max: usize) -> Result<Option<BytesMut>, Error> {
     }
 }
 
-/// Whether a line is a name and a value (RFC 9112 §5).
+/// Whether a line has a name and a value (RFC 9112 §5).
 fn is_field(line: &[u8]) -> bool {
     let mut fields = [httparse::EMPTY_HEADER; 1];
     let whole = [line, b"\r\n\r\n"].concat();
@@ -113,7 +113,7 @@ fn is_field(line: &[u8]) -> bool {
     )
 }
 
-/// The size of a chunk: hexadecimal digits, then perhaps extensions (RFC 9112 §7.1).
+/// The size of a chunk: hexadecimal digits, then optional extensions (RFC 9112 §7.1).
 fn size(line: &[u8]) -> Result<usize, Error> {
     const WRONG: Error = Error::BadRequest("the size of a chunk should be a hexadecimal number");
     let digits = line
@@ -134,8 +134,8 @@ fn size(line: &[u8]) -> Result<usize, Error> {
     usize::from_str_radix(text, 16).map_err(|_| WRONG)
 }
 
-/// Whether that is any number of extensions: `;name` or `;name=value`, with blanks before and after `;` and `=` (RFC 9112
-/// §7.1.1, RFC 9110 §5.6.3).
+/// Whether the text is a list of extensions, which may be empty: `;name` or `;name=value`, with blanks before and after `;` and
+/// `=` (RFC 9112 §7.1.1, RFC 9110 §5.6.3).
 fn are_extensions(mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
         let Some(extension) = without_blanks(rest).strip_prefix(b";") else {
@@ -163,13 +163,13 @@ fn without_blanks(text: &[u8]) -> &[u8] {
     &text[blanks.count()..]
 }
 
-/// What follows a token (RFC 9110 §5.6.2), or `None` if the text begins with none.
+/// The rest after a token (RFC 9110 §5.6.2), or `None` if the text does not begin with one.
 fn word(text: &[u8]) -> Option<&[u8]> {
     let length = text.iter().take_while(|byte| is_name(&[**byte])).count();
     (length > 0).then(|| &text[length..])
 }
 
-/// What follows a string in quotes (RFC 9110 §5.6.4), or `None` if the text begins with none.
+/// The rest after a quoted string (RFC 9110 §5.6.4), or `None` if the text does not begin with one.
 fn quoted(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text.strip_prefix(b"\"")?;
     loop {
@@ -183,7 +183,7 @@ fn quoted(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Begins a chunk of `length` bytes, which is not 0. `old`: the client knows no chunks, here and below.
+/// Begins a chunk of `length` bytes, which must not be 0. `old`, here and below: the client does not know chunks.
 pub fn begin_chunk(out: &mut Vec<u8>, length: usize, old: bool) {
     if !old {
         out.extend_from_slice(format!("{length:x}\r\n").as_bytes());

@@ -1,4 +1,4 @@
-//! The head of an HTTP/1.1 request (RFC 9112), read strictly: what two readers could take in two ways is refused.
+//! The head of an HTTP/1.1 request (RFC 9112), read strictly: a head that two readers could understand in two ways is refused.
 //! Pure.
 
 use super::super::head::check::{self, Fault, Fields, Known, FIELDS_MAX};
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use std::mem::MaybeUninit;
 
-/// Empty lines before a request that are skipped (RFC 9112 §2.2).
+/// The most empty lines that are skipped before a request (RFC 9112 §2.2).
 const EMPTY_LINES_MAX: usize = 2;
 
 /// How the body ends (RFC 9112 §6).
@@ -23,22 +23,22 @@ pub enum Framing {
 pub struct Request {
     pub head: Box<Head>,
     pub framing: Framing,
-    /// The connection stays open after the answer.
+    /// Whether the connection stays open after the answer.
     pub keep_alive: bool,
-    /// The client sends HTTP/1.0, and has to be told that the connection stays.
+    /// The client sends HTTP/1.0, so the answer must say if the connection stays open.
     pub old: bool,
     /// The client waits for `100 Continue`.
     pub expects_continue: bool,
 }
 
-/// Finds the end of a head in bytes that come in pieces.
+/// Finds the end of a head that arrives in pieces.
 #[derive(Debug, Default)]
 pub struct Finder {
     scanned: usize,
 }
 
 impl Finder {
-    /// Where the head ends, or `None` where more is needed. `input` starts as it did the last time. Errors:
+    /// The length of the head, or `None` if it is not complete. `input` must begin with the bytes of the call before. Errors:
     /// `BadRequest` for a line that does not end in CR LF, and for control characters.
     pub fn find(&mut self, input: &[u8]) -> Result<Option<usize>, Error> {
         while let Some(at) = memchr::memchr3(b'\n', b'\r', 0, &input[self.scanned..]) {
@@ -63,14 +63,14 @@ impl Finder {
     }
 }
 
-/// Bytes of the empty lines that `input` begins with, of those that are skipped.
+/// The bytes of the empty lines at the beginning of `input` that are skipped.
 pub fn empty_lines(input: &[u8]) -> usize {
     let lines = input.chunks_exact(2).take(EMPTY_LINES_MAX);
     2 * lines.take_while(|line| *line == b"\r\n").count()
 }
 
-/// What a head that is refused, or not whole, is for, as far as its first line says: the method and the path. `false` if
-/// more of the path may come.
+/// The method and the path of a refused or incomplete head, as far as its first line has them. `false`: more of the path may
+/// follow.
 pub fn begun(raw: &[u8]) -> Option<(Head, bool)> {
     let end = raw.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
     let line = &raw[..end.unwrap_or(raw.len())];
@@ -93,7 +93,7 @@ pub fn begun(raw: &[u8]) -> Option<(Head, bool)> {
     Some((head, is_whole))
 }
 
-/// Reads a whole head. Errors: `BadRequest`, `BadVersion`, `BadExpectation`, `HeaderTooLarge`.
+/// Reads a complete head. Errors: `BadRequest`, `BadVersion`, `BadExpectation`, `HeaderTooLarge`.
 pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     if raw.starts_with(b"\r") {
         return Err(Error::BadRequest("there are too many empty lines"));
@@ -124,7 +124,7 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
         match fields.add(name, value) {
             Ok(Some(Known::Length(length))) => parsed.framing = Framing::Length(length),
             Ok(Some(Known::Host)) => {}
-            // A client of HTTP/1.0 cannot mean it (RFC 9110 §10.1.1).
+            // In HTTP/1.0 an expectation is ignored (RFC 9110 §10.1.1).
             Ok(Some(Known::Expect)) => parsed.expects_continue = !old,
             Err(Fault::Expectation) if old => {}
             Err(fault) => return Err(refuse(fault)),
@@ -163,14 +163,14 @@ pub fn parse(raw: &Bytes) -> Result<Request, Error> {
     Ok(parsed)
 }
 
-/// The path with its query, out of what may be a whole URI (RFC 9112 §3.2); empty if that has no path.
+/// The path with its query, without the scheme and authority of a complete URI (RFC 9112 §3.2). Empty if the URI has no path.
 fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Fault> {
     check::uri(text.as_bytes())?;
     let Some((scheme, rest)) = text.split_once("://").filter(|_| !text.starts_with('/')) else {
         return check::path(method, text.as_bytes()).map(|()| text);
     };
     check::scheme(scheme.as_bytes()).map_err(|_| Fault::RelativePath)?;
-    // A query ends the authority too (RFC 3986 §3.2): a slash in it begins no path.
+    // A query ends the authority too (RFC 3986 §3.2). A slash in the query does not begin a path.
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     check::authority(&rest.as_bytes()[..end])?;
     match rest[end..].starts_with('/') {
@@ -179,7 +179,7 @@ fn target<'a>(method: &Method, text: &'a str) -> Result<&'a str, Fault> {
     }
 }
 
-/// What is wrong with a head that is not too long, which is known before.
+/// The error for a head whose length has been checked before.
 fn refuse(fault: Fault) -> Error {
     fault.error(0)
 }

@@ -1,19 +1,19 @@
-//! What a client sends over HTTP/2 before hyper reads it (RFC 9113 §4): heads are read here, strictly, and written again
-//! for hyper with what is wrong with them; all else goes through as it is. Pure.
+//! Filters the bytes that a client sends over HTTP/2 before hyper reads them (RFC 9113 §4). Heads are read here, strictly, and
+//! written again for hyper with a mark of what is wrong. All other frames pass unchanged. Pure.
 
 use super::heading::Heading;
 use super::hpack::{self, Decoder};
 use bytes::BytesMut;
 
-/// Bytes of what a connection begins with (RFC 9113 §3.4).
+/// The length of the preface of a connection in bytes (RFC 9113 §3.4).
 const PREFACE: usize = 24;
-/// Bytes of the head of a frame, and of what follows it, at most: hyper announces no more.
+/// The bytes of the head of a frame, and the most bytes of its payload: hyper announces this limit.
 pub const FRAME_HEAD: usize = 9;
 const FRAME_MAX: usize = 16_384;
-/// Frames of one head: RFC 9113 §10.5.1 leaves the limit to us.
+/// The most frames of one head. RFC 9113 §10.5.1 leaves the limit to the server.
 const FRAMES_MAX: usize = 16;
 
-/// Types of frames (RFC 9113 §6), and their flags.
+/// The types of frames (RFC 9113 §6) and their flags.
 pub const HEADERS: u8 = 1;
 pub const PUSH_PROMISE: u8 = 5;
 pub const CONTINUATION: u8 = 9;
@@ -26,24 +26,24 @@ const PRIORITY: u8 = 0x20;
 #[derive(Debug)]
 pub struct Gate {
     input: BytesMut,
-    /// Bytes that go through before the next frame.
+    /// The bytes that pass unchanged before the next frame.
     through: usize,
     decoder: Decoder,
     block: Option<Block>,
-    /// The highest stream that was begun.
+    /// The highest stream so far.
     last: u32,
-    /// Bytes of the fields of a head.
+    /// The most bytes of the fields of a head.
     max: usize,
-    /// hyper was given what ends the connection.
+    /// hyper was given something that ends the connection.
     pub is_over: bool,
 }
 
-/// A head whose end has not come.
+/// A head that is not complete.
 #[derive(Debug)]
 struct Block {
     stream: u32,
     flags: u8,
-    /// What hyper looks at before the fields: the priority, if there is one.
+    /// The bytes before the fields in the payload: the priority, if there is one.
     priority: Vec<u8>,
     coded: Vec<u8>,
     frames: usize,
@@ -77,7 +77,7 @@ impl Frame {
 }
 
 impl Gate {
-    /// `max` is how many bytes the fields of a head may have (RFC 9113 §6.5.2).
+    /// `max`: the most bytes of the fields of a head (RFC 9113 §6.5.2).
     pub fn new(max: usize) -> Self {
         Self {
             input: BytesMut::new(),
@@ -90,7 +90,7 @@ impl Gate {
         }
     }
 
-    /// Takes what has come, and adds to `out` what hyper is given.
+    /// Takes received bytes and appends the bytes for hyper to `out`.
     pub fn take(&mut self, bytes: &[u8], out: &mut BytesMut) {
         self.input.extend_from_slice(bytes);
         while !self.is_over {
@@ -125,7 +125,7 @@ impl Gate {
             }
         }
         if self.input.is_empty() {
-            // A connection that waits has no room.
+            // Frees the memory, so that an idle connection needs none.
             self.input = BytesMut::new();
         }
     }
@@ -167,7 +167,7 @@ impl Gate {
 }
 
 impl Block {
-    /// Begins with the frame `HEADERS`, and leaves the fields in its payload; `None` for one that is not whole.
+    /// Reads a frame `HEADERS` and leaves its fields in `payload`. `None` for a malformed frame.
     fn begin(frame: Frame, payload: &mut &[u8]) -> Option<Self> {
         if frame.stream == 0 {
             return None;
@@ -190,7 +190,7 @@ impl Block {
         })
     }
 
-    /// Adds the frames of these fields, without padding.
+    /// Appends frames with these fields, without padding.
     fn write(mut self, fields: &[u8], out: &mut BytesMut) {
         let payload = [&self.priority, fields].concat();
         let pieces = payload.chunks(FRAME_MAX);
@@ -213,12 +213,12 @@ impl Block {
     }
 }
 
-/// Why a connection cannot go on. hyper is given something that is wrong in the same way, so that it tells the client, and
-/// nothing that was not looked at.
+/// Why a connection cannot continue. hyper gets bytes with the same kind of mistake, so that it reports the error to the
+/// client, and gets no unchecked bytes.
 enum Wrong {
-    /// A frame that may not stand there, or cannot be read (RFC 9113 §5.4.1).
+    /// A frame that is not allowed here or cannot be read (RFC 9113 §5.4.1).
     Frame,
-    /// Fields that cannot be decoded (RFC 9113 §4.3), of that stream.
+    /// Fields that cannot be decoded (RFC 9113 §4.3), with their stream.
     Coding(u32),
 }
 
@@ -226,7 +226,7 @@ impl Wrong {
     fn write(self, out: &mut BytesMut) {
         let (kind, stream, payload): (_, _, &[u8]) = match self {
             Wrong::Frame => (CONTINUATION, 1, &[]),
-            // The index 0.
+            // The invalid index 0.
             Wrong::Coding(stream) => (HEADERS, stream, &[0x80]),
         };
         let frame = Frame {
@@ -277,7 +277,7 @@ mod tests {
         [&[b'P'; PREFACE][..], &settings].concat()
     }
 
-    /// What hyper is given of these pieces, and whether the connection is over.
+    /// The bytes for hyper, and whether the connection is over.
     fn given<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, bool) {
         let (mut gate, mut out) = (Gate::new(1000), BytesMut::new());
         for piece in pieces {

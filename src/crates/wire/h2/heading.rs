@@ -1,20 +1,20 @@
-//! One head of HTTP/2 as it came, field by field: what is wrong with it, and what hyper is given of it. Pure.
+//! Checks one head of HTTP/2 field by field and writes it for hyper. Pure.
 
 use super::super::head::check::{self, Fault, Fields, Known};
 use super::hpack;
 use http::Method;
 
-/// The field in which hyper is handed what is known of a head. Of a client it means nothing, and is left out.
+/// The field that carries a [`Mark`] to hyper. If a client sends it, it is dropped.
 pub const MARK: &str = "authkv-mark";
-/// Bytes of the list of fields that it adds (RFC 9113 §6.5.2).
+/// The bytes that the mark adds to the list of fields (RFC 9113 §6.5.2).
 pub const MARK_SIZE: usize = 64;
-/// Bytes of the path that hyper is given of a head that is too large: enough to tell where the path begins.
+/// The bytes of the path of a head that is too large: enough to find its profile.
 const PATH_PART: usize = 64;
 
 /// A head, or the fields after a body.
 #[derive(Debug)]
 pub struct Heading {
-    /// Bytes that all fields may have.
+    /// The most bytes of all fields.
     max: usize,
     size: usize,
     fault: Option<Fault>,
@@ -27,7 +27,7 @@ pub struct Heading {
     /// The path is `*`.
     is_star: bool,
     expects_continue: bool,
-    /// What hyper is given.
+    /// The block of fields for hyper.
     block: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Heading {
         hpack::write(&mut self.block, name, value);
     }
 
-    /// Notes that no more is kept, but where the path begins.
+    /// Notes that the head is too large. Keeps nothing more, except for the beginning of the path.
     fn too_large(&mut self, fault: Fault, name: &[u8], value: &[u8]) {
         self.fault = Some(fault);
         if name == b":path" && !self.has_path {
@@ -78,8 +78,8 @@ impl Heading {
         }
     }
 
-    /// Looks at one field. What hyper refuses by itself is left to it: names in capitals, fields that belong to HTTP/1.1,
-    /// names with a colon that are unknown, repeated or not at the beginning (RFC 9113 §8.2, 8.3).
+    /// Checks one field. Some mistakes are left to hyper, which refuses them: names in capitals, fields of HTTP/1.1 only, and
+    /// pseudo-fields that are unknown, repeated or late (RFC 9113 §8.2, 8.3).
     fn check(&mut self, name: &[u8], value: &[u8]) -> Result<(), Fault> {
         match name {
             b":method" => self.method = Some(check::method(value)?),
@@ -91,7 +91,7 @@ impl Heading {
             b":path" => {
                 self.has_path = true;
                 self.is_star = value == b"*";
-                // The method may come after it.
+                // The method may follow later.
                 match self.is_star {
                     true => check::path(&Method::OPTIONS, value)?,
                     false => check::path(&Method::GET, value)?,
@@ -105,7 +105,7 @@ impl Heading {
                 if !check::is_value(value) {
                     return Err(Fault::Value);
                 }
-                // RFC 9113 §8.2.1. HTTP/1.1 has blanks around a value, which are no part of it.
+                // RFC 9113 §8.2.1 forbids blanks around a value. In HTTP/1.1 they are allowed and not part of the value.
                 if [value.first(), value.last()]
                     .iter()
                     .any(|byte| matches!(byte, Some(b' ' | b'\t')))
@@ -122,7 +122,7 @@ impl Heading {
         Ok(())
     }
 
-    /// The block that hyper is given of the head of a request.
+    /// The block of fields of a request for hyper.
     pub fn into_head(mut self, stream: u32, ends: bool) -> Vec<u8> {
         let fault = self.fault.or(self.whole().err());
         let waits = self.expects_continue && !ends;
@@ -136,7 +136,7 @@ impl Heading {
         self.block
     }
 
-    /// The same of fields after a body. What is wrong with those is made what hyper refuses.
+    /// The block of fields after a body for hyper. If something is wrong, it becomes a block that hyper refuses.
     pub fn into_trailer(mut self) -> Vec<u8> {
         if self.fault.is_some() {
             hpack::write(&mut self.block, b"connection", b"close");
@@ -144,13 +144,13 @@ impl Heading {
         self.block
     }
 
-    /// Looks at what only shows once all is there.
+    /// Checks that need all fields.
     fn whole(&self) -> Result<(), Fault> {
-        // Without a method hyper refuses it.
+        // hyper refuses a head without a method.
         let Some(method) = &self.method else {
             return Ok(());
         };
-        // CONNECT has none (RFC 9113 §8.5), and means nothing here.
+        // CONNECT has no path (RFC 9113 §8.5), and is not supported.
         if !self.has_path || method == Method::CONNECT {
             return Err(Fault::RelativePath);
         }
@@ -172,16 +172,16 @@ impl Heading {
     }
 }
 
-/// What hyper is handed with a head.
+/// The findings about a head, for hyper's handler.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     pub fault: Option<Fault>,
-    /// The stream on which the client waits for `100 Continue`.
+    /// The stream if the client waits for `100 Continue`.
     pub waiting: Option<u32>,
 }
 
 impl Mark {
-    /// Reads what `text` has written.
+    /// Reads the text that `text` writes.
     pub fn read(text: &str) -> Self {
         let mut words = text.split(' ').map(|word| word.parse::<u32>().ok());
         let mut next = || words.next().flatten();

@@ -1,6 +1,6 @@
-//! Reads header blocks of HTTP/2 (HPACK, RFC 7541), field by field, and writes plain ones. Pure.
+//! Reads header blocks of HTTP/2 (HPACK, RFC 7541) field by field, and writes plain ones. Pure.
 //!
-//! hyper has a reader of its own, but does not show what it has read: of a path it drops the fragment.
+//! The reader inside hyper does not show everything it has read: it drops the fragment of a path.
 
 mod fixed;
 mod huffman;
@@ -9,21 +9,21 @@ use bytes::Bytes;
 use fixed::FIELDS;
 use std::collections::VecDeque;
 
-/// Bytes of the dynamic table: the size that a client may use without another setting (RFC 9113 §6.5.2).
+/// The bytes of the dynamic table: the size for clients without another setting (RFC 9113 §6.5.2).
 const TABLE_MAX: usize = 4096;
-/// What a field of the table counts beside its bytes (RFC 7541 §4.1).
+/// The bytes that each field in the table counts in addition to its own (RFC 7541 §4.1).
 pub const OVERHEAD: usize = 32;
 
-/// The block cannot be decoded; the connection cannot go on (RFC 9113 §4.3).
+/// The block cannot be decoded, so the connection cannot continue (RFC 9113 §4.3).
 #[derive(Debug, PartialEq, Eq)]
 pub struct Invalid;
 
 /// The reader of one connection.
 #[derive(Debug)]
 pub struct Decoder {
-    /// The fields that the client refers to, the newest first. A name may be shared by many.
+    /// The fields in the dynamic table, the newest first. Many fields may share a name.
     fields: VecDeque<(Bytes, Bytes)>,
-    /// Bytes of them, and how many they may be.
+    /// The bytes of the fields, and their limit.
     size: usize,
     max: usize,
 }
@@ -39,7 +39,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Gives each field of a whole block to `each`, as a name and a value. Errors: `Invalid`.
+    /// Passes each field of a complete block to `each`, as a name and a value. Errors: `Invalid`.
     pub fn decode(
         &mut self,
         block: &[u8],
@@ -62,7 +62,7 @@ impl Decoder {
                 }
                 0x20..=0x3f => {
                     let max = number(&mut rest, 5)?;
-                    // RFC 7541 §4.2: at the beginning of a block only.
+                    // Allowed at the beginning of a block only (RFC 7541 §4.2).
                     if !may_resize || max > TABLE_MAX {
                         return Err(Invalid);
                     }
@@ -80,7 +80,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// A field of one of the tables.
+    /// A field of the static or the dynamic table.
     fn field(&self, index: usize) -> Result<(Bytes, Bytes), Invalid> {
         let index = index.checked_sub(1).ok_or(Invalid)?;
         if let Some((name, value)) = FIELDS.get(index) {
@@ -91,7 +91,7 @@ impl Decoder {
         field.cloned().ok_or(Invalid)
     }
 
-    /// A field whose value is there, and whose name is there or in a table.
+    /// A field with a literal value. Its name is literal or in a table.
     fn literal(&self, rest: &mut &[u8], prefix: u32) -> Result<(Bytes, Bytes), Invalid> {
         let name = match number(rest, prefix)? {
             0 => string(rest)?,
@@ -102,7 +102,7 @@ impl Decoder {
 
     fn insert(&mut self, name: Bytes, value: Bytes) {
         let size = name.len() + value.len() + OVERHEAD;
-        // What is larger than the table empties it (RFC 7541 §4.4).
+        // A field larger than the table empties it (RFC 7541 §4.4).
         self.shrink(self.max.saturating_sub(size));
         if size <= self.max {
             self.size += size;
@@ -110,7 +110,7 @@ impl Decoder {
         }
     }
 
-    /// Removes the oldest fields until `max` bytes are left.
+    /// Removes the oldest fields until at most `max` bytes remain.
     fn shrink(&mut self, max: usize) {
         while self.size > max {
             let Some((name, value)) = self.fields.pop_back() else {
@@ -121,7 +121,7 @@ impl Decoder {
     }
 }
 
-/// Takes a number whose first bits are the last `prefix` of a byte (RFC 7541 §5.1). Errors: `Invalid`, above 2^28 too.
+/// Takes a number that begins in the last `prefix` bits of a byte (RFC 7541 §5.1). Errors: `Invalid`, also above 2^28.
 fn number(rest: &mut &[u8], prefix: u32) -> Result<usize, Invalid> {
     let mask = (1 << prefix) - 1;
     let mut number = usize::from(take(rest)? & mask as u8);
@@ -158,7 +158,7 @@ fn take(rest: &mut &[u8]) -> Result<u8, Invalid> {
     Ok(*first)
 }
 
-/// Adds a field that changes no table (RFC 7541 §6.2.2).
+/// Appends a field without changing the table (RFC 7541 §6.2.2).
 pub fn write(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.push(0);
     for text in [name, value] {
@@ -167,7 +167,7 @@ pub fn write(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     }
 }
 
-/// Adds the length of a string that is not coded.
+/// Appends the length of a string in plain text.
 fn write_length(out: &mut Vec<u8>, length: usize) {
     let Some(mut rest) = length.checked_sub(0x7f) else {
         out.push(length as u8);
@@ -204,7 +204,7 @@ mod tests {
         Ok(text)
     }
 
-    /// RFC 7541, C.3, C.4 and C.5: the same in plain and in coded form, and fields that are evicted.
+    /// RFC 7541, C.3, C.4 and C.5: the same fields in plain and in coded form, and fields that are evicted.
     #[test]
     fn the_examples_of_the_standard_are_read() {
         let first = ":method=GET\n:scheme=http\n:path=/\n:authority=www.example.com\n";
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn the_table_has_what_fits() {
         let mut decoder = Decoder::default();
-        // A table of 64 bytes has one such field, of 34.
+        // A table of 64 bytes has room for one of these fields, of 34 bytes.
         let mut block = hex("3f21");
         for name in ["a", "b"] {
             block.extend(hex("40 01"));
@@ -243,7 +243,7 @@ mod tests {
         block.extend(hex("be"));
         assert_eq!(read(&mut decoder, &block).unwrap(), "a=x\nb=x\nb=x\n");
         assert_eq!(read(&mut decoder, &hex("bf")), Err(Invalid));
-        // One that is too large leaves nothing.
+        // A field that is too large empties the table.
         let large = [hex("40 01 63 28"), vec![b'y'; 40]].concat();
         read(&mut decoder, &large).unwrap();
         assert_eq!(read(&mut decoder, &hex("be")), Err(Invalid));

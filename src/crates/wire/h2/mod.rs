@@ -1,4 +1,4 @@
-//! HTTP/2 (RFC 9113): frames and header blocks, read before hyper does.
+//! HTTP/2 (RFC 9113): reads frames and header blocks before hyper does.
 
 pub mod gate;
 pub mod heading;

@@ -1,13 +1,13 @@
-//! What the head of a request must be, whatever carried it: HTTP/1.1 and HTTP/2 refuse the same. What is particular to
-//! the syntax of one of them is with that. Pure.
+//! The rules for the head of a request that HTTP/1.1 and HTTP/2 share. Rules of the syntax of one version are in its own
+//! module. Pure.
 
 use authkv_base::error::Error;
 use http::Method;
 
-/// Fields of a head.
+/// The most fields in a head.
 pub const FIELDS_MAX: usize = 100;
 
-/// What is wrong with a head.
+/// A mistake in a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The head has more bytes than `HTTP_HEADER_MAX`.
@@ -33,7 +33,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them, each at its own number.
+    /// All faults. The index of each is its number.
     pub const ALL: [Fault; 18] = [
         Fault::Bytes,
         Fault::Fields,
@@ -55,7 +55,7 @@ impl Fault {
         Fault::Length,
     ];
 
-    /// The failure, where a head may have so many bytes.
+    /// The error for this fault. `bytes_max` is the limit on the bytes of a head.
     pub fn error(self, bytes_max: usize) -> Error {
         Error::BadRequest(match self {
             Fault::Bytes => {
@@ -104,8 +104,8 @@ pub fn path(method: &Method, text: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Checks the bytes of a URI, or of a part of it: ASCII without blanks, and no fragment, which a client keeps for itself
-/// (RFC 9110 §7.1). Errors: `Path`.
+/// Checks the bytes of a URI or of a part of it: ASCII without blanks and without a fragment, which clients do not send (RFC
+/// 9110 §7.1). Errors: `Path`.
 pub fn uri(text: &[u8]) -> Result<(), Fault> {
     let is_sent = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
     match text.iter().all(is_sent) {
@@ -114,14 +114,14 @@ pub fn uri(text: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// The scheme as one of two; it compares without case (RFC 3986 §3.1). Errors: `Scheme`.
+/// The scheme, `http` or `https`. Case does not count (RFC 3986 §3.1). Errors: `Scheme`.
 pub fn scheme(text: &[u8]) -> Result<&'static str, Fault> {
     let known = ["http", "https"].into_iter();
     let mut known = known.filter(|known| text.eq_ignore_ascii_case(known.as_bytes()));
     known.next().ok_or(Fault::Scheme)
 }
 
-/// Checks the authority of a URI, which has no user: RFC 9110 §4.2.4, RFC 9113 §8.3.1. Errors: `NoUriHost`, `Authority`.
+/// Checks the authority of a URI. A user in it is refused (RFC 9110 §4.2.4, RFC 9113 §8.3.1). Errors: `NoUriHost`, `Authority`.
 pub fn authority(text: &[u8]) -> Result<(), Fault> {
     match text {
         b"" => Err(Fault::NoUriHost),
@@ -130,14 +130,14 @@ pub fn authority(text: &[u8]) -> Result<(), Fault> {
     }
 }
 
-/// Whether that is what may stand in `Host` (RFC 3986 §3.2.2, 3.2.3).
+/// Whether the text may be the value of `Host` (RFC 3986 §3.2.2, 3.2.3).
 fn is_host(text: &[u8]) -> bool {
     let is_of_host =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(byte);
     text.iter().all(is_of_host)
 }
 
-/// Whether two authorities of a scheme are the same: without case, with the port of the scheme or without (RFC 9110 §4.2.3).
+/// Whether two authorities of a scheme are equal. Case and the default port of the scheme do not count (RFC 9110 §4.2.3).
 pub fn is_same(scheme: &str, one: &[u8], other: &[u8]) -> bool {
     let port: &[u8] = match scheme {
         "http" => b":80",
@@ -150,19 +150,19 @@ pub fn is_same(scheme: &str, one: &[u8], other: &[u8]) -> bool {
     one[..without(one)].eq_ignore_ascii_case(&other[..without(other)])
 }
 
-/// Whether that is the name of a field (RFC 9110 §5.6.2).
+/// Whether the text is a valid name of a field (RFC 9110 §5.6.2).
 pub fn is_name(text: &[u8]) -> bool {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !text.is_empty() && text.iter().all(is_of_token)
 }
 
-/// Whether that is the value of a field, which may have blanks around it (RFC 9110 §5.5).
+/// Whether the text is a valid value of a field, with or without blanks around it (RFC 9110 §5.5).
 pub fn is_value(text: &[u8]) -> bool {
     text.iter()
         .all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
 }
 
-/// The fields that say how the request is read.
+/// The fields that determine how the request is read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Known {
     Length(usize),
@@ -180,8 +180,8 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Takes a field whose name and value are of the right bytes. Returns what it is, if it is known. Errors: `Fields`,
-    /// `TwoLengths`, `Length`, `TwoHosts`, `Host`, `Expectation`.
+    /// Takes a field whose name and value have valid bytes. Returns the field if it is known. Errors: `Fields`, `TwoLengths`,
+    /// `Length`, `TwoHosts`, `Host`, `Expectation`.
     pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<Option<Known>, Fault> {
         self.count += 1;
         if self.count > FIELDS_MAX {
@@ -223,7 +223,7 @@ impl Fields {
     }
 }
 
-/// The number of a `Content-Length`: digits and nothing else (RFC 9110 §8.6).
+/// The number in a `Content-Length`: only digits (RFC 9110 §8.6).
 fn length(value: &[u8]) -> Result<usize, Fault> {
     let digits = std::str::from_utf8(value)
         .ok()
@@ -275,7 +275,7 @@ mod tests {
         }
     }
 
-    /// The reader of HTTP/1.1 looks at the bytes of fields by itself.
+    /// The reader of HTTP/1.1 leaves the check of these bytes to `httparse`.
     #[test]
     fn fields_are_of_the_bytes_that_httparse_lets_in() {
         let lets_in = |line: &[u8]| {

@@ -1,4 +1,4 @@
-//! Which path means which operation. Pure.
+//! Finds the operation for a path and a method. Pure.
 
 mod table;
 
@@ -13,11 +13,11 @@ use table::ROUTES;
 
 pub use authkv_command::{Delivery, Input, Kind, Profile};
 
-/// A path, a method and what they mean.
+/// A path and a method with their operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     pub operation: Operation,
-    /// What the table of operations says of it. Some of its fields stand here too.
+    /// The entry in the table of operations. Some of its fields are repeated here.
     pub endpoint: &'static Endpoint,
     pub profile: Profile,
     pub input: Input,
@@ -26,22 +26,22 @@ pub struct Route {
     path: &'static str,
     /// The part of the path before the first name.
     literal: &'static str,
-    /// All methods of the path, as `Allow` lists them.
+    /// All methods of the path, in the form of the header `Allow`.
     allow: &'static str,
 }
 
-/// Every route there is.
+/// All routes.
 pub fn all() -> &'static [Route] {
     &ROUTES
 }
 
 impl Route {
-    /// Its path, without a trailing slash.
+    /// The path, without a trailing slash.
     pub fn path(&self) -> &'static str {
         self.path
     }
 
-    /// The names in its path, in their order.
+    /// The names in the path, in order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(name)
     }
@@ -50,24 +50,24 @@ impl Route {
         self.endpoint.method
     }
 
-    /// All methods that its path allows.
+    /// All methods of the path, in the form of the header `Allow`.
     pub fn allow(&self) -> &'static str {
         self.allow
     }
 
-    /// Whether its body is read.
+    /// Whether requests have a body that is read.
     pub fn has_body(&self) -> bool {
         self.input != Input::Nothing
     }
 
-    /// Whether that method asks for it: what has a GET has a HEAD (RFC 9110 §9.3.2), save in the old profile.
+    /// Whether this route answers the method. A route for GET also answers HEAD (RFC 9110 §9.3.2), except in the profile `Api`.
     fn takes(&self, method: &str) -> bool {
         self.method() == method
             || method == "HEAD" && self.method() == "GET" && self.profile == Profile::V1
     }
 
-    /// The segments that the names in its path stand for, still encoded, or `None` where it is another path. A dot segment is
-    /// no name: only a client that leaves it in the path (RFC 3986 §5.2.4) could ask for it.
+    /// The segments for the names in the path, still encoded, or `None` for another path. A dot segment is refused as a name:
+    /// most clients take it out of the path (RFC 3986 §5.2.4).
     fn captures<'a>(&self, path: &'a str) -> Option<Captures<'a>> {
         let mut captures = Vec::new();
         let mut segments = path.split('/');
@@ -85,31 +85,31 @@ impl Route {
     }
 }
 
-/// The name in a part of a route's path that stands for a segment.
+/// The name in a segment of a route's path such as `{name}`.
 fn name(part: &'static str) -> Option<&'static str> {
     part.strip_prefix('{')?.strip_suffix('}')
 }
 
-/// The names in a route's path, and the segments that they stand for, still encoded.
+/// The names in a route's path with their segments, still encoded.
 type Captures<'a> = Vec<(&'static str, &'a str)>;
 
-/// Members of the input that stand in a path.
+/// The members of the input that come from the path.
 pub type Members = Vec<(&'static str, Member)>;
 
-/// The methods of a page, as `Allow` lists them.
+/// The methods of a page, in the form of the header `Allow`.
 pub const PAGE_ALLOW: &str = "GET, HEAD";
 
-/// What a path and a method mean. `P` is a page that is no operation.
+/// The target of a request. `P` is a page that belongs to no operation.
 #[derive(Debug, PartialEq)]
 pub enum Target<P> {
     Operation(&'static Route, Members),
     Page(P),
-    /// The question which methods there are, and the answer.
+    /// A request for the allowed methods, with the answer.
     Options(&'static str),
 }
 
 impl<P> Target<P> {
-    /// The methods, as `Allow` lists them.
+    /// The methods, in the form of the header `Allow`.
     pub fn allow(&self) -> &'static str {
         match self {
             Target::Operation(route, _) => route.allow,
@@ -126,17 +126,17 @@ impl<P> Target<P> {
     }
 }
 
-/// What is found for a path and a method.
+/// The result of [`find`].
 pub struct Found<P> {
-    /// The profile in which the request is answered, also where there is no such path.
+    /// The profile for the answer, even if the path does not exist.
     pub profile: Profile,
-    /// The path as the routes have it, or `-`.
+    /// The path of the route, or `-`.
     pub path: &'static str,
     /// Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`, `Malformed` for a path that is not UTF-8.
     pub target: Result<Target<P>, Error>,
 }
 
-/// What a request is for; `page` looks for what is no operation.
+/// Finds the target of a request. `page` finds pages that belong to no operation.
 pub fn find<P>(
     services: Services,
     method: &Method,
@@ -191,15 +191,15 @@ fn target<'a, P>(
     Err(Error::WrongMethod { allow })
 }
 
-/// Whether a segment is a dot segment, percent-encoded or not: clients take `%2e` for a dot, too (WHATWG URL, "double-dot URL
+/// Whether a segment is a dot segment, percent-encoded or not: clients treat `%2e` as a dot, too (WHATWG URL, "double-dot URL
 /// path segment").
 fn is_dots(segment: &str) -> bool {
     let is = |name: &[u8]| percent_decode_str(segment).eq(name.iter().copied());
     is(b".") || is(b"..")
 }
 
-/// The routes of a path. Under `/v1` a trailing slash is none's: a segment that a client or a proxy took away would leave
-/// one, and the request would hit what is above.
+/// The routes of a path. Under `/v1` no route has a trailing slash: if a client or a proxy takes away a last segment, its slash
+/// remains, and the request would reach the parent.
 fn matching(
     profile: Profile,
     path: &str,
@@ -224,10 +224,10 @@ fn decode(captures: Captures<'_>) -> Result<Members, Error> {
     decoded.collect()
 }
 
-/// What the paths of `/v1` begin with.
+/// The beginnings of the paths with the profile `V1`.
 const OF_V1: [&str; 2] = ["/v1", "/.well-known/"];
 
-/// Whether the beginning of a path tells its profile.
+/// Whether the beginning of a path is long enough to know its profile.
 pub fn tells_profile(beginning: &str) -> bool {
     !OF_V1
         .iter()

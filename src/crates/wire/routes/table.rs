@@ -1,9 +1,9 @@
-//! The table of routes, made from that of the operations when the library is compiled. Pure.
+//! The table of routes, made from the table of operations at compile time. Pure.
 
 use super::{Profile, Route};
 use authkv_command::{Endpoint, Operation};
 
-/// Every route there is, in the order of the operations.
+/// All routes, in the order of the operations.
 pub static ROUTES: [Route; COUNT] = {
     let all = Operation::ALL;
     let mut routes = [route(all[0], &all[0].row().endpoints[0]); COUNT];
@@ -52,7 +52,7 @@ const fn literal(path: &str) -> &str {
     path.split_at(at).0
 }
 
-/// All methods of the path of an endpoint. What has a GET has a HEAD, save in the old profile.
+/// All methods of an endpoint's path. A path with GET also has HEAD, except in the profile `Api`.
 const fn allow(endpoint: &'static Endpoint) -> &'static str {
     if matches!(endpoint.profile, Profile::Api) {
         return endpoint.method;
@@ -81,7 +81,7 @@ const fn bit(method: &str) -> usize {
     }
 }
 
-/// By the sum of the [`bit`]s.
+/// The texts by the sum of the [`bit`]s.
 const ALLOW: [&str; 16] = [
     "",
     "GET, HEAD",

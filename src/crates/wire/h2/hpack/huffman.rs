@@ -2,8 +2,8 @@
 
 use super::Invalid;
 
-/// Bits of the code of each byte; the last is of the end of a string. The codes follow from it, because they are in the
-/// order of their lengths, and those of one length in the order of the bytes.
+/// The number of bits of each byte's code. The last one is the code for the end of a string. The codes follow from these
+/// lengths: they are in the order of length, and for equal length in the order of the bytes.
 #[rustfmt::skip]
 const LENGTHS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
@@ -18,19 +18,19 @@ const LENGTHS: [u8; 257] = [
     21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23,
     26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
-/// The shortest and the longest code.
+/// The lengths of the shortest and the longest code.
 const SHORTEST: usize = 5;
 const LONGEST: usize = 30;
-/// The end of a string, which no string may have.
+/// The symbol for the end of a string. No string may contain it.
 const END: u16 = 256;
 
 /// The codes of one length.
 #[derive(Clone, Copy)]
 struct Length {
-    /// The first code, and how many there are.
+    /// The first code of this length, and the number of codes.
     first: u32,
     count: u32,
-    /// The place of the first in `SYMBOLS`.
+    /// The index of the first code in `SYMBOLS`.
     place: u32,
 }
 
@@ -66,8 +66,8 @@ const TABLES: ([u16; 257], [Length; LONGEST + 1]) = {
     (symbols, codes)
 };
 
-/// Adds the text of a coded string to `out`. Errors: `Invalid` for the end of a string, and for padding that is longer than
-/// 7 bits or has a zero.
+/// Appends the text of a coded string to `out`. Errors: `Invalid` if the string contains the end of a string, or if the padding
+/// is longer than 7 bits or has a zero.
 pub fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
     let (mut code, mut length) = (0u32, 0usize);
     for byte in coded {
@@ -89,7 +89,7 @@ pub fn decode(coded: &[u8], out: &mut Vec<u8>) -> Result<(), Invalid> {
             (code, length) = (0, 0);
         }
     }
-    // What is left is the beginning of the end of a string: ones.
+    // The remaining bits are padding: the beginning of the end of a string, which is ones.
     match length < 8 && code == (1 << length) - 1 {
         true => Ok(()),
         false => Err(Invalid),
