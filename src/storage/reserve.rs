@@ -24,7 +24,7 @@ const SLAB: usize = 1 << 21;
 const TUPLE: usize = 12 << 10;
 const HEADER: usize = 128;
 /// The fewest slabs to occupy in any case: when they are freed, one remains bound to its tuple size and the other one helps.
-const SOME: usize = 2;
+const FEWEST: usize = 2;
 /// Larger tuples are not in slabs.
 const LARGE: u64 = 4 << 20;
 /// The most tuples of one attempt to fill the reserve. Tuples that only fill gaps in other slabs are deleted again.
@@ -70,7 +70,7 @@ struct State {
     /// The last attempt to fill the reserve, or the last time that a part of it was freed.
     tried_at: Cell<Option<Instant>>,
     /// The state that was last written to the log.
-    told_whole: Cell<bool>,
+    logged_whole: Cell<bool>,
     next_id: Cell<u64>,
 }
 
@@ -99,7 +99,7 @@ impl Reserve {
                     enough: Cell::new(true),
                     gaps: Cell::new(true),
                     tried_at: Cell::new(None),
-                    told_whole: Cell::new(true),
+                    logged_whole: Cell::new(true),
                     // Starts at the time, because another image may still use ids that follow its own start.
                     next_id: Cell::new(authkv_base::clock::milliseconds() << 20),
                 },
@@ -132,7 +132,7 @@ impl Reserve {
         let state = self.state.get(tx);
         let held = || state.slabs.borrow().len();
         state.enough.get()
-            && (state.idle.get() || held() == self.wanted || state.gaps.get() && held() >= SOME)
+            && (state.idle.get() || held() == self.wanted || state.gaps.get() && held() >= FEWEST)
     }
 
     /// Call this before such a write. Errors: `StorageFull`. Only outside a transaction. Does not yield.
@@ -208,7 +208,7 @@ impl Reserve {
             state.tried_at.set(Some(Instant::now()));
             self.fill(tx);
         }
-        self.tell(tx);
+        self.log_change(tx);
     }
 
     /// Checks how much memory remains. Returns whether it is enough for the indexes. Does not yield.
@@ -293,14 +293,14 @@ impl Reserve {
             };
             self.free(tx, &ids);
         }
-        self.tell(tx);
+        self.log_change(tx);
         freed > 0
     }
 
     /// Logs when pairs begin to be refused, and when they are accepted again.
-    fn tell(&self, tx: &Tx) {
+    fn log_change(&self, tx: &Tx) {
         let is_whole = self.is_whole(tx);
-        if self.state.get(tx).told_whole.replace(is_whole) == is_whole {
+        if self.state.get(tx).logged_whole.replace(is_whole) == is_whole {
             return;
         }
         match is_whole {

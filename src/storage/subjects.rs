@@ -45,7 +45,7 @@ impl Subjects {
         self.write(tx, mirror, login, subject, None)
     }
 
-    /// Ends all tokens of a login by giving the login a new epoch. The caller has opened a transaction.
+    /// Ends all tokens of a login by giving the login a new epoch, and applies `change`. The caller has opened a transaction.
     pub fn renew(
         &self,
         tx: &Tx,

@@ -2,7 +2,7 @@
 //!
 //! Without `memtx_use_mvcc_engine` each tuple has one version, and every reader sees changes while they are being committed.
 //! With it, Tarantool hides such changes from reads outside a transaction, and from transactions of the level `best-effort`
-//! before their first write. If such a transaction has read what another one is committing, it fails at that write with a
+//! before their first write. If such a transaction has read tuples that another one is committing, it fails at that write with a
 //! conflict. So transactions begin here as `read-committed`: they see the changes that are being committed, and the log of
 //! writes takes them after those changes. If those changes fail, the transactions fail too.
 

@@ -12,8 +12,8 @@ pub const NAME_LETTERS: &str = "initial should have only lower-upper latin lette
 /// Makes the enum [`Error`], its rows and its texts. An entry of the list, explained:
 ///
 /// ```text
-/// /// a value nests deeper than the limit       what it means, also for documentation/api.md
-/// TooDeep { limit: usize }                      the variant, with named fields, (unnamed: ones) or none
+/// /// a value nests deeper than the limit       the meaning, also for documentation/api.md
+/// TooDeep { limit: usize }                      the variant, with named fields, (unnamed: ones) or no fields
 ///     = "too_deep", 20002, 422, 400,            name, code, status under /api, status under /v1
 ///     "At most {limit} levels are allowed";     the text for the client; arguments may follow it
 /// ```
@@ -211,7 +211,7 @@ errors! {
         "Other transactions changed the same data: nothing has been written, try again later";
 }
 
-/// What the rest of the project needs to know about a failure.
+/// The properties of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// Stable name, the first word of the message over iproto.

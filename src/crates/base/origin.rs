@@ -1,4 +1,4 @@
-//! Where a request came from. Pure; any thread.
+//! The origin of a request: its transport and its peer. Pure; any thread.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

@@ -18,7 +18,7 @@ pub fn boot() -> u64 {
 pub struct Steady {
     /// Wall clock minus time since boot, from the last time the wall clock was trusted.
     trusted: Option<i64>,
-    /// The same distance since the last start or jump, and the time since boot when that was.
+    /// This distance since the last start or jump, and the time since boot at that moment.
     tried: Option<(i64, u64)>,
 }
 

@@ -94,7 +94,7 @@ macro_rules! for_each_operation {
                  user may have a number of sessions; one more ends the oldest.",
             )],
         }
-        /// `(refresh_token)` → the same. Yields.
+        /// `(refresh_token)` → the result of `session_login`. Yields.
         // With a refresh token.
         SessionRefresh [(SecretString)] => session_refresh {
             service: Auth, privilege: Nothing, lane: Commit, audited: true,
@@ -292,8 +292,8 @@ macro_rules! for_each_operation {
                 "For emergencies: its tokens fail from now on. A key that signs cannot be retired. Needs the role `admin`.",
             )],
         }
-        /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and where what it saw is not durable yet.
-        // With the keys, and whether all of them have to be there.
+        /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and if a pair is not durable yet.
+        // With the keys, and whether all keys must exist.
         BatchGet [(Result<Keys, Error>, bool)] => batch_get {
             service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("batch.get")],

@@ -34,11 +34,11 @@ pub struct Reference {
 /// list, explained:
 ///
 /// ```text
-/// /// seconds a token lives                what `authkv.settings()` says of it
-/// /// seconds that an access token lives   what the reference says, if that is something else; Markdown
-/// TOKEN_TTL = "1800",                      name and default; one in `<` and `>` is a description: see `Kind::or`
-///     seconds(1, TOKEN_TTL_MAX)            what is allowed, and which value it gives: see `text.rs`
-///     => config.token_ttl: Duration;       where the value goes
+/// /// seconds a token lives                the text of `authkv.settings()`
+/// /// seconds that an access token lives   the text of the reference in Markdown, if it is another one
+/// TOKEN_TTL = "1800",                      name and default; a default in `<` and `>` is a description: see `Kind::or`
+///     seconds(1, TOKEN_TTL_MAX)            the allowed texts, and their values: see `text.rs`
+///     => config.token_ttl: Duration;       the field for the value
 /// ```
 ///
 /// A value goes to one of:

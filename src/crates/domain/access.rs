@@ -8,7 +8,7 @@ use authkv_codec::msgpack::Reader;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What may be done with the keys that begin with `prefix`.
+/// Permission to read or write the keys that begin with `prefix`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {

@@ -78,13 +78,13 @@ impl Access {
 
     /// The permission that the caller lacks for a step.
     fn forbids(&self, steps: &Steps, step: &Step) -> Option<AccessKind> {
-        let deeds: &[AccessKind] = match step.action {
+        let kinds: &[AccessKind] = match step.action {
             Action::Get => &[AccessKind::Read],
             Action::Put { .. } | Action::Delete => &[AccessKind::Write],
             Action::Increment { .. } => &[AccessKind::Read, AccessKind::Write],
         };
         let key = key_bytes(steps.key(step));
-        let lacking = deeds.iter().find(|kind| !self.allows(**kind, key));
+        let lacking = kinds.iter().find(|kind| !self.allows(**kind, key));
         lacking.copied()
     }
 }

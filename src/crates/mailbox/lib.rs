@@ -28,7 +28,7 @@ pub struct Mailbox<T> {
     wake: Notify,
 }
 
-/// Where an answer goes.
+/// The way back for the answer to one job.
 pub struct Reply<T> {
     sender: oneshot::Sender<T>,
     mailbox: Arc<Mailbox<T>>,
@@ -114,7 +114,7 @@ impl<T> Mailbox<T> {
 }
 
 impl<T> Reply<T> {
-    /// The way back for the answer to one job, and the receiver that waits for it.
+    /// Makes the way back for an answer, and the receiver that waits for the answer.
     pub fn new(mailbox: Arc<Mailbox<T>>) -> (Self, oneshot::Receiver<T>) {
         let (sender, answer) = oneshot::channel();
         (Self { sender, mailbox }, answer)
@@ -139,7 +139,7 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
-    /// What workers and tx share.
+    /// The data that workers and tx share.
     struct Shared {
         jobs: SegQueue<(usize, Reply<usize>)>,
         mailboxes: Mailboxes<usize>,

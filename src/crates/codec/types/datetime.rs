@@ -13,7 +13,7 @@ const OFFSETS: RangeInclusive<i16> = -12 * 60..=14 * 60;
 
 /// The named zones, as the first and the last number of each run. They are the same in 2.10 and all later versions, which crash
 /// when they print an unknown zone.
-#[rustfmt::skip] // A line for each would be all there is to see here.
+#[rustfmt::skip] // It would give each zone a line of its own.
 const ZONES: &[(i16, i16)] = &[
     (1, 25), (32, 32), (40, 40), (48, 48), (56, 56), (64, 64), (72, 72), (80, 80), (88, 88), (96, 96),
     (104, 104), (112, 112), (120, 120), (128, 136), (144, 149), (152, 162), (168, 173), (176, 179),
