@@ -37,7 +37,6 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
     def threads():
         return [name for name in instance.threads() if name.startswith("authkv")]
 
-    # They get their names after they have begun.
     before = harness.settled(threads)
     for _ in range(3):
         console.evaluate("return authkv.restart()")

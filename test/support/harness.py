@@ -305,13 +305,18 @@ class Instance:
         return self.process is not None and self.process.poll() is None
 
     def threads(self) -> list[str]:
-        """The names of the threads of the process, sorted."""
-        names = []
-        for file in Path(f"/proc/{self.process.pid}/task").glob("*/comm"):
-            # It may end meanwhile.
-            with suppress(FileNotFoundError, ProcessLookupError):
-                names.append(file.read_text().strip())
-        return sorted(names)
+        """The names of the threads of the process, sorted, once each has its own: until then it has that of the first."""
+
+        def named() -> list[str]:
+            names = []
+            for file in Path(f"/proc/{self.process.pid}/task").glob("*/comm"):
+                # It may end meanwhile.
+                with suppress(FileNotFoundError, ProcessLookupError):
+                    names.append(file.read_text().strip())
+            first = Path(f"/proc/{self.process.pid}/comm").read_text().strip()
+            return sorted(names) if names.count(first) == 1 else []
+
+        return wait_until(named, "each thread has a name of its own")
 
     def state(self) -> str:
         """Whether the process runs, in words for a report of a failure."""
