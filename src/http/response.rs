@@ -19,7 +19,6 @@ impl Response {
             status,
             body: body.into(),
             headers: Vec::with_capacity(8),
-            ..Self::default()
         }
     }
 

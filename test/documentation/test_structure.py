@@ -55,5 +55,15 @@ def test_what_is_named_exists():
     assert not named - names
 
 
+@pytest.mark.parametrize(
+    "page", ["CONTRIBUTING.md", "SECURITY.md", "README.md", "documentation/architecture.md", "documentation/structure.md"]
+)
+def test_every_path_that_a_page_names_exists(page):
+    text = (ROOT / page).read_text()
+    paths = set(re.findall(r"`((?:src|test|tarantool_infra|documentation|postman_tests)/[\w./-]+)`", text))
+    tracked = {str(path) for path in TRACKED} | {str(folder) for path in TRACKED for folder in path.parents}
+    assert not {path for path in paths if path.rstrip("/") not in tracked}
+
+
 def test_a_part_that_is_missing_would_be_seen():
     assert not is_named("nothing.rs") and is_named("lib.rs") and not is_named("ib.rs") and not is_named("lib")

@@ -16,7 +16,8 @@ use std::pin::Pin;
 /// Boxed, because it is large and few requests need it.
 type Large<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// How a request continues after its head.
+/// How a request continues after its head. The most frequent course is not boxed: each request would need an allocation.
+#[allow(clippy::large_enum_variant)]
 pub enum Course {
     /// Its body is read whole, if it is used, and the answer is whole.
     Whole(Exchange),
