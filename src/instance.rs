@@ -29,7 +29,6 @@ use std::time::{Duration, Instant};
 
 pub struct Instance {
     pub life: Arc<Life>,
-    pub config: Arc<Config>,
     /// The extension types that this Tarantool knows.
     pub types: Types,
     /// The form in which this Tarantool sends the results of procedures.
@@ -189,13 +188,12 @@ impl Instance {
                 auth,
                 kv: Kv::new(storage, life.clone()),
                 audit: Audit::new(tx, &config),
-                config: config.clone(),
+                config,
             },
             bridge,
             http: Mutex::default(),
             successor: doorbell()?,
             life,
-            config,
         })
     }
 
@@ -233,7 +231,7 @@ impl Instance {
         start("authkv-sweep", upkeep::sweep)?;
         let admin_password = first_admin::make(tx, &core.auth)?;
         let listeners = takeover.as_ref().map(|left| &*left.listeners);
-        let config = self.config.http.clone();
+        let config = self.core.config.http.clone();
         let http = self.start_http(config, listeners.unwrap_or_default())?;
         let user = life.add_user();
         fiber::start(tx, "authkv-handoff", move |tx| {
@@ -290,7 +288,8 @@ impl Instance {
     /// connections close without one more request. Returns whether all requests were finished. Yields.
     pub fn stop_http(&self, tx: &Tx, at_once: bool) -> bool {
         // Workers apply the limit themselves; the extra time is for their threads to end.
-        let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
+        let deadline =
+            Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
         let servers = {
             let mut http = self.http();
             let mut servers = std::mem::take(&mut http.leaving);
@@ -317,7 +316,7 @@ impl Instance {
         let mut http = self.http();
         let shared = http.server.as_ref().map(|server| server.shared.clone());
         shared.unwrap_or_else(|| {
-            let new = || Shared::new(&self.parts(), self.config.http.clone(), usize::MAX);
+            let new = || Shared::new(&self.parts(), self.core.config.http.clone(), usize::MAX);
             http.shared.get_or_insert_with(new).clone()
         })
     }
@@ -356,7 +355,8 @@ impl Instance {
 
     fn end(&self, tx: &Tx, at_once: bool) -> bool {
         self.life.stop();
-        let deadline = Instant::now() + self.config.shutdown_timeout + Duration::from_millis(500);
+        let deadline =
+            Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
         let connections = self.stop_http(tx, at_once);
         self.bridge.close();
         self.life.end(tx);

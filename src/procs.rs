@@ -159,7 +159,7 @@ fn client(operation: Operation, args: &RawBytes) -> Reply {
         }
         let token = input.first("token")?;
         // The shape of the other arguments is checked before the token.
-        let command = Command::decode(operation, &input, 1, &instance.config.limits)?;
+        let command = Command::decode(operation, &input, 1, &instance.core.config.limits)?;
         let caller = match token {
             Some(token) => session::caller(tx, &instance.core.auth, token)?,
             None => Caller::Anonymous,
@@ -189,7 +189,7 @@ fn run(
     skip: usize,
     caller: Caller,
 ) -> Result<RawByteBuf, Error> {
-    let command = Command::decode(operation, input, skip, &instance.config.limits)?;
+    let command = Command::decode(operation, input, skip, &instance.core.config.limits)?;
     outcome(execute(tx, &instance.core, request(caller, command))?)
 }
 
@@ -199,11 +199,11 @@ fn read<'a>(
     operation: Operation,
     args: &'a RawBytes,
 ) -> Result<Document<'a>, Error> {
-    let limit = operation.input_max(&instance.config);
+    let limit = operation.input_max(&instance.core.config);
     if args.len() > limit {
         return Err(Error::InputTooLarge { limit });
     }
-    Document::from_msgpack(args, operation.rules(&instance.config, instance.types))
+    Document::from_msgpack(args, operation.rules(&instance.core.config, instance.types))
 }
 
 /// The first argument, if it is a string.
