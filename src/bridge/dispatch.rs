@@ -98,7 +98,7 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
         }
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
-            let cost = cost(&job.request.command);
+            let cost = job.request.command.arguments().look_ups();
             // Workers whose answers are ready should not wait for a long job.
             if done / TURN != (done + cost) / TURN {
                 bridge.ring_back();
@@ -127,17 +127,6 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
                 |fd| fiber::wait_readable(tx, fd, Duration::from_secs(1)),
             ),
         }
-    }
-}
-
-/// The cost of a command on this fiber, in look-ups.
-fn cost(command: &Command) -> usize {
-    match command {
-        Command::Get(Ok(keys)) | Command::BatchGet(Ok(keys), _) => 1 + keys.len(),
-        Command::UserList(Ok(page)) => 1 + page.limit,
-        // A watch that asks repeatedly finds few new changes.
-        Command::KvWatch(_) => 64,
-        _ => 1,
     }
 }
 

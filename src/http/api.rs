@@ -56,7 +56,7 @@ pub fn render_error(operation: Option<Operation>, error: &Error) -> (u16, Vec<u8
 /// The status and the JSON body of a success. Errors: `Malformed` if the result is not msgpack.
 pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
     Ok(match outcome {
-        Outcome::Registered { .. } => (
+        Outcome::Registered(_) => (
             201,
             json(&Message {
                 message: REGISTERED,

@@ -61,8 +61,13 @@ impl Effect {
         match (self, action) {
             (Effect::Found(_) | Effect::Written { .. } | Effect::Deleted { .. }, _) => false,
             (Effect::Missing, Action::Get | Action::Delete) => false,
+            (Effect::Missing, Action::Put { .. } | Action::Increment { .. }) => true,
             (Effect::Exists { .. }, Action::Put { mode, .. }) => *mode != Mode::Fill,
-            _ => true,
+            (Effect::Exists { .. }, Action::Get | Action::Delete | Action::Increment { .. }) => {
+                true
+            }
+            (Effect::Conflict { .. } | Effect::Forbidden | Effect::TooLarge, _) => true,
+            (Effect::NotAnInteger | Effect::OutOfRange, _) => true,
         }
     }
 }
