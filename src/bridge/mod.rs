@@ -194,7 +194,7 @@ impl Bridge {
             let what = "requests before the database";
             return Err(Error::Overloaded { what, limit });
         }
-        mailbox.left_one(&self.doorbell);
+        mailbox.job_queued(&self.doorbell);
         if self.has_ended() {
             self.refuse_waiting();
         }
