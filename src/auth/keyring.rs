@@ -205,7 +205,7 @@ pub fn load(tx: &Tx, auth: &Auth, rows: Vec<TokenKey>) {
     for public in &state.files {
         if rows.iter().all(|row| row.kid != public.id()) {
             // The key is not in the space, so other instances would refuse its tokens: it verifies and does not sign.
-            keys.push(RingKey::for_good(public.clone(), None));
+            keys.push(RingKey::permanent(public.clone(), None));
         }
     }
     state.rows = rows;
