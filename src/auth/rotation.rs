@@ -84,7 +84,7 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
     let written = storage.reserve.transaction(tx, Depth::Last, || {
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
-        let until = auth.tokens.holds_until(last);
+        let until = auth.tokens.accepted_until(last);
         for mut row in storage.token_keys.all(tx)? {
             if row.verifies_until.is_none() && before.contains(&row.kid) {
                 row.verifies_until = Some(until);

@@ -157,7 +157,7 @@ impl Tokens {
     }
 
     /// When tokens that expire at `exp` or earlier are no longer accepted. Times are seconds since 1970-01-01 UTC.
-    pub fn holds_until(&self, exp: u64) -> u64 {
+    pub fn accepted_until(&self, exp: u64) -> u64 {
         exp + self.leeway.as_secs() + 1
     }
 
