@@ -4,7 +4,7 @@
 
 mod answers;
 
-use crate::storage::{Asked, Effect, KeyValues, Storage};
+use crate::storage::{Effect, KeyValues, ReadForm, Storage};
 use crate::tx::life::Life;
 use crate::tx::{fiber, note_undurable, take_undurable, Tx};
 use authkv_base::error::{AccessKind, Error};
@@ -53,7 +53,7 @@ const REST: Duration = Duration::from_millis(20);
 /// The values of all the keys. Errors: `Forbidden` before `MissingKeys`. Does not yield.
 pub fn get(tx: &Tx, kv: &Kv, access: &Access, keys: &Keys) -> Result<Outcome, Error> {
     let keys = access.reads(keys)?;
-    let found = kv.store()?.get(tx, &keys, Asked::Values)?;
+    let found = kv.store()?.get(tx, &keys, ReadForm::Values)?;
     Ok(Outcome::Found(found))
 }
 
@@ -86,7 +86,7 @@ pub fn batch_get(
     strict: bool,
 ) -> Result<Outcome, Error> {
     let keys = access.reads(keys)?;
-    let found = kv.store()?.get(tx, &keys, Asked::Pairs { strict })?;
+    let found = kv.store()?.get(tx, &keys, ReadForm::Pairs { strict })?;
     Ok(Outcome::Encoded(found))
 }
 

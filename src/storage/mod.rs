@@ -15,7 +15,7 @@ mod users;
 pub use attempts::{Attempts, Count};
 pub use issued::Issued;
 pub use keys::{TokenKey, TokenKeys};
-pub use kv::{Applied, Asked, Effect, KeyValues, Tell};
+pub use kv::{Applied, Effect, KeyValues, ReadForm, Tell};
 pub use mirror::{Entry, Mirror};
 pub use reserve::{Depth, Reserve};
 pub use revoked::Revoked;
