@@ -93,7 +93,7 @@ pub fn batch_get(
 /// Executes steps in one transaction, and returns the outcome of each. Errors: `StorageFull`, `ReadOnly`. Yields while it
 /// commits.
 pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
-    let permitted = access.sorts(steps);
+    let permitted = access.permit_each(steps);
     let applied = kv.store()?.apply(tx, &permitted)?;
     answers::of_batch(steps, &applied).map(Outcome::Encoded)
 }

@@ -45,7 +45,7 @@ impl Access {
     }
 
     /// Checks each step. A step that the caller may not take is no error here.
-    pub fn sorts<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
+    pub fn permit_each<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
         let mut forbidden = Vec::new();
         if !(self.allows_all(AccessKind::Read) && self.allows_all(AccessKind::Write)) {
             forbidden.extend(steps.iter().map(|step| self.forbids(steps, step)));
@@ -55,7 +55,7 @@ impl Access {
 
     /// Checks that the caller may take all steps. Errors: `Forbidden` with the first step that is not allowed.
     pub fn takes<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
-        let permitted = self.sorts(steps);
+        let permitted = self.permit_each(steps);
         for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
             if let Some(kind) = *forbidden {
                 let key = key_text(&steps.key(step)[1..]);
@@ -144,7 +144,11 @@ mod tests {
             steps.push(key, IfRevision::Any, |_| Action::Delete);
         }
         let access = access(&[("r", true, false), ("w", false, true), ("rw", true, true)]);
-        let allowed: Vec<bool> = access.sorts(&steps).iter().map(|(_, one)| one).collect();
+        let allowed: Vec<bool> = access
+            .permit_each(&steps)
+            .iter()
+            .map(|(_, one)| one)
+            .collect();
         assert_eq!(allowed, [true, false, false, true, true, true]);
         let first = Error::Forbidden {
             kind: AccessKind::Write,
