@@ -54,7 +54,7 @@ impl Access {
     }
 
     /// Checks that the caller may take all steps. Errors: `Forbidden` with the first step that is not allowed.
-    pub fn takes<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
+    pub fn permit_all<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
         let permitted = self.permit_each(steps);
         for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
             if let Some(kind) = *forbidden {
@@ -72,7 +72,10 @@ impl Access {
     ) -> Result<(Comparable<'a>, Permitted<'a>, Permitted<'a>), Error> {
         let keys = txn.compare.iter().map(|one| &*one.key);
         self.check(AccessKind::Read, keys)?;
-        let (success, failure) = (self.takes(&txn.success)?, self.takes(&txn.failure)?);
+        let (success, failure) = (
+            self.permit_all(&txn.success)?,
+            self.permit_all(&txn.failure)?,
+        );
         Ok((Comparable(&txn.compare), success, failure))
     }
 
@@ -154,8 +157,8 @@ mod tests {
             kind: AccessKind::Write,
             key: "r".to_owned(),
         };
-        assert_eq!(access.takes(&steps).map(drop), Err(first));
-        assert!(Access::everything().takes(&steps).is_ok());
+        assert_eq!(access.permit_all(&steps).map(drop), Err(first));
+        assert!(Access::everything().permit_all(&steps).is_ok());
     }
 
     #[test]
