@@ -102,7 +102,7 @@ pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome
 /// all steps. Yields while it commits.
 pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Error> {
     let store = kv.store()?;
-    let (compare, success, failure) = access.does(txn)?;
+    let (compare, success, failure) = access.permit_txn(txn)?;
     let (succeeded, applied) = store.choose(tx, &compare, &success, &failure)?;
     let steps = if succeeded {
         &txn.success

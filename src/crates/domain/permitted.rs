@@ -66,7 +66,7 @@ impl Access {
     }
 
     /// Checks all parts of a transaction. Errors: `Forbidden`.
-    pub fn does<'a>(
+    pub fn permit_txn<'a>(
         &self,
         txn: &'a Txn,
     ) -> Result<(Comparable<'a>, Permitted<'a>, Permitted<'a>), Error> {
