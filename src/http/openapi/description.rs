@@ -101,7 +101,7 @@ impl Description {
         }
     }
 
-    pub fn takes(mut self, parameters: impl IntoIterator<Item = ParameterBuilder>) -> Self {
+    pub fn parameters(mut self, parameters: impl IntoIterator<Item = ParameterBuilder>) -> Self {
         let parameters = parameters.into_iter().map(ParameterBuilder::build);
         self.parameters.extend(parameters);
         self

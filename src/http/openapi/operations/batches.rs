@@ -168,7 +168,7 @@ pub fn kv_list(context: &Context<'_>) -> Description {
             ("KeyListing", exact("With `keys_only`", keys)),
             ("PairCount", exact("With `count`", [("count", count().into())])),
         ])
-        .takes([
+        .parameters([
             query("prefix", "What the keys begin with", any()),
             query("from", "The first key, which need not exist", any()),
             query("to", "The key before which the list ends, which need not exist", any()),

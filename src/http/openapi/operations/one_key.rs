@@ -46,7 +46,7 @@ pub fn pair_get(_: &Context<'_>) -> Description {
         ],
         ..Description::default()
     }
-    .takes([
+    .parameters([
         if_revision(),
         // Any text: a tag that is no revision matches nothing.
         header("If-Match", ONE_OF, of(Type::String)),
@@ -84,7 +84,7 @@ pub fn pair_put(context: &Context<'_>) -> Description {
         ..answers_of("WrittenPair", shape, examples)
     }
     .in_path(segment().max_length(Some(context.config.limits.key)))
-    .takes([
+    .parameters([
         if_revision(),
         mode(),
         ttl,
@@ -116,7 +116,7 @@ pub fn pair_delete(_: &Context<'_>) -> Description {
         exact("Done", members),
         [("deleted", deleted)],
     )
-    .takes([if_revision(), header("If-Match", ONE_OF, of(Type::String))])
+    .parameters([if_revision(), header("If-Match", ONE_OF, of(Type::String))])
     .fails([
         forbidden(AccessKind::Write),
         Error::NoSuchKey(key()),

@@ -53,7 +53,7 @@ pub fn kv_watch(_: &Context<'_>) -> Description {
         ),
         ..Description::default()
     }
-    .takes([
+    .parameters([
         query("prefix", "What the keys begin with", of(Type::String)),
         query("after", after, revision(0, "")),
         header("Last-Event-ID", last, revision(0, "")),
@@ -77,7 +77,7 @@ pub fn exported() -> Description {
         ),
         ..Description::default()
     }
-    .takes([query("prefix", "What the keys begin with", of(Type::String))])
+    .parameters([query("prefix", "What the keys begin with", of(Type::String))])
     .fails([Error::NotStreamed])
 }
 
@@ -106,7 +106,7 @@ pub fn imported(context: &Context<'_>) -> Description {
         ),
         ..Description::default()
     }
-    .takes([mode()])
+    .parameters([mode()])
     .fails([MODE, BAD_VALUE, bad_key(context), Error::NotStreamed])
 }
 

@@ -60,7 +60,7 @@ pub fn user_list(_: &Context<'_>) -> Description {
         ("more", page(Some("alice".to_owned()))),
         ("the_last", page(None)),
     ])
-    .takes([query("after", about, of(Type::String)), limit()])
+    .parameters([query("after", about, of(Type::String)), limit()])
     .fails([BAD_LIMIT])
 }
 
