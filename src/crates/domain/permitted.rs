@@ -3,7 +3,7 @@
 //! Only [`Access`] makes these values, and the store accepts nothing else. So no access to pairs can skip the check.
 
 use super::access::key_bytes;
-use super::{key_text, Access, Action, Comparison, KeyRange, Keys, Step, Steps, Txn};
+use super::{key_text, Access, Comparison, KeyRange, Keys, Step, Steps, Txn};
 use authkv_base::error::{AccessKind, Error};
 
 /// Keys that the caller may read.
@@ -81,14 +81,9 @@ impl Access {
 
     /// The permission that the caller lacks for a step.
     fn forbids(&self, steps: &Steps, step: &Step) -> Option<AccessKind> {
-        let kinds: &[AccessKind] = match step.action {
-            Action::Get => &[AccessKind::Read],
-            Action::Put { .. } | Action::Delete => &[AccessKind::Write],
-            Action::Increment { .. } => &[AccessKind::Read, AccessKind::Write],
-        };
         let key = key_bytes(steps.key(step));
-        let lacking = kinds.iter().find(|kind| !self.allows(**kind, key));
-        lacking.copied()
+        let mut kinds = step.action.permissions().iter().copied();
+        kinds.find(|kind| !self.allows(*kind, key))
     }
 }
 
@@ -126,7 +121,7 @@ impl<'a> Permitted<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{IfRevision, Permission};
+    use crate::{Action, IfRevision, Permission};
 
     fn access(permissions: &[(&str, bool, bool)]) -> Access {
         let mut access = Access::default();
