@@ -155,14 +155,10 @@ fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job)
 
 /// Executes a job that does not yield. If the answer depends on changes that are not durable yet, it is parked.
 fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job: Job) {
-    let Job {
-        request,
-        reply,
-        gone,
-    } = job;
-    if reply.is_closed() || gone.load(Ordering::Relaxed) {
-        return bridge.answer(reply, Err(Error::Cancelled));
+    if job.is_abandoned() {
+        return bridge.answer(job.reply, Err(Error::Cancelled));
     }
+    let Job { request, reply, .. } = job;
     let executed = guard(|| Ok(execute_undurable(tx, core, request)));
     match executed {
         Ok((result, Some(mark))) => parking.add(bridge, reply, result, mark),
@@ -172,16 +168,11 @@ fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job:
 }
 
 fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
-    let Job {
-        request,
-        reply,
-        gone,
-    } = job;
-    let result = match reply.is_closed() || gone.load(Ordering::Relaxed) {
+    let result = match job.is_abandoned() {
         true => Err(Error::Cancelled),
-        false => guard(|| execute(tx, core, request)),
+        false => guard(|| execute(tx, core, job.request)),
     };
-    bridge.answer(reply, result);
+    bridge.answer(job.reply, result);
 }
 
 /// A queue of jobs with the fibers that execute them.

@@ -30,6 +30,13 @@ pub struct Job {
     gone: CancelFlag,
 }
 
+impl Job {
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed() || self.gone.load(Ordering::Relaxed)
+    }
+}
+
 /// Where the answer to a job goes.
 type Reply = authkv_mailbox::Reply<Answer>;
 

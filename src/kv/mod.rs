@@ -95,7 +95,7 @@ pub fn batch_get(
 pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let permitted = access.permit_each(steps);
     let applied = kv.store()?.apply(tx, &permitted)?;
-    answers::of_batch(steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("committed", applied.committed, steps, &applied).map(Outcome::Encoded)
 }
 
 /// Executes one of the two lists of steps, in one transaction. Errors: `Forbidden`, and those of a step; any error undoes
@@ -110,7 +110,7 @@ pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Erro
         &txn.failure
     };
     answers::check(store, steps, &applied)?;
-    answers::of_txn(succeeded, steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("succeeded", succeeded, steps, &applied).map(Outcome::Encoded)
 }
 
 /// Executes a single step: reads, writes or deletes a pair, or adds to a number. Errors: `Forbidden`, `NoSuchKey`,
