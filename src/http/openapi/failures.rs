@@ -45,8 +45,6 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> 
         },
         Error::ShuttingDown,
         Error::Internal,
-    ]);
-    errors.extend([
         Error::BadRequest("Host is missing"),
         Error::BadExpectation,
         Error::HeaderTooLarge {

@@ -1,18 +1,7 @@
 //! Key-value operations on many keys. Pure.
 
-use super::super::description::{answers_of, Context, Description};
-use super::super::failures::{
-    bad_key, batch, forbidden, key, repeated, reply_too_large, BAD_LIMIT, BAD_VALUE, MODE,
-};
-use super::super::parameters::{limit, query};
-use super::super::shapes::{
-    closed, count, either, exact, exact_and, flag_or_null, list, named, object, of, one_named,
-    one_of, or_null, text, with, Shape,
-};
-use super::pairs::{
-    any_key, content_type, encoded, if_revision, lifetimes, new_key, page, planet, result, results,
-    revision_of, visitor,
-};
+use super::super::{description::*, failures::*, parameters::*, shapes::*};
+use super::pairs::*;
 use super::streams::{exported, imported};
 use authkv_base::error::{AccessKind, Error};
 use authkv_command::Outcome;
@@ -128,7 +117,10 @@ pub fn batch_delete(context: &Context<'_>) -> Description {
     )
     .body("KeysToDelete", exact_and("", [keys], [atomic()]), example)
     .with([
-        ("KeyToDelete", either([any_key(), named("KeyAtRevision")])),
+        (
+            "KeyToDelete",
+            either("", [any_key(), named("KeyAtRevision")]),
+        ),
         (
             "KeyAtRevision",
             exact_and("", [("key", any_key())], [if_revision()]),

@@ -1,10 +1,6 @@
 //! The operations of the contract, `/api`. A body may have other members there. Pure.
 
-use super::super::description::{answers, Context, Description};
-use super::super::failures::{
-    bad_key, batch, forbidden, registration, repeated, reply_too_large, too_large, ATTEMPTS,
-};
-use super::super::shapes::{list, object, of, one_named};
+use super::super::{description::*, failures::*, shapes::*};
 use super::sessions::{alice_and_password, claims, credentials, revoked, TOKEN};
 use super::users::{alice, person};
 use crate::http::api::{Authorized, Message, TokenMessage};

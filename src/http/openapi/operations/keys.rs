@@ -1,10 +1,6 @@
 //! The keys that sign tokens. Pure.
 
-use super::super::description::{answers, answers_of, Context, Description};
-use super::super::failures::bad_option;
-use super::super::shapes::{
-    closed, count, exact, list, named, object, of, one_named, only, or_null, text, with, Shape,
-};
+use super::super::{description::*, failures::*, shapes::*};
 use super::sessions::TIME;
 use authkv_base::error::Error;
 use authkv_command::{

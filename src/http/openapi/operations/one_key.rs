@@ -1,12 +1,7 @@
 //! Key-value operations on one key. Pure.
 
-use super::super::description::{answers_of, Context, Description};
-use super::super::failures::{bad_key, conflict, forbidden, key, sum, too_large, BAD_VALUE, TTL};
-use super::super::parameters::{header, mode, query};
-use super::super::shapes::{
-    closed, exact, flag, integer, media, named, of, one_of, revision, segment, text, with, yes,
-};
-use super::pairs::{by, encoded, lifetime, lifetimes, msgpack, planet, revision_of, visitor};
+use super::super::{description::*, failures::*, parameters::*, shapes::*};
+use super::pairs::*;
 use authkv_base::error::{AccessKind, Error};
 use authkv_command::Outcome;
 use serde_json::{json, Value};

@@ -1,10 +1,6 @@
 //! What descriptions of key-value operations share: parts of pairs, and examples. Pure.
 
-use super::super::description::{answers_of, Context, Description};
-use super::super::shapes::{
-    either_of, exact, exact_and, flag, integer, list, named, of, or_null, revision, segment, text,
-    Shape,
-};
+use super::super::{description::*, shapes::*};
 use authkv_codec::json_read::to_msgpack;
 use authkv_codec::tagged::untag;
 use authkv_codec::types::Types;
@@ -38,7 +34,7 @@ pub fn schemas(config: &Config) -> [(&'static str, Shape); 3] {
         ("revision", at.into()),
     ];
     let several = list(revision(0, "").into());
-    let if_revision = either_of(
+    let if_revision = either(
         "The revision that the pair has to have, or several, one of which it has to have; 0 where it must not exist",
         [or_null(revision(0, "")), several.into()],
     );

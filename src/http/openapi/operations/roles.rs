@@ -1,7 +1,6 @@
 //! Roles and their permissions. Pure.
 
-use super::super::description::{answers, Context, Description};
-use super::super::shapes::{closed, exact, flag, list, named, object, of, segment, with};
+use super::super::{description::*, shapes::*};
 use super::users::{deleted, one_user};
 use authkv_base::error::Error;
 use authkv_command::{Outcome, RoleList};

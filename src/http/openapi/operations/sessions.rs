@@ -1,8 +1,6 @@
 //! Sessions and their tokens. Pure.
 
-use super::super::description::{answers, answers_of, Context, Description};
-use super::super::failures::ATTEMPTS;
-use super::super::shapes::{closed, exact, exact_and, flag, object, of, only, seconds, text, yes};
+use super::super::{description::*, failures::*, shapes::*};
 use authkv_base::error::Error;
 use authkv_command::{Done, Outcome, Session, TokenType};
 use authkv_domain::Claims;

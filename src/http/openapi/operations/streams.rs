@@ -2,11 +2,8 @@
 //!
 //! OpenAPI 3.1 has no schema for lines, so words describe them.
 
-use super::super::description::{Context, Description};
-use super::super::failures::{bad_key, bad_option, BAD_VALUE, MODE};
-use super::super::parameters::{header, mode, query};
-use super::super::shapes::{bytes, media, of, revision, text};
-use super::pairs::{msgpack, page};
+use super::super::{description::*, failures::*, parameters::*, shapes::*};
+use super::pairs::*;
 use crate::bulk::{self, Counts, Failure};
 use crate::http::response::Response;
 use crate::http::{events, lines};

@@ -1,15 +1,7 @@
 //! Transactions. Pure.
 
-use super::super::description::{Context, Description};
-use super::super::failures::{bad_key, bad_option, conflict, forbidden, sum, too_large, BAD_VALUE};
-use super::super::shapes::{
-    closed, exact, exact_and, list, list_or_null, named, object, of, one_named, one_of, only,
-    revision, with, Shape,
-};
-use super::pairs::{
-    any_key, by, content_type, if_revision, lifetimes, new_key, options, result, results,
-    revision_of,
-};
+use super::super::{description::*, failures::*, shapes::*};
+use super::pairs::*;
 use authkv_base::error::AccessKind;
 use authkv_domain::Txn;
 use serde_json::json;

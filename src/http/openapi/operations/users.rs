@@ -1,11 +1,6 @@
 //! Users, and what is a user's own. Pure.
 
-use super::super::description::{answers, answers_of, Context, Description};
-use super::super::failures::{registration, ATTEMPTS, BAD_LIMIT};
-use super::super::parameters::{limit, query};
-use super::super::shapes::{
-    closed, exact, list, list_or_null, named, object, of, with, yes, Shape,
-};
+use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use super::sessions::{revoked, secret, TIME};
 use authkv_base::error::Error;
 use authkv_command::{Done, Outcome, Registered, UserPage, ROLES_MAX};
