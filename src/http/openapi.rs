@@ -62,8 +62,7 @@ pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
         .tags(Some(tags))
         .paths(paths(&all))
         .components(Some(components(config, all)));
-    // Serializing a structure of strings cannot fail.
-    serde_json::to_vec(&document.build()).unwrap_or_default()
+    super::response::json(&document.build())
 }
 
 /// All routes with their descriptions, those of the contract first.

@@ -1,6 +1,6 @@
 //! The profile `/v1`: answers have the members of the outcome, failures are problem details (RFC 9457). Pure; any thread.
 
-use super::response::reason;
+use super::response::{json, reason};
 use authkv_base::error::Error;
 use authkv_codec::json_write::{write_string, write_tagged};
 use authkv_codec::msgpack::Reader;
@@ -125,11 +125,6 @@ pub fn render_outcome(status: u16, outcome: &Outcome) -> Result<(u16, Vec<u8>), 
         other => json(other),
     };
     Ok((status, body))
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serializing strings and numbers cannot fail.
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// The value of `WWW-Authenticate` for an error (RFC 6750 §3). `has_token`: the request had a token.
