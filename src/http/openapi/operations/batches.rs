@@ -59,11 +59,7 @@ pub fn batch_put(context: &Context<'_>) -> Description {
         {"key": "visitor", "value": {"name": "Halley"}, "ttl": 3600},
     ]});
     let members = [("key", new_key(context)), ("value", named("Value"))];
-    let pair = with(
-        object("A pair to be written", members),
-        [if_revision(), content_type()],
-    );
-    let pair = closed(with(pair, lifetimes("")));
+    let pair = exact_and("A pair to be written", members, put_options());
     let outcomes = [
         "written",
         "exists",

@@ -77,13 +77,16 @@ pub fn if_revision() -> (&'static str, Shape) {
     ("if_revision", named("IfRevision"))
 }
 
-pub fn content_type() -> (&'static str, Shape) {
-    let shape = of(Type::String)
+/// What a put may have besides the key and the value.
+pub fn put_options() -> [(&'static str, Shape); 4] {
+    let content_type = of(Type::String)
         .max_length(Some(CONTENT_TYPE_MAX))
         // A media type, with or without parameters.
         .pattern(Some("^[ -~]*/[ -~]*$"))
         .description(Some("The media type of a value that is bytes"));
-    ("content_type", or_null(shape))
+    let [ttl, expires_at] = lifetimes("");
+    let content_type = ("content_type", or_null(content_type));
+    [if_revision(), ttl, expires_at, content_type]
 }
 
 /// The two ways to limit the life of a pair: names, descriptions and schemas.

@@ -68,14 +68,13 @@ fn steps_of(context: &Context<'_>) -> [(&'static str, Shape); 5] {
     let op = |name| ("op", only(name));
     let new_key = || ("key", new_key(context));
     let key = || ("key", any_key());
-    let put = object("", [op("put"), new_key(), ("value", named("Value"))]);
-    let put = with(put, [if_revision(), content_type()]);
+    let put = [op("put"), new_key(), ("value", named("Value"))];
     [
         (
             "Step",
             one_named(["PutStep", "GetStep", "DeleteStep", "IncrStep"]),
         ),
-        ("PutStep", closed(with(put, lifetimes("")))),
+        ("PutStep", exact_and("", put, put_options())),
         ("GetStep", exact("", [op("get"), key()])),
         (
             "DeleteStep",
