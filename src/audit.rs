@@ -67,8 +67,8 @@ impl Event {
         let audited = |name: Option<&str>| name.filter(|_| row.audited).filter(is_name).map(cut);
         Self {
             operation,
-            object: audited(command.object()),
-            role: audited(command.role()),
+            object: audited(command.arguments().object()),
+            role: audited(command.arguments().role()),
         }
     }
 
@@ -102,7 +102,7 @@ impl Event {
             (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_)) => (None, None),
         };
         let found = match result {
-            Ok(Outcome::Rotated { kid, .. }) => Some(&**kid),
+            Ok(Outcome::Rotated(key)) => Some(&*key.kid),
             Err(Error::InvalidRefreshToken { reused }) => reused.as_deref(),
             _ => None,
         };

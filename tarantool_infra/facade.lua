@@ -86,13 +86,6 @@ local function map(pairs_)
     return pairs_
 end
 
-local function data(found, err)
-    if found == nil then
-        return nil, err
-    end
-    return found.data
-end
-
 -- Raises the usage of a command unless `given` is a table that has only these names.
 local function check_names(given, names)
     local known = {}
@@ -122,7 +115,11 @@ local FORMS = {
     end,
     kv_get = function(act)
         return function(keys)
-            return data(act('kv_get', keys))
+            local found, err = act('kv_get', keys)
+            if found == nil then
+                return nil, err
+            end
+            return found.data
         end
     end,
     kv_put = function(act)

@@ -10,7 +10,7 @@ use crate::storage::{Depth, TokenKey};
 use crate::tx::{log, Tx, TxCell};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
-use authkv_command::{KeyRow, Outcome};
+use authkv_command::{Outcome, SigningKey, SigningKeys};
 use authkv_config::Config;
 use authkv_token::key::{PrivateKey, PublicKey};
 use authkv_token::ring::{Ring, RingKey};
@@ -205,7 +205,7 @@ pub fn load(tx: &Tx, auth: &Auth, rows: Vec<TokenKey>) {
     for public in &state.files {
         if rows.iter().all(|row| row.kid != public.id()) {
             // The key is not in the space, so other instances would refuse its tokens: it verifies and does not sign.
-            keys.push(RingKey::for_good(public.clone(), None));
+            keys.push(RingKey::permanent(public.clone(), None));
         }
     }
     state.rows = rows;
@@ -227,16 +227,16 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     let rows = auth.storage.token_keys.all(tx)?;
     let counting = rows.iter().filter_map(|row| {
         let (key, _) = ring.find(&row.kid, time)?;
-        Some(KeyRow {
+        Some(SigningKey {
             kid: row.kid.clone(),
-            alg: key.algorithm().name(),
+            alg: key.algorithm(),
             created_at: row.created_at,
             signs_from: row.signs_from,
             verifies_until: row.verifies_until,
             signs: signer == Some(key.id()),
         })
     });
-    let mut keys: Vec<KeyRow> = counting.collect();
+    let mut keys: Vec<SigningKey> = counting.collect();
     keys.sort_by_key(|key| key.signs_from);
-    Ok(Outcome::Keys { keys })
+    Ok(Outcome::Keys(SigningKeys { keys }))
 }

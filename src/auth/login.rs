@@ -9,7 +9,7 @@ use crate::storage::Users;
 use crate::tx::{await_durability, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Credentials, Outcome};
+use authkv_command::{Credentials, Outcome, TokenType};
 use authkv_domain::Subject;
 use authkv_token::Bearer;
 use ring::digest::{Context, SHA256};
@@ -36,7 +36,7 @@ pub fn login(
     active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
     Ok(Outcome::LoggedIn {
         token: token.text,
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: auth.tokens.ttl().as_secs(),
         login: input.login,
         jti: token.jti,

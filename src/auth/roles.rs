@@ -6,7 +6,7 @@ use super::Auth;
 use crate::storage::Depth;
 use crate::tx::Tx;
 use authkv_base::error::Error;
-use authkv_command::{Done, Grant, Outcome};
+use authkv_command::{Done, Grant, Outcome, RoleList};
 use authkv_domain::{Granted, Permission, Permissions, Role, RoleName};
 
 /// How many roles a user may have.
@@ -67,19 +67,14 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
         }
     }
     roles.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(Outcome::Roles { roles })
+    Ok(Outcome::Roles(RoleList { roles }))
 }
 
 /// Makes a role, or replaces the permissions of one, from the next request on. Errors: `BadRole`. Yields.
-pub fn set(
-    tx: &Tx,
-    auth: &Auth,
-    role: String,
-    permissions: Vec<Permission>,
-) -> Result<Outcome, Error> {
-    let name = RoleName::new(role)?;
+pub fn set(tx: &Tx, auth: &Auth, role: Role) -> Result<Outcome, Error> {
+    let name = RoleName::new(role.name)?;
     name.check_changeable()?;
-    let permissions = Permissions::new(permissions, &auth.config.limits)?.into_inner();
+    let permissions = Permissions::new(role.permissions, &auth.config.limits)?.into_inner();
     let storage = &auth.storage;
     storage.reserve.transaction(tx, Depth::Last, || {
         let mirror = &storage.mirror;

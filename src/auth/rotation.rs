@@ -8,7 +8,7 @@ use crate::storage::Depth;
 use crate::tx::{is_read_only, log, Tx};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
-use authkv_command::Outcome;
+use authkv_command::{NewSigningKey, Outcome, RetiredSigningKey};
 use authkv_token::key::PrivateKey;
 
 /// The end of a retired key's time: it never verifies, even if the clock is set back.
@@ -84,7 +84,7 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
     let written = storage.reserve.transaction(tx, Depth::Last, || {
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
-        let until = auth.tokens.holds_until(last);
+        let until = auth.tokens.accepted_until(last);
         for mut row in storage.token_keys.all(tx)? {
             if row.verifies_until.is_none() && before.contains(&row.kid) {
                 row.verifies_until = Some(until);
@@ -102,11 +102,11 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
     refresh(tx, auth)?;
     auth.keyring.outdate_file(tx);
     write_public(tx, auth);
-    Ok(Outcome::Rotated {
+    Ok(Outcome::Rotated(NewSigningKey {
         kid,
-        alg: key.public().algorithm().name(),
+        alg: key.public().algorithm(),
         signs_from,
-    })
+    }))
 }
 
 /// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for a key that signs here, or will. Yields.
@@ -134,10 +134,10 @@ pub fn retire(tx: &Tx, auth: &'static Auth, kid: &str) -> Result<Outcome, Error>
     remove(tx, auth, kid);
     auth.keyring.outdate_file(tx);
     write_public(tx, auth);
-    Ok(Outcome::Retired {
+    Ok(Outcome::Retired(RetiredSigningKey {
         kid: kid.to_owned(),
         verifies_until: until,
-    })
+    }))
 }
 
 /// Removes the file of a private key. Yields.

@@ -10,7 +10,7 @@ use crate::tx::{await_durability, Tx};
 use authkv_base::clock::{microseconds, now};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Caller, Credentials, Done, Outcome, Session};
+use authkv_command::{Caller, Credentials, Done, Outcome, Session, TokenType};
 use authkv_domain::{RoleName, Subject};
 use authkv_token::{random, AccessToken, Bearer, Draft, Known};
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
@@ -177,7 +177,7 @@ fn issue(auth: &Auth, login: &str, epoch: u64, id: &str) -> Result<Draft, Error>
 fn begun(auth: &Auth, login: String, access: AccessToken, token: RefreshToken) -> Outcome {
     Outcome::Session(Session {
         access_token: access.text,
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: auth.tokens.ttl().as_secs(),
         refresh_token: token.text,
         refresh_expires_in: auth.config.refresh_ttl.as_secs(),

@@ -10,14 +10,16 @@ use crate::tx::{await_durability, transaction, Tx};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Credentials, Done, Outcome, Page, Registration};
+use authkv_command::{
+    Credentials, Done, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
+};
 use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
 use secrecy::SecretString;
 
 /// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadPersonName`; `Overloaded`. Yields.
 pub fn register(tx: &Tx, auth: &'static Auth, input: Registration) -> Result<Outcome, Error> {
     let login = add(tx, auth, input, Password::new, None)?;
-    Ok(Outcome::Registered { login })
+    Ok(Outcome::Registered(Registered { login }))
 }
 
 /// Like [`register`], but refuses the most common passwords, and describes failures in plain words.
@@ -28,7 +30,7 @@ pub fn register_uncommon(
 ) -> Result<Outcome, Error> {
     let added = add(tx, auth, input, Password::uncommon, None);
     let login = added.map_err(Error::in_plain_words)?;
-    Ok(Outcome::Registered { login })
+    Ok(Outcome::Registered(Registered { login }))
 }
 
 /// Like [`register_uncommon`], by an administrator, with roles. Errors: also `NoSuchRole`.
@@ -118,14 +120,13 @@ pub fn change_password(
     auth: &'static Auth,
     who: &Principal,
     origin: &Origin,
-    old: SecretString,
-    new: SecretString,
+    change: PasswordChange,
 ) -> Result<Outcome, Error> {
     let input = Credentials {
         login: who.claims()?.sub.clone(),
-        password: old,
+        password: change.old,
     };
-    let new = Password::uncommon(new, &auth.config.password_rules)?;
+    let new = Password::uncommon(change.new, &auth.config.password_rules)?;
     let (hash, epoch) = prove(tx, auth, origin, &input, move |subject| {
         Ok((auth.hasher.hash(new.secret())?, subject.epoch))
     })?;
@@ -165,7 +166,7 @@ pub fn list(tx: &Tx, auth: &Auth, page: Page) -> Result<Outcome, Error> {
     let next = rows.last().filter(|_| more).map(|row| row.login.clone());
     let users = rows.into_iter().map(|row| whole(tx, auth, row));
     let users = users.collect::<Result<Vec<_>, _>>()?;
-    Ok(Outcome::Users { users, next })
+    Ok(Outcome::Users(UserPage { users, next }))
 }
 
 /// A user. Errors: `NoSuchUser`. Does not yield.

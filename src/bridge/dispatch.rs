@@ -98,7 +98,7 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
         }
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
-            let cost = cost(&job.request.command);
+            let cost = job.request.command.arguments().look_ups();
             // Workers whose answers are ready should not wait for a long job.
             if done / TURN != (done + cost) / TURN {
                 bridge.ring_back();
@@ -130,17 +130,6 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
     }
 }
 
-/// The cost of a command on this fiber, in look-ups.
-fn cost(command: &Command) -> usize {
-    match command {
-        Command::Get(Ok(keys)) | Command::BatchGet(Ok(keys), _) => 1 + keys.len(),
-        Command::UserList(Ok(page)) => 1 + page.limit,
-        // A watch that asks repeatedly finds few new changes.
-        Command::KvWatch(_) => 64,
-        _ => 1,
-    }
-}
-
 /// Whether the command counts the pairs of a range.
 fn is_count(command: &Command) -> bool {
     matches!(command, Command::KvList(Ok(listing)) if listing.what == What::Count)
@@ -166,14 +155,10 @@ fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job)
 
 /// Executes a job that does not yield. If the answer depends on changes that are not durable yet, it is parked.
 fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job: Job) {
-    let Job {
-        request,
-        reply,
-        gone,
-    } = job;
-    if reply.is_closed() || gone.load(Ordering::Relaxed) {
-        return bridge.answer(reply, Err(Error::Cancelled));
+    if job.is_abandoned() {
+        return bridge.answer(job.reply, Err(Error::Cancelled));
     }
+    let Job { request, reply, .. } = job;
     let executed = guard(|| Ok(execute_undurable(tx, core, request)));
     match executed {
         Ok((result, Some(mark))) => parking.add(bridge, reply, result, mark),
@@ -183,16 +168,11 @@ fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job:
 }
 
 fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
-    let Job {
-        request,
-        reply,
-        gone,
-    } = job;
-    let result = match reply.is_closed() || gone.load(Ordering::Relaxed) {
+    let result = match job.is_abandoned() {
         true => Err(Error::Cancelled),
-        false => guard(|| execute(tx, core, request)),
+        false => guard(|| execute(tx, core, job.request)),
     };
-    bridge.answer(reply, result);
+    bridge.answer(job.reply, result);
 }
 
 /// A queue of jobs with the fibers that execute them.

@@ -30,6 +30,13 @@ pub struct Job {
     gone: CancelFlag,
 }
 
+impl Job {
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed() || self.gone.load(Ordering::Relaxed)
+    }
+}
+
 /// Where the answer to a job goes.
 type Reply = authkv_mailbox::Reply<Answer>;
 
@@ -194,7 +201,7 @@ impl Bridge {
             let what = "requests before the database";
             return Err(Error::Overloaded { what, limit });
         }
-        mailbox.left_one(&self.doorbell);
+        mailbox.job_queued(&self.doorbell);
         if self.has_ended() {
             self.refuse_waiting();
         }

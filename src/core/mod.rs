@@ -94,9 +94,7 @@ fn perform(
         Command::SessionLogoutAll => session::logout_all(tx, auth, who()?),
         Command::SessionIntrospect(token) => session::introspect(tx, auth, token),
         Command::UserMe => users::me(tx, auth, who()?),
-        Command::UserPassword { old, new } => {
-            users::change_password(tx, auth, who()?, origin, old, new)
-        }
+        Command::UserPassword(input) => users::change_password(tx, auth, who()?, origin, input),
         Command::UserList(page) => users::list(tx, auth, page?),
         Command::UserGet(login) => users::get(tx, auth, &login),
         Command::UserCreate(input, roles) => users::create(tx, auth, input, roles),
@@ -108,7 +106,7 @@ fn perform(
         Command::RoleGrant(grant) => roles::grant(tx, auth, &grant),
         Command::RoleRevoke(grant) => roles::revoke(tx, auth, &grant),
         Command::RoleList => roles::list(tx, auth),
-        Command::RoleSet { role, permissions } => roles::set(tx, auth, role, permissions),
+        Command::RoleSet(role) => roles::set(tx, auth, role),
         Command::RoleDelete(role) => roles::delete(tx, auth, role),
         Command::KeySet => Ok(keyring::key_set(auth)),
         Command::KeyList => keyring::list(tx, auth),

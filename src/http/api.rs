@@ -1,5 +1,6 @@
 //! The profile `/api`, which existing clients know byte for byte. Pure; any thread.
 
+use super::response::json;
 use authkv_base::error::Error;
 use authkv_codec::json_write::{write, write_string};
 use authkv_codec::msgpack::Reader;
@@ -56,7 +57,7 @@ pub fn render_error(operation: Option<Operation>, error: &Error) -> (u16, Vec<u8
 /// The status and the JSON body of a success. Errors: `Malformed` if the result is not msgpack.
 pub fn render_outcome(outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
     Ok(match outcome {
-        Outcome::Registered { .. } => (
+        Outcome::Registered(_) => (
             201,
             json(&Message {
                 message: REGISTERED,
@@ -105,11 +106,6 @@ fn written_status(existing: &[String]) -> String {
             keys.join(" ")
         ),
     }
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serializing a structure of strings cannot fail.
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 #[cfg(test)]

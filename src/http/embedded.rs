@@ -63,7 +63,7 @@ impl EmbeddedRequest {
                 Err(_) => {}
             }
         }
-        let peer = Peer::told(self.remote.unwrap_or_else(|| "-".to_owned()));
+        let peer = Peer::reported(self.remote.unwrap_or_else(|| "-".to_owned()));
         let mut exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
         if !is_valid {
             return exchange

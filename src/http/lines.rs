@@ -1,5 +1,6 @@
 //! Lines of exports and imports (NDJSON) that are not pairs. Pure.
 
+use super::response::json;
 use super::v1;
 use crate::bulk::{Counts, Failure};
 use authkv_base::error::Error;
@@ -57,8 +58,7 @@ pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
 }
 
 fn line<T: Serialize>(value: &T) -> Bytes {
-    // Serializing strings and numbers cannot fail.
-    let mut line = in_one_line(serde_json::to_vec(value).unwrap_or_default());
+    let mut line = in_one_line(json(value));
     line.push(b'\n');
     line.into()
 }

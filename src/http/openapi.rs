@@ -3,23 +3,21 @@
 //! It is generated from the routes, from the table of errors, and from answers that the profiles have rendered. So it
 //! describes what the code does.
 
-mod answers;
-mod bodies;
+mod description;
 mod failures;
-mod kv;
+mod operations;
 mod parameters;
 mod responses;
-mod schemas;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
-use super::api::{Authorized, Message, TokenMessage};
 use super::v1::Problem;
 use authkv_command::{Privilege, TAGS};
 use authkv_config::{Config, HttpConfig};
 use authkv_wire::routes::{self, Route};
-use schemas::{Values, Written};
+use description::{Context, Description};
+use operations::{describe, schemas};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths, PathsBuilder};
 use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -57,22 +55,36 @@ pub fn json(config: &Config, http: &HttpConfig) -> Vec<u8> {
     let here = ServerBuilder::new()
         .url(".")
         .description(Some("this server"));
+    let all = describe_all(config, http);
     let document = OpenApiBuilder::new()
         .info(info.build())
         .servers(Some([here.build()]))
         .tags(Some(tags))
-        .paths(paths(config, http))
-        .components(Some(components(config)));
-    // Serializing a structure of strings cannot fail.
-    serde_json::to_vec(&document.build()).unwrap_or_default()
+        .paths(paths(&all))
+        .components(Some(components(config, all)));
+    super::response::json(&document.build())
 }
 
-fn paths(config: &Config, http: &HttpConfig) -> Paths {
+/// All routes with their descriptions, those of the contract first.
+fn describe_all<'a>(config: &'a Config, http: &'a HttpConfig) -> Vec<(Context<'a>, Description)> {
     let mut routes: Vec<&Route> = routes::all().iter().collect();
     routes.sort_by_key(|route| (route.profile as u8, route.operation as u8));
+    let described = routes.into_iter().map(|route| {
+        let context = Context {
+            route,
+            config,
+            http,
+        };
+        let description = describe(&context);
+        (context, description)
+    });
+    described.collect()
+}
+
+fn paths(all: &[(Context<'_>, Description)]) -> Paths {
     let mut paths = PathsBuilder::new();
-    for route in routes {
-        let method = match route.method() {
+    for (context, description) in all {
+        let method = match context.route.method() {
             "GET" => HttpMethod::Get,
             "PUT" => HttpMethod::Put,
             "DELETE" => HttpMethod::Delete,
@@ -80,14 +92,15 @@ fn paths(config: &Config, http: &HttpConfig) -> Paths {
         };
         // Adds an operation to a path. No path ends with a slash, which some tools take for a mistake.
         paths = paths.path(
-            route.path(),
-            PathItem::new(method, operation(route, config, http)),
+            context.route.path(),
+            PathItem::new(method, operation(context, description)),
         );
     }
     paths.build()
 }
 
-fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuilder {
+fn operation(context: &Context<'_>, description: &Description) -> OperationBuilder {
+    let route = context.route;
     let words = route.endpoint;
     // In `/v1` the id of an operation is the name of its procedure.
     let id = match words.id {
@@ -99,37 +112,30 @@ fn operation(route: &Route, config: &Config, http: &HttpConfig) -> OperationBuil
         .tag(words.tag)
         .summary(Some(words.summary))
         .description(Some(words.description))
-        .request_body(bodies::of_route(route));
-    for parameter in parameters::of_route(route, &config.limits) {
-        operation = operation.parameter(parameter);
+        .request_body(description.body.clone());
+    let in_path = parameters::of_path(context, description);
+    for parameter in in_path.iter().chain(&description.parameters) {
+        operation = operation.parameter(parameter.clone());
     }
     // An empty list says that no token is needed. A missing list could be an omission.
-    let needs_token = route.operation.privilege(config) != Privilege::Nothing;
+    let needs_token = route.operation.privilege(context.config) != Privilege::Nothing;
     let token = needs_token.then(|| SecurityRequirement::new(TOKEN, [] as [&str; 0]));
     operation = operation.securities(Some(token));
-    for (status, response) in responses::of_route(route, config, http) {
+    for (status, response) in responses::of_route(context, description) {
         operation = operation.response(status.to_string(), response);
     }
     operation
 }
 
-fn components(config: &Config) -> Components {
+fn components(config: &Config, all: Vec<(Context<'_>, Description)>) -> Components {
     let bearer = Http::builder()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some("The token of a login"));
     ComponentsBuilder::new()
         .security_scheme(TOKEN, SecurityScheme::Http(bearer.build()))
-        .schemas_from_iter(bodies::schemas(config))
-        .schema_from::<Message>()
-        .schema_from::<TokenMessage>()
-        .schema("LoginFailure", schemas::login_failure())
-        .schema_from::<Authorized>()
-        .schema_from::<Values>()
-        .schema_from::<Written>()
         .schema_from::<Problem>()
-        .schemas_from_iter(schemas::of_v1())
-        .schemas_from_iter(kv::bodies::schemas(config))
-        .schemas_from_iter(kv::schemas::all(config))
+        .schemas_from_iter(schemas(config))
+        .schemas_from_iter(all.into_iter().flat_map(|(_, one)| one.schemas))
         .build()
 }

@@ -12,7 +12,7 @@ pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response
     let (status, body) = match (route.profile, outcome) {
         (Profile::Api, _) => api::render_outcome(outcome)?,
         (Profile::V1, Outcome::Pair(found)) => return pair::response(head, found),
-        (Profile::V1, _) => v1::render_outcome(route.operation, outcome)?,
+        (Profile::V1, _) => v1::render_outcome(route.endpoint.status, outcome)?,
     };
     let mut response = Response::json(status, body);
     if let Outcome::PairWritten { revision, .. } = outcome {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use serde::Serialize;
 use std::borrow::Cow;
 
 /// Status, fields and body. Carriers add `Date`, `Content-Length` and `Connection`.
@@ -48,6 +49,11 @@ impl Response {
             None => self.set("Vary", name),
         }
     }
+}
+
+/// The JSON text of a value whose serialization cannot fail, such as a structure of strings and numbers.
+pub fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// The reason phrase of a status, as in RFC 9110.

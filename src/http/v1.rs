@@ -1,10 +1,10 @@
 //! The profile `/v1`: answers have the members of the outcome, failures are problem details (RFC 9457). Pure; any thread.
 
-use super::response::reason;
+use super::response::{json, reason};
 use authkv_base::error::Error;
 use authkv_codec::json_write::{write_string, write_tagged};
 use authkv_codec::msgpack::Reader;
-use authkv_command::{Operation, Outcome};
+use authkv_command::Outcome;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -90,12 +90,11 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// The status and the JSON body of a success. Errors: `Malformed` if the result is not msgpack.
-pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
-    let status = match operation {
-        Operation::UserRegister | Operation::UserCreate => 201,
-        Operation::PairPut if matches!(outcome, Outcome::PairWritten { created: true, .. }) => 201,
-        _ => 200,
+/// The status and the JSON body of a success. `status` is the usual one. Errors: `Malformed` if the result is not msgpack.
+pub fn render_outcome(status: u16, outcome: &Outcome) -> Result<(u16, Vec<u8>), Error> {
+    let status = match outcome {
+        Outcome::PairWritten { created: true, .. } => 201,
+        _ => status,
     };
     let body = match outcome {
         Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => {
@@ -126,11 +125,6 @@ pub fn render_outcome(operation: Operation, outcome: &Outcome) -> Result<(u16, V
         other => json(other),
     };
     Ok((status, body))
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serializing strings and numbers cannot fail.
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 /// The value of `WWW-Authenticate` for an error (RFC 6750 §3). `has_token`: the request had a token.
@@ -177,35 +171,21 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_members_of_the_outcome() {
-        for (operation, outcome, status, body) in [
+        for (outcome, status, body) in [
+            (Outcome::Done(Done::Revoked), 200, r#"{"revoked":true}"#),
+            (Outcome::Checked(None), 200, r#"{"authorized":false}"#),
+            (Outcome::Introspected(None), 200, r#"{"active":false}"#),
             (
-                Operation::UserLogout,
-                Outcome::Done(Done::Revoked),
-                200,
-                r#"{"revoked":true}"#,
-            ),
-            (
-                Operation::Check,
-                Outcome::Checked(None),
-                200,
-                r#"{"authorized":false}"#,
-            ),
-            (
-                Operation::SessionIntrospect,
-                Outcome::Introspected(None),
-                200,
-                r#"{"active":false}"#,
-            ),
-            (
-                Operation::UserRegister,
-                Outcome::Registered {
-                    login: "alice".to_owned(),
+                Outcome::PairWritten {
+                    key: "a".to_owned(),
+                    revision: 2,
+                    created: true,
                 },
                 201,
-                r#"{"login":"alice"}"#,
+                r#"{"key":"a","revision":2,"created":true}"#,
             ),
         ] {
-            let rendered = render_outcome(operation, &outcome).unwrap();
+            let rendered = render_outcome(200, &outcome).unwrap();
             assert_eq!(text(rendered), (status, body.to_owned()));
         }
     }

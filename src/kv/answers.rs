@@ -8,21 +8,22 @@ use rmp::encode::{write_array_len, write_map_len, write_sint, write_str};
 
 // Writing to a vector cannot fail.
 
-/// `{committed, results: [{key, outcome, revision}]}`.
-pub fn of_batch(steps: &Steps, applied: &Applied) -> Result<Vec<u8>, Error> {
+/// `{committed, results: [{key, outcome, revision}]}`, with another name for `committed`.
+pub fn of_steps(
+    name: &str,
+    flag: bool,
+    steps: &Steps,
+    applied: &Applied,
+) -> Result<Vec<u8>, Error> {
     let mut out = Vec::with_capacity(32 + 64 * steps.len());
     let _ = write_map_len(&mut out, 2);
-    write_flag(&mut out, "committed", applied.committed);
-    write_results(&mut out, steps, applied)?;
-    Ok(out)
-}
-
-/// `{succeeded, results}`.
-pub fn of_txn(succeeded: bool, steps: &Steps, applied: &Applied) -> Result<Vec<u8>, Error> {
-    let mut out = Vec::with_capacity(32 + 64 * steps.len());
-    let _ = write_map_len(&mut out, 2);
-    write_flag(&mut out, "succeeded", succeeded);
-    write_results(&mut out, steps, applied)?;
+    let _ = write_str(&mut out, name);
+    out.push(if flag { 0xc3 } else { 0xc2 });
+    let _ = write_str(&mut out, "results");
+    let _ = write_array_len(&mut out, steps.len() as u32);
+    for (step, effect) in steps.iter().zip(&applied.effects) {
+        write_result(&mut out, steps, step, effect, applied.committed)?;
+    }
     Ok(out)
 }
 
@@ -68,15 +69,6 @@ pub fn check(store: &KeyValues, steps: &Steps, applied: &Applied) -> Result<(), 
 /// The key of a step, as text.
 pub fn key(steps: &Steps, step: &Step) -> String {
     key_text(&steps.key(step)[1..])
-}
-
-fn write_results(out: &mut Vec<u8>, steps: &Steps, applied: &Applied) -> Result<(), Error> {
-    let _ = write_str(out, "results");
-    let _ = write_array_len(out, steps.len() as u32);
-    for (step, effect) in steps.iter().zip(&applied.effects) {
-        write_result(out, steps, step, effect, applied.committed)?;
-    }
-    Ok(())
 }
 
 fn write_result(
@@ -137,9 +129,4 @@ fn write_sum(out: &mut Vec<u8>, sum: i128) {
         Ok(sum) => write_uint(out, sum),
         Err(_) => drop(write_sint(out, sum as i64)),
     }
-}
-
-fn write_flag(out: &mut Vec<u8>, name: &str, flag: bool) {
-    let _ = write_str(out, name);
-    out.push(if flag { 0xc3 } else { 0xc2 });
 }

@@ -4,7 +4,7 @@
 
 mod answers;
 
-use crate::storage::{Asked, Effect, KeyValues, Storage};
+use crate::storage::{Effect, KeyValues, ReadForm, Storage};
 use crate::tx::life::Life;
 use crate::tx::{fiber, note_undurable, take_undurable, Tx};
 use authkv_base::error::{AccessKind, Error};
@@ -53,7 +53,7 @@ const REST: Duration = Duration::from_millis(20);
 /// The values of all the keys. Errors: `Forbidden` before `MissingKeys`. Does not yield.
 pub fn get(tx: &Tx, kv: &Kv, access: &Access, keys: &Keys) -> Result<Outcome, Error> {
     let keys = access.reads(keys)?;
-    let found = kv.store()?.get(tx, &keys, Asked::Values)?;
+    let found = kv.store()?.get(tx, &keys, ReadForm::Values)?;
     Ok(Outcome::Found(found))
 }
 
@@ -61,7 +61,7 @@ pub fn get(tx: &Tx, kv: &Kv, access: &Access, keys: &Keys) -> Result<Outcome, Er
 /// `ValueTooLarge`, `StorageFull`, `ReadOnly`. Yields while it commits.
 pub fn put(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let store = kv.store()?;
-    let permitted = access.takes(steps)?;
+    let permitted = access.permit_all(steps)?;
     let applied = store.apply(tx, &permitted)?;
     answers::check(store, steps, &applied)?;
     let mut existing = Vec::new();
@@ -86,23 +86,23 @@ pub fn batch_get(
     strict: bool,
 ) -> Result<Outcome, Error> {
     let keys = access.reads(keys)?;
-    let found = kv.store()?.get(tx, &keys, Asked::Pairs { strict })?;
+    let found = kv.store()?.get(tx, &keys, ReadForm::Pairs { strict })?;
     Ok(Outcome::Encoded(found))
 }
 
 /// Executes steps in one transaction, and returns the outcome of each. Errors: `StorageFull`, `ReadOnly`. Yields while it
 /// commits.
 pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
-    let permitted = access.sorts(steps);
+    let permitted = access.permit_each(steps);
     let applied = kv.store()?.apply(tx, &permitted)?;
-    answers::of_batch(steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("committed", applied.committed, steps, &applied).map(Outcome::Encoded)
 }
 
 /// Executes one of the two lists of steps, in one transaction. Errors: `Forbidden`, and those of a step; any error undoes
 /// all steps. Yields while it commits.
 pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Error> {
     let store = kv.store()?;
-    let (compare, success, failure) = access.does(txn)?;
+    let (compare, success, failure) = access.permit_txn(txn)?;
     let (succeeded, applied) = store.choose(tx, &compare, &success, &failure)?;
     let steps = if succeeded {
         &txn.success
@@ -110,14 +110,14 @@ pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Erro
         &txn.failure
     };
     answers::check(store, steps, &applied)?;
-    answers::of_txn(succeeded, steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("succeeded", succeeded, steps, &applied).map(Outcome::Encoded)
 }
 
 /// Executes a single step: reads, writes or deletes a pair, or adds to a number. Errors: `Forbidden`, `NoSuchKey`,
 /// `Conflict`, `ValueTooLarge`, `NotAnInteger`, `OutOfRange`. Yields while it commits.
 pub fn one(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let store = kv.store()?;
-    let permitted = access.takes(steps)?;
+    let permitted = access.permit_all(steps)?;
     let applied = store.apply(tx, &permitted)?;
     answers::check(store, steps, &applied)?;
     let (Some(step), Some(effect)) = (steps.iter().next(), applied.effects.first()) else {

@@ -1,8 +1,8 @@
 //! The space `authkv_login_attempt`: counts of failed logins, by login or address. It is local to its instance, so it can be
 //! written on a read-only instance too.
 
-use super::{array, decode, find};
-use crate::tx::{transaction, tuple_bytes, Space, Tx};
+use super::{array, decode};
+use crate::tx::{transaction, Space, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -17,22 +17,17 @@ pub struct Count {
 }
 
 pub struct Attempts {
-    space: Space,
+    pub(super) space: Space,
 }
 
 const BY_EXPIRY: u32 = 1;
 
 impl Attempts {
-    pub fn new(space: Space) -> Self {
-        Self { space }
-    }
-
     /// Does not yield.
     pub fn get(&self, tx: &Tx, key: &str) -> Result<Option<Count>, Error> {
-        let tuple = find(tx, self.space, key)?;
-        tuple
-            .map(|tuple| decode("authkv_login_attempt", tuple_bytes(&tuple)))
-            .transpose()
+        super::get(tx, self.space, key, |tuple| {
+            decode("authkv_login_attempt", tuple)
+        })
     }
 
     /// Replaces the counts under these keys by the result of `change`, in one transaction. Errors: also those of `change`.

@@ -1,8 +1,8 @@
 //! The expiry of the longest-lived token issued so far, in the space `authkv_sequence`. Revocations are kept until then,
 //! whatever the settings and the clock were when the tokens were issued.
 
-use super::{array, broken, find, Depth, Reserve};
-use crate::tx::{tuple_bytes, Space, Tx, TxCell};
+use super::{array, broken, get, Depth, Reserve};
+use crate::tx::{Space, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use std::cell::Cell;
@@ -36,13 +36,13 @@ impl Issued {
 
     /// A time in seconds since 1970-01-01 UTC by which all tokens issued so far expire; 0 if there are none. Does not yield.
     pub fn until(&self, tx: &Tx) -> Result<u64, Error> {
-        let Some(tuple) = find(tx, self.space, NAME)? else {
-            return Ok(0);
+        let second = |tuple: &[u8]| {
+            let mut reader = Reader::new(tuple);
+            reader.array_len()?;
+            reader.value()?;
+            reader.uint()?.ok_or_else(|| broken("authkv_sequence"))
         };
-        let mut reader = Reader::new(tuple_bytes(&tuple));
-        reader.array_len()?;
-        reader.value()?;
-        reader.uint()?.ok_or_else(|| broken("authkv_sequence"))
+        Ok(get(tx, self.space, NAME, second)?.unwrap_or(0))
     }
 
     /// Stores that a token expires at `exp`. Call it before the token is given to the client. Errors: `ReadOnly` on a read-only

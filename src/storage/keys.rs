@@ -1,8 +1,8 @@
 //! The space `authkv_token_key`: the public keys of the ring, and when they are used. Private keys are in files, never here.
 
 use super::mirror::Mirror;
-use super::{array, find, scan};
-use crate::tx::{tuple_bytes, Range, Space, Tx};
+use super::{all, array};
+use crate::tx::{Range, Space, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -20,28 +20,18 @@ pub struct TokenKey {
 }
 
 pub struct TokenKeys {
-    space: Space,
+    pub(super) space: Space,
 }
 
 impl TokenKeys {
-    pub fn new(space: Space) -> Self {
-        Self { space }
-    }
-
     /// Does not yield.
     pub fn get(&self, tx: &Tx, kid: &str) -> Result<Option<TokenKey>, Error> {
-        let tuple = find(tx, self.space, kid)?;
-        tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
+        super::get(tx, self.space, kid, decode)
     }
 
     /// All keys. Does not yield.
     pub fn all(&self, tx: &Tx) -> Result<Vec<TokenKey>, Error> {
-        let mut keys = Vec::new();
-        scan(tx, self.space.index(0), Range::All, decode, |key| {
-            keys.push(key);
-            true
-        })?;
-        Ok(keys)
+        all(tx, self.space.index(0), Range::All, decode)
     }
 
     /// Stores a key with a new number. The caller has opened a transaction.

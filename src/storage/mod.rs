@@ -15,7 +15,7 @@ mod users;
 pub use attempts::{Attempts, Count};
 pub use issued::Issued;
 pub use keys::{TokenKey, TokenKeys};
-pub use kv::{Applied, Asked, Effect, KeyValues, Tell};
+pub use kv::{Applied, Effect, KeyValues, ReadForm, Tell};
 pub use mirror::{Entry, Mirror};
 pub use reserve::{Depth, Reserve};
 pub use revoked::Revoked;
@@ -24,7 +24,7 @@ pub use sessions::{SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users};
 
-use crate::tx::{transaction_if, Failure, Index, Range, Space, Tx};
+use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_config::Config;
@@ -84,12 +84,16 @@ impl Storage {
                 config.token_ttl.as_secs(),
                 reserve.clone(),
             ),
-            revoked: Revoked::new(revoked),
-            subjects: Subjects::new(subject),
-            roles: Roles::new(role),
-            token_keys: TokenKeys::new(token_key),
-            sessions: Sessions::new(find("authkv_session")?),
-            attempts: Attempts::new(find("authkv_login_attempt")?),
+            revoked: Revoked { space: revoked },
+            subjects: Subjects { space: subject },
+            roles: Roles { space: role },
+            token_keys: TokenKeys { space: token_key },
+            sessions: Sessions {
+                space: find("authkv_session")?,
+            },
+            attempts: Attempts {
+                space: find("authkv_login_attempt")?,
+            },
             reserve,
         })
     }
@@ -108,6 +112,17 @@ fn find(tx: &Tx, space: Space, id: &str) -> Result<Option<Tuple>, Error> {
     key[..3].copy_from_slice(&[0x91, 0xd9, id.len() as u8]);
     key[3..3 + id.len()].copy_from_slice(id.as_bytes());
     Ok(index.get(tx, &key[..3 + id.len()])?)
+}
+
+/// What `decode` makes of the tuple with this text as its primary key. Does not yield.
+fn get<T>(
+    tx: &Tx,
+    space: Space,
+    id: &str,
+    decode: impl Fn(&[u8]) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let tuple = find(tx, space, id)?;
+    tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
 }
 
 /// Encodes a key or a tuple as a msgpack array. Only for values whose encoding cannot fail.
@@ -141,6 +156,21 @@ fn scan<T>(
         }
     })?;
     failed.map_or(Ok(()), Err)
+}
+
+/// The decoded tuples of a range. Errors: those of `decode`.
+fn all<T>(
+    tx: &Tx,
+    index: Index,
+    range: Range<'_>,
+    decode: impl Fn(&[u8]) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let mut found = Vec::new();
+    scan(tx, index, range, decode, |one| {
+        found.push(one);
+        true
+    })?;
+    Ok(found)
 }
 
 /// Deletes at most `limit` tuples whose second field is below `time`, by the index of that field. Returns whether there may be

@@ -2,14 +2,14 @@
 //! permissions, so that followers learn of the deletion.
 
 use super::mirror::Mirror;
-use super::{array, find, scan};
-use crate::tx::{tuple_bytes, Range, Space, Tx};
+use super::{all, array};
+use crate::tx::{Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_domain::{Permission, Role};
 
 pub struct Roles {
-    space: Space,
+    pub(super) space: Space,
 }
 
 /// Name, null, number, permissions (prefix, read, write) or null if deleted, and the number with which the role was made.
@@ -23,50 +23,37 @@ pub struct RoleRow {
 }
 
 impl Roles {
-    pub fn new(space: Space) -> Self {
-        Self { space }
-    }
-
     /// A role, or `None` if it does not exist. Does not yield.
     pub fn get(&self, tx: &Tx, name: &str) -> Result<Option<RoleRow>, Error> {
-        let Some(tuple) = find(tx, self.space, name)? else {
-            return Ok(None);
-        };
-        let (_, _, _, permissions, since) = decode(tuple_bytes(&tuple))?;
-        Ok(permissions.map(|permissions| RoleRow { permissions, since }))
+        let row = super::get(tx, self.space, name, decode)?;
+        Ok(row.and_then(|(_, _, _, permissions, since)| {
+            permissions.map(|permissions| RoleRow { permissions, since })
+        }))
     }
 
     /// The `since` of a role, or `None` if the role does not exist. Does not decode permissions. Does not yield.
     pub fn since(&self, tx: &Tx, name: &str) -> Result<Option<u64>, Error> {
         const DELETED: &[u8] = &[0xc0];
-        let Some(tuple) = find(tx, self.space, name)? else {
-            return Ok(None);
+        let since = |tuple: &[u8]| {
+            let mut reader = Reader::new(tuple);
+            reader.head()?;
+            for _ in 0..3 {
+                reader.value()?;
+            }
+            let permissions = reader.value()?;
+            let since = rmp_serde::from_slice(reader.value()?).map_err(|_| Error::Internal)?;
+            Ok((permissions != DELETED).then_some(since))
         };
-        let mut reader = Reader::new(tuple_bytes(&tuple));
-        reader.head()?;
-        for _ in 0..3 {
-            reader.value()?;
-        }
-        let permissions = reader.value()?;
-        let since = rmp_serde::from_slice(reader.value()?).map_err(|_| Error::Internal)?;
-        Ok((permissions != DELETED).then_some(since))
+        Ok(super::get(tx, self.space, name, since)?.flatten())
     }
 
     /// All roles by name. Does not yield.
     pub fn all(&self, tx: &Tx) -> Result<Vec<Role>, Error> {
-        let mut roles = Vec::new();
-        let index = self.space.index(0);
-        scan(
-            tx,
-            index,
-            Range::All,
-            decode,
-            |(name, _, _, permissions, _)| {
-                roles.extend(permissions.map(|permissions| Role { name, permissions }));
-                true
-            },
-        )?;
-        Ok(roles)
+        let rows = all(tx, self.space.index(0), Range::All, decode)?.into_iter();
+        let roles = rows.filter_map(|(name, _, _, permissions, _)| {
+            permissions.map(|permissions| Role { name, permissions })
+        });
+        Ok(roles.collect())
     }
 
     /// Sets a role, or deletes it if `permissions` is `None`. The caller has opened a transaction.

@@ -1,7 +1,7 @@
 //! The space `authkv_session`: sessions with the digests of their refresh tokens.
 
-use super::{array, find, scan};
-use crate::tx::{tuple_bytes, Range, Space, Tx};
+use super::{all, array};
+use crate::tx::{Range, Space, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 
@@ -22,21 +22,16 @@ pub struct SessionRow {
 }
 
 pub struct Sessions {
-    space: Space,
+    pub(super) space: Space,
 }
 
 const BY_EXPIRY: u32 = 1;
 const BY_LOGIN: u32 = 2;
 
 impl Sessions {
-    pub fn new(space: Space) -> Self {
-        Self { space }
-    }
-
     /// Does not yield.
     pub fn get(&self, tx: &Tx, id: &str) -> Result<Option<SessionRow>, Error> {
-        let tuple = find(tx, self.space, id)?;
-        tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
+        super::get(tx, self.space, id, decode)
     }
 
     /// Stores a session. The caller has opened a transaction.
@@ -52,13 +47,9 @@ impl Sessions {
     /// Deletes all sessions of a login except for the `kept` newest. Returns the deleted ones. The caller has opened a
     /// transaction.
     pub fn prune(&self, tx: &Tx, login: &str, kept: usize) -> Result<Vec<SessionRow>, Error> {
-        let mut sessions = Vec::new();
         let key = array(&(login,));
         let index = self.space.index(BY_LOGIN);
-        scan(tx, index, Range::Equal(&key), decode, |session| {
-            sessions.push(session);
-            true
-        })?;
+        let mut sessions = all(tx, index, Range::Equal(&key), decode)?;
         sessions.truncate(sessions.len().saturating_sub(kept));
         for session in &sessions {
             self.delete(tx, &session.id)?;

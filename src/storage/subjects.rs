@@ -1,27 +1,20 @@
 //! The space `authkv_subject`: the state of a login that its tokens must match. A login without a tuple has the default.
 
 use super::mirror::Mirror;
-use super::{array, broken, find};
-use crate::tx::{tuple_bytes, Range, Space, Tx};
+use super::{array, broken};
+use crate::tx::{Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_domain::{Granted, Subject};
 
 pub struct Subjects {
-    space: Space,
+    pub(super) space: Space,
 }
 
 impl Subjects {
-    pub fn new(space: Space) -> Self {
-        Self { space }
-    }
-
     /// Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Subject, Error> {
-        match find(tx, self.space, login)? {
-            Some(tuple) => decode(tuple_bytes(&tuple)),
-            None => Ok(Subject::default()),
-        }
+        Ok(super::get(tx, self.space, login, decode)?.unwrap_or_default())
     }
 
     /// Whether `is` returns `true` for a subject that has a tuple. Does not yield.

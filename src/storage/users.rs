@@ -1,7 +1,7 @@
 //! The space `user`: login, password hash, name, surname, and the time of the registration.
 
 use super::{array, broken, find, scan};
-use crate::tx::{log, transaction, tuple_bytes, Range, Space, Tx, TxCell};
+use crate::tx::{log, transaction, Range, Space, Tx, TxCell};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
@@ -56,8 +56,7 @@ impl Users {
 
     /// A user, or `None` if the user does not exist. Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Option<UserRow>, Error> {
-        let tuple = find(tx, self.space, login)?;
-        tuple.map(|tuple| decode(tuple_bytes(&tuple))).transpose()
+        super::get(tx, self.space, login, decode)
     }
 
     /// At most `limit` users in the order of logins, after the login `after` if it is given. Does not yield.
@@ -74,10 +73,9 @@ impl Users {
 
     /// The stored hash of a user, or `None` if the user does not exist. Does not yield.
     pub fn hash(&self, tx: &Tx, login: &str) -> Result<Option<String>, Error> {
-        let tuple = find(tx, self.space, login)?;
-        tuple
-            .map(|tuple| hash_of(tuple_bytes(&tuple)).map(str::to_owned))
-            .transpose()
+        super::get(tx, self.space, login, |tuple| {
+            hash_of(tuple).map(str::to_owned)
+        })
     }
 
     /// The share of users whose hash comes from the old system, from 0 to 1. Does not yield.

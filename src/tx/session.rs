@@ -18,6 +18,6 @@ pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {
             "binary" => Transport::Iproto,
             _ => Transport::Console,
         },
-        peer: Peer::told(peer.unwrap_or(kind)),
+        peer: Peer::reported(peer.unwrap_or(kind)),
     }
 }

@@ -5,6 +5,7 @@ import pytest
 from support.clock import moment, pass_by
 from support.fallible import Fallible
 from support.harness import CHEAP_HASHES, wait_until
+from support.kv_writes import WRITES
 from support.outcome import ANY, Ok, Refused
 from support.pairs import CALLERS, delete, put
 from support.people import People
@@ -68,10 +69,8 @@ def test_a_replica_reads_what_the_master_has_written(pair, token):
 def test_a_replica_refuses_to_write(pair, token, transport):
     put(pair[0], token, "k")
     level(pair)
-    for operation, *args in [
-        ("batch_put", [{"key": "a", "value": 1}]), ("batch_delete", ["k"]), ("kv_incr", "n"), ("pair_put", "a", 1), ("pair_delete", "k"),
-        ("kv_txn", {"success": [{"op": "put", "key": "a", "value": 1}]}),
-    ]:  # fmt: skip
+    for write in WRITES.values():
+        operation, *args = write("k", "a")
         pair[1].expect(transport, Refused("read_only"), operation, token, *args)
     assert pair[1].console.evaluate("return box.info.lsn") == [0], "the replica has written something"
 

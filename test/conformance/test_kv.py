@@ -1,5 +1,6 @@
 """Runs the conformance table of key-value operations over every transport, and shows that the transports share one store."""
 
+import json
 import threading
 
 import pytest
@@ -9,10 +10,12 @@ from conformance.kv_cases import ROWS
 from support import kv_rows
 from support.harness import CHEAP_HASHES, DEADLINE, wait_until
 from support.kv_rows import SOME, Row
+from support.kv_writes import WRITES
 from support.outcome import Like, Ok, Refused
 from support.people import forbidden, permission
 from support.tokens import GARBAGE
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpTransport
+from support.v1 import KEY_VALUES
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +192,14 @@ def test_help_names_the_operations_on_keys(people):
         assert f"authkv.{command}" in shown, command
 
 
+def test_the_list_of_writes_has_every_operation_that_a_read_only_instance_refuses(people):
+    paths = people.http.request("GET", "/openapi.json").json["paths"]
+    described = [one for item in paths.values() for one in item.values() if one["operationId"] in KEY_VALUES]
+    assert len(described) == len(KEY_VALUES)
+    refused = {one["operationId"] for one in described if "read_only" in json.dumps(one["responses"]["503"])}
+    assert refused == {write("a", "b")[0] for write in WRITES.values()}
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, transport):
     instance = make(**CHEAP_HASHES).start()
@@ -198,8 +209,6 @@ def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, t
     people.restart(AUTHKV_READ_ONLY="true")
     people.expect(transport, Ok(Like("a pair", lambda seen: seen["value"] == 1)), "pair_get", token, "k")
     people.expect(transport, Ok(Like("a page", bool)), "kv_list", token)
-    for operation, *args in [
-        ("batch_put", [{"key": "a", "value": 1}]), ("batch_delete", ["k"]), ("kv_incr", "n"), ("pair_put", "a", 1),
-        ("pair_delete", "k"), ("kv_txn", {"success": [{"op": "put", "key": "a", "value": 1}]}),
-    ]:  # fmt: skip
+    for write in WRITES.values():
+        operation, *args = write("k", "a")
         people.expect(transport, Refused("read_only"), operation, token, *args)

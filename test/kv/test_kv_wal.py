@@ -9,6 +9,7 @@ from support.bulk import line, refused
 from support.clock import moment, pass_by
 from support.fallible import Fallible
 from support.harness import CHEAP_HASHES, DEADLINE, Instance, wait_until
+from support.kv_writes import WRITES, steps
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import CALLERS, put
 from support.people import People
@@ -40,31 +41,18 @@ def revision(people: People, token: str, transport: str = "iproto") -> int:
     return people.expect(transport, ANY, "kv_watch", token, {})["revision"]
 
 
-def steps(*kinds: tuple) -> dict:
-    return {"success": [dict(zip(("op", "key", "value"), one, strict=False)) for one in kinds]}
-
-
-# Operations on a key that is there and on one that is not, by their arguments after the token.
-WRITES = {
-    "pair_put": lambda a, b: ("pair_put", a, 2), "pair_put_anew": lambda a, b: ("pair_put", b, 2),
-    "pair_put_ttl": lambda a, b: ("pair_put", a, 2, {"ttl": 600}), "pair_delete": lambda a, b: ("pair_delete", a),
-    "kv_incr": lambda a, b: ("kv_incr", a), "kv_incr_anew": lambda a, b: ("kv_incr", b, {"ttl": 600}),
-    "batch_put": lambda a, b: ("batch_put", [{"key": b, "value": 2}, {"key": a, "value": 2}]),
-    "batch_put_in_part": lambda a, b: ("batch_put", [{"key": a, "value": 2, "if_revision": 0}, {"key": b, "value": 2}], {"atomic": False}),
-    "batch_delete": lambda a, b: ("batch_delete", [b, a]),
-    "kv_txn": lambda a, b: ("kv_txn", steps(("put", b, 1), ("incr", a), ("get", a), ("delete", a), ("incr", a))),
-    "put": lambda a, b: ("put", {b: 1}),
-}  # fmt: skip
+# The old write too.
+CASES = WRITES | {"put": lambda a, b: ("put", {b: 1})}
 
 
 # The owner has no old write.
 @pytest.mark.parametrize(
-    "name,transport", [(name, transport) for name in WRITES for transport in (TRANSPORTS if name == "put" else ADMIN_TRANSPORTS)]
+    "name,transport", [(name, transport) for name in CASES for transport in (TRANSPORTS if name == "put" else ADMIN_TRANSPORTS)]
 )
 def test_what_cannot_be_kept_is_refused_and_undone(people, token, prefix, name, transport):
     a, b = f"{prefix}a", f"{prefix}b"
     before = put(people, token, a, 1)
-    operation, *args = WRITES[name](a, b)
+    operation, *args = CASES[name](a, b)
     with people.instance.failing():
         for _ in range(2):
             people.expect(transport, NOT_DURABLE, operation, token, *args)

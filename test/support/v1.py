@@ -39,6 +39,8 @@ class Operation:
     as_table: bool = False
     # Whether a map of options may follow: members of the body or the query over HTTP, a table of its own in Lua.
     options: bool = False
+    # Whether a request without members has no body.
+    bare: bool = False
     status: int = 200
 
     @property
@@ -93,7 +95,7 @@ KEY_VALUES = {
     "batch_delete": Operation("POST", "/v1/batch/delete", {"committed", "results"}, "batch.delete", ("keys",), options=True),
     "kv_txn": Operation("POST", "/v1/txn", {"succeeded", "results"}, "kv.txn", as_table=True, options=True),
     "kv_list": Operation("GET", "/v1/kv", {"pairs", "next"}, "kv.list", as_table=True, options=True),
-    "kv_incr": Operation("POST", "/v1/kv/{key}/incr", {"key", "value", "revision"}, "kv.incr", ("key",), options=True),
+    "kv_incr": Operation("POST", "/v1/kv/{key}/incr", {"key", "value", "revision"}, "kv.incr", ("key",), options=True, bare=True),
     "pair_get": Operation("GET", "/v1/kv/{key}", {"key", "value", "revision"}, "pair.get", ("key",), options=True),
     "pair_put": Operation(
         "PUT", "/v1/kv/{key}", {"key", "revision", "created"}, "pair.put", ("key", "value"), options=True
@@ -174,7 +176,7 @@ def http(name: str, args: tuple) -> Request:
     path = re.sub(r"{(\w+)}", lambda found: quote(members.pop(found[1]), safe=""), operation.path)
     if operation.method == "GET":
         return Request(operation.method, path + rest.question(members), None, token)
-    if name in KEY_VALUES and name != "kv_incr":
+    if name in KEY_VALUES and not operation.bare:
         return Request(operation.method, path, to_json(members), token)
     return Request(operation.method, path, members or None, token, key=key)
 

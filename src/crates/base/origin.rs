@@ -41,7 +41,7 @@ pub enum Peer {
 
 impl Peer {
     /// Makes a peer from reported text: an address, or any other text as it is.
-    pub fn told(text: String) -> Self {
+    pub fn reported(text: String) -> Self {
         match text.parse() {
             Ok(address) => Peer::Tcp(address),
             Err(_) => Peer::Reported(text),

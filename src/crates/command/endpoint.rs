@@ -55,6 +55,8 @@ pub struct Endpoint {
     pub input: Input,
     pub query: &'static [(&'static str, Kind)],
     pub delivery: Delivery,
+    /// The status of a success, unless the outcome says another one.
+    pub status: u16,
     /// The id in the OpenAPI document. If empty, it is the name of the procedure.
     pub id: &'static str,
     /// One of [`TAGS`].
@@ -108,6 +110,7 @@ const fn endpoint(
         input,
         query: &[],
         delivery: Delivery::Whole,
+        status: 200,
         id: "",
         tag: "",
         summary: "",
@@ -165,6 +168,12 @@ impl Endpoint {
 
     pub const fn delivered(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
+        self
+    }
+
+    /// A success creates something.
+    pub const fn creating(mut self) -> Self {
+        self.status = 201;
         self
     }
 

@@ -1,12 +1,12 @@
 //! [`Operation`], [`Command`] and [`Row`], all made from the table in `table.rs`. Pure; any thread.
 
 use crate::endpoint::*;
-use crate::{Credentials, Grant, Page, Registration};
+use crate::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;
 use authkv_codec::{Allowed, Rules};
 use authkv_config::{Config, Services};
-use authkv_domain::{Keys, Listing, Permission, Steps, Txn, Watching};
+use authkv_domain::{Keys, Listing, Role, Steps, Txn, Watching};
 use secrecy::SecretString;
 use Lane::*;
 use Privilege::*;
@@ -16,6 +16,8 @@ use Service::*;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Auth,
+    /// The same service, for an input that may be as large as a batch of pairs.
+    AuthLarge,
     Kv,
 }
 
@@ -59,6 +61,19 @@ pub struct Row {
     pub console: &'static [Function],
 }
 
+/// The first value of a command.
+macro_rules! arguments {
+    ($command:ident $operation:ident) => {
+        &()
+    };
+    ($command:ident $operation:ident $types:tt) => {
+        match $command {
+            Command::$operation(first, ..) => first,
+            _ => &(),
+        }
+    };
+}
+
 /// Makes the enums and the rows from the table.
 macro_rules! operations {
     ($($(#[$about:meta])* $operation:ident [$($input:tt)*] => $name:ident { $($row:tt)* })*) => {
@@ -86,6 +101,12 @@ macro_rules! operations {
             pub fn operation(&self) -> Operation {
                 match self {
                     $(Command::$operation { .. } => Operation::$operation,)*
+                }
+            }
+
+            pub fn arguments(&self) -> &dyn Arguments {
+                match self {
+                    $(Command::$operation { .. } => arguments!(self $operation $($input)*),)*
                 }
             }
         }
@@ -141,7 +162,7 @@ impl Operation {
     /// Whether an instance with these services offers this operation.
     pub fn offered_by(self, services: Services) -> bool {
         match self.row().service {
-            Auth => services.auth,
+            Auth | AuthLarge => services.auth,
             Kv => services.kv,
         }
     }
@@ -169,7 +190,7 @@ impl Operation {
         let depth = config.json_depth_max;
         match (self, self.row().service) {
             // The contract knows JSON only, and the auth service has no values.
-            (Self::Get | Self::Put, _) | (_, Auth) => Rules::json(depth),
+            (Self::Get | Self::Put, _) | (_, Auth | AuthLarge) => Rules::json(depth),
             (_, Kv) => Rules {
                 depth,
                 allowed: Allowed::Types(types),
@@ -179,10 +200,9 @@ impl Operation {
 
     /// The most bytes of the input, for every transport.
     pub fn input_max(self, config: &Config) -> usize {
-        match (self, self.row().service) {
-            // A role with the most permissions and long prefixes is as large as a batch of pairs.
-            (Self::RoleSet, _) | (_, Kv) => config.kv_input_max,
-            (_, Auth) => config.auth_input_max,
+        match self.row().service {
+            AuthLarge | Kv => config.kv_input_max,
+            Auth => config.auth_input_max,
         }
     }
 }

@@ -1,21 +1,20 @@
 //! The result of a command, in the form of the answers of `/v1` and the procedures. Any thread.
 
 use authkv_domain::{ChangePage, Claims, ListPage, Permission, Role, User};
-use authkv_token::key::Jwk;
+use authkv_token::key::{Algorithm, Jwk};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The result of a command. Its members are those of the answer. It may hold a token, so it does not print.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
-    Registered {
-        login: String,
-    },
+    Registered(Registered),
     LoggedIn {
         token: String,
-        token_type: &'static str,
+        token_type: TokenType,
         /// Seconds.
         expires_in: u64,
         #[serde(skip)]
@@ -67,30 +66,15 @@ pub enum Outcome {
         user: User,
         permissions: Vec<Permission>,
     },
-    Users {
-        users: Vec<User>,
-        /// The item after which the next page begins; `None` at the end.
-        next: Option<String>,
-    },
+    Users(UserPage),
     Role(Role),
-    Roles {
-        roles: Vec<Role>,
-    },
+    Roles(RoleList),
     KeySet {
         keys: Vec<Jwk>,
     },
-    Keys {
-        keys: Vec<KeyRow>,
-    },
-    Rotated {
-        kid: String,
-        alg: &'static str,
-        signs_from: u64,
-    },
-    Retired {
-        kid: String,
-        verifies_until: u64,
-    },
+    Keys(SigningKeys),
+    Rotated(NewSigningKey),
+    Retired(RetiredSigningKey),
     #[cfg(test)]
     Sample {
         text: String,
@@ -105,13 +89,30 @@ pub enum Done {
     Deleted,
 }
 
-/// The tokens of a session (RFC 6749 §5.1). Times are seconds.
-#[derive(Serialize)]
+// The doc comments of these types and their members are in the OpenAPI document.
+
+/// The new user
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registered {
+    /// The login
+    pub login: String,
+}
+
+// RFC 6749 §5.1.
+/// The tokens of a session
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Session {
+    /// For the header `Authorization`, with `Bearer` before it
     pub access_token: String,
-    pub token_type: &'static str,
+    #[schema(inline)]
+    pub token_type: TokenType,
+    /// Seconds that the access token lives
     pub expires_in: u64,
+    /// Good for one refresh
     pub refresh_token: String,
+    /// Seconds that the refresh token lives
     pub refresh_expires_in: u64,
     #[serde(skip)]
     pub login: String,
@@ -119,17 +120,72 @@ pub struct Session {
     pub jti: String,
 }
 
-/// A key of the ring, as an administrator sees it. Times are seconds since 1970-01-01 UTC.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KeyRow {
+#[derive(Serialize, ToSchema)]
+pub enum TokenType {
+    Bearer,
+}
+
+/// Users in the order of their logins
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserPage {
+    pub users: Vec<User>,
+    /// What to ask `after` for those that follow; null at the end
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+/// All roles, in the order of their names
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleList {
+    pub roles: Vec<Role>,
+}
+
+/// The keys that are published
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKeys {
+    pub keys: Vec<SigningKey>,
+}
+
+/// A key that is published
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKey {
+    /// The id of the key, its thumbprint (RFC 7638)
     pub kid: String,
-    pub alg: &'static str,
+    #[schema(inline)]
+    pub alg: Algorithm,
+    /// Seconds since 1970
     pub created_at: u64,
+    /// Seconds since 1970
     pub signs_from: u64,
-    /// `None` while it is unknown when the last of its tokens expires.
+    /// Its tokens hold until then at most: seconds since 1970; null while that is not known
+    #[schema(required)]
     pub verifies_until: Option<u64>,
-    /// This key signs the tokens of this instance now.
+    /// This instance signs with it at present
     pub signs: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSigningKey {
+    /// The id of the key, its thumbprint (RFC 7638)
+    pub kid: String,
+    #[schema(inline)]
+    pub alg: Algorithm,
+    /// It signs from then on: seconds since 1970
+    pub signs_from: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetiredSigningKey {
+    /// The id of the key, its thumbprint (RFC 7638)
+    pub kid: String,
+    /// Its tokens fail from then on: seconds since 1970
+    pub verifies_until: u64,
 }
 
 impl Serialize for Done {

@@ -1,5 +1,6 @@
 //! An operation that exists in unit tests only. It shows what a new operation takes: a row (`operation.rs`), a decode
-//! (`decode/mod.rs`), an execute (here; a real one is in `perform` of `src/core/`) and the form of its answer (`outcome.rs`).
+//! (`decode/mod.rs`), an execute (here; a real one is in `perform` of `src/core/`) and the form of its answer (`outcome.rs`). Its
+//! description for the OpenAPI document is left out, because the library outside of these tests does not have the operation.
 
 use crate::{Command, Delivery, Input, Operation, Outcome, Privilege, Profile, Who};
 use authkv_base::error::Error;
@@ -19,6 +20,8 @@ fn execute(command: Command) -> Result<Outcome, Error> {
 fn answer(input: &Document<'_>, skip: usize) -> Result<String, Error> {
     let command = Command::decode(Operation::Sample, input, skip, &LIMITS)?;
     assert_eq!(command.operation(), Operation::Sample);
+    // From the type of the input.
+    assert_eq!(command.arguments().object(), Some("a"));
     let outcome = execute(command)?;
     Ok(serde_json::to_string(&outcome).unwrap())
 }

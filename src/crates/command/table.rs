@@ -79,7 +79,7 @@ macro_rules! for_each_operation {
         UserRegister [(Registration)] => user_register {
             service: Auth, privilege: Nothing, lane: Crypto, audited: true,
             console: &[owner("users.register").taking(&["login", "password", "name", "surname"])],
-            endpoints: &[post("/v1/users").says(
+            endpoints: &[post("/v1/users").creating().says(
                 USERS, "Register",
                 "A taken login is reported first; then the rules for login, password, name and surname in this order.",
             )],
@@ -130,7 +130,7 @@ macro_rules! for_each_operation {
             endpoints: &[get("/v1/me").says(USERS, "Who am I", "The user of the token, and what it may do.")],
         }
         /// `(token, old, new)` → `{changed}`. Yields.
-        UserPassword [{ old: SecretString, new: SecretString }] => user_password {
+        UserPassword [(PasswordChange)] => user_password {
             service: Auth, privilege: Token, lane: Crypto, audited: true,
             console: &[user("password")],
             endpoints: &[put("/v1/me/password").says(
@@ -168,7 +168,7 @@ macro_rules! for_each_operation {
         UserCreate [(Registration, Vec<String>)] => user_create {
             service: Auth, privilege: Admin, lane: Crypto, audited: true,
             console: &[owner("users.create").taking(&["login", "password", "name", "surname", "roles"])],
-            endpoints: &[post("/v1/admin/users").says(
+            endpoints: &[post("/v1/admin/users").creating().says(
                 USERS, "Add a user with roles",
                 "The rules are those of a registration. Needs the role `admin`.",
             )],
@@ -247,8 +247,9 @@ macro_rules! for_each_operation {
             )],
         }
         /// `(token, role, permissions)` → `{name, permissions}`. Yields.
-        RoleSet [{ role: String, permissions: Vec<Permission> }] => role_set {
-            service: Auth, privilege: Admin, lane: Commit, audited: true,
+        // A role with the most permissions and long prefixes is as large as a batch of pairs.
+        RoleSet [(Role)] => role_set {
+            service: AuthLarge, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.set")],
             endpoints: &[put("/v1/admin/roles/{role}").says(
                 ROLES, "Make a role, or change it",

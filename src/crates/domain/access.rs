@@ -7,15 +7,19 @@ use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::Reader;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
-/// Permission to read or write the keys that begin with `prefix`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// The doc comment is in the OpenAPI document.
+/// What may be done with the keys that begin with `prefix`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Permission {
     pub prefix: String,
     #[serde(default)]
+    #[schema(required)]
     pub read: bool,
     #[serde(default)]
+    #[schema(required)]
     pub write: bool,
 }
 

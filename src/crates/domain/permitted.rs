@@ -3,7 +3,7 @@
 //! Only [`Access`] makes these values, and the store accepts nothing else. So no access to pairs can skip the check.
 
 use super::access::key_bytes;
-use super::{key_text, Access, Action, Comparison, KeyRange, Keys, Step, Steps, Txn};
+use super::{key_text, Access, Comparison, KeyRange, Keys, Step, Steps, Txn};
 use authkv_base::error::{AccessKind, Error};
 
 /// Keys that the caller may read.
@@ -45,7 +45,7 @@ impl Access {
     }
 
     /// Checks each step. A step that the caller may not take is no error here.
-    pub fn sorts<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
+    pub fn permit_each<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
         let mut forbidden = Vec::new();
         if !(self.allows_all(AccessKind::Read) && self.allows_all(AccessKind::Write)) {
             forbidden.extend(steps.iter().map(|step| self.forbids(steps, step)));
@@ -54,8 +54,8 @@ impl Access {
     }
 
     /// Checks that the caller may take all steps. Errors: `Forbidden` with the first step that is not allowed.
-    pub fn takes<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
-        let permitted = self.sorts(steps);
+    pub fn permit_all<'a>(&self, steps: &'a Steps) -> Result<Permitted<'a>, Error> {
+        let permitted = self.permit_each(steps);
         for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
             if let Some(kind) = *forbidden {
                 let key = key_text(&steps.key(step)[1..]);
@@ -66,26 +66,24 @@ impl Access {
     }
 
     /// Checks all parts of a transaction. Errors: `Forbidden`.
-    pub fn does<'a>(
+    pub fn permit_txn<'a>(
         &self,
         txn: &'a Txn,
     ) -> Result<(Comparable<'a>, Permitted<'a>, Permitted<'a>), Error> {
         let keys = txn.compare.iter().map(|one| &*one.key);
         self.check(AccessKind::Read, keys)?;
-        let (success, failure) = (self.takes(&txn.success)?, self.takes(&txn.failure)?);
+        let (success, failure) = (
+            self.permit_all(&txn.success)?,
+            self.permit_all(&txn.failure)?,
+        );
         Ok((Comparable(&txn.compare), success, failure))
     }
 
     /// The permission that the caller lacks for a step.
     fn forbids(&self, steps: &Steps, step: &Step) -> Option<AccessKind> {
-        let kinds: &[AccessKind] = match step.action {
-            Action::Get => &[AccessKind::Read],
-            Action::Put { .. } | Action::Delete => &[AccessKind::Write],
-            Action::Increment { .. } => &[AccessKind::Read, AccessKind::Write],
-        };
         let key = key_bytes(steps.key(step));
-        let lacking = kinds.iter().find(|kind| !self.allows(**kind, key));
-        lacking.copied()
+        let mut kinds = step.action.permissions().iter().copied();
+        kinds.find(|kind| !self.allows(*kind, key))
     }
 }
 
@@ -123,7 +121,7 @@ impl<'a> Permitted<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{IfRevision, Permission};
+    use crate::{Action, IfRevision, Permission};
 
     fn access(permissions: &[(&str, bool, bool)]) -> Access {
         let mut access = Access::default();
@@ -144,14 +142,18 @@ mod tests {
             steps.push(key, IfRevision::Any, |_| Action::Delete);
         }
         let access = access(&[("r", true, false), ("w", false, true), ("rw", true, true)]);
-        let allowed: Vec<bool> = access.sorts(&steps).iter().map(|(_, one)| one).collect();
+        let allowed: Vec<bool> = access
+            .permit_each(&steps)
+            .iter()
+            .map(|(_, one)| one)
+            .collect();
         assert_eq!(allowed, [true, false, false, true, true, true]);
         let first = Error::Forbidden {
             kind: AccessKind::Write,
             key: "r".to_owned(),
         };
-        assert_eq!(access.takes(&steps).map(drop), Err(first));
-        assert!(Access::everything().takes(&steps).is_ok());
+        assert_eq!(access.permit_all(&steps).map(drop), Err(first));
+        assert!(Access::everything().permit_all(&steps).is_ok());
     }
 
     #[test]

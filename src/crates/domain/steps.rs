@@ -3,7 +3,7 @@
 //! Every write of the key-value store is a list of steps: a batch, a counter, a single pair, a branch of a transaction.
 
 use super::{write_lookup, Expiry, Limits};
-use authkv_base::error::Error;
+use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::write_str;
 
 /// Steps in order, with the bytes of their keys and values.
@@ -38,6 +38,33 @@ pub enum Action {
         by: i128,
         content: Content,
     },
+}
+
+impl Action {
+    /// The permissions that the step needs.
+    pub fn permissions(&self) -> &'static [AccessKind] {
+        match self {
+            Action::Get => &[AccessKind::Read],
+            Action::Put { .. } | Action::Delete => &[AccessKind::Write],
+            Action::Increment { .. } => &[AccessKind::Read, AccessKind::Write],
+        }
+    }
+
+    /// Whether the step succeeds although it does nothing because there is a pair.
+    pub fn accepts_existing(&self) -> bool {
+        let Action::Put { mode, .. } = self else {
+            return false;
+        };
+        *mode == Mode::Fill
+    }
+
+    /// Whether the step succeeds although it does nothing because there is no pair.
+    pub fn accepts_missing(&self) -> bool {
+        match self {
+            Action::Get | Action::Delete => true,
+            Action::Put { .. } | Action::Increment { .. } => false,
+        }
+    }
 }
 
 /// Which keys a put may write.

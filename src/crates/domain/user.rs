@@ -1,16 +1,22 @@
 //! The data of users except for passwords. Pure; any thread.
+//!
+//! The doc comments of [`User`] and [`Role`] are in the OpenAPI document.
 
 use super::Permission;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-/// A user, as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A user
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct User {
     pub login: String,
     pub name: String,
     pub surname: String,
-    /// Seconds since 1970-01-01 UTC; `None` for users of the old system.
+    /// Seconds since 1970; null for users of the old system
+    #[schema(required)]
     pub created_at: Option<u64>,
+    /// Such a user cannot log in
     pub disabled: bool,
     pub roles: Vec<String>,
 }
@@ -44,8 +50,9 @@ impl Subject {
     }
 }
 
-/// A role, as an administrator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A role
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Role {
     pub name: String,
     pub permissions: Vec<Permission>,

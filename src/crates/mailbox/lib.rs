@@ -84,7 +84,7 @@ impl<T> Mailboxes<T> {
 
 impl<T> Mailbox<T> {
     /// Counts a queued job, and makes sure that tx is woken soon.
-    pub fn left_one(&self, doorbell: &Doorbell) {
+    pub fn job_queued(&self, doorbell: &Doorbell) {
         match self.left.fetch_add(1, Ordering::Relaxed) + 1 {
             // The task of `serve` runs after the tasks that can run now.
             1 => self.wake.notify_one(),
@@ -190,7 +190,7 @@ mod tests {
             tokio::spawn(async move {
                 let (reply, answer) = Reply::new(mailbox.clone());
                 shared.jobs.push((job, reply));
-                mailbox.left_one(&shared.doorbell);
+                mailbox.job_queued(&shared.doorbell);
                 answer.await
             })
         };

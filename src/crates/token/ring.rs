@@ -22,7 +22,7 @@ pub struct RingKey {
 
 impl RingKey {
     /// Makes a key that is used at any time.
-    pub fn for_good(public: PublicKey, signing: Option<EncodingKey>) -> Self {
+    pub fn permanent(public: PublicKey, signing: Option<EncodingKey>) -> Self {
         Self {
             verifying: public.decoding_key(),
             public,

@@ -157,7 +157,7 @@ impl Tokens {
     }
 
     /// When tokens that expire at `exp` or earlier are no longer accepted. Times are seconds since 1970-01-01 UTC.
-    pub fn holds_until(&self, exp: u64) -> u64 {
+    pub fn accepted_until(&self, exp: u64) -> u64 {
         exp + self.leeway.as_secs() + 1
     }
 
@@ -303,7 +303,7 @@ mod tests {
     fn tokens(settings: Settings) -> Tokens {
         let key = PrivateKey::make(Algorithm::Es256).unwrap();
         let tokens = Tokens::new(settings);
-        let key = RingKey::for_good(key.public().clone(), Some(key.encoding_key()));
+        let key = RingKey::permanent(key.public().clone(), Some(key.encoding_key()));
         tokens.set_ring(Ring::new(vec![key]));
         tokens
     }
@@ -351,7 +351,7 @@ mod tests {
                 issuer: issuer.to_owned(),
                 ..settings()
             });
-            let key = RingKey::for_good(key.public().clone(), Some(key.encoding_key()));
+            let key = RingKey::permanent(key.public().clone(), Some(key.encoding_key()));
             tokens.set_ring(Ring::new(vec![key]));
             tokens
         });

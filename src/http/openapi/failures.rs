@@ -1,18 +1,20 @@
-//! The errors of each operation. Pure.
+//! The failures of requests: those of all operations, and what several descriptions have in common. Pure.
 
-use super::kv;
+use super::description::{Context, Description};
 use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
-use authkv_command::{Operation, Privilege};
-use authkv_config::{Config, HttpConfig};
+use authkv_codec::json_read::to_msgpack;
+use authkv_command::Privilege;
+use authkv_config::HttpConfig;
 use authkv_domain::RoleName;
-use authkv_wire::routes::{Kind, Route};
+use authkv_wire::routes::{Delivery, Input, Kind};
 
 /// The errors of a route's requests, once their head was read.
-pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error> {
+pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> {
+    let (route, http) = (context.route, context.http);
     let operation = route.operation;
-    let mut errors = of_the_caller(operation.privilege(config));
-    errors.extend(of_operation(route, config));
-    if writes(operation) {
+    let mut errors = of_the_caller(operation.privilege(context.config));
+    errors.extend(description.failures.iter().cloned());
+    if operation.may_write() && !description.only_reads {
         errors.extend([
             Error::ReadOnly,
             Error::StorageFull,
@@ -21,7 +23,7 @@ pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error>
         ]);
     }
     if route.has_body() {
-        errors.extend(of_a_body(route, config, http));
+        errors.extend(of_a_body(context));
     } else if let Some(name) = route.names().next() {
         errors.push(Error::malformed(format!("{name} should be UTF-8")));
     } else if let Some((name, kind)) = route.query.last() {
@@ -43,25 +45,19 @@ pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error>
         },
         Error::ShuttingDown,
         Error::Internal,
-    ]);
-    errors
-}
-
-/// The errors before a head was read, if the path is known.
-pub fn without_a_head(http: &HttpConfig) -> Vec<Error> {
-    vec![
         Error::BadRequest("Host is missing"),
         Error::BadExpectation,
         Error::HeaderTooLarge {
             limit: http.header_max,
             unit: "bytes",
         },
-    ]
+    ]);
+    errors
 }
 
-/// The errors before a head was read, if the path is not known.
-pub fn without_a_path(http: &HttpConfig) -> Vec<Error> {
-    vec![
+/// The errors before a head was read, so that the path is not known.
+pub fn without_a_path(http: &HttpConfig) -> [Error; 2] {
+    [
         Error::HeaderTimeout {
             limit: http.header_timeout.as_secs(),
         },
@@ -83,122 +79,27 @@ fn of_the_caller(privilege: Privilege) -> Vec<Error> {
     errors
 }
 
-/// The errors of this operation only.
-fn of_operation(route: &Route, config: &Config) -> Vec<Error> {
-    use Operation::*;
-    match route.operation {
-        Register => registration(NO_UPPER_CASE),
-        UserRegister => in_plain_words(registration(COMMON)),
-        UserCreate => {
-            let mut errors = in_plain_words(registration(COMMON));
-            errors.push(Error::NoSuchRole);
-            errors
-        }
-        // The row of the user has to be durable.
-        Login => vec![Error::InvalidCredentials, ATTEMPTS, Error::NotDurable],
-        SessionLogin => vec![Error::InvalidCredentials, ATTEMPTS],
-        SessionRefresh => vec![Error::InvalidRefreshToken { reused: None }],
-        Check => vec![Error::RevocationsUnknown],
-        Get => reading(config),
-        Put => writing(config),
-        UserPassword => vec![
-            Error::BadPassword(COMMON.into()),
-            Error::InvalidCredentials,
-            ATTEMPTS,
-        ],
-        UserList => vec![Error::BadOption {
-            name: "limit",
-            allowed: "from 1 to 1000",
-        }],
-        UserGet | UserDelete | UserDisable | UserEnable | UserLogout | RoleRevoke => {
-            vec![Error::NoSuchUser]
-        }
-        UserSetPassword => vec![Error::NoSuchUser, Error::BadPassword(COMMON.into())],
-        RoleGrant => vec![
-            Error::NoSuchUser,
-            Error::NoSuchRole,
-            Error::BadRole("a user may have at most 100 roles"),
-        ],
-        RoleSet => vec![BAD_NAME],
-        RoleDelete => vec![BAD_NAME, Error::NoSuchRole],
-        KeyRotate => vec![Error::BadOption {
-            name: "publish",
-            allowed: "from 0 to 86400 seconds",
-        }],
-        KeyRetire => vec![Error::NoSuchSigningKey, Error::KeySigns],
-        BatchGet | BatchPut | BatchDelete | KvTxn | KvList | KvIncr | KvWatch | PairGet
-        | PairPut | PairDelete => kv::failures::of_route(route, config),
-        Logout | SessionLogoutAll | SessionIntrospect | UserMe | KeySet | RoleList | KeyList => {
-            Vec::new()
-        }
-    }
-}
-
-/// Whether the operation changes what is stored. Two operations use a lane of writes, but only sign or verify.
-fn writes(operation: Operation) -> bool {
-    operation.may_write() && !matches!(operation, Operation::Login | Operation::SessionIntrospect)
-}
-
-const NO_UPPER_CASE: &str = "the password should have at least one UPPER_CASE";
-const COMMON: &str = "it is one of the most common ones";
-const ATTEMPTS: Error = Error::TooManyAttempts { seconds: 4 };
-const BAD_NAME: Error = Error::BadRole("admin and introspect cannot be changed");
-
-fn registration(password: &'static str) -> Vec<Error> {
-    vec![
-        Error::LoginTaken,
-        Error::BadLogin("the length should be no less than 2 symbols"),
-        Error::BadPassword(password.into()),
-        Error::BadPersonName(NAME_LETTERS),
-    ]
-}
-
-fn in_plain_words(errors: Vec<Error>) -> Vec<Error> {
-    errors.into_iter().map(Error::in_plain_words).collect()
-}
-
-fn of_a_batch(kind: AccessKind, config: &Config) -> Vec<Error> {
-    vec![
-        Error::Forbidden {
-            kind,
-            key: "planet".to_owned(),
-        },
-        Error::NoKeys,
-        Error::TooManyKeys {
-            limit: config.limits.batch,
-        },
-    ]
-}
-
-fn reading(config: &Config) -> Vec<Error> {
-    let mut errors = of_a_batch(AccessKind::Read, config);
-    errors.extend([
-        Error::RepeatedKeys(vec!["planet".to_owned()]),
-        Error::MissingKeys(vec!["planet".to_owned(), "orbit".to_owned()]),
-        Error::ReplyTooLarge {
-            limit: config.reply_max,
-        },
-    ]);
-    errors
-}
-
-fn writing(config: &Config) -> Vec<Error> {
-    let mut errors = of_a_batch(AccessKind::Write, config);
-    errors.extend([
-        Error::BadKey(KeyRule::Length {
-            limit: config.limits.key,
-        }),
-        Error::ValueTooLarge {
-            key: "planet".to_owned(),
-            limit: usize::try_from(config.memtx_max_tuple_size).unwrap_or(usize::MAX),
-        },
-    ]);
-    errors
-}
-
 /// The errors of any body.
-fn of_a_body(route: &Route, config: &Config, http: &HttpConfig) -> [Error; 6] {
-    let [shape, media_type] = kv::failures::of_a_body(route);
+fn of_a_body(context: &Context<'_>) -> [Error; 6] {
+    let (route, config) = (context.route, context.config);
+    let (shape, media_type) = match (route.input, route.delivery) {
+        (Input::Value, _) => (
+            // The error of the JSON reader for an empty body.
+            to_msgpack(b"", 1).err().unwrap_or(Error::Internal),
+            Error::BadMediaType {
+                expected: "sent without Content-Encoding",
+                codings: Some("identity"),
+            },
+        ),
+        (_, Delivery::Import) => (
+            Error::malformed("The line should be an object with key and value"),
+            Error::bad_type("application/x-ndjson or application/json"),
+        ),
+        _ => (
+            Error::malformed("The body should be an object"),
+            Error::bad_type("application/json"),
+        ),
+    };
     [
         shape,
         Error::TooDeep {
@@ -208,9 +109,79 @@ fn of_a_body(route: &Route, config: &Config, http: &HttpConfig) -> [Error; 6] {
             limit: route.operation.input_max(config),
         },
         Error::BodyTimeout {
-            limit: http.body_timeout.as_secs(),
+            limit: context.http.body_timeout.as_secs(),
         },
         media_type,
         Error::BadRequest("a chunk should end in CR LF"),
     ]
+}
+
+pub const ATTEMPTS: Error = Error::TooManyAttempts { seconds: 4 };
+pub const BAD_VALUE: Error = Error::BadValue("$map should hold an object");
+pub const BAD_LIMIT: Error = bad_option("limit", "from 1 to 1000");
+pub const MODE: Error = bad_option("mode", "insert, upsert or replace");
+pub const TTL: Error = bad_option("ttl", "from 0.001 to 3153600000 seconds");
+
+pub const fn bad_option(name: &'static str, allowed: &'static str) -> Error {
+    Error::BadOption { name, allowed }
+}
+
+/// `rule`: the rule for passwords that is broken.
+pub fn registration(rule: &'static str) -> [Error; 4] {
+    [
+        Error::LoginTaken,
+        Error::BadLogin("the length should be no less than 2 symbols"),
+        Error::BadPassword(rule.into()),
+        Error::BadPersonName(NAME_LETTERS),
+    ]
+}
+
+/// The key that errors name.
+pub fn key() -> String {
+    "planet".to_owned()
+}
+
+pub fn forbidden(kind: AccessKind) -> Error {
+    Error::Forbidden { kind, key: key() }
+}
+
+pub fn conflict() -> Error {
+    Error::Conflict {
+        key: key(),
+        revision: 5,
+    }
+}
+
+/// The errors of any batch.
+pub fn batch(context: &Context<'_>) -> [Error; 2] {
+    let limit = context.config.limits.batch;
+    [Error::NoKeys, Error::TooManyKeys { limit }]
+}
+
+pub fn repeated() -> Error {
+    Error::RepeatedKeys(vec![key()])
+}
+
+pub fn reply_too_large(context: &Context<'_>) -> Error {
+    Error::ReplyTooLarge {
+        limit: context.config.reply_max,
+    }
+}
+
+pub fn bad_key(context: &Context<'_>) -> Error {
+    let limit = context.config.limits.key;
+    Error::BadKey(KeyRule::Length { limit })
+}
+
+pub fn too_large(context: &Context<'_>) -> Error {
+    Error::ValueTooLarge {
+        key: key(),
+        limit: usize::try_from(context.config.memtx_max_tuple_size).unwrap_or(usize::MAX),
+    }
+}
+
+/// The errors of an addition.
+pub fn sum() -> [Error; 2] {
+    let key = || "moons".to_owned();
+    [Error::NotAnInteger(key()), Error::OutOfRange(key())]
 }

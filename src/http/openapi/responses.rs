@@ -1,21 +1,26 @@
 //! The responses of a route. Each answer, rendered as clients get it, is an example of its status. Pure.
 
-use super::kv::EVENTS;
-use super::shapes::{integer, named, of, Shape};
-use super::{answers, kv, schemas};
+use super::description::{Context, Description};
+use super::failures;
+use super::operations::{render_stream, EVENTS};
+use super::shapes::{bytes, integer, named, of, Shape};
 use crate::http::response::Response as Rendered;
-use crate::http::{api, v1};
+use crate::http::{api, render, v1};
 use authkv_base::error::Error;
 use authkv_command::{Operation, Outcome};
-use authkv_config::{Config, HttpConfig};
+use authkv_wire::head::{Field, Head};
 use authkv_wire::input::{BYTES, NDJSON};
-use authkv_wire::routes::{Profile, Route};
+use authkv_wire::routes::{Delivery, Profile, Route};
+use bytes::Bytes;
+use hyper::Method;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Header, Response, ResponseBuilder};
 
+/// The media type of a value that may have any.
+const ANY: &str = "*/*";
 const JSON: &str = "application/json";
 
 /// The responses with one status.
@@ -27,37 +32,44 @@ struct Status {
 }
 
 /// The responses of a route by status.
-pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> BTreeMap<u16, Response> {
+pub fn of_route(context: &Context<'_>, description: &Description) -> BTreeMap<u16, Response> {
+    let route = context.route;
     let mut found: BTreeMap<u16, Status> = BTreeMap::new();
-    let with_head = answers::of_route(route, config, http).into_iter();
-    let without_head = answers::without_a_head(http).into_iter();
-    let with_path = with_head.chain(without_head);
-    let with_path = with_path.filter_map(|(name, result)| {
-        let rendered = render(route, name, &result)?;
-        Some((name, result, rendered))
-    });
-    let without_path = answers::without_a_path(http).into_iter();
-    let without_path = without_path.filter_map(|(name, result)| {
-        let rendered = for_anyone(result.as_ref().err()?);
-        Some((name, result, rendered))
-    });
-    for (name, result, rendered) in with_path.chain(without_path) {
-        let status = found.entry(rendered.status).or_default();
-        if let Some(media_type) = media_type(route, &rendered) {
-            let body = match media_type {
-                JSON | v1::PROBLEM => serde_json::from_slice(&rendered.body).unwrap_or_default(),
-                _ => String::from_utf8_lossy(&rendered.body).into(),
-            };
-            let examples = status.examples.entry(media_type).or_default();
-            examples.push((name, body));
-        }
-        match &result {
-            Ok(_) => status.headers.extend(kv::responses::headers(&rendered)),
-            Err(error) => status.headers.extend(headers(error, rendered.status)),
+    for (name, outcome) in &description.answers {
+        if let Ok(rendered) = success(route, name, outcome) {
+            let status = found.entry(rendered.status).or_default();
+            status.add(route, name, &rendered);
+            status.headers.extend(headers_of_a_success(&rendered));
         }
     }
-    let response = |(code, status)| (code, response(route, code, status));
+    let with_path = failures::of_route(context, description).into_iter();
+    let with_path = with_path.map(|error| (failure(route, &error), error));
+    let without_path = failures::without_a_path(context.http).into_iter();
+    let without_path = without_path.map(|error| {
+        let rendered = problem(v1::render_error_for_anyone(&error));
+        (rendered, error)
+    });
+    for (rendered, error) in with_path.chain(without_path) {
+        let status = found.entry(rendered.status).or_default();
+        status.add(route, error.row().name, &rendered);
+        status.headers.extend(headers(&error, rendered.status));
+    }
+    let response = |(code, status)| (code, response(route, description, code, status));
     found.into_iter().map(response).collect()
+}
+
+impl Status {
+    /// Adds an answer as an example.
+    fn add(&mut self, route: &Route, name: &'static str, answer: &Rendered) {
+        if let Some(media_type) = media_type(route, answer) {
+            let body = match media_type {
+                JSON | v1::PROBLEM => serde_json::from_slice(&answer.body).unwrap_or_default(),
+                _ => String::from_utf8_lossy(&answer.body).into(),
+            };
+            let examples = self.examples.entry(media_type).or_default();
+            examples.push((name, body));
+        }
+    }
 }
 
 /// The media type of an answer in the document, or `None` without a body.
@@ -65,26 +77,36 @@ fn media_type(route: &Route, response: &Rendered) -> Option<&'static str> {
     let mut headers = response.headers.iter();
     let (_, text) = headers.find(|(name, _)| *name == "Content-Type")?;
     if route.operation == Operation::PairGet && response.status == 200 {
-        return Some(kv::responses::ANY);
+        return Some(ANY);
     }
     let mut known = [JSON, v1::PROBLEM, NDJSON, EVENTS].into_iter();
     let known = known.find(|known| known == text);
-    Some(known.unwrap_or(kv::responses::ANY))
+    Some(known.unwrap_or(ANY))
 }
 
-/// An answer as clients get it.
-fn render(route: &Route, name: &str, result: &Result<Outcome, Error>) -> Option<Rendered> {
-    let (status, body) = match (result, route.profile) {
-        (Ok(outcome), _) => return kv::responses::render(route, name, outcome).ok(),
-        (Err(error), Profile::Api) => api::render_error(Some(route.operation), error),
-        (Err(error), Profile::V1) => return Some(problem(v1::render_error(error))),
-    };
-    Some(Rendered::json(status, body))
+/// A success as clients get it. `name` is the name of the example.
+fn success(route: &Route, name: &str, outcome: &Outcome) -> Result<Rendered, Error> {
+    match route.delivery {
+        Delivery::Whole => {
+            let mut head = Head::new(Method::GET, Bytes::new());
+            if name == "unchanged" {
+                head.if_none_match = Field::One(Bytes::from_static(b"\"5\""));
+            }
+            render::success(&head, route, outcome)
+        }
+        delivery => render_stream(delivery, name, outcome),
+    }
 }
 
-/// The answer to a request whose path is not known.
-fn for_anyone(error: &Error) -> Rendered {
-    problem(v1::render_error_for_anyone(error))
+/// A failure as clients get it.
+fn failure(route: &Route, error: &Error) -> Rendered {
+    match route.profile {
+        Profile::Api => {
+            let (status, body) = api::render_error(Some(route.operation), error);
+            Rendered::json(status, body)
+        }
+        Profile::V1 => problem(v1::render_error(error)),
+    }
 }
 
 fn problem((status, body): (u16, Vec<u8>)) -> Rendered {
@@ -93,7 +115,7 @@ fn problem((status, body): (u16, Vec<u8>)) -> Rendered {
     problem
 }
 
-fn response(route: &Route, code: u16, status: Status) -> Response {
+fn response(route: &Route, described: &Description, code: u16, status: Status) -> Response {
     let response = ResponseBuilder::new().description(description(route.profile, code));
     let headers = status.headers.into_iter();
     let response = headers.fold(response, |response, (name, header)| {
@@ -106,11 +128,11 @@ fn response(route: &Route, code: u16, status: Status) -> Response {
             (name, example.build())
         });
         let content = Content::builder()
-            .schema(Some(schema(route, code, media_type)))
+            .schema(Some(schema(route, described, code, media_type)))
             .examples_from_iter(examples);
         let content = content.build();
         // Some generators do not know `*/*`: they take the first type that they know.
-        let response = match media_type == kv::responses::ANY {
+        let response = match media_type == ANY {
             true => response.content(BYTES, content.clone()),
             false => response,
         };
@@ -119,15 +141,39 @@ fn response(route: &Route, code: u16, status: Status) -> Response {
     response.build()
 }
 
-fn schema(route: &Route, code: u16, media_type: &str) -> Shape {
+fn schema(route: &Route, described: &Description, code: u16, media_type: &str) -> Shape {
     match code {
         _ if media_type == v1::PROBLEM => named("Problem"),
-        _ if media_type == kv::responses::ANY => kv::responses::value(),
-        200..300 => schemas::of_success(route),
+        // Described as bytes, because generators support one form only, and with JSON they would fail on bytes.
+        _ if media_type == ANY => bytes(
+            "The value: JSON text with `application/json`; a value that is bytes as it is, with the type with which it came",
+        ),
+        200..300 => described.success.clone(),
         // Wrong credentials, or the service is not offered.
         404 if route.operation == Operation::Login => named("LoginFailure"),
         _ => named("Message"),
     }
+}
+
+/// The headers of a success, beside those of all answers.
+fn headers_of_a_success(response: &Rendered) -> Vec<(&'static str, Header)> {
+    let described = |name: &'static str| {
+        let (schema, about) = match name {
+            "ETag" => (of(Type::String), "The revision, as an entity tag"),
+            "Authkv-Expires-At" => (
+                of(Type::Number),
+                "Seconds since 1970 at which the pair expires, where it does",
+            ),
+            "X-Total-Count" => (
+                integer(),
+                "How many pairs there are at the start, where all are asked for by one who may read all",
+            ),
+            _ => return None,
+        };
+        Some((name, header(schema, about)))
+    };
+    let names = response.headers.iter().map(|(name, _)| *name);
+    names.filter_map(described).collect()
 }
 
 /// The headers of this error only.

@@ -94,23 +94,14 @@ pub fn list(items: Shape) -> ArrayBuilder {
 
 /// One of these named schemas. Generators would invent names for unnamed ones.
 pub fn one_named<const N: usize>(names: [&str; N]) -> Shape {
-    either(names.map(named))
+    either("", names.map(named))
 }
 
-/// One of these schemas.
-pub fn either<const N: usize>(shapes: [Shape; N]) -> Shape {
-    one(shapes).into()
-}
-
-/// One of these schemas, with a description.
-pub fn either_of<const N: usize>(about: &str, shapes: [Shape; N]) -> Shape {
-    one(shapes).description(Some(about)).into()
-}
-
-fn one<const N: usize>(shapes: [Shape; N]) -> OneOfBuilder {
-    shapes
-        .into_iter()
-        .fold(OneOfBuilder::new(), |one_of, one| one_of.item::<Shape>(one))
+/// One of these schemas, with a description unless `about` is empty.
+pub fn either<const N: usize>(about: &str, shapes: [Shape; N]) -> Shape {
+    let one_of = OneOfBuilder::new().description((!about.is_empty()).then_some(about));
+    let one_of = shapes.into_iter().fold(one_of, OneOfBuilder::item::<Shape>);
+    one_of.into()
 }
 
 /// An object with these required members, to be refined.

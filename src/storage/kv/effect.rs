@@ -3,7 +3,7 @@
 use super::Stored;
 use crate::tx::tuple_bytes;
 use authkv_base::error::Error;
-use authkv_domain::{Action, Mode};
+use authkv_domain::Action;
 use tarantool::tuple::Tuple;
 
 /// The effect of a step.
@@ -58,11 +58,12 @@ pub struct Applied {
 impl Effect {
     /// Whether this effect stops an atomic list of steps.
     pub fn fails(&self, action: &Action) -> bool {
-        match (self, action) {
-            (Effect::Found(_) | Effect::Written { .. } | Effect::Deleted { .. }, _) => false,
-            (Effect::Missing, Action::Get | Action::Delete) => false,
-            (Effect::Exists { .. }, Action::Put { mode, .. }) => *mode != Mode::Fill,
-            _ => true,
+        match self {
+            Effect::Found(_) | Effect::Written { .. } | Effect::Deleted { .. } => false,
+            Effect::Missing => !action.accepts_missing(),
+            Effect::Exists { .. } => !action.accepts_existing(),
+            Effect::Conflict { .. } | Effect::Forbidden | Effect::TooLarge => true,
+            Effect::NotAnInteger | Effect::OutOfRange => true,
         }
     }
 }

@@ -11,7 +11,7 @@ mod sweep;
 mod write;
 
 pub use effect::{Applied, Effect};
-pub use read::Asked;
+pub use read::ReadForm;
 pub use stored::Stored;
 
 use super::Reserve;

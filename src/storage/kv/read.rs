@@ -12,19 +12,19 @@ const GROWTH: usize = 2 << 20;
 
 /// The form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum ReadForm {
     /// `{data: {key: value}}`. All keys must exist.
     Values,
     /// `{pairs, missing}`. If `strict`, all keys must exist.
     Pairs { strict: bool },
 }
 
-impl Asked {
+impl ReadForm {
     /// The usual number of bytes in an answer for each pair, in addition to the key and the value.
     fn overhead(self) -> usize {
         match self {
-            Asked::Values => 0,
-            Asked::Pairs { .. } => 32,
+            ReadForm::Values => 0,
+            ReadForm::Pairs { .. } => 32,
         }
     }
 }
@@ -32,18 +32,18 @@ impl Asked {
 impl KeyValues {
     /// The pairs with these keys in msgpack, in the order of the keys. Errors: `MissingKeys`, `ReplyTooLarge`. The result is
     /// the only allocation that grows with the input; it grows as values are added.
-    pub fn get(&self, tx: &Tx, keys: &Readable<'_>, asked: Asked) -> Result<Vec<u8>, Error> {
+    pub fn get(&self, tx: &Tx, keys: &Readable<'_>, form: ReadForm) -> Result<Vec<u8>, Error> {
         let keys = keys.keys();
         let index = self.space.index(0);
         let mut out = Vec::with_capacity(32 + 3 * keys.size());
         // Writing to a vector does not fail.
-        let strict = match asked {
-            Asked::Values => {
+        let strict = match form {
+            ReadForm::Values => {
                 out.extend_from_slice(b"\x81\xa4data");
                 let _ = write_map_len(&mut out, keys.len() as u32);
                 true
             }
-            Asked::Pairs { strict } => {
+            ReadForm::Pairs { strict } => {
                 out.extend_from_slice(b"\x82\xa5pairs\xdd\0\0\0\0");
                 strict
             }
@@ -65,15 +65,15 @@ impl KeyValues {
             let size = stored.key.len() + stored.value.len();
             if out.len() + size > out.capacity() {
                 // Assumes that the remaining pairs are like this one, or a little longer, so that the answer is seldom copied.
-                let usual = size + size / 16 + asked.overhead();
+                let usual = size + size / 16 + form.overhead();
                 out.reserve((usual * (keys.len() - done)).min(GROWTH).max(size));
             }
-            match asked {
-                Asked::Values => {
+            match form {
+                ReadForm::Values => {
                     out.extend_from_slice(stored.key);
                     out.extend_from_slice(stored.value);
                 }
-                Asked::Pairs { .. } => stored.write(&mut out),
+                ReadForm::Pairs { .. } => stored.write(&mut out),
             }
             if out.len() > self.reply_max {
                 let limit = self.reply_max;
@@ -83,7 +83,7 @@ impl KeyValues {
         if strict && !missing.is_empty() {
             return Err(Error::MissingKeys(missing));
         }
-        if asked != Asked::Values {
+        if form != ReadForm::Values {
             let found = (keys.len() - missing.len()) as u32;
             out[begin - 4..begin].copy_from_slice(&found.to_be_bytes());
             let _ = write_str(&mut out, "missing");

@@ -20,7 +20,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let config = Config::new(BTreeMap::new()).expect("the defaults are valid");
     let keys = PublicKey::all_from_pem(PUBLIC_KEY).expect("it is a key");
     let tokens = Tokens::new(config.tokens());
-    let keys = keys.into_iter().map(|key| RingKey::for_good(key, None));
+    let keys = keys.into_iter().map(|key| RingKey::permanent(key, None));
     tokens.set_ring(Ring::new(keys.collect()));
     assert!(tokens.verify(VALID).is_some(), "the token does not hold");
     tokens

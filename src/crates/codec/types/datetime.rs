@@ -2,8 +2,8 @@
 
 use authkv_base::error::Error;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
-use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// Seconds whose days since the year 1 fit 32 bits.
 const SECONDS: RangeInclusive<i64> = -185_604_722_870_400..=185_480_451_417_600;
@@ -90,28 +90,12 @@ impl Datetime {
 
     /// The text by RFC 3339, or `None` if it has no such text: a named zone, a leap second, a year outside of 1 to 9999.
     pub fn text(&self) -> Option<String> {
-        if self.zone != 0 {
-            return None;
-        }
+        let nanos = u32::try_from(self.nanos).ok()?;
+        let offset = UtcOffset::from_whole_seconds(i32::from(self.offset) * 60).ok()?;
         let local = OffsetDateTime::from_unix_timestamp(self.local()).ok()?;
-        let (year, month, day) = local.to_calendar_date();
-        let (hour, minute, second) = local.to_hms();
-        if year < 1 || self.nanos > 999_999_999 {
-            return None;
-        }
-        let month = u8::from(month);
-        let fraction = match self.nanos {
-            0 => String::new(),
-            nanos => format!(".{nanos:09}").trim_end_matches('0').to_owned(),
-        };
-        let (sign, minutes) = (if self.offset < 0 { '-' } else { '+' }, self.offset.abs());
-        let zone = match minutes {
-            0 => "Z".to_owned(),
-            _ => format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60),
-        };
-        Some(format!(
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"
-        ))
+        let local = local.replace_nanosecond(nanos).ok()?.replace_offset(offset);
+        let has_text = self.zone == 0 && local.year() > 0;
+        local.format(&Rfc3339).ok().filter(|_| has_text)
     }
 
     /// Reads RFC 3339 §5.6 without leap seconds. Errors: `BadValue`.
@@ -123,67 +107,18 @@ impl Datetime {
     }
 
     fn read(text: &str) -> Option<Self> {
-        const BETWEEN: [(usize, u8); 5] =
-            [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-        let bytes = text.as_bytes();
-        if !BETWEEN
-            .iter()
-            .all(|&(at, byte)| bytes.get(at).map(u8::to_ascii_uppercase) == Some(byte))
-        {
-            return None;
-        }
-        let year = digits(text.get(..4)?).filter(|year| *year > 0)?;
-        let month: u8 = digits(text.get(5..7)?)?;
-        let date =
-            Date::from_calendar_date(year, month.try_into().ok()?, digits(text.get(8..10)?)?)
-                .ok()?;
-        let (hour, minute) = (digits(text.get(11..13)?)?, digits(text.get(14..16)?)?);
-        let time = Time::from_hms(hour, minute, digits(text.get(17..19)?)?).ok()?;
-        let local = PrimitiveDateTime::new(date, time);
-        let rest = text.get(19..)?;
-        let (nanos, zone) = fraction(rest)?;
-        let offset = offset(zone)?;
-        Some(Self {
-            seconds: local.assume_utc().unix_timestamp() - i64::from(offset) * 60,
-            nanos,
-            offset,
+        let local = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        // What the crate allows besides: a space, leap seconds, digits that it drops.
+        let is_strict = matches!(text.as_bytes()[10], b'T' | b't') && &text[17..19] != "60";
+        let fraction = text[19..].strip_prefix('.').unwrap_or_default();
+        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        (is_strict && digits <= 9 && local.year() > 0).then(|| Self {
+            seconds: local.unix_timestamp(),
+            nanos: local.nanosecond() as i32,
+            offset: local.offset().whole_minutes(),
             zone: 0,
         })
     }
-}
-
-fn digits<T: FromStr>(text: &str) -> Option<T> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
-}
-
-/// The nanoseconds at the beginning of a text, and the rest of the text.
-fn fraction(text: &str) -> Option<(i32, &str)> {
-    let Some(text) = text.strip_prefix('.') else {
-        return Some((0, text));
-    };
-    let end = text.find(|char: char| !char.is_ascii_digit())?;
-    let (fraction, rest) = text.split_at(end);
-    match fraction.len() {
-        1..=9 => Some((digits(&format!("{fraction:0<9}"))?, rest)),
-        _ => None,
-    }
-}
-
-/// The offset in minutes.
-fn offset(text: &str) -> Option<i16> {
-    let (sign, text) = match text.split_at_checked(1)? {
-        ("Z" | "z", "") => return Some(0),
-        ("+", text) => (1, text),
-        ("-", text) => (-1, text),
-        _ => return None,
-    };
-    let (hours, minutes) = text.split_once(':')?;
-    if (hours.len(), minutes.len()) != (2, 2) {
-        return None;
-    }
-    let (hours, minutes): (i16, i16) = (digits(hours)?, digits(minutes)?);
-    (minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
 #[cfg(test)]

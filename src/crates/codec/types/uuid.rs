@@ -15,17 +15,11 @@ pub fn check(payload: &[u8]) -> Result<(), Error> {
 /// `None` if the payload is not a valid uuid.
 pub fn text(payload: &[u8]) -> Option<String> {
     check(payload).ok()?;
-    let hex = format!("{:032x}", u128::from_be_bytes(payload.try_into().ok()?));
-    Some(
-        [
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..],
-        ]
-        .join("-"),
-    )
+    let mut text = format!("{:032x}", u128::from_be_bytes(payload.try_into().ok()?));
+    for at in [20, 16, 12, 8] {
+        text.insert(at, '-');
+    }
+    Some(text)
 }
 
 /// The payload for a text in five groups, in upper or lower case. Errors: `BadValue`.

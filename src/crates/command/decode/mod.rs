@@ -9,10 +9,10 @@ mod txn;
 
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
-use super::{Command, Credentials, Grant, Operation, Page, Registration};
+use super::{Command, Credentials, Grant, Operation, Page, PasswordChange, Registration};
 use authkv_base::error::Error;
 use authkv_codec::{self as codec, Document};
-use authkv_domain::{Keys, Limits, Permission};
+use authkv_domain::{Keys, Limits, Permission, Role};
 use parts::Items;
 
 /// The most seconds from the publication of a key to its first signature.
@@ -56,10 +56,10 @@ impl Command {
             }
             Operation::UserPassword => {
                 let [old, new] = input.fields(["old_password", "new_password"], skip)?;
-                Command::UserPassword {
+                Command::UserPassword(PasswordChange {
                     old: codec::string("old_password", old)?.into(),
                     new: codec::string("new_password", new)?.into(),
-                }
+                })
             }
             Operation::UserList => {
                 let ([], [after, limit]) =
@@ -79,10 +79,10 @@ impl Command {
             Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
             Operation::RoleSet => {
                 let [role, list] = input.fields(["role", "permissions"], skip)?;
-                Command::RoleSet {
-                    role: codec::string("role", role)?,
+                Command::RoleSet(Role {
+                    name: codec::string("role", role)?,
                     permissions: permissions(input, list)?,
-                }
+                })
             }
             Operation::RoleDelete => Command::RoleDelete(text("role", input, skip)?),
             Operation::KeyRotate => {

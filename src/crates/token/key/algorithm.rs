@@ -3,6 +3,8 @@
 use rsa::pkcs8::der::asn1::AnyRef;
 use rsa::pkcs8::spki::AlgorithmIdentifierRef;
 use rsa::pkcs8::ObjectIdentifier;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// RFC 8017 §A.1.
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -13,12 +15,14 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 /// RFC 8410 §3.
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// The one algorithm for which a key may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The one algorithm for which a key may be used. No doc comment, because that would be in the OpenAPI document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518 §3.3).
+    #[serde(rename = "RS256")]
     Rs256,
     /// ECDSA on P-256 with SHA-256 (RFC 7518 §3.4).
+    #[serde(rename = "ES256")]
     Es256,
     /// EdDSA on Ed25519 (RFC 8037 §3.1).
     EdDSA,

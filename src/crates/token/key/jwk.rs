@@ -6,7 +6,7 @@ use ring::digest::{digest, SHA256};
 use serde::Serialize;
 
 /// A public key that verifies tokens. Members that this kind of key does not have are left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Jwk {
     pub kty: &'static str,
     #[serde(rename = "use")]
@@ -67,10 +67,7 @@ impl Jwk {
             alg: alg.name(),
             kid: text(digest(&SHA256, members.as_bytes()).as_ref()),
             crv,
-            n: None,
-            e: None,
-            x: None,
-            y: None,
+            ..Self::default()
         }
     }
 }

@@ -35,7 +35,7 @@ fn take_jobs(bridge: &Bridge) {
 async fn call_once(bridge: &Bridge, mailbox: Arc<Mailbox<u64>>, job: u64) {
     let (reply, answer) = Reply::new(mailbox.clone());
     assert!(bridge.jobs.push((job, reply)).is_ok());
-    mailbox.left_one(&bridge.doorbell);
+    mailbox.job_queued(&bridge.doorbell);
     assert_eq!(answer.await, Ok(job + 1));
 }
 

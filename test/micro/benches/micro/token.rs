@@ -21,7 +21,7 @@ static SMALL: LazyLock<Config> = LazyLock::new(|| {
 
 fn tokens(config: &Config) -> Tokens {
     let tokens = Tokens::new(config.tokens());
-    let key = RingKey::for_good(KEY.public().clone(), Some(KEY.encoding_key()));
+    let key = RingKey::permanent(KEY.public().clone(), Some(KEY.encoding_key()));
     tokens.set_ring(Ring::new(vec![key]));
     tokens
 }

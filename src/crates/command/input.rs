@@ -1,0 +1,129 @@
+//! The inputs of operations, and what the server has to know of them before it executes a command. Pure; any thread.
+
+use authkv_base::error::Error;
+use authkv_domain::{Keys, Listing, Role, Steps, Txn, Watching};
+use secrecy::SecretString;
+
+/// The input of a registration before the check of its rules: a taken login is reported first.
+#[derive(Debug)]
+pub struct Registration {
+    pub login: String,
+    pub password: SecretString,
+    pub name: String,
+    pub surname: String,
+}
+
+/// A login and a password, not checked against any rules.
+#[derive(Debug)]
+pub struct Credentials {
+    pub login: String,
+    pub password: SecretString,
+}
+
+/// The passwords of a user before and after a change, not checked against any rules.
+#[derive(Debug)]
+pub struct PasswordChange {
+    pub old: SecretString,
+    pub new: SecretString,
+}
+
+/// A role to give to a user or take away.
+#[derive(Debug)]
+pub struct Grant {
+    pub login: String,
+    pub role: String,
+}
+
+/// The requested part of a list.
+#[derive(Debug)]
+pub struct Page {
+    /// The part begins after this item.
+    pub after: Option<String>,
+    pub limit: usize,
+}
+
+/// The first value of every command is one of these.
+pub trait Arguments {
+    /// The login, role or key that the audit log names.
+    fn object(&self) -> Option<&str> {
+        None
+    }
+
+    /// The role that is granted or revoked, for the audit log.
+    fn role(&self) -> Option<&str> {
+        None
+    }
+
+    /// How many look-ups the operation makes on tx, if it does not yield.
+    fn look_ups(&self) -> usize {
+        1
+    }
+}
+
+impl Arguments for () {}
+impl Arguments for SecretString {}
+impl Arguments for PasswordChange {}
+impl Arguments for Option<u64> {}
+impl Arguments for Listing {}
+impl Arguments for Steps {}
+impl Arguments for Txn {}
+
+/// The name of what the operation is about.
+impl Arguments for String {
+    fn object(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl Arguments for Registration {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+}
+
+impl Arguments for Credentials {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+}
+
+impl Arguments for Grant {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+
+    fn role(&self) -> Option<&str> {
+        Some(&self.role)
+    }
+}
+
+impl Arguments for Role {
+    fn object(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+}
+
+impl Arguments for Page {
+    fn look_ups(&self) -> usize {
+        1 + self.limit
+    }
+}
+
+impl Arguments for Keys {
+    fn look_ups(&self) -> usize {
+        1 + self.len()
+    }
+}
+
+impl Arguments for Watching {
+    // A watch that asks repeatedly finds few new changes.
+    fn look_ups(&self) -> usize {
+        64
+    }
+}
+
+impl<T: Arguments> Arguments for Result<T, Error> {
+    fn look_ups(&self) -> usize {
+        self.as_ref().map_or(1, T::look_ups)
+    }
+}

@@ -1,0 +1,112 @@
+//! Sessions and their tokens. Pure.
+
+use super::super::{description::*, failures::*, shapes::*};
+use authkv_base::error::Error;
+use authkv_command::{Done, Outcome, Session, TokenType};
+use authkv_domain::Claims;
+use serde_json::{json, Value};
+use std::sync::Arc;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+
+pub const TOKEN: &str = "eyJ0eXAiOiJhdCtqd3Qi…";
+const REFRESH: &str = "Jv2cyPGHmsXqXNOtuYmKLu3a…";
+/// A moment, in seconds since 1970.
+pub const TIME: u64 = 1_800_000_000;
+
+pub fn session_login(_: &Context<'_>) -> Description {
+    answers::<Session>([("logged_in", session())])
+        .body("Credentials", closed(credentials()), alice_and_password())
+        .fails([Error::InvalidCredentials, ATTEMPTS])
+}
+
+pub fn session_refresh(_: &Context<'_>) -> Description {
+    let token = text("The refresh token of the last answer of this session");
+    let example = json!({"refresh_token": REFRESH});
+    answers::<Session>([("refreshed", session())])
+        .body(
+            "RefreshToken",
+            exact("", [("refresh_token", token)]),
+            example,
+        )
+        .fails([Error::InvalidRefreshToken { reused: None }])
+}
+
+pub fn session_logout_all(_: &Context<'_>) -> Description {
+    revoked("logged_out")
+}
+
+/// RFC 7662 §2. The answer is one object, because generators cannot tell two apart by a boolean.
+pub fn session_introspect(_: &Context<'_>) -> Description {
+    // Unknown parameters are ignored.
+    let body = object("", [("token", text("The token that is asked about"))]);
+    let time = |about: &str| seconds(&format!("{about}: seconds since 1970"));
+    let active =
+        flag("Whether it holds at this moment. Only then there are other members, and all of them");
+    let others = [
+        ("token_type", only("Bearer")),
+        ("username", text("The login")),
+        ("sub", text("The login")),
+        ("iss", text("")),
+        ("aud", text("")),
+        ("jti", text("The id of the token")),
+        ("iat", time("It was issued then")),
+        ("nbf", time("It holds from then on")),
+        ("exp", time("It holds until then")),
+    ];
+    let shape = exact_and("What a token is worth", [("active", active)], others);
+    let examples = [
+        ("active", Outcome::Introspected(Some(claims()))),
+        ("inactive", Outcome::Introspected(None)),
+    ];
+    answers_of("Introspection", shape, examples)
+        .body("Token", body.into(), json!({"token": TOKEN}))
+        .only_reads()
+}
+
+/// The end of sessions.
+pub fn revoked(example: &'static str) -> Description {
+    let shape = exact("Done", [("revoked", yes())]);
+    answers_of("Revoked", shape, [(example, Outcome::Done(Done::Revoked))])
+}
+
+pub fn credentials() -> ObjectBuilder {
+    let login = text("Any text is taken: what breaks a rule belongs to no user");
+    object("", [("login", login), ("password", secret().into())])
+}
+
+pub fn alice_and_password() -> Value {
+    json!({"login": "alice", "password": "Correct-h0rse"})
+}
+
+/// A password, to be refined.
+pub fn secret() -> ObjectBuilder {
+    of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
+}
+
+fn session() -> Outcome {
+    Outcome::Session(Session {
+        access_token: TOKEN.to_owned(),
+        token_type: TokenType::Bearer,
+        expires_in: 1800,
+        refresh_token: REFRESH.to_owned(),
+        refresh_expires_in: 1_209_600,
+        login: String::new(),
+        jti: String::new(),
+    })
+}
+
+pub fn claims() -> Arc<Claims> {
+    Arc::new(Claims {
+        iss: "authkv".to_owned(),
+        aud: "authkv".to_owned(),
+        sub: "alice".to_owned(),
+        jti: "8GTQwyHkZBvqSAnvWM5E5g".to_owned(),
+        iat: TIME,
+        nbf: TIME,
+        exp: TIME + 1800,
+        username: "alice".to_owned(),
+        email: "alice".to_owned(),
+        epoch: 0,
+        sid: None,
+    })
+}
