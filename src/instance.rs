@@ -1,4 +1,5 @@
-//! The running instance: puts its parts together, starts and stops them. A loaded library has at most one.
+//! The running instance: puts its parts together, starts and stops them. A loaded library has at most one, and while it is
+//! restarted the one that leaves.
 //!
 //! Every thread reads the parts. What changes in them is in atomics, in locks, and in cells that only the tx thread
 //! reaches.
@@ -8,7 +9,7 @@ use crate::audit::Audit;
 use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
-use crate::handoff::{Handoff, Takeover};
+use crate::handoff::Handoff;
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
@@ -43,7 +44,18 @@ pub struct Instance {
 /// How long users of an ended instance may take to let go of it, beyond the time for running requests.
 const LEAVING: Duration = Duration::from_secs(2);
 
-static RUNNING: Mutex<Option<Lent<Instance>>> = Mutex::new(None);
+/// The instances of this image.
+struct Slot {
+    /// Procedures use it. It may be stopped.
+    current: Option<&'static Instance>,
+    /// `current`, its successor while that starts, and its predecessor until that has ended.
+    all: Vec<Lent<Instance>>,
+}
+
+static SLOT: Mutex<Slot> = Mutex::new(Slot {
+    current: None,
+    all: Vec::new(),
+});
 
 /// What a start reports to the operator.
 #[derive(Debug, serde::Serialize)]
@@ -81,8 +93,14 @@ fn forget_memory() {
     allocator::give_back();
 }
 
-fn running() -> MutexGuard<'static, Option<Lent<Instance>>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+fn slot() -> MutexGuard<'static, Slot> {
+    SLOT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the predecessor of the current instance has ended, so that there are never more than two and a new one. Yields.
+fn wait_for_the_last(tx: &Tx, config: &Config) {
+    let deadline = Instant::now() + config.shutdown_timeout + 2 * LEAVING;
+    fiber::wait_until(tx, deadline, || slot().all.len() <= 1);
 }
 
 /// Reads the key files and makes a missing one, on another thread, so that tx is free meanwhile. The error names the file
@@ -112,37 +130,52 @@ fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
 impl Instance {
     /// The running instance, or one that was stopped. A caller that yields with it must keep one of its users.
     pub fn get() -> Option<&'static Self> {
-        running().as_ref().map(Lent::get)
+        slot().current
     }
 
-    /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says what is wrong.
-    /// After an error nothing of the instance is left, and a start can be tried again. Yields.
+    /// Starts an instance: keys, pools, fibers, the user `admin`, HTTP. With `handoff` it takes over from the one that runs,
+    /// in this image or in an older one, which serves until the new one does. The error says what is wrong; then nothing of
+    /// the new instance is left, and a start can be tried again. Yields.
     pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
-        match Self::get() {
-            Some(instance) if !instance.life.is_stopping() => {
-                return Err("authkv is started already".into())
+        if let Some(current) = Self::get() {
+            match current.life.is_stopping() {
+                true => current.leave(tx),
+                false if handoff.is_none() => return Err("authkv is started already".into()),
+                false => wait_for_the_last(tx, &config),
             }
-            Some(stopped) => stopped.leave(tx),
-            None => {}
         }
         let files = load_files(tx, &config)?;
+        let predecessor = Self::get();
         let takeover = handoff
-            .map(Handoff::take)
+            .map(|told| told.updated(predecessor.map(Self::handoff)).take())
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
         let heard_ago = takeover.as_ref().and_then(|left| left.heard_ago);
-        let instance = Self::new(tx, Arc::new(config), files, heard_ago)?;
-        let instance = Lent::new(instance);
+        let instance = Lent::new(Self::new(tx, Arc::new(config), files, heard_ago)?);
         let started = instance.get();
         let user = started.life.add_user();
-        *running() = Some(instance);
-        let launched = started.launch(tx, takeover);
-        if launched.is_err() {
-            started.end(tx, true);
+        {
+            let mut slot = slot();
+            slot.all.push(instance);
+            slot.current.get_or_insert(started);
         }
-        drop(user);
-        if launched.is_err() {
-            started.leave(tx);
+        let listeners = takeover.as_ref().map(|left| &*left.listeners);
+        let mut launched = started.launch(tx, listeners.unwrap_or_default());
+        if predecessor.is_some_and(|old| old.life.is_stopping()) {
+            launched = launched.and(Err("authkv was stopped during the restart".into()));
+        }
+        match &launched {
+            Ok(_) => {
+                slot().current = Some(started);
+                if let Some(takeover) = takeover {
+                    takeover.accept();
+                }
+            }
+            Err(_) => {
+                started.end(tx, true);
+                drop(user);
+                started.leave(tx);
+            }
         }
         launched
     }
@@ -200,8 +233,11 @@ impl Instance {
     /// Frees this instance, which has ended, once nobody uses it. Yields.
     fn leave(&'static self, tx: &Tx) {
         let lent = {
-            let mut running = running();
-            running.take_if(|lent| std::ptr::eq(lent.get(), self))
+            let mut slot = slot();
+            slot.current.take_if(|current| std::ptr::eq(*current, self));
+            let mine = |lent: &Lent<Self>| std::ptr::eq(lent.get(), self);
+            let at = slot.all.iter().position(mine);
+            at.map(|at| slot.all.remove(at))
         };
         let Some(lent) = lent else { return };
         let is_unused = || {
@@ -215,10 +251,12 @@ impl Instance {
                 "something still uses what was stopped: its memory stays until the process ends",
             );
         }
+        // Threads that have ended leave their memory to the others, and in an image without an instance there are none.
+        allocator::give_back();
     }
 
     /// Starts the threads, fibers and servers.
-    fn launch(&'static self, tx: &Tx, takeover: Option<Takeover>) -> Result<Started, String> {
+    fn launch(&'static self, tx: &Tx, taken_over: &[Listener]) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
@@ -230,17 +268,13 @@ impl Instance {
         start("authkv-upkeep", upkeep::run)?;
         start("authkv-sweep", upkeep::sweep)?;
         let admin_password = first_admin::make(tx, &core.auth)?;
-        let listeners = takeover.as_ref().map(|left| &*left.listeners);
         let config = self.core.config.http.clone();
-        let http = self.start_http(config, listeners.unwrap_or_default())?;
+        let http = self.start_http(config, taken_over)?;
         let user = life.add_user();
         fiber::start(tx, "authkv-handoff", move |tx| {
             self.await_successor(tx, user)
         })
         .map_err(text)?;
-        if let Some(takeover) = takeover {
-            takeover.accept();
-        }
         Ok(Started {
             http,
             admin_password,
@@ -329,6 +363,13 @@ impl Instance {
             life: self.life.clone(),
             types: self.types,
         }
+    }
+
+    /// What a successor takes over.
+    fn handoff(&self) -> Handoff {
+        let http = self.http();
+        let listeners = http.server.as_ref().map_or(&[][..], Server::listeners);
+        Handoff::new(listeners, &self.successor)
     }
 
     fn http(&self) -> MutexGuard<'_, Http> {
