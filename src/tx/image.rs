@@ -46,6 +46,9 @@ mod tests {
         assert_eq!(find(&[0; PAGE]), None);
         // Cut short.
         assert_eq!(find(&[&HEAD[..], &[7; LENGTH - 1]].concat()), None);
-        assert_eq!(find(&[&[1], &HEAD[..], &[7; LENGTH]].concat()), Some(&[7; LENGTH][..]));
+        assert_eq!(
+            find(&[&[1], &HEAD[..], &[7; LENGTH]].concat()),
+            Some(&[7; LENGTH][..])
+        );
     }
 }
