@@ -273,8 +273,8 @@ local function new(call)
         return ok, started
     end
 
-    -- Starts an instance with the settings given last, of the library in the file system, which is loaded if it is another
-    -- build. The old instance serves until the new one does, and then finishes its requests, so no request is lost.
+    -- Starts an instance with the settings given last. Loads the library first if the file has another build. The old
+    -- instance serves until the new one does, and then finishes its requests, so no request is lost.
     local function restart()
         if wanted == nil then
             error('authkv is not started', 0)
