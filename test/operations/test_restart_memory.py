@@ -5,6 +5,7 @@ AUTHKV_TEST_RESTARTS is the number of restarts: `make test-long` makes a hundred
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from contextlib import closing
@@ -16,9 +17,11 @@ import pytest
 
 from support import harness
 from support.builds import Builds, images
+from support.harness import HOST
 from support.load import Load
 from support.outcome import Ok
 from support.sse import Stream
+from support.tls import Secured
 from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
 from support.wire import Wire
 
@@ -106,22 +109,36 @@ def test_restarts_of_the_same_build_take_nothing(running, console, line):
     assert STILL_USED not in running.log()
 
 
-def test_restarts_under_load_take_nothing(running, console, visit):
-    """With connections that wait, and a watch, which a restart ends."""
-    token = visit(running).new().access
-    restart(console, RESTART, WARM_UP)
-    before = settled(running, console)
-    with Load(running, [HttpTransport] * 2 + [IprotoTransport] * 2, token) as load:
-        for _ in range(RESTARTS):
-            with Wire(running), closing(Stream(running, token, prefix="")):
-                restart(console, RESTART, 1)
-                load.advance()
-    assert load.wrong == []
-    after = settled(running, console)
+@pytest.fixture
+def secured(tmp_path):
+    secured = Secured(tmp_path, AUTHKV_SHUTDOWN_TIMEOUT="1")
+    with secured.instance:
+        yield secured
+
+
+def memory_of_pairs(console) -> float:
+    return console.evaluate("return tonumber(box.slab.info().arena_used)")[0] / 2**20
+
+
+def test_restarts_under_load_take_nothing(secured, visit):
+    """With TLS and a unix socket, connections that wait, and a watch, which a restart ends."""
+    running, token = secured.instance, visit(secured.instance).new().access
+    over_the_socket = ("--unix-socket", str(secured.socket), f"http://{HOST}/api/check/", "-d", '{"authorization": "x"}')
+    with closing(ConsoleTransport(running)) as console:
+        restart(console, RESTART, WARM_UP)
+        before, pairs = settled(running, console), memory_of_pairs(console)
+        with Load(running, [HttpTransport] * 2 + [IprotoTransport] * 2, token) as load:
+            for _ in range(RESTARTS):
+                with Wire(running), closing(Stream(running, token, prefix="")):
+                    restart(console, RESTART, 1)
+                    load.advance()
+                    assert secured.check().json() == {"authorized": "NO"} == json.loads(secured.curl(*over_the_socket))
+        assert load.wrong == []
+        after, pairs = settled(running, console), memory_of_pairs(console) - pairs
     assert after.images == before.images
     assert (after.descriptors, after.threads) == (before.descriptors, before.threads)
-    # The pairs are in the memory of Tarantool, which grows by 16 MiB at a time.
-    assert after.memory - before.memory < FEW + 16
+    # The changes that are kept for watches have 16.
+    assert after.memory - before.memory < FEW + 16 + pairs
     assert after.address_space - before.address_space < RESERVED
     assert STILL_USED not in running.log()
 
