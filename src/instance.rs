@@ -15,7 +15,7 @@ use crate::http::{Listener, Server};
 use crate::kv::Kv;
 use crate::offload::{ThreadHooks, Waits};
 use crate::storage::Storage;
-use crate::tx::lent::{Lent, User};
+use crate::tx::lent::User;
 use crate::tx::life::Life;
 use crate::tx::returned::Returned;
 use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
@@ -27,6 +27,8 @@ use authkv_config::{Config, HttpConfig};
 use authkv_mailbox::doorbell::Doorbell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+mod slot;
 
 pub struct Instance {
     pub life: Arc<Life>,
@@ -40,22 +42,6 @@ pub struct Instance {
     /// The successor rings it when it takes over.
     successor: Doorbell,
 }
-
-/// How long users of an ended instance may take to let go of it, beyond the time for running requests.
-const LEAVING: Duration = Duration::from_secs(2);
-
-/// The instances of this image.
-struct Slot {
-    /// Procedures use it. It may be stopped.
-    current: Option<&'static Instance>,
-    /// `current`, its successor while that starts, and its predecessor until that has ended.
-    all: Vec<Lent<Instance>>,
-}
-
-static SLOT: Mutex<Slot> = Mutex::new(Slot {
-    current: None,
-    all: Vec::new(),
-});
 
 /// What a start reports to the operator.
 #[derive(Debug, serde::Serialize)]
@@ -93,16 +79,6 @@ fn forget_memory() {
     allocator::give_back();
 }
 
-fn slot() -> MutexGuard<'static, Slot> {
-    SLOT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Waits until the predecessor of the current instance has ended, so that there are never more than two and a new one. Yields.
-fn wait_for_the_last(tx: &Tx, config: &Config) {
-    let deadline = Instant::now() + config.shutdown_timeout + 2 * LEAVING;
-    fiber::wait_until(tx, deadline, || slot().all.len() <= 1);
-}
-
 /// Reads the key files and makes a missing one, on another thread, so that tx is free meanwhile. The error names the file
 /// and what is wrong with it. Yields.
 fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
@@ -130,18 +106,24 @@ fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
 impl Instance {
     /// The running instance, or one that was stopped. A caller that yields with it must keep one of its users.
     pub fn get() -> Option<&'static Self> {
-        slot().current
+        slot::current()
     }
 
     /// Starts an instance: keys, pools, fibers, the user `admin`, HTTP. With `handoff` it takes over from the one that runs,
     /// in this image or in an older one, which serves until the new one does. The error says what is wrong; then nothing of
     /// the new instance is left, and a start can be tried again. Yields.
     pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
+        const STOPPED: &str = "authkv was stopped during the restart";
         if let Some(current) = Self::get() {
-            match current.life.is_stopping() {
-                true => current.leave(tx),
-                false if handoff.is_none() => return Err("authkv is started already".into()),
-                false => wait_for_the_last(tx, &config),
+            if current.life.is_stopping() {
+                slot::free(tx, current);
+                if handoff.is_some() {
+                    return Err(STOPPED.into());
+                }
+            } else if handoff.is_none() {
+                return Err("authkv is started already".into());
+            } else {
+                slot::wait_for_predecessor(tx, config.shutdown_timeout);
             }
         }
         let files = load_files(tx, &config)?;
@@ -151,31 +133,22 @@ impl Instance {
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
         let heard_ago = takeover.as_ref().and_then(|left| left.heard_ago);
-        let instance = Lent::new(Self::new(tx, Arc::new(config), files, heard_ago)?);
-        let started = instance.get();
+        let started = slot::add(Self::new(tx, Arc::new(config), files, heard_ago)?);
         let user = started.life.add_user();
-        {
-            let mut slot = slot();
-            slot.all.push(instance);
-            slot.current.get_or_insert(started);
-        }
         let listeners = takeover.as_ref().map(|left| &*left.listeners);
         let mut launched = started.launch(tx, listeners.unwrap_or_default());
-        if predecessor.is_some_and(|old| old.life.is_stopping()) {
-            launched = launched.and(Err("authkv was stopped during the restart".into()));
+        if predecessor.is_some_and(|one| one.life.is_stopping()) {
+            launched = launched.and(Err(STOPPED.into()));
         }
-        match &launched {
-            Ok(_) => {
-                slot().current = Some(started);
-                if let Some(takeover) = takeover {
-                    takeover.accept();
-                }
+        if launched.is_ok() {
+            slot::make_current(started);
+            if let Some(takeover) = takeover {
+                takeover.accept();
             }
-            Err(_) => {
-                started.end(tx, true);
-                drop(user);
-                started.leave(tx);
-            }
+        } else {
+            started.end(tx, true);
+            drop(user);
+            slot::free(tx, started);
         }
         launched
     }
@@ -228,31 +201,6 @@ impl Instance {
             successor: doorbell()?,
             life,
         })
-    }
-
-    /// Frees this instance, which has ended, once nobody uses it. Yields.
-    fn leave(&'static self, tx: &Tx) {
-        let lent = {
-            let mut slot = slot();
-            slot.current.take_if(|current| std::ptr::eq(*current, self));
-            let mine = |lent: &Lent<Self>| std::ptr::eq(lent.get(), self);
-            let at = slot.all.iter().position(mine);
-            at.map(|at| slot.all.remove(at))
-        };
-        let Some(lent) = lent else { return };
-        let is_unused = || {
-            // A request after the end may have made it.
-            self.http().shared = None;
-            self.life.users().is_empty()
-        };
-        let left = fiber::wait_until(tx, Instant::now() + LEAVING, is_unused);
-        if !(left && lent.free(tx, |instance| instance.life.users())) {
-            log::warn(
-                "something still uses what was stopped: its memory stays until the process ends",
-            );
-        }
-        // Threads that have ended leave their memory to the others, and in an image without an instance there are none.
-        allocator::give_back();
     }
 
     /// Starts the threads, fibers and servers.
@@ -372,6 +320,11 @@ impl Instance {
         Handoff::new(listeners, &self.successor)
     }
 
+    /// Drops the shared state for embedded requests. A request after the end may have made it.
+    fn forget_shared(&self) {
+        self.http().shared = None;
+    }
+
     fn http(&self) -> MutexGuard<'_, Http> {
         self.http.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -383,7 +336,7 @@ impl Instance {
             if !self.life.is_stopping() && self.successor.take_ring() {
                 self.end(tx, false);
                 drop(user);
-                return self.leave(tx);
+                return slot::free(tx, self);
             }
         }
     }

@@ -299,3 +299,18 @@ def test_after_a_restart_with_a_new_build_that_failed_the_next_start_takes_over(
     harness.wait_until(lambda: max(app.left()[0].values()) == 1, "the older image has ended")
     app.logs_in()
     assert app.console.check("x") == Ok(False)
+
+
+def test_a_stop_during_a_restart_ends_both_instances(app):
+    app.begin()
+    for milliseconds in (0, 5, 10, 20, 50, 100):
+        said = app.console.evaluate(
+            "local fiber = require('fiber') local restart = fiber.new(pcall, authkv.restart) restart:set_joinable(true) "
+            f"fiber.sleep({milliseconds / 1000}) local stopped = authkv.stop() "
+            "local _, done, what = restart:join() return stopped, done, done and 'started' or what"
+        )
+        assert said[0] is True and said[2] in ("started", "authkv was stopped during the restart"), said
+        app.console.evaluate("return authkv.restart()")
+        harness.wait_until(lambda: max(app.left()[0].values()) == 1, "one instance is left")
+        app.logs_in()
+    assert app.said("something still uses what was stopped") == 0
