@@ -290,7 +290,12 @@ impl Instance {
                 false => server.leave(),
             }
         }
-        fiber::wait_until(tx, deadline, || servers.iter().all(Server::has_ended))
+        fiber::wait_until(tx, deadline, || {
+            if slot::is_successor_stopping(self) {
+                servers.iter().for_each(Server::stop);
+            }
+            servers.iter().all(Server::has_ended)
+        })
     }
 
     /// The shared state for embedded requests.
@@ -344,7 +349,10 @@ impl Instance {
     /// Accepts no new requests, finishes running ones within the limit of the configuration, and ends all threads and
     /// fibers. Returns whether all requests were finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
-        self.end(tx, true)
+        let finished = self.end(tx, true);
+        // The predecessor also has requests to finish.
+        slot::wait_for_predecessor(tx, self.core.config.shutdown_timeout);
+        finished
     }
 
     fn end(&self, tx: &Tx, at_once: bool) -> bool {

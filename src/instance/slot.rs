@@ -46,6 +46,11 @@ pub fn make_current(instance: &'static Instance) {
     slot().current = Some(instance);
 }
 
+/// Whether another instance has replaced this one and has been stopped since.
+pub fn is_successor_stopping(instance: &Instance) -> bool {
+    current().is_some_and(|one| !std::ptr::eq(one, instance) && one.life.is_stopping())
+}
+
 /// Waits until the predecessor of the current instance has ended. So there are never more than two instances and a new one.
 /// `time`: how long its running requests may take. Yields.
 pub fn wait_for_predecessor(tx: &Tx, time: Duration) {
