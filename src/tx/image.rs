@@ -19,7 +19,7 @@ extern "C" {
 /// linked without one.
 pub fn build() -> Option<String> {
     // SAFETY: the image begins with a page that is mapped for as long as the image, and that nobody writes.
-    let page = unsafe { &*(&raw const __ehdr_start) };
+    let page = unsafe { &__ehdr_start };
     let id = find(page)?;
     Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
 }
