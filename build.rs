@@ -13,6 +13,8 @@ fn main() -> io::Result<()> {
     // Threads outlive any `dlclose` Tarantool may do on a reload of the functions, so the loaded image must
     // never be unmapped (DF_1_NODELETE, the link-time form of RTLD_NODELETE).
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    // `authkv.restart()` compares builds by this identifier (`src/tx/image.rs`).
+    println!("cargo:rustc-link-arg=-Wl,--build-id=sha1");
     // Unit tests are executables outside Tarantool, whose symbols do not exist there. They may be linked all
     // the same, because no test calls one; a call would end the test at once.
     println!("cargo:rustc-link-arg=-Wl,--unresolved-symbols=ignore-all,-z,lazy");

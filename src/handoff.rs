@@ -1,7 +1,7 @@
-//! How an instance takes over from one of an older image of the library, so that no request is lost.
+//! How an instance takes over from an older one, of this image or of an older image of the library, so that no request is lost.
 //!
-//! The older instance leaves its descriptors at its start. The newer one, in the same process, shares the listening
-//! sockets, starts, and rings the bell. Then the older one finishes its requests and ends. Runs on the tx thread.
+//! The older instance tells its descriptors at its start. The newer one, in the same process, shares the listening sockets,
+//! starts, and rings the bell. Then the older one finishes its requests and ends. Runs on the tx thread.
 
 use crate::http::Listener;
 use crate::tx::fd;
@@ -40,6 +40,17 @@ impl Handoff {
             listeners: listeners.iter().map(described).collect(),
             bell: bell.fd().as_raw_fd(),
             heard_ago: None,
+        }
+    }
+
+    /// With the present descriptors of the instance, if it is in this image: they may have changed since it told them.
+    pub fn updated(self, present: Option<Self>) -> Self {
+        match present {
+            Some(present) => Self {
+                heard_ago: self.heard_ago,
+                ..present
+            },
+            None => self,
         }
     }
 

@@ -1,4 +1,5 @@
-//! The running instance: puts its parts together, starts and stops them. A loaded library has at most one.
+//! The running instance: puts its parts together, starts and stops them. A loaded library has at most one, and while it is
+//! restarted the one that leaves.
 //!
 //! Every thread reads the parts. What changes in them is in atomics, in locks, and in cells that only the tx thread
 //! reaches.
@@ -8,13 +9,13 @@ use crate::audit::Audit;
 use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
-use crate::handoff::{Handoff, Takeover};
+use crate::handoff::Handoff;
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
 use crate::offload::{ThreadHooks, Waits};
 use crate::storage::Storage;
-use crate::tx::lent::{Lent, User};
+use crate::tx::lent::User;
 use crate::tx::life::Life;
 use crate::tx::returned::Returned;
 use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
@@ -26,6 +27,8 @@ use authkv_config::{Config, HttpConfig};
 use authkv_mailbox::doorbell::Doorbell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+mod slot;
 
 pub struct Instance {
     pub life: Arc<Life>,
@@ -39,11 +42,6 @@ pub struct Instance {
     /// The successor rings it when it takes over.
     successor: Doorbell,
 }
-
-/// How long users of an ended instance may take to let go of it, beyond the time for running requests.
-const LEAVING: Duration = Duration::from_secs(2);
-
-static RUNNING: Mutex<Option<Lent<Instance>>> = Mutex::new(None);
 
 /// What a start reports to the operator.
 #[derive(Debug, serde::Serialize)]
@@ -81,10 +79,6 @@ fn forget_memory() {
     allocator::give_back();
 }
 
-fn running() -> MutexGuard<'static, Option<Lent<Instance>>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Reads the key files and makes a missing one, on another thread, so that tx is free meanwhile. The error names the file
 /// and what is wrong with it. Yields.
 fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
@@ -112,37 +106,49 @@ fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
 impl Instance {
     /// The running instance, or one that was stopped. A caller that yields with it must keep one of its users.
     pub fn get() -> Option<&'static Self> {
-        running().as_ref().map(Lent::get)
+        slot::current()
     }
 
-    /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says what is wrong.
-    /// After an error nothing of the instance is left, and a start can be tried again. Yields.
+    /// Starts an instance: keys, pools, fibers, the user `admin`, HTTP. With `handoff` it takes over from the one that runs,
+    /// in this image or in an older one, which serves until the new one does. The error says what is wrong; then nothing of
+    /// the new instance is left, and a start can be tried again. Yields.
     pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
-        match Self::get() {
-            Some(instance) if !instance.life.is_stopping() => {
-                return Err("authkv is started already".into())
+        const STOPPED: &str = "authkv was stopped during the restart";
+        if let Some(current) = Self::get() {
+            if current.life.is_stopping() {
+                slot::free(tx, current);
+                if handoff.is_some() {
+                    return Err(STOPPED.into());
+                }
+            } else if handoff.is_none() {
+                return Err("authkv is started already".into());
+            } else {
+                slot::wait_for_predecessor(tx, config.shutdown_timeout);
             }
-            Some(stopped) => stopped.leave(tx),
-            None => {}
         }
         let files = load_files(tx, &config)?;
+        let predecessor = Self::get();
         let takeover = handoff
-            .map(Handoff::take)
+            .map(|told| told.updated(predecessor.map(Self::handoff)).take())
             .transpose()
             .map_err(|e| format!("cannot take over from the instance that runs: {e}"))?;
         let heard_ago = takeover.as_ref().and_then(|left| left.heard_ago);
-        let instance = Self::new(tx, Arc::new(config), files, heard_ago)?;
-        let instance = Lent::new(instance);
-        let started = instance.get();
+        let started = slot::add(Self::new(tx, Arc::new(config), files, heard_ago)?);
         let user = started.life.add_user();
-        *running() = Some(instance);
-        let launched = started.launch(tx, takeover);
-        if launched.is_err() {
-            started.end(tx, true);
+        let listeners = takeover.as_ref().map(|left| &*left.listeners);
+        let mut launched = started.launch(tx, listeners.unwrap_or_default());
+        if predecessor.is_some_and(|one| one.life.is_stopping()) {
+            launched = launched.and(Err(STOPPED.into()));
         }
-        drop(user);
-        if launched.is_err() {
-            started.leave(tx);
+        if launched.is_ok() {
+            slot::make_current(started);
+            if let Some(takeover) = takeover {
+                takeover.accept();
+            }
+        } else {
+            started.end(tx, true);
+            drop(user);
+            slot::free(tx, started);
         }
         launched
     }
@@ -197,28 +203,8 @@ impl Instance {
         })
     }
 
-    /// Frees this instance, which has ended, once nobody uses it. Yields.
-    fn leave(&'static self, tx: &Tx) {
-        let lent = {
-            let mut running = running();
-            running.take_if(|lent| std::ptr::eq(lent.get(), self))
-        };
-        let Some(lent) = lent else { return };
-        let is_unused = || {
-            // A request after the end may have made it.
-            self.http().shared = None;
-            self.life.users().is_empty()
-        };
-        let left = fiber::wait_until(tx, Instant::now() + LEAVING, is_unused);
-        if !(left && lent.free(tx, |instance| instance.life.users())) {
-            log::warn(
-                "something still uses what was stopped: its memory stays until the process ends",
-            );
-        }
-    }
-
     /// Starts the threads, fibers and servers.
-    fn launch(&'static self, tx: &Tx, takeover: Option<Takeover>) -> Result<Started, String> {
+    fn launch(&'static self, tx: &Tx, taken_over: &[Listener]) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
@@ -230,17 +216,13 @@ impl Instance {
         start("authkv-upkeep", upkeep::run)?;
         start("authkv-sweep", upkeep::sweep)?;
         let admin_password = first_admin::make(tx, &core.auth)?;
-        let listeners = takeover.as_ref().map(|left| &*left.listeners);
         let config = self.core.config.http.clone();
-        let http = self.start_http(config, listeners.unwrap_or_default())?;
+        let http = self.start_http(config, taken_over)?;
         let user = life.add_user();
         fiber::start(tx, "authkv-handoff", move |tx| {
             self.await_successor(tx, user)
         })
         .map_err(text)?;
-        if let Some(takeover) = takeover {
-            takeover.accept();
-        }
         Ok(Started {
             http,
             admin_password,
@@ -308,7 +290,12 @@ impl Instance {
                 false => server.leave(),
             }
         }
-        fiber::wait_until(tx, deadline, || servers.iter().all(Server::has_ended))
+        fiber::wait_until(tx, deadline, || {
+            if slot::is_successor_stopping(self) {
+                servers.iter().for_each(Server::stop);
+            }
+            servers.iter().all(Server::has_ended)
+        })
     }
 
     /// The shared state for embedded requests.
@@ -331,6 +318,18 @@ impl Instance {
         }
     }
 
+    /// What a successor takes over.
+    fn handoff(&self) -> Handoff {
+        let http = self.http();
+        let listeners = http.server.as_ref().map_or(&[][..], Server::listeners);
+        Handoff::new(listeners, &self.successor)
+    }
+
+    /// Drops the shared state for embedded requests. A request after the end may have made it.
+    fn forget_shared(&self) {
+        self.http().shared = None;
+    }
+
     fn http(&self) -> MutexGuard<'_, Http> {
         self.http.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -342,7 +341,7 @@ impl Instance {
             if !self.life.is_stopping() && self.successor.take_ring() {
                 self.end(tx, false);
                 drop(user);
-                return self.leave(tx);
+                return slot::free(tx, self);
             }
         }
     }
@@ -350,7 +349,10 @@ impl Instance {
     /// Accepts no new requests, finishes running ones within the limit of the configuration, and ends all threads and
     /// fibers. Returns whether all requests were finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
-        self.end(tx, true)
+        let finished = self.end(tx, true);
+        // The predecessor also has requests to finish.
+        slot::wait_for_predecessor(tx, self.core.config.shutdown_timeout);
+        finished
     }
 
     fn end(&self, tx: &Tx, at_once: bool) -> bool {

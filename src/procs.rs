@@ -8,6 +8,7 @@ use crate::core::execute;
 use crate::handoff::Handoff;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
+use crate::tx::image::build;
 use crate::tx::{fiber, in_transaction, lua, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
@@ -25,6 +26,17 @@ use tarantool::proc;
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
 type Reply = Result<RawByteBuf, ProcError>;
+
+/// The msgpack of no arguments.
+const EMPTY_ARRAY: u8 = 0x90;
+
+/// What the library tells about itself.
+#[derive(Serialize)]
+struct About {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    build: Option<String>,
+    runs: bool,
+}
 
 /// The procedures of clients: one for each operation of the table, with its input as arguments by position. Each returns
 /// the members of its [`Outcome`], wrapped as [`over_iproto`] says.
@@ -55,12 +67,20 @@ fn owner(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(settings, legacy)` → `{http, legacy, admin_password}`: starts the instance. `settings` is a map by name; `legacy` is
-/// what the start of the older image's instance returned, or nil. Errors are texts of their own. Yields.
+/// `(settings, legacy)` → `{http, legacy, admin_password}`: starts an instance. `settings` is a map by name; `legacy` is what
+/// the start of the instance returned from which it takes over, or nil. Errors are texts of their own. Yields.
+///
+/// `()` → `{build, runs}`: which build of the library answers, see [`build`], and whether it has an instance. Starts nothing.
 #[proc(packed_args)]
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
     for_operator(|tx| {
+        if matches!(args[..], [EMPTY_ARRAY]) {
+            return encode_told(&About {
+                build: build(),
+                runs: Instance::get().is_some(),
+            });
+        }
         let (settings, handoff): (BTreeMap<String, String>, Option<Handoff>) =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
         encode_told(&Instance::start(tx, Config::new(settings)?, handoff)?)

@@ -35,7 +35,7 @@ authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, 
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
 authkv.stop()                      finish what runs and stop serving
-authkv.restart()                   load the library anew and go on with the same settings; no request is lost
+authkv.restart()                   start anew with the same settings, and a new build of the library; no request is lost
 authkv.http.stop()                 finish what runs and stop serving HTTP
 authkv.http.start()                serve HTTP again
 authkv.http.reload{HTTP_… = }      go on with these settings of HTTP, and certificates read anew; no request is lost

@@ -1,6 +1,7 @@
--- Start, stop, restart: which settings are in force, and what one image of the library leaves to the next.
+-- Start, stop, restart: which settings are in force, and what an instance leaves to the next.
 
 local fiber = require('fiber')
+local fio = require('fio')
 local log = require('log')
 
 local follow = require('authkv.follow')
@@ -33,6 +34,28 @@ local function copy(from)
         to[name] = value
     end
     return to
+end
+
+-- What the loaded library tells: `build`, its identifier, and `runs`, whether it has an instance. An older build tells
+-- nothing.
+local function loaded()
+    local start = box.func['authkv.start']
+    local ok, about = pcall(start.call, start, {})
+    return ok and about or {}
+end
+
+-- Whether the library in the file system is of this build. Otherwise, and if nobody can say, false. Yields.
+local function is_on_disk(build)
+    local PAGE = 4096
+    -- Tarantool searches for the library in this way too.
+    local path = build and package.search('authkv')
+    local file = path and fio.open(path, {'O_RDONLY'})
+    if not file then
+        return false
+    end
+    local head = file:pread(PAGE, 0)
+    file:close()
+    return head ~= nil and head:hex():find(build, 1, true) ~= nil
 end
 
 local function is_of_http(name)
@@ -77,7 +100,7 @@ local function new(call)
     -- listens on.
     local wanted, in_force, http = nil, nil, {}
     -- `legacy`: what the running instance leaves to its successor. `starting`: an instance is being started.
-    -- `resuming`: a successor is being started. `given_up`: that has failed.
+    -- `resuming`: a successor is being started. `given_up`: that has failed, and the loaded image has no instance.
     local legacy, starting, resuming, given_up
     local follower, followed
 
@@ -243,15 +266,15 @@ local function new(call)
         return finished and stopped, err
     end
 
-    -- Starts an instance of the newly loaded image.
+    -- Starts a successor.
     local function resume_now()
         local ok, started = pcall(begin, wanted)
-        resuming, given_up = false, not ok
+        resuming, given_up = false, not ok and not loaded().runs
         return ok, started
     end
 
-    -- Reloads the library and starts an instance with the settings given last. The old instance serves until the new
-    -- one does, and then finishes its requests, so no request is lost.
+    -- Starts an instance with the settings given last. Loads the library first if the file has another build. The old
+    -- instance serves until the new one does, and then finishes its requests, so no request is lost.
     local function restart()
         if wanted == nil then
             error('authkv is not started', 0)
@@ -259,7 +282,13 @@ local function new(call)
         -- Two restarts at a time would take over from the same instance, and one would never end.
         wait_for_others()
         resuming = true
-        box.schema.func.reload('authkv')
+        if not is_on_disk(loaded().build) then
+            local reloaded, err = pcall(box.schema.func.reload, 'authkv')
+            if not reloaded then
+                resuming = false
+                error(err, 0)
+            end
+        end
         local ok, started = resume_now()
         if not ok then
             error(started, 0)

@@ -3,13 +3,16 @@ lost."""
 
 from __future__ import annotations
 
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
 import pytest
 import requests
 
 from support import harness
+from support.contract import GOOD
 from support.harness import DEADLINE, HOST
 from support.load import Load
-from support.outcome import Ok
+from support.outcome import A_TOKEN, Ok, assert_outcome
 from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
 
 # What an operator types. A bare reload of the functions is taken up by the first call of a procedure.
@@ -42,6 +45,26 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
         console.evaluate("return authkv.restart()")
     harness.wait_until(lambda: threads() == before, "the threads of the older images have ended")
     console.close()
+
+
+def test_a_stop_after_a_restart_finishes_the_requests_of_the_instance_before(make):
+    """And does not wait for connections without a request."""
+    # One thread and slow hashes: when the first of three logins is answered, the others are in flight.
+    instance = make(AUTHKV_CRYPTO_THREADS="1", AUTHKV_ARGON2_ITERATIONS="12", AUTHKV_SHUTDOWN_TIMEOUT="600").start()
+    clients = [HttpTransport(instance) for _ in range(3)]
+    assert clients[0].register("tester", GOOD, "Test", "Tester") == Ok()
+    console, idle = ConsoleTransport(instance), HttpTransport(instance)
+    assert idle.check("x") == Ok(False)
+    with ThreadPoolExecutor(3) as pool:
+        logins = [pool.submit(client.login, "tester", GOOD) for client in clients]
+        wait(logins, return_when=FIRST_COMPLETED)
+        console.evaluate("return authkv.restart()")
+        assert not all(login.done() for login in logins)
+        instance.stop()
+        for client, login in zip(clients, logins, strict=True):
+            assert_outcome(client, login.result(), Ok(A_TOKEN))
+    for one in (*clients, console, idle):
+        one.close()
 
 
 def test_http_is_stopped_and_started_again(instance):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from support import harness
+from support.builds import Builds, images
 from support.fallible import Fallible
 from support.lua import lua
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
@@ -248,13 +250,67 @@ def test_two_starts_at_a_time_are_one(app):
     app.logs_in()
 
 
-def test_a_start_after_a_restart_that_failed_takes_over(app):
-    """The older image serves until a start succeeds."""
+@pytest.fixture
+def spoiled(app):
+    """A key that no instance can start with, for as long as a restart takes."""
+
+    @contextmanager
+    def spoiled():
+        key = app.data_dir / "jwt_private.pem"
+        kept = key.read_text()
+        key.write_text("spoiled")
+        yield
+        key.write_text(kept)
+
+    return spoiled
+
+
+def test_a_restart_that_fails_changes_nothing(app, spoiled):
     app.begin()
-    key = app.data_dir / "jwt_private.pem"
-    kept = key.read_text()
-    key.write_text("spoiled")
-    assert app.console.evaluate("return (pcall(authkv.restart))") == [False]
-    key.write_text(kept)
-    assert app.begin() == {"http": [f"{HOST}:{app.http_port}"], "admin_password": None}
+    before = app.runs()
+    with spoiled():
+        assert app.console.evaluate("return (pcall(authkv.restart))") == [False]
+        harness.wait_until(lambda: app.left() == before, "nothing more is there")
+        app.logs_in()
+        assert app.console.check("x") == Ok(False)
+    assert app.begin()["already_started"] is True
+    app.console.evaluate("return authkv.restart()")
     app.logs_in()
+
+
+@pytest.mark.parametrize("go_on", ["begin", "restart", "restart_of_another_build"])
+def test_after_a_restart_with_a_new_build_that_failed_the_next_start_takes_over(app, spoiled, go_on):
+    """The older image serves HTTP until then."""
+    app.begin()
+    builds = Builds(app.data_dir, app.console)
+    builds.put_another()
+    with spoiled():
+        for _ in range(2):
+            assert app.console.evaluate("return (pcall(authkv.restart))") == [False]
+            app.logs_in()
+            assert len(images(app)) == 3
+    started = {"http": [f"{HOST}:{app.http_port}"], "admin_password": None}
+    if go_on == "begin":
+        assert app.begin() == started
+    else:
+        if go_on == "restart_of_another_build":
+            builds.put_another()
+        assert app.console.evaluate("return authkv.restart()") == [started]
+    harness.wait_until(lambda: max(app.left()[0].values()) == 1, "the older image has ended")
+    app.logs_in()
+    assert app.console.check("x") == Ok(False)
+
+
+def test_a_stop_during_a_restart_ends_both_instances(app):
+    app.begin()
+    for milliseconds in (0, 5, 10, 20, 50, 100):
+        said = app.console.evaluate(
+            "local fiber = require('fiber') local restart = fiber.new(pcall, authkv.restart) restart:set_joinable(true) "
+            f"fiber.sleep({milliseconds / 1000}) local stopped = authkv.stop() "
+            "local _, done, what = restart:join() return stopped, done, done and 'started' or what"
+        )
+        assert said[0] is True and said[2] in ("started", "authkv was stopped during the restart"), said
+        app.console.evaluate("return authkv.restart()")
+        harness.wait_until(lambda: max(app.left()[0].values()) == 1, "one instance is left")
+        app.logs_in()
+    assert app.said("something still uses what was stopped") == 0
