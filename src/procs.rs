@@ -38,6 +38,9 @@ struct About {
     runs: bool,
 }
 
+/// The msgpack marker of an array with a length of four bytes.
+const ARRAY_32: u8 = 0xdd;
+
 /// The procedures of clients: one for each operation of the table, with its input as arguments by position. Each returns
 /// the members of its [`Outcome`], wrapped as [`over_iproto`] says.
 macro_rules! clients {
@@ -60,10 +63,46 @@ fn owner(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let _call = instance.life.begin_call()?;
         let operation = first_text(args).and_then(Operation::by_name);
-        let operation =
-            operation.ok_or(Error::malformed("There is no such procedure of clients"))?;
+        let operation = operation.ok_or_else(no_procedure)?;
         let input = read(instance, operation, args)?;
-        run(tx, instance, operation, &input, 1, Caller::Owner)
+        run(
+            tx,
+            instance,
+            operation,
+            (&input, 1),
+            Caller::Owner,
+            Peer::Session,
+        )
+    })
+}
+
+/// `(address, procedure, …)`: executes the procedure of clients of that name for a client at this IP address, with its result
+/// and its errors. For applications that log their users in, with the role `authkv_proxy`.
+#[proc(packed_args)]
+fn forwarded(args: &RawBytes) -> Reply {
+    over_iproto(args, |tx, instance, args| {
+        let mut reader = Reader::new(args);
+        let count = reader.array_len()?;
+        let mut text = || {
+            reader
+                .string()
+                .ok()
+                .and_then(|text| std::str::from_utf8(text).ok())
+        };
+        let address = text().and_then(|text| text.parse().ok());
+        let address =
+            address.ok_or_else(|| Error::malformed("The address should be IPv4 or IPv6"))?;
+        let operation = text().and_then(Operation::by_name);
+        let operation = operation.ok_or_else(no_procedure)?;
+        let limit = operation.input_max(&instance.core.config);
+        if reader.rest().len() > limit {
+            return Err(Error::InputTooLarge { limit });
+        }
+        let mut others = vec![ARRAY_32];
+        others.extend(count.saturating_sub(2).to_be_bytes());
+        others.extend(reader.rest());
+        let others = RawBytes::new(&others);
+        client_at(tx, instance, operation, others, Peer::Behind(address))
     })
 }
 
@@ -169,30 +208,48 @@ fn changes_apply(args: &RawBytes) -> Reply {
     })
 }
 
-/// A procedure of a client. The first argument is the token, if the operation takes one.
+/// A procedure of a client.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
-        let _call = instance.life.begin_call()?;
-        let input = read(instance, operation, args)?;
-        if !operation.takes_token() {
-            return run(tx, instance, operation, &input, 0, Caller::Anonymous);
-        }
-        let token = input.first("token")?;
-        // The shape of the other arguments is checked before the token.
-        let command = Command::decode(operation, &input, 1, &instance.core.config.limits)?;
-        let caller = match token {
-            Some(token) => session::caller(tx, &instance.core.auth, token)?,
-            None => Caller::Anonymous,
-        };
-        outcome(execute(tx, &instance.core, request(caller, command))?)
+        client_at(tx, instance, operation, args, Peer::Session)
     })
 }
 
-/// A request from the session that calls the procedure.
-fn request(caller: Caller, command: Command) -> Request {
+/// Executes a procedure for this client. The first argument is the token, if the operation takes one.
+fn client_at(
+    tx: &Tx,
+    instance: &'static Instance,
+    operation: Operation,
+    args: &RawBytes,
+    peer: Peer,
+) -> Result<RawByteBuf, Error> {
+    let _call = instance.life.begin_call()?;
+    let input = read(instance, operation, args)?;
+    if !operation.takes_token() {
+        return run(
+            tx,
+            instance,
+            operation,
+            (&input, 0),
+            Caller::Anonymous,
+            peer,
+        );
+    }
+    let token = input.first("token")?;
+    // The shape of the other arguments is checked before the token.
+    let command = Command::decode(operation, &input, 1, &instance.core.config.limits)?;
+    let caller = match token {
+        Some(token) => session::caller(tx, &instance.core.auth, token)?,
+        None => Caller::Anonymous,
+    };
+    outcome(execute(tx, &instance.core, request(caller, command, peer))?)
+}
+
+/// A request over iproto or from the console. `peer` is the session that calls the procedure, or its client.
+fn request(caller: Caller, command: Command, peer: Peer) -> Request {
     let origin = Origin {
         transport: Transport::Iproto,
-        peer: Peer::Session,
+        peer,
     };
     Request {
         origin,
@@ -205,12 +262,12 @@ fn run(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
-    input: &Document<'_>,
-    skip: usize,
+    (input, skip): (&Document<'_>, usize),
     caller: Caller,
+    peer: Peer,
 ) -> Result<RawByteBuf, Error> {
     let command = Command::decode(operation, input, skip, &instance.core.config.limits)?;
-    outcome(execute(tx, &instance.core, request(caller, command))?)
+    outcome(execute(tx, &instance.core, request(caller, command, peer))?)
 }
 
 /// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.
@@ -224,6 +281,10 @@ fn read<'a>(
         return Err(Error::InputTooLarge { limit });
     }
     Document::from_msgpack(args, operation.rules(&instance.core.config, instance.types))
+}
+
+fn no_procedure() -> Error {
+    Error::malformed("There is no such procedure of clients")
 }
 
 /// The first argument, if it is a string.

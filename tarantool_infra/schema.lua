@@ -17,6 +17,7 @@ for _, operation in ipairs(native.operations()) do
     table.insert(CLIENT, operation.name)
 end
 local FOLLOWER = {'changes'}
+local PROXY = {'forwarded'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page', 'import_lines',
 }
@@ -242,11 +243,12 @@ local function bring_up(settings)
     for _, name in ipairs(GONE) do
         box.schema.func.drop('authkv.' .. name, {if_exists = true})
     end
-    for _, role in ipairs({'authkv_client', 'authkv_revocations', 'authkv_admin'}) do
+    for _, role in ipairs({'authkv_client', 'authkv_revocations', 'authkv_proxy', 'authkv_admin'}) do
         box.schema.role.create(role, {if_not_exists = true})
     end
     procedures(CLIENT, 'authkv_client')
     procedures(FOLLOWER, 'authkv_revocations')
+    procedures(PROXY, 'authkv_proxy')
     procedures(ADMIN, 'authkv_admin')
     pool.open('authkv_client')
     user('authkv', settings.client_password, 'authkv_client')

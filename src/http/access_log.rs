@@ -24,6 +24,11 @@ pub struct Entry<'a> {
     pub bytes_out: usize,
     /// From the end of the header to the answer, or to the end of an answer in pieces.
     pub microseconds: u128,
+    /// The ids of the header `traceparent`, if it is valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<&'a str>,
 }
 
 fn peer<S: serde::Serializer>(peer: &Peer, serializer: S) -> Result<S::Ok, S::Error> {
@@ -37,8 +42,12 @@ impl Entry<'_> {
             // Serializing strings and numbers cannot fail.
             return serde_json::to_string(self).unwrap_or_default();
         }
+        let member = |name: &str, text: Option<&str>| {
+            text.map(|text| format!(" {name}={text}"))
+                .unwrap_or_default()
+        };
         format!(
-            "{} {} {} {} {} in={} out={} us={} id={}{}",
+            "{} {} {} {} {} in={} out={} us={} id={}{}{}{}",
             self.remote,
             self.login.unwrap_or("-"),
             self.method,
@@ -48,9 +57,9 @@ impl Entry<'_> {
             self.bytes_out,
             self.microseconds,
             self.request_id,
-            self.error
-                .map(|name| format!(" error={name}"))
-                .unwrap_or_default(),
+            member("error", self.error),
+            member("trace_id", self.trace_id),
+            member("parent_id", self.parent_id),
         )
     }
 }
@@ -72,6 +81,21 @@ mod tests {
             bytes_in: 14,
             bytes_out: 62,
             microseconds: 80,
+            trace_id: None,
+            parent_id: None,
+        };
+        let traced = Entry {
+            trace_id: Some("4bf9"),
+            parent_id: Some("00f0"),
+            ..entry
+        };
+        assert!(traced
+            .line(false)
+            .ends_with(" error=unauthenticated trace_id=4bf9 parent_id=00f0"));
+        let entry = Entry {
+            trace_id: None,
+            parent_id: None,
+            ..traced
         };
         assert_eq!(
             entry.line(false),

@@ -6,6 +6,7 @@ use super::shared::Shared;
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_config::AccessLog;
+use authkv_wire::trace::TraceParent;
 use hyper::Method;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,8 @@ pub struct AccessLogGuard {
     pub bytes_in: usize,
     pub bytes_out: usize,
     pub started: Instant,
+    /// The trace that the request belongs to.
+    pub trace: Option<TraceParent>,
 }
 
 impl AccessLogGuard {
@@ -64,6 +67,8 @@ impl Drop for AccessLogGuard {
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             microseconds: self.started.elapsed().as_micros(),
+            trace_id: self.trace.as_ref().map(TraceParent::trace),
+            parent_id: self.trace.as_ref().map(TraceParent::parent),
         };
         let line = entry.line(self.shared.settings.log_json);
         self.shared.bridge.log_request(line);

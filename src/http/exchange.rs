@@ -72,7 +72,7 @@ impl Exchange {
                 }),
             },
             shared: shared.clone(),
-            peer: peer.clone(),
+            peer: shared.client(peer, &head),
             head,
             started: Instant::now(),
             caller: Caller::Anonymous,

@@ -1,6 +1,6 @@
 //! Listening sockets: made on tx, shared by the workers, and passed on when the server is replaced.
 
-use authkv_config::Listen;
+use authkv_config::{Layers, Listen};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fs;
 use std::io;
@@ -22,14 +22,13 @@ pub struct Listener {
 
 /// A connection.
 pub enum Accepted {
-    /// `true`: the connection begins with TLS.
-    Tcp(TcpStream, SocketAddr, bool),
+    Tcp(TcpStream, SocketAddr, Layers),
     Unix(UnixStream),
 }
 
 /// A connection on its way to the event loop of another thread.
 pub enum Passed {
-    Tcp(std::net::TcpStream, SocketAddr, bool),
+    Tcp(std::net::TcpStream, SocketAddr, Layers),
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -37,7 +36,9 @@ impl Accepted {
     /// Removes the connection from the event loop of this thread. Errors: those of the system.
     pub fn pass(self) -> io::Result<Passed> {
         Ok(match self {
-            Accepted::Tcp(stream, address, tls) => Passed::Tcp(stream.into_std()?, address, tls),
+            Accepted::Tcp(stream, address, layers) => {
+                Passed::Tcp(stream.into_std()?, address, layers)
+            }
             Accepted::Unix(stream) => Passed::Unix(stream.into_std()?),
         })
     }
@@ -47,8 +48,8 @@ impl Passed {
     /// Adds the connection to the event loop of this thread. Errors: those of the system.
     pub fn accept(self) -> io::Result<Accepted> {
         Ok(match self {
-            Passed::Tcp(stream, address, tls) => {
-                Accepted::Tcp(TcpStream::from_std(stream)?, address, tls)
+            Passed::Tcp(stream, address, layers) => {
+                Accepted::Tcp(TcpStream::from_std(stream)?, address, layers)
             }
             Passed::Unix(stream) => Accepted::Unix(UnixStream::from_std(stream)?),
         })
@@ -60,7 +61,7 @@ impl Listener {
     /// nobody listens. Errors: those of the system.
     pub fn bind(listen: &Listen) -> io::Result<Self> {
         let (socket, listen) = match listen {
-            Listen::Tcp { address, tls } => {
+            Listen::Tcp { address, layers } => {
                 let domain = Domain::for_address(*address);
                 let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
                 socket.set_reuse_address(true)?;
@@ -68,7 +69,7 @@ impl Listener {
                 let bound = socket.local_addr()?.as_socket().unwrap_or(*address);
                 let listen = Listen::Tcp {
                     address: bound,
-                    tls: *tls,
+                    layers: *layers,
                 };
                 (socket, listen)
             }
@@ -102,8 +103,9 @@ impl Listener {
     /// The socket in the event loop of this thread.
     pub fn into_async(self) -> io::Result<AsyncListener> {
         Ok(match self.listen {
-            Listen::Tcp { tls, .. } => {
-                AsyncListener::Tcp(tokio::net::TcpListener::from_std(self.socket.into())?, tls)
+            Listen::Tcp { layers, .. } => {
+                let listener = tokio::net::TcpListener::from_std(self.socket.into())?;
+                AsyncListener::Tcp(listener, layers)
             }
             Listen::Unix(_) => {
                 AsyncListener::Unix(tokio::net::UnixListener::from_std(self.socket.into())?)
@@ -122,16 +124,16 @@ impl Listener {
 
 /// A listening socket in an event loop.
 pub enum AsyncListener {
-    Tcp(tokio::net::TcpListener, bool),
+    Tcp(tokio::net::TcpListener, Layers),
     Unix(tokio::net::UnixListener),
 }
 
 impl AsyncListener {
     pub async fn accept(&self) -> io::Result<Accepted> {
         Ok(match self {
-            AsyncListener::Tcp(listener, tls) => {
+            AsyncListener::Tcp(listener, layers) => {
                 let (stream, address) = listener.accept().await?;
-                Accepted::Tcp(stream, address, *tls)
+                Accepted::Tcp(stream, address, *layers)
             }
             AsyncListener::Unix(listener) => Accepted::Unix(listener.accept().await?.0),
         })

@@ -10,8 +10,10 @@ use authkv_base::error::Error;
 use authkv_base::memory::Memory;
 use authkv_base::origin::Peer;
 use authkv_codec::types::Types;
-use authkv_config::{Config, HttpConfig};
+use authkv_config::{Config, ForwardedHeader, HttpConfig};
 use authkv_token::Tokens;
+use authkv_wire::forwarded;
+use authkv_wire::head::{Field, Head};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -147,7 +149,7 @@ impl Shared {
         }
     }
 
-    /// Counts a connection until the result is dropped. Errors: `Overloaded`, `TooManyConnections`.
+    /// Counts a connection until the result is dropped. Errors: `Overloaded`; those of [`Permit::count`].
     pub fn admit(self: &Arc<Self>, peer: &Peer) -> Result<Permit, Error> {
         if !take(&self.connections, self.connections_max) {
             return Err(Error::Overloaded {
@@ -159,17 +161,27 @@ impl Shared {
             shared: self.clone(),
             network: None,
         };
-        if let Some(network) = peer.network() {
-            let mut by_address = self.by_address();
-            let limit = self.config.connections_per_address;
-            let count = by_address.entry(network).or_default();
-            if *count >= limit {
-                return Err(Error::TooManyConnections { limit });
-            }
-            *count += 1;
-            permit.network = Some(network);
-        }
+        permit.count(peer)?;
         Ok(permit)
+    }
+
+    /// Whose request it is: the client that a trusted proxy reports, otherwise the peer of the connection.
+    pub fn client(&self, peer: &Peer, head: &Head) -> Peer {
+        let proxies = &self.config.proxies;
+        let list = match proxies.header {
+            ForwardedHeader::None => return peer.clone(),
+            ForwardedHeader::XForwardedFor => &head.x_forwarded_for,
+            ForwardedHeader::Forwarded => &head.forwarded,
+        };
+        let address = match peer {
+            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Unix => None,
+            _ => return peer.clone(),
+        };
+        let Field::One(list) = list else {
+            return peer.clone();
+        };
+        forwarded::client(proxies, address, list).map_or_else(|| peer.clone(), Peer::Behind)
     }
 
     /// Counts a connection that is refused with an explanation. `None` if there are too many of them.
@@ -190,6 +202,26 @@ fn take(taken: &AtomicUsize, limit: usize) -> bool {
     taken
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
         .is_ok()
+}
+
+impl Permit {
+    /// Counts the connection for the network of its peer, unless that is a trusted proxy. Errors: `TooManyConnections`.
+    pub fn count(&mut self, peer: &Peer) -> Result<(), Error> {
+        let config = &self.shared.config;
+        let is_proxy = peer.address().is_some_and(|one| config.proxies.trust(one));
+        let Some(network) = peer.network().filter(|_| !is_proxy) else {
+            return Ok(());
+        };
+        let mut by_address = self.shared.by_address();
+        let limit = config.connections_per_address;
+        let count = by_address.entry(network).or_default();
+        if *count >= limit {
+            return Err(Error::TooManyConnections { limit });
+        }
+        *count += 1;
+        self.network = Some(network);
+        Ok(())
+    }
 }
 
 impl Drop for InFlight {

@@ -8,10 +8,12 @@ use super::stop::{Signals, Stop};
 use super::{h1, h2};
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
+use authkv_wire::preamble::{self, Invalid, Source};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -152,39 +154,99 @@ impl Worker {
 }
 
 /// Serves a connection.
-async fn connect(shared: Arc<Shared>, accepted: Accepted, tls: Option<TlsAcceptor>, stop: Stop) {
-    match accepted {
-        Accepted::Tcp(stream, address, secured) => {
-            // Fails if the connection is gone, which the first read notices too.
-            let _ = stream.set_nodelay(true);
-            let peer = Peer::Tcp(address);
-            match (secured, tls) {
-                // Boxed, because it is large and most connections do not need it.
-                (true, Some(tls)) => Box::pin(secure(shared, stream, peer, tls, stop)).await,
-                (true, None) => {}
-                (false, _) => plain(shared, stream, peer, stop).await,
+async fn connect(
+    shared: Arc<Shared>,
+    accepted: Accepted,
+    tls: Option<TlsAcceptor>,
+    mut stop: Stop,
+) {
+    let (mut stream, address, layers) = match accepted {
+        Accepted::Tcp(stream, address, layers) => (stream, address, layers),
+        Accepted::Unix(stream) => {
+            let admitted = shared.admit(&Peer::Unix);
+            return plain(&shared, stream, Peer::Unix, admitted, stop).await;
+        }
+    };
+    // Fails if the connection is gone, which the first read notices too.
+    let _ = stream.set_nodelay(true);
+    let mut peer = Peer::Tcp(address);
+    let mut admitted = shared.admit(&peer);
+    if layers.proxy {
+        if !shared.config.proxies.trust(address.ip()) {
+            return;
+        }
+        if let Ok(permit) = &mut admitted {
+            match Box::pin(preamble(&shared, &mut stream, &mut stop)).await {
+                Ok(Source::Client(client)) => peer = Peer::Tcp(client),
+                Ok(Source::Proxy) => {}
+                Err(Invalid) => return,
+            }
+            if let Err(error) = permit.count(&peer) {
+                admitted = Err(error);
             }
         }
-        Accepted::Unix(stream) => plain(shared, stream, Peer::Unix, stop).await,
+    }
+    match (layers.tls, tls) {
+        // Boxed, because it is large and most connections do not need it.
+        (true, Some(tls)) => Box::pin(secure(shared, stream, peer, admitted, tls, stop)).await,
+        (true, None) => {}
+        (false, _) => plain(&shared, stream, peer, admitted, stop).await,
     }
 }
 
-async fn plain<S>(shared: Arc<Shared>, stream: S, peer: Peer, stop: Stop)
-where
+/// Reads the header of the PROXY protocol. A connection without a valid one, or that sends it too slowly, is not answered.
+async fn preamble(
+    shared: &Shared,
+    stream: &mut TcpStream,
+    stop: &mut Stop,
+) -> Result<Source, Invalid> {
+    let header = async {
+        let mut input = Vec::new();
+        loop {
+            let length = input.len();
+            match preamble::missing(&input)? {
+                0 => return preamble::source(&input),
+                more => input.resize(length + more, 0),
+            }
+            let read = stream.read_exact(&mut input[length..]).await;
+            read.map_err(|_| Invalid)?;
+        }
+    };
+    tokio::select! {
+        header = tokio::time::timeout(shared.config.header_timeout, header) => {
+            header.unwrap_or(Err(Invalid))
+        }
+        _ = std::future::poll_fn(|context| stop.poll(context)) => Err(Invalid),
+    }
+}
+
+async fn plain<S>(
+    shared: &Arc<Shared>,
+    stream: S,
+    peer: Peer,
+    admitted: Result<Permit, Error>,
+    stop: Stop,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    match shared.admit(&peer) {
-        Ok(permit) => serve_h1(&shared, stream, peer, permit, stop).await,
-        Err(error) => Box::pin(turn_away(&shared, stream, peer, error)).await,
+    match admitted {
+        Ok(permit) => serve_h1(shared, stream, peer, permit, stop).await,
+        Err(error) => Box::pin(turn_away(shared, stream, peer, error)).await,
     }
 }
 
-async fn secure<S>(shared: Arc<Shared>, stream: S, peer: Peer, tls: TlsAcceptor, mut stop: Stop)
-where
+async fn secure<S>(
+    shared: Arc<Shared>,
+    stream: S,
+    peer: Peer,
+    admitted: Result<Permit, Error>,
+    tls: TlsAcceptor,
+    mut stop: Stop,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // A refused connection is closed before the handshake, which is costly.
-    let Ok(permit) = shared.admit(&peer) else {
+    let Ok(permit) = admitted else {
         return;
     };
     let handshake = tokio::time::timeout(shared.config.header_timeout, tls.accept(stream));

@@ -20,6 +20,7 @@ import requests
 
 from support import harness
 from support.harness import ADMIN_PASSWORD, DEADLINE, HOST
+from support.wire import BODY, Wire
 
 PAGE = (harness.ROOT / "documentation/behind-a-proxy.md").read_text()
 # What surrounds the configuration of the page.
@@ -51,6 +52,9 @@ PROXIES = {
 }
 
 
+MORE = {"haproxy tcp": ("haproxy", ["-db", "-f"], lambda where: of_page("haproxy tcp"))}
+
+
 @dataclass
 class Proxy:
     """A proxy in front of an instance."""
@@ -74,7 +78,7 @@ class Proxy:
 
 def start(name: str, instance: harness.Instance, directory: Path, site: str | None = None):
     """The process of a proxy, and its port; skips the test if it is not installed."""
-    program, arguments, text = PROXIES[name]
+    program, arguments, text = (PROXIES | MORE)[name]
     found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
     if found is None:
         pytest.skip(f"{program} is not installed")
@@ -94,6 +98,21 @@ def start(name: str, instance: harness.Instance, directory: Path, site: str | No
 
     harness.wait_until(listens, f"{name} listens")
     return process, port
+
+
+def remote(instance: harness.Instance, port: int, source: str) -> str:
+    """The address in the access log of a request that comes from this address."""
+    mark = f"from-{source}-{port}"
+    with Wire((HOST, port), source=source) as wire:
+        head = f"POST /api/check HTTP/1.1\r\nHost: {HOST}:{port}\r\nX-Request-Id: {mark}\r\nContent-Length: {len(BODY)}"
+        wire.send(f"{head}\r\n\r\n".encode() + BODY)
+        assert wire.final().status == 200
+    lines = harness.wait_until(
+        lambda: [line for line in instance.log().splitlines() if f"id={mark}" in line],
+        "the access log has the request",
+    )
+    words = lines[0].split()
+    return words[words.index("POST") - 2]
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -223,5 +242,28 @@ def test_what_the_page_says_of_tags_that_are_weak_is_so(instance, tmp_path):
         refused = proxy.ask("PUT", path, json=1, headers={"If-Match": weak})
         assert refused.status_code == 412 and refused.json()["revision"] == revision
         assert proxy.ask("PUT", f"{path}?if_revision={revision}", json=1).status_code == 200
+    finally:
+        stop(process)
+
+
+@pytest.mark.parametrize("name", ["nginx", "haproxy", "caddy"])
+def test_the_address_of_a_client_comes_through(make, tmp_path, name):
+    trusted = {"AUTHKV_HTTP_TRUSTED_PROXIES": HOST, "AUTHKV_HTTP_FORWARDED_HEADER": "x-forwarded-for"}
+    instance = make(**trusted, AUTHKV_HTTP_ACCESS_LOG="all").start()
+    process, port = start(name, instance, tmp_path)
+    try:
+        assert remote(instance, port, "127.0.3.7") == "127.0.3.7"
+        assert remote(instance, port, "127.0.3.8") == "127.0.3.8"
+    finally:
+        stop(process)
+
+
+def test_the_address_of_a_client_comes_through_by_the_proxy_protocol(make, tmp_path):
+    instance = make(AUTHKV_HTTP_TRUSTED_PROXIES=HOST, AUTHKV_HTTP_ACCESS_LOG="all")
+    instance.settings["AUTHKV_HTTP_LISTEN"] = f"proxy+http://{HOST}:{instance.http_port}"
+    instance.start()
+    process, port = start("haproxy tcp", instance, tmp_path)
+    try:
+        assert remote(instance, port, "127.0.3.9").startswith("127.0.3.9:")
     finally:
         stop(process)

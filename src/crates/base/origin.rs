@@ -32,6 +32,8 @@ impl Transport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
     Tcp(SocketAddr),
+    /// The client behind a trusted proxy, as the proxy reported it.
+    Behind(IpAddr),
     Unix,
     /// As another server, or Tarantool, reported it.
     Reported(String),
@@ -52,6 +54,7 @@ impl Peer {
     pub fn address(&self) -> Option<IpAddr> {
         match self {
             Peer::Tcp(address) => Some(address.ip().to_canonical()),
+            Peer::Behind(address) => Some(address.to_canonical()),
             Peer::Unix | Peer::Reported(_) | Peer::Session => None,
         }
     }
@@ -70,6 +73,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Peer::Tcp(address) => address.fmt(f),
+            Peer::Behind(address) => address.fmt(f),
             Peer::Unix => f.write_str("unix"),
             Peer::Reported(text) => f.write_str(text),
             Peer::Session => f.write_str("-"),

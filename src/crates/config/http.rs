@@ -9,8 +9,52 @@ use std::path::PathBuf;
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
-    Tcp { address: SocketAddr, tls: bool },
+    Tcp { address: SocketAddr, layers: Layers },
     Unix(PathBuf),
+}
+
+/// What a connection has below HTTP, in this order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// The connection begins with a header of the PROXY protocol.
+    pub proxy: bool,
+    pub tls: bool,
+}
+
+impl Layers {
+    /// The schemes of addresses.
+    const SCHEMES: [(&'static str, Self); 4] = {
+        [
+            (
+                "http://",
+                Self {
+                    proxy: false,
+                    tls: false,
+                },
+            ),
+            (
+                "https://",
+                Self {
+                    proxy: false,
+                    tls: true,
+                },
+            ),
+            (
+                "proxy+http://",
+                Self {
+                    proxy: true,
+                    tls: false,
+                },
+            ),
+            (
+                "proxy+https://",
+                Self {
+                    proxy: true,
+                    tls: true,
+                },
+            ),
+        ]
+    };
 }
 
 /// The files of TLS.
@@ -44,7 +88,7 @@ impl AccessLog {
 }
 
 impl Listen {
-    /// Whether a socket that listens on `bound` satisfies this address, with or without TLS. Port 0 is satisfied by any port.
+    /// Whether a socket that listens on `bound` satisfies this address, whatever its layers. Port 0 is satisfied by any port.
     pub fn is(&self, bound: &Self) -> bool {
         match (self, bound) {
             (Listen::Tcp { address, .. }, Listen::Tcp { address: bound, .. }) => {
@@ -57,7 +101,7 @@ impl Listen {
 
     pub fn allowed() -> String {
         format!(
-            "address:port, https://address:port or unix:path (of at most {SOCKET_PATH_MAX} bytes), with commas between several, or off"
+            "address:port, https://address:port, proxy+http://address:port, proxy+https://address:port or unix:path (of at most {SOCKET_PATH_MAX} bytes), with commas between several, or off"
         )
     }
 
@@ -69,8 +113,16 @@ impl Listen {
         }
     }
 
-    fn is_secured(&self) -> bool {
-        matches!(self, Listen::Tcp { tls: true, .. })
+    fn layers(&self) -> Layers {
+        match self {
+            Listen::Tcp { layers, .. } => *layers,
+            Listen::Unix(_) => Layers::default(),
+        }
+    }
+
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub fn is_proxied(&self) -> bool {
+        self.layers().proxy
     }
 
     /// Reads the text that `Display` writes. The error names the variable and the allowed values.
@@ -82,12 +134,12 @@ impl Listen {
                 _ => Err(wrong()),
             };
         }
-        let (tls, address) = match text.strip_prefix("https://") {
-            Some(address) => (true, address),
-            None => (false, text.strip_prefix("http://").unwrap_or(text)),
-        };
+        let prefixed =
+            |(scheme, layers): &(&str, Layers)| Some((text.strip_prefix(scheme)?, *layers));
+        let found = Layers::SCHEMES.iter().find_map(prefixed);
+        let (address, layers) = found.unwrap_or((text, Layers::default()));
         let address = address.parse().map_err(|_| wrong())?;
-        Ok(Listen::Tcp { address, tls })
+        Ok(Listen::Tcp { address, layers })
     }
 }
 
@@ -118,17 +170,16 @@ pub fn rock_listen(
     addresses: &[Listen],
     has_tls: bool,
 ) -> Result<Option<Listen>, String> {
-    let is_secured = addresses.iter().any(Listen::is_secured);
-    if is_secured && !has_tls {
+    if addresses.iter().any(|one| one.layers().tls) && !has_tls {
         return Err(format!(
             "{PREFIX}HTTP_LISTEN with https needs {PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE"
         ));
     }
     match (is_rock, addresses) {
         (true, []) | (false, _) => Ok(None),
-        (true, [one]) if !is_secured => Ok(Some(one.clone())),
+        (true, [one]) if one.layers() == Layers::default() => Ok(Some(one.clone())),
         (true, _) => Err(format!(
-            "{PREFIX}HTTP_ENGINE=rock needs {PREFIX}HTTP_LISTEN to be one address without https, or off"
+            "{PREFIX}HTTP_ENGINE=rock needs {PREFIX}HTTP_LISTEN to be one address without https or proxy+, or off"
         )),
     }
 }
@@ -136,8 +187,11 @@ pub fn rock_listen(
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Listen::Tcp { address, tls: true } => write!(f, "https://{address}"),
-            Listen::Tcp { address, .. } => write!(f, "{address}"),
+            Listen::Tcp { address, layers } if *layers == Layers::default() => address.fmt(f),
+            Listen::Tcp { address, layers } => {
+                let scheme = Layers::SCHEMES.iter().find(|(_, known)| known == layers);
+                write!(f, "{}{address}", scheme.map_or("", |(scheme, _)| scheme))
+            }
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

@@ -4,11 +4,13 @@
 
 mod http;
 mod origins;
+mod proxies;
 mod settings;
 mod text;
 
-pub use http::{AccessLog, Listen, TlsFiles};
+pub use http::{AccessLog, Layers, Listen, TlsFiles};
 pub use origins::Origins;
+pub use proxies::{ForwardedHeader, Proxies};
 pub use settings::{Config, HttpConfig, SETTINGS};
 
 use ipnet::IpNet;

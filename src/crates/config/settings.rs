@@ -3,6 +3,7 @@
 
 use super::http::{rock_listen, tls, AccessLog, Listen, TlsFiles};
 use super::origins::{self, Origins};
+use super::proxies::{ForwardedHeader, Proxies};
 use super::text::{
     any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size, Given, PREFIX,
 };
@@ -155,6 +156,7 @@ settings! {
         tls: Option<TlsFiles> = tls(cert, key, client_ca, client_required)?;
         /// The address of a server of the `http` rock, which Lua starts instead.
         rock_listen: Option<Listen> = rock_listen(rock, &addresses, tls.is_some())?;
+        proxies: Proxies = Proxies::new(trusted_proxies, forwarded_header, &addresses)?;
         /// Empty if HTTP is off or the rock serves it.
         listen: Vec<Listen> = if rock { Vec::new() } else { addresses };
     }
@@ -171,9 +173,9 @@ settings! {
     /// what this instance offers: auth, kv or auth,kv
     /// the services that this instance offers
     SERVICES = "auth,kv", of("auth, kv or auth,kv", Services::parse) => config.services: Services;
-    /// addresses of HTTP with commas between them, each address:port, https://address:port or unix:path; or off
-    /// addresses of HTTP, numeric. For https see [TLS](#tls). With port 0 the system chooses one, and the start prints it. A
-    /// unix socket has mode 0660; one that a dead process left is replaced
+    /// addresses of HTTP with commas between them: address:port, or with https://, proxy+http:// or proxy+https:// before it; unix:path; or off
+    /// addresses of HTTP, numeric. For https see [TLS](#tls), for `proxy+` see [behind a proxy](behind-a-proxy.md). With port 0
+    /// the system chooses one, and the start prints it. A unix socket has mode 0660; one that a dead process left is replaced
     HTTP_LISTEN = "127.0.0.1:8080", checked(Listen::allowed(), |_, text| Listen::parse_all(text)) => http(addresses);
     /// what serves HTTP: native or rock, a server of the http rock
     /// `native`: authkv's own server; `rock`: a server of [the `http` rock](#on-the-http-rock), with one address without TLS
@@ -333,6 +335,16 @@ settings! {
     /// with such a file: required or optional
     /// whether a client has to show a certificate, if `HTTP_TLS_CLIENT_CA_FILE` is set
     HTTP_TLS_CLIENT_AUTH = "required", flag("required", "optional") => http(client_required);
+    /// networks of proxies that report the addresses of clients, with commas between them, unix for unix sockets, or none
+    /// networks, addresses, and `unix` for unix sockets: the [proxies](behind-a-proxy.md) that are believed what they report of
+    /// a client's address. Their connections do not count for `HTTP_CONNECTIONS_PER_ADDRESS`
+    HTTP_TRUSTED_PROXIES = "none",
+        of("networks like 10.0.0.0/8, addresses and unix with commas between them, or none", Proxies::trusted)
+            => http(trusted_proxies);
+    /// header in which they report it: x-forwarded-for, forwarded or none
+    /// header in which trusted proxies report the addresses of clients; `forwarded` is that of RFC 7239
+    HTTP_FORWARDED_HEADER = "none", of("x-forwarded-for, forwarded or none", ForwardedHeader::parse)
+        => http(forwarded_header);
     /// origins whose pages may call, with commas between them, or *
     /// pages that may call: `https://shop.example`, `http://localhost:3000`; `https://*.shop.example` for all hosts below
     /// `shop.example`, without itself

@@ -25,6 +25,10 @@ pub struct Head {
     pub request_id: Field,
     /// The event after which a watch continues (HTML §9.2.4).
     pub last_event_id: Field,
+    pub traceparent: Field,
+    /// The addresses of clients that proxies report.
+    pub x_forwarded_for: Field,
+    pub forwarded: Field,
 }
 
 /// A field that may appear once.
@@ -79,6 +83,9 @@ impl Head {
             requested_method: Field::None,
             request_id: Field::None,
             last_event_id: Field::None,
+            traceparent: Field::None,
+            x_forwarded_for: Field::None,
+            forwarded: Field::None,
         }
     }
 
@@ -87,11 +94,14 @@ impl Head {
         let field = match name.len() {
             6 if name.eq_ignore_ascii_case("origin") => &mut self.origin,
             8 if name.eq_ignore_ascii_case("if-match") => &mut self.if_match,
+            9 if name.eq_ignore_ascii_case("forwarded") => &mut self.forwarded,
+            11 if name.eq_ignore_ascii_case("traceparent") => &mut self.traceparent,
             12 if name.eq_ignore_ascii_case("content-type") => &mut self.content_type,
             12 if name.eq_ignore_ascii_case("x-request-id") => &mut self.request_id,
             13 if name.eq_ignore_ascii_case("last-event-id") => &mut self.last_event_id,
             13 if name.eq_ignore_ascii_case("if-none-match") => &mut self.if_none_match,
             13 if name.eq_ignore_ascii_case("authorization") => &mut self.authorization,
+            15 if name.eq_ignore_ascii_case("x-forwarded-for") => &mut self.x_forwarded_for,
             15 if name.eq_ignore_ascii_case("accept-encoding") => &mut self.accept_encoding,
             16 if name.eq_ignore_ascii_case("content-encoding") => &mut self.content_encoding,
             29 if name.eq_ignore_ascii_case("access-control-request-method") => {
@@ -99,9 +109,9 @@ impl Head {
             }
             _ => return,
         };
-        match name.len() {
+        match (name.len(), name.as_bytes()[0].to_ascii_lowercase()) {
             // These fields are lists. Several lines make one list (RFC 9110 §5.3).
-            8 | 13 if name.as_bytes()[0].eq_ignore_ascii_case(&b'i') => field.join(&value()),
+            (8 | 13, b'i') | (9, b'f') | (15, b'x') => field.join(&value()),
             _ => field.set(value()),
         }
     }

@@ -12,6 +12,7 @@ use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_command::{Caller, Operation, Outcome};
 use authkv_wire::routes::{Delivery, Profile};
+use authkv_wire::trace::TraceParent;
 use bytes::Bytes;
 use hyper::Method;
 
@@ -118,6 +119,7 @@ impl Exchange {
             bytes_in: self.body_length,
             bytes_out: response.body.len(),
             started: self.started,
+            trace: self.head.traceparent.text().and_then(TraceParent::parse),
             shared: self.shared,
         });
         let outgoing = Outgoing {
