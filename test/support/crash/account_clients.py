@@ -135,3 +135,12 @@ class AdminClient(Client):
         if cell.is_certain:
             prefix = self.world.fresh()
             self.change(cell, prefix, "role_set", name, [permission(prefix, read=True)])
+
+
+class KeyClient(Client):
+    """Has another key sign, once."""
+
+    def step(self) -> None:
+        if isinstance(seen := self.ask("key_rotate", self.world.admin, {"publish": 0}), Ok):
+            self.world.accounts.keys.add(seen.value["kid"])
+        self.world.stopping.wait()

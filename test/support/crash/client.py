@@ -24,7 +24,7 @@ PAUSE = 0.004
 
 
 class Lost(Exception):
-    """There was no answer: whether it was done is not known."""
+    """The connection is of no use any more."""
 
 
 @dataclass
@@ -41,7 +41,8 @@ class World:
     admin: str = ""
     # The number of the present process.
     epoch: int = 0
-    # When clients have to stop, and when the present process was killed.
+    # Set right before the present process is killed, and once clients have to stop.
+    dying: threading.Event = field(default_factory=threading.Event)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self):
@@ -87,15 +88,9 @@ class Client(threading.Thread):
         kind = f"/api {operation}" if operation in ("register", "login", "logout", "check", "get", "put") else operation
         try:
             seen = self.transport.do(operation, *args)
-        except (OSError, http.client.HTTPException, tarantool.NetworkError) as none:
+        except Exception:
             self.world.ledger.count(kind, "no answer")
-            raise Lost(operation) from none
-        except Exception as broken:
-            # The kill may have cut the answer off, which is told in a moment.
-            if not self.world.stopping.wait(1):
-                raise
-            self.world.ledger.count(kind, "no answer")
-            raise Lost(operation) from broken
+            raise
         self.world.ledger.count(kind, "acknowledged" if isinstance(seen, Ok) else f"refused: {seen.name or seen.code}")
         if isinstance(seen, Refusal) and (seen.code in (500, 20025, 20030)):
             self.world.ledger.find("failure", f"{operation}: {seen}")
@@ -109,17 +104,16 @@ class Client(threading.Thread):
                 self.has_begun.set()
                 elapse(self.random.random() * self.pause)
             except (Lost, OSError, http.client.HTTPException, tarantool.NetworkError):
-                self._away()
-            except Exception as fault:  # noqa: BLE001 - whatever it is, it is a fault of the answer or of this program
-                self.fault = fault
-                break
+                # The instance has been killed, which is told in a moment, or restarts.
+                self.close()
+                self.world.stopping.wait(0.2)
+            except Exception as fault:  # noqa: BLE001 - whatever it is, it is a fault of an answer or of this program
+                # The kill may have cut an answer off.
+                if not self.world.dying.is_set():
+                    self.fault = fault
+                    break
         self.has_begun.set()
         self.close()
-
-    def _away(self) -> None:
-        """The instance has been killed, which is told in a moment, or restarts."""
-        self.close()
-        self.world.stopping.wait(0.2)
 
     def close(self) -> None:
         if self.transport is not None:

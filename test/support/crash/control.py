@@ -63,7 +63,7 @@ def control(name: str, seed: int) -> list[Finding]:
     damage = DAMAGES[name]
     instance = Instance(**SETTINGS)
     try:
-        with Run(instance, seed) as run:
+        with Run(instance, seed, filler=0) as run:
             spaces = run.spaces()
             for _ in range(TRIES):
                 died = run.kill_under_load("load", 0.7)

@@ -161,19 +161,10 @@ class Watcher(Client):
         raise Lost("watch")
 
     def step(self) -> None:
-        try:
-            event = self.transport.event()
-        except AssertionError as cut:
-            # The kill may have cut it off, which is told in a moment.
-            if not self.world.stopping.wait(1):
-                raise
-            raise Lost("watch") from cut
-        if event is None:
-            raise Lost("watch")
-        if event.name == "too_old":
+        event = self.transport.event()
+        if event is not None and event.name == "too_old":
             self.world.feed.position = None
-            raise Lost("watch")
-        if event.name in ("error", "ready"):
+        if event is None or event.name in ("too_old", "error"):
             raise Lost("watch")
         kind, key, *value = event.change
         change = Change(kind, key, (value[0][0] if isinstance(value[0], list) else value[0]) if value else None)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
-import threading
 import time
 from collections import Counter
-from contextlib import suppress
-from http.client import HTTPException
 
 from support.clock import elapse
-from support.crash.account_clients import AdminClient, SessionClient
+from support.crash.account_clients import AdminClient, KeyClient, SessionClient
 from support.crash.client import Client, World
 from support.crash.ledger import Finding, Ledger
 from support.crash.pair_clients import OldClient, PairClient, Watcher
 from support.crash.pairs import CounterUnit, Unit
 from support.crash.settle import Settlement, prepare
-from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, Instance
-from support.outcome import ANY, Ok
+from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, Instance, wait_until
+from support.outcome import ANY
 from support.people import People
-from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
+from support.transports import HttpTransport, IprotoTransport
 
 SETTINGS = {
     **CHEAP_HASHES,
@@ -37,10 +34,12 @@ KINDS = {
     "session_login", "session_refresh", "auth_logout", "user_create", "user_delete", "user_set_password",
     "role_grant", "role_revoke", "role_set",
 }  # fmt: skip
-MOMENTS = ("load", "snapshot", "rotation", "restart", "start")
+# What goes on at a kill, and how many seconds after its begin the kill comes, at most.
+DURING = {"snapshot": 0.15, "rotation": 0.15, "restart": 0.5}
+MOMENTS = ("load", *DURING, "start")
 LOGINS, ADMINISTERED = [f"session{n}" for n in range(4)], [f"person{n}" for n in range(6)]
 HOLDERS, ROLES = [f"holder{n}" for n in range(4)], [f"role{n}" for n in range(4)]
-# Pairs that only make the snapshot and the start longer.
+# Pairs that only make the snapshot and the start longer, and their bytes.
 FILLER, FILLER_SIZE = 8_000, 700
 
 
@@ -65,8 +64,8 @@ def killed_in_its_first_start(seed: str) -> list[Finding]:
 class Run:
     """A run of kills. What it finds is in its ledger."""
 
-    def __init__(self, instance: Instance, seed: int):
-        self.random, self.seed = random.Random(seed), seed
+    def __init__(self, instance: Instance, seed: int, filler: int = FILLER):
+        self.random, self.seed, self.filler = random.Random(seed), seed, filler
         self.world, self.instance = World(instance), instance
         ledger = self.world.ledger
         sizes = [2, 3, 5, 8, 40]
@@ -84,7 +83,7 @@ class Run:
     def __enter__(self) -> Run:
         self.instance.start()
         prepare(self.world, self.people, [*LOGINS, *HOLDERS], ROLES)
-        for first in range(0, FILLER, 1000):
+        for first in range(0, self.filler, 1000):
             pairs = [{"key": f"filler/{n:06}", "value": f"{n:06}" * (FILLER_SIZE // 6)} for n in range(first, first + 1000)]
             self.people.expect("http", ANY, "batch_put", self.world.token, pairs)
         return self
@@ -111,16 +110,11 @@ class Run:
         """When the process died, after so many seconds of load at least."""
         self.begin_load()
         elapse(self.random.uniform(least, 1.0))
-        actions = {"snapshot": self.snapshot, "rotation": self.rotate, "restart": self.reload}
-        helper = None
-        if moment in actions:
-            helper = threading.Thread(target=actions[moment], daemon=True)
-            helper.start()
-            elapse(self.random.uniform(0, {"snapshot": 0.15, "rotation": 0.15, "restart": 0.5}[moment]))
+        if moment in DURING:
+            self.at_same_time(moment)
+            elapse(self.random.uniform(0, DURING[moment]))
         died = self.kill(moment if moment != "start" else "load")
         self.end_load()
-        if helper:
-            helper.join()
         if moment == "start":
             for _ in range(self.random.randrange(1, 3)):
                 self.instance.launch()
@@ -133,11 +127,14 @@ class Run:
         return {kind for kind, fate in list(self.world.ledger.requests) if fate == "acknowledged"} >= KINDS
 
     def kill(self, moment: str) -> float:
-        self.people.close()
+        if not self.instance.is_running():
+            self.world.ledger.find("failure", f"before the kill the instance {self.instance.state()}")
+        self.world.dying.set()
         self.instance.process.kill()
         died = time.monotonic()
         self.world.stopping.set()
         self.instance.kill()
+        self.people.close()
         self.kills[moment] += 1
         return died
 
@@ -149,8 +146,8 @@ class Run:
     def settle(self, died: float) -> None:
         Settlement(self.world, self.people, self.random, died).run()
         count = self.people.expect("http", ANY, "kv_list", self.world.token, {"prefix": "filler/", "count": True})["count"]
-        if count != FILLER:
-            self.world.ledger.find("lost", f"{count} of {FILLER} pairs of long ago")
+        if count != self.filler:
+            self.world.ledger.find("lost", f"{count} of {self.filler} pairs of long ago")
         self.world.epoch += 1
 
     def look_at_all(self) -> None:
@@ -162,6 +159,7 @@ class Run:
     # The load
 
     def begin_load(self) -> None:
+        self.world.dying.clear()
         self.world.stopping.clear()
         names = itertools.count()
 
@@ -179,8 +177,7 @@ class Run:
         ]  # fmt: skip
         for client in self.clients:
             client.start()
-        for client in self.clients:
-            client.has_begun.wait()
+        wait_until(lambda: all(one.has_begun.is_set() for one in self.clients) or not self.instance.is_running(), "the clients have begun")
 
     def end_load(self) -> None:
         for client in self.clients:
@@ -190,27 +187,10 @@ class Run:
 
     # What is going on at a kill
 
-    def snapshot(self) -> None:
-        self._at_console("return box.snapshot()")
-
-    def reload(self) -> None:
-        self._at_console("return authkv.restart()")
-
-    def _at_console(self, line: str) -> None:
-        # The kill ends it.
-        with suppress(OSError, AssertionError):
-            console = ConsoleTransport(self.instance)
-            console.show(line)
-            console.close()
-
-    def rotate(self) -> None:
-        http = HttpTransport(self.instance)
-        try:
-            seen = http.do("key_rotate", self.world.admin, {"publish": 0})
-        except (OSError, HTTPException):
-            self.world.ledger.count("key_rotate", "no answer")
+    def at_same_time(self, what: str) -> None:
+        """Begins it, and returns at once."""
+        if what == "rotation":
+            self.clients.append(KeyClient(self.world, HttpTransport, "rotation"))
+            self.clients[-1].start()
             return
-        self.world.ledger.count("key_rotate", "acknowledged" if isinstance(seen, Ok) else f"refused: {seen.name}")
-        if isinstance(seen, Ok):
-            self.world.accounts.keys.add(seen.value["kid"])
-        http.close()
+        self.people.console.send({"snapshot": "return box.snapshot()", "restart": "return authkv.restart()"}[what])
