@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.crash.accounts import NOBODY, TOKEN_RULES, Session
+from support.crash.accounts import INTROSPECT, NOBODY, TOKEN_RULES, Session
 from support.crash.client import Client, World
 from support.crash.ledger import Cell
 from support.outcome import Ok, Refusal
@@ -124,7 +124,7 @@ class AdminClient(Client):
         return seen
 
     def grant(self) -> None:
-        login, role = self.random.choice(self.holders), self.random.choice(self.roles)
+        login, role = self.random.choice(self.holders), self.random.choice([*self.roles, INTROSPECT])
         cell = self.world.accounts.grant(login, role)
         if cell.is_certain:
             self.change(cell, not cell.value, "role_revoke" if cell.value else "role_grant", login, role)

@@ -9,6 +9,8 @@ from support.crash.ledger import Cell, Ledger
 # Whether a token holds, and the rule that is broken if it is otherwise.
 TOKEN_RULES = {True: "session_lost", False: "revoked_token_alive"}
 GRANT_RULES = {True: "grant_lost", False: "revoked_grant_alive"}
+# A role that shows whether a grant has an effect.
+INTROSPECT = "introspect"
 # No password: there is no such user.
 NOBODY = None
 

@@ -39,6 +39,8 @@ class World:
     # Of the token that may read and write all keys, and that of the administrator.
     token: str = ""
     admin: str = ""
+    # The tokens of the users whose roles change, by their logins.
+    holders: dict[str, str] = field(default_factory=dict)
     # The number of the present process.
     epoch: int = 0
     # Set right before the present process is killed, and once clients have to stop.

@@ -82,7 +82,7 @@ class Run:
 
     def __enter__(self) -> Run:
         self.instance.start()
-        prepare(self.world, self.people, [*LOGINS, *HOLDERS], ROLES)
+        prepare(self.world, self.people, LOGINS, HOLDERS, ROLES)
         for first in range(0, self.filler, 1000):
             pairs = [{"key": f"filler/{n:06}", "value": f"{n:06}" * (FILLER_SIZE // 6)} for n in range(first, first + 1000)]
             self.people.expect("http", ANY, "batch_put", self.world.token, pairs)

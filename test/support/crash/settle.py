@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from support.crash.accounts import NOBODY, Session
+from support.crash.accounts import INTROSPECT, NOBODY, Session
 from support.crash.client import World, shown
 from support.crash.ledger import Change, Pair
 from support.outcome import ANY, Ok, Refusal
@@ -113,6 +113,9 @@ class Settlement:
         granted = {login: self.expect("user_get", self.world.admin, login)["roles"] for login in {of for of, _ in accounts.grants}}
         for (login, role), cell in accounts.grants.items():
             cell.settle(role in granted[login])
+            if role == INTROSPECT:
+                token = self.world.holders[login]
+                cell.settle(isinstance(self.ask("session_introspect", token, token), Ok))
         accounts.settle_keys({one["kid"] for one in self.expect("key_list", self.world.admin)["keys"]})
 
     def password_of(self, login: str, candidates: list) -> str | None:
@@ -126,11 +129,13 @@ class Settlement:
         return NOBODY if isinstance(seen, Refusal) and seen.name == "no_such_user" else "unknown"
 
 
-def prepare(world: World, people: People, logins: list[str], roles: list[str]) -> None:
+def prepare(world: World, people: People, logins: list[str], holders: list[str], roles: list[str]) -> None:
     """Makes the users and roles that are there all the time."""
     world.admin = people.admin
     world.token = people.new().access
-    for login in logins:
+    for login in (*logins, *holders):
         people.administer("user_create", login, PASSWORD, "Bob", "Stone", {"roles": []})
+    for login in holders:
+        world.holders[login] = people.expect("http", ANY, "session_login", login, PASSWORD)["access_token"]
     for role in roles:
         people.administer("role_set", role, [])
