@@ -31,7 +31,7 @@ def test_what_was_acknowledged_outlives_a_kill(run, moment):
 def test_each_kind_of_request_outlives_a_kill(run):
     before = len(run.world.ledger.findings)
     run.begin_load()
-    wait_until(run.is_mixed, "a request of each kind is acknowledged")
+    wait_until(lambda: not run.lacking(), "a request of each kind is acknowledged")
     died = run.kill("load")
     run.end_load()
     run.start()

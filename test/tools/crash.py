@@ -17,7 +17,7 @@ from collections import Counter
 import tarantool
 
 from support.crash.control import DAMAGES, control, is_seen
-from support.crash.run import KINDS, MOMENTS, SETTINGS, Run, killed_in_its_first_start
+from support.crash.run import MOMENTS, SETTINGS, Run, killed_in_its_first_start
 from support.harness import Instance, version
 from support.mvcc import MVCC
 
@@ -97,8 +97,8 @@ def main() -> int:
     findings = run.world.ledger.findings
     first = [killed_in_its_first_start(f"{options.seed}-{n}") for n in range(options.kills // 10)]
     print(f"kills in the first start: {len(first)}, of which {sum(map(bool, first))} did not start again")
-    if not run.is_mixed():
-        run.world.ledger.find("failure", f"nothing is acknowledged of {KINDS - {kind for kind, _ in run.world.ledger.requests}}")
+    if lacking := run.lacking():
+        run.world.ledger.find("failure", f"no request was acknowledged of {lacking}")
     findings += itertools.chain(*first)
     for finding in findings:
         print(f"FOUND {finding.rule}: {finding.text}")

@@ -122,9 +122,9 @@ class Run:
                 self.kill("start")
         return died
 
-    def is_mixed(self) -> bool:
-        """Whether a request of each kind has been acknowledged."""
-        return {kind for kind, fate in list(self.world.ledger.requests) if fate == "acknowledged"} >= KINDS
+    def lacking(self) -> set[str]:
+        """The kinds of requests of which none was acknowledged."""
+        return KINDS - {kind for kind, fate in list(self.world.ledger.requests) if fate == "acknowledged"}
 
     def kill(self, moment: str) -> float:
         if not self.instance.is_running():

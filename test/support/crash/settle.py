@@ -26,9 +26,10 @@ class Settlement:
     def run(self) -> None:
         self.world.feed.settle()
         self.pairs()
+        self.world.ledger.begin()
+        self.forget()
         self.sessions()
         self.users()
-        self.world.ledger.begin()
 
     def ask(self, operation: str, *args) -> Ok | Refusal:
         return self.people.do("http", operation, *args)
@@ -49,7 +50,6 @@ class Settlement:
         self.world.inserts.settle(seen)
         if unknown := sorted(seen.keys() - self.world.units.keys() - self.world.inserts.keys):
             self.world.ledger.find("lost", f"pairs that were deleted, or that nobody wrote: {unknown[:10]}")
-        self.forget()
 
     def listed(self) -> dict[str, Pair]:
         pairs, after = {}, None
