@@ -252,3 +252,11 @@ def test_a_history_that_keeps_the_rules_is_not_found(name):
 def test_the_checksum_of_a_log_is_crc_32c():
     """The check value of CRC-32/ISCSI, which inverts its begin and its end, as Tarantool does not."""
     assert xlog.crc32c(b"123456789", 0xFFFFFFFF) ^ 0xFFFFFFFF == 0xE3069283
+
+
+def test_the_key_of_a_row_is_that_of_its_pair():
+    """An insert has it in its tuple, a deletion alone, and an update beside its operations."""
+    for body in ({xlog.TUPLE: ["k", 1]}, {xlog.KEY: ["k"]}, {xlog.KEY: ["k"], xlog.TUPLE: [["=", 1, 2]]}):
+        assert xlog.Row(b"", {}, {xlog.SPACE_ID: 512} | body).key == "k"
+    # A row without space, as of a heartbeat.
+    assert xlog.Row(b"", {}, {}).key is None

@@ -47,7 +47,8 @@ class Row:
     @property
     def key(self) -> object:
         """The first field of the primary key."""
-        return (self.body.get(TUPLE) or self.body.get(KEY) or [None])[0]
+        # An update has a key, and its operations in place of a tuple.
+        return (self.body.get(KEY) or self.body.get(TUPLE) or [None])[0]
 
 
 @dataclass
