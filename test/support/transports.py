@@ -333,9 +333,13 @@ class ConsoleTransport(Transport):
             chunks += chunk
         return chunks.decode()
 
+    def send(self, line: str) -> None:
+        """Has one line of Lua executed, and does not wait for what the console prints."""
+        self.socket.sendall(line.encode() + b"\n")
+
     def show(self, line: str) -> str:
         """What the console prints for one line of Lua."""
-        self.socket.sendall(line.encode() + b"\n")
+        self.send(line)
         return self._receive(_is_answered)
 
     def evaluate(self, line: str) -> list:
