@@ -8,6 +8,7 @@ use crate::audit::Audit;
 use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
+use crate::disk;
 use crate::handoff::{Handoff, Takeover};
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
@@ -229,6 +230,7 @@ impl Instance {
         };
         start("authkv-upkeep", upkeep::run)?;
         start("authkv-sweep", upkeep::sweep)?;
+        start("authkv-disk", |tx, _, life| disk::watch(tx, life))?;
         let admin_password = first_admin::make(tx, &core.auth)?;
         let listeners = takeover.as_ref().map(|left| &*left.listeners);
         let config = self.core.config.http.clone();

@@ -17,6 +17,7 @@ pub fn of_route(route: &Route, config: &Config, http: &HttpConfig) -> Vec<Error>
             Error::ReadOnly,
             Error::StorageFull,
             Error::NotDurable,
+            Error::DataGone,
             Error::TransactionAborted,
         ]);
     }
