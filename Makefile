@@ -21,6 +21,8 @@ MICRO_ARGUMENTS :=
 PROFILE_ARGUMENTS :=
 # Of `make model`: --cases N --seed S --mvcc 1; of `make linearize`: --histories N --kills K --seed S --mvcc 1.
 CHECK_ARGUMENTS :=
+# Of `make test-power`: --cuts N --modes write,fsync --clients N --seed S; all of them with --help.
+POWER_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
 BENCH_ARGUMENTS :=
 LIBRARY := target/release/libauthkv.so
@@ -31,7 +33,7 @@ AUDITED := . test/bench test/check test/fuzz test/micro
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench micro profile test lint unit tables fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
+.PHONY: help build run bench micro profile test lint unit tables fuzz-smoke fuzz integration check-smoke model linearize test-power audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -135,6 +137,13 @@ model: build ## 10,000 random sequences of commands against a model of the key-v
 linearize: build ## whether 1000 histories of concurrent clients are linearizable, with kill -9 in some
 	@$(call installs,tarantool,tarantool)
 	cargo run --release --locked $(CHECK) --bin linearize -- $(CHECK_ARGUMENTS)
+
+# Mounts disk images, and so runs as root.
+test-power: build $(VENV)/installed ## lose the power of a machine 20 times in each WAL_MODE, and count what is lost
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,mkfs.ext4,e2fsprogs)
+	@$(call installs,mkfs.xfs,xfsprogs)
+	cd test && $(SUDO) env "PATH=$$PATH" ../$(VENV)/bin/python -m tools.power $(POWER_ARGUMENTS)
 
 $(VENV)/installed: test/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3-venv; }
