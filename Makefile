@@ -23,6 +23,8 @@ PROFILE_ARGUMENTS :=
 CHECK_ARGUMENTS :=
 # Of `make test-crash`: --kills N --seed S --mvcc 1.
 CRASH_ARGUMENTS :=
+# Of `make test-power`: --cuts N --modes write,fsync --clients N --seed S; all of them with --help.
+POWER_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
 BENCH_ARGUMENTS :=
 LIBRARY := target/release/libauthkv.so
@@ -145,6 +147,12 @@ linearize: build ## whether 1000 histories of concurrent clients are linearizabl
 test-crash: build $(VENV)/installed ## 200 times kill -9 under mixed load: nothing that was acknowledged is lost
 	@$(call installs,tarantool,tarantool)
 	cd test && ../$(VENV)/bin/python -m tools.crash $(CRASH_ARGUMENTS)
+
+# Mounts disk images, and so runs as root.
+test-power: build $(VENV)/installed ## lose the power of a machine 20 times in each WAL_MODE, and count what is lost
+	@$(call installs,mkfs.ext4,e2fsprogs)
+	@$(call installs,mkfs.xfs,xfsprogs)
+	cd test && $(SUDO) env "PATH=$$PATH" ../$(VENV)/bin/python -m tools.power $(POWER_ARGUMENTS)
 
 $(VENV)/installed: test/requirements.txt
 	@python3 -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy python3-venv; }

@@ -108,12 +108,7 @@ local function check_memory(asked)
 end
 
 local function start(authkv, given, left_out, settings)
-    if not fio.path.is_dir(settings.data_dir) then
-        local ok, err = fio.mktree(settings.data_dir, tonumber('700', 8))
-        if not ok then
-            error(('cannot make the directory %s: %s'):format(settings.data_dir, err), 0)
-        end
-    end
+    authkv.prepare(given)
     -- iproto listens only after the schema and the rights are set.
     box.cfg({
         memtx_dir = settings.data_dir,
@@ -121,9 +116,20 @@ local function start(authkv, given, left_out, settings)
         vinyl_dir = settings.data_dir,
         memtx_memory = tonumber(settings.memtx_memory),
         memtx_max_tuple_size = tonumber(settings.memtx_max_tuple_size),
+        wal_mode = settings.wal_mode,
+        wal_dir_rescan_delay = tonumber(settings.wal_dir_rescan_delay),
+        checkpoint_interval = tonumber(settings.checkpoint_interval),
+        checkpoint_count = tonumber(settings.checkpoint_count),
+        checkpoint_wal_threshold = tonumber(settings.checkpoint_wal_threshold),
+        force_recovery = settings.force_recovery == 'true',
         read_only = settings.read_only == 'true',
         log_format = settings.log_format,
     })
+    if settings.force_recovery == 'true' then
+        -- Later starts read this snapshot, and not the damaged files.
+        box.snapshot()
+        log.warn('authkv: a snapshot was made after the forced recovery: the next start needs no AUTHKV_FORCE_RECOVERY')
+    end
     check_memory(tonumber(settings.memtx_memory))
     if #left_out > 0 then
         local names = table.concat(left_out, ', ')

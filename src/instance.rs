@@ -10,6 +10,7 @@ use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
 use crate::handoff::Handoff;
+use crate::disk;
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
@@ -215,6 +216,7 @@ impl Instance {
         };
         start("authkv-upkeep", upkeep::run)?;
         start("authkv-sweep", upkeep::sweep)?;
+        start("authkv-disk", |tx, _, life| disk::watch(tx, life))?;
         let admin_password = first_admin::make(tx, &core.auth)?;
         let config = self.core.config.http.clone();
         let http = self.start_http(config, taken_over)?;

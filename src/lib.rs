@@ -12,6 +12,7 @@ mod auth;
 mod bridge;
 mod bulk;
 mod core;
+mod disk;
 #[cfg(test)]
 mod documentation;
 mod handoff;

@@ -33,6 +33,7 @@ authkv.roles                       <roles: list, set, delete>
 authkv.keys                        <keys>: the keys that sign and verify tokens
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
+authkv.prepare{…}                  before box.cfg: check the files and the limits, cut off the torn end of the log
 authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   start anew with the same settings, and a new build of the library; no request is lost

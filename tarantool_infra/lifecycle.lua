@@ -12,6 +12,8 @@ local schema = require('authkv.schema')
 -- Settings that init.lua uses before it starts authkv.
 local OF_THE_PROCESS = {
     LAYOUT = true, IPROTO_LISTEN = true, CONSOLE_LISTEN = true, READ_ONLY = true, MEMTX_MEMORY = true,
+    WAL_MODE = true, WAL_DIR_RESCAN_DELAY = true, CHECKPOINT_INTERVAL = true, CHECKPOINT_COUNT = true,
+    CHECKPOINT_WAL_THRESHOLD = true, FORCE_RECOVERY = true,
 }
 
 -- Sends an empty table as a map, not as an array.
@@ -91,6 +93,23 @@ local function check_settings(given)
         rock.module()
     end
     return settings
+end
+
+-- What has to hold before box.cfg: makes the directory, cuts off the torn end of the log of writes, checks limits.
+-- `given` are the settings by name. Raises why a start is refused.
+local function prepare(given)
+    if type(box.cfg) ~= 'function' then
+        error('authkv.prepare comes before box.cfg', 2)
+    end
+    given = given or {}
+    check_settings(given)
+    local lines, err = native.prepare(texts(given))
+    if lines == nil then
+        error(err, 0)
+    end
+    for _, line in ipairs(lines) do
+        log.warn('authkv: %s', line)
+    end
 end
 
 -- `call` calls a procedure, and returns nil and the error if authkv refuses the call.
@@ -345,6 +364,7 @@ local function new(call)
 
     return {
         check_settings = check_settings,
+        prepare = prepare,
         start = start,
         stop = stop,
         restart = restart,

@@ -32,11 +32,11 @@ mod v1;
 mod worker;
 
 use crate::bridge::Bridge;
+use authkv_base::descriptors::{self, RESERVED};
 use authkv_base::threads::spawn;
 use authkv_config::HttpConfig;
 use balancer::Balancer;
 pub use listen::Listener;
-use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use shared::{Parts, Shared};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ impl Server {
             listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let room = descriptors(parts.bridge, config.connections_max);
+        let room = connections(parts.bridge, config.connections_max);
         let shared = Shared::new(parts, config, room);
         // Dropped if a later step fails, which ends the workers that have started.
         let mut server = Self {
@@ -138,17 +138,9 @@ impl Drop for Server {
     }
 }
 
-/// How many connections the process can open. Some descriptors are left for Tarantool, which floods its log without them.
-fn descriptors(bridge: &Bridge, wanted: usize) -> usize {
-    const RESERVED: u64 = 256;
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    // If the limit cannot be raised, the present one is used.
-    let _ = setrlimit(Resource::Nofile, raised);
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+/// How many connections the process can open.
+fn connections(bridge: &Bridge, wanted: usize) -> usize {
+    let descriptors = descriptors::raise();
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
     if possible < wanted {
         bridge.log(format!(

@@ -59,6 +59,22 @@ pub fn pass(tx: &Tx) {
     sleep(tx, Duration::ZERO);
 }
 
+/// Runs `body` on a thread that Tarantool has for calls that block, and returns its result. `None` if it panics, or there is no
+/// memory for it. Yields.
+pub fn apart<T>(_tx: &Tx, body: impl FnOnce() -> T + Send) -> Option<T>
+where
+    T: Send,
+{
+    let (mut body, mut result) = (Some(body), None);
+    let mut run = |_: Box<()>| {
+        let body = body.take();
+        result = guard(|| Ok(body.map(|body| body()))).ok().flatten();
+        0
+    };
+    tarantool::coio::coio_call(&mut run, ());
+    result
+}
+
 /// Waits until `fd` can be read. Yields.
 pub fn wait_readable(_tx: &Tx, fd: BorrowedFd<'_>, timeout: Duration) {
     // A time-out is no error: the caller checks again.

@@ -11,6 +11,7 @@ use authkv_command::{Function, Operation};
 use authkv_config::{Config, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
+use std::path::PathBuf;
 use tlua::{AsTable, LuaState, PushInto};
 
 type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
@@ -76,6 +77,14 @@ pub fn uses_mvcc(_tx: &Tx) -> bool {
     tarantool::lua_state()
         .eval("return box.cfg.memtx_use_mvcc_engine == true")
         .unwrap_or_default()
+}
+
+/// The directories of logs and of snapshots. `None` before `box.cfg`. Evaluates Lua.
+pub fn directories(_tx: &Tx) -> Option<(PathBuf, PathBuf)> {
+    let (logs, snapshots) = tarantool::lua_state()
+        .eval::<(String, String)>("return box.cfg.wal_dir, box.cfg.memtx_dir")
+        .ok()?;
+    Some((logs.into(), snapshots.into()))
 }
 
 /// Memory of memtx in bytes, from `box.slab.info()`.
@@ -215,6 +224,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
         let lua = unsafe { tlua::StaticLua::from_static(lua) };
         let native = AsTable((
             ("check_settings", tlua::function1(check_settings)),
+            ("prepare", tlua::function1(super::prepare::prepare)),
             ("settings", tlua::function0(settings)),
             ("operations", tlua::function0(operations)),
         ));

@@ -10,6 +10,7 @@ pub mod life;
 pub mod log;
 pub mod lua;
 pub mod orphan;
+mod prepare;
 mod retry;
 pub mod returned;
 pub mod session;
@@ -23,7 +24,7 @@ pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     attempt, await_durability, await_durability_since, commits_begun, note_undurable,
-    sees_undurable, take_undurable, transaction, transaction_if, Mark,
+    refuse_transactions, sees_undurable, take_undurable, transaction, transaction_if, Mark,
 };
 
 use std::marker::PhantomData;

@@ -12,6 +12,8 @@ struct Commits {
     ended: Cell<u64>,
     failed: Cell<u64>,
     end: Cond,
+    /// What is written is lost with the process.
+    data_gone: Cell<bool>,
     /// A read since the last take has seen changes of a commit that had not ended.
     undurable: Cell<Option<Mark>>,
 }
@@ -39,13 +41,14 @@ thread_local! {
         ended: Cell::new(0),
         failed: Cell::new(0),
         end: Cond::new(),
+        data_gone: Cell::new(false),
         undurable: Cell::new(None),
     };
 }
 
 /// Runs `body` in a transaction. Commits if it succeeds, rolls back if it fails or panics. The commit waits for the log of
 /// writes, so it yields; `body` must not. If others abort the transaction, `body` runs again, so it must change nothing but
-/// spaces and read there everything it depends on. Errors: also `TransactionAborted`, `NotDurable`.
+/// spaces and read there everything it depends on. Errors: also `TransactionAborted`, `NotDurable`, `DataGone`.
 pub fn transaction<T>(tx: &Tx, mut body: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     transaction_if(tx, || body().map(|result| (result, true)))
 }
@@ -60,6 +63,9 @@ pub fn transaction_if<T>(
 
 /// Like [`transaction_if`], with a single try.
 pub fn attempt<T>(tx: &Tx, body: impl FnOnce() -> Result<(T, bool), Error>) -> Result<T, Error> {
+    if COMMITS.with(|commits| commits.data_gone.get()) {
+        return Err(Error::DataGone);
+    }
     let open = Open::begin(tx)?;
     let (result, wanted) = body()?;
     if wanted {
@@ -97,8 +103,17 @@ fn commit() -> Result<(), Error> {
             commits.failed.set(commits.failed.get() + 1);
         }
         commits.end.broadcast();
-        committed
+        // It may have been noticed while the commit waited for the log.
+        match commits.data_gone.get() {
+            true => committed.and(Err(Error::DataGone)),
+            false => committed,
+        }
     })
+}
+
+/// Makes all transactions fail from now on with `DataGone`, until the process ends.
+pub fn refuse_transactions(_tx: &Tx) {
+    COMMITS.with(|commits| commits.data_gone.set(true));
 }
 
 /// Waits until the changes that others are committing now are durable. Tarantool shows changes before that, and an answer

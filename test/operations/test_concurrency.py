@@ -118,7 +118,7 @@ def test_a_signal_stops_the_process_after_the_logins_in_flight_are_answered(make
         client.close()
 
 
-def test_what_was_answered_before_a_stop_or_a_power_cut_is_there_after_it(make):
+def test_what_was_answered_before_a_stop_or_a_kill_is_there_after_it(make):
     instance = make().start()
     tokens = []
     for end in (instance.stop, instance.kill, instance.stop):

@@ -296,7 +296,7 @@ class Instance:
         self._output.note("stopped")
 
     def kill(self) -> None:
-        """Ends the process as a power cut does."""
+        """Ends the process at once. What the system has in its memory stays: `disk.py` loses that."""
         self.process.kill()
         self.wait_for_exit()
         self._output.note("killed")
@@ -329,6 +329,10 @@ class Instance:
         """Everything the process has said so far, over all its starts, wherever it said it."""
         files = sorted(self.data_dir.glob("**/*.log"))
         return self._output.text() + "".join(file.read_text(errors="replace") for file in files)
+
+    def present_log(self) -> str:
+        """What the present process has said, apart from files of its own."""
+        return self._output.present()
 
     def dispose(self) -> None:
         """Ends the process if it still runs and removes its data."""

@@ -209,6 +209,10 @@ errors! {
     /// `memtx_use_mvcc_engine`
     TransactionAborted = "transaction_aborted", 20056, 503, 503,
         "Other transactions changed the same data: nothing has been written, try again later";
+    // The next start of the process, with the files in their place, ends it.
+    /// the directory of the data, or a file in it, is gone or another one: a write would be lost with the process
+    DataGone = "data_gone", 20057, 503, 503,
+        "The directory of the data is gone: nothing is written until the server is started again";
 }
 
 /// The properties of an error.
@@ -272,6 +276,8 @@ impl Error {
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Error::TooManyAttempts { seconds } => Some(*seconds),
+            // Somebody has to bring the directory back and start the server.
+            Error::DataGone => Some(30),
             Error::Overloaded { .. }
             | Error::ShuttingDown
             // These may last for a moment only, for example while the leader changes.

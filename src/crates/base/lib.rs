@@ -1,9 +1,10 @@
 //! What every part of authkv needs: errors, clocks, the memory limit, the origin of a request, the guard against panics,
-//! threads. Any thread.
+//! threads, descriptors. Any thread.
 
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod descriptors;
 pub mod error;
 pub mod guard;
 pub mod memory;

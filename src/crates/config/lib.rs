@@ -23,6 +23,9 @@ use text::{Given, PREFIX};
 /// The most bytes in the path of a unix socket: the size of `sun_path` (unix(7)) without the final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
+/// Tarantool's default of `checkpoint_wal_threshold`, in bytes.
+const NO_THRESHOLD: u64 = 1_000_000_000_000_000_000;
+
 /// The services that an instance offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Services {
@@ -184,6 +187,20 @@ impl Config {
                 if self.log_json { "json" } else { "plain" }.to_owned(),
             ),
             ("memtx_memory", self.memtx_memory.to_string()),
+            (
+                "wal_mode",
+                if self.wal_fsync { "fsync" } else { "write" }.to_owned(),
+            ),
+            ("wal_dir_rescan_delay", seconds(self.wal_dir_rescan_delay)),
+            ("checkpoint_interval", seconds(self.checkpoint_interval)),
+            ("checkpoint_count", self.checkpoint_count.to_string()),
+            (
+                "checkpoint_wal_threshold",
+                self.checkpoint_wal_threshold
+                    .unwrap_or(NO_THRESHOLD)
+                    .to_string(),
+            ),
+            ("force_recovery", self.force_recovery.to_string()),
             (
                 "memtx_max_tuple_size",
                 self.memtx_max_tuple_size.to_string(),

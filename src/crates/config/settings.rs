@@ -212,6 +212,31 @@ settings! {
     /// bytes of `MEMTX_MEMORY` that pairs cannot have, in pieces of 2 MiB: see [a full store](#a-full-store)
     MEMTX_RESERVE = "<a 32nd of MEMTX_MEMORY, 6 to 64 MiB>",
         any("a whole number from 0 to half of MEMTX_MEMORY").optional() => config(_reserve);
+    /// what an acknowledged write has reached: write (the operating system) or fsync (the disk)
+    /// `write`: an acknowledged write survives a process that dies, not a machine that dies; `fsync`: it survives both, and
+    /// takes as long as the disk: see [durability](#durability)
+    WAL_MODE = "write", flag("fsync", "write") => config.wal_fsync: bool;
+    /// seconds between two looks for new files of the log, by a hot standby
+    /// seconds between two looks for new files of the log of writes, by a hot standby: with more, it follows later if the
+    /// system does not tell it of new files
+    WAL_DIR_RESCAN_DELAY = "2", seconds(1, 3600) => config.wal_dir_rescan_delay: Duration;
+    /// seconds between two snapshots, or 0 for none by time
+    /// seconds between two snapshots; 0 makes none by time. A start reads the newest snapshot and all writes after it: with
+    /// more seconds it takes longer, with fewer the disk and a core are busy more often
+    CHECKPOINT_INTERVAL = "3600", seconds(0, 31_536_000) => config.checkpoint_interval: Duration;
+    /// snapshots that are kept, with the logs from the oldest of them on
+    /// snapshots that are kept, with all logs from the oldest of them on: more of them can go back further if a file is
+    /// damaged, and take more space
+    CHECKPOINT_COUNT = "2", size(1, 1000) => config.checkpoint_count: usize;
+    /// bytes of the log after which a snapshot is made, or unlimited
+    /// bytes of the log of writes since the last snapshot that lead to the next one. It bounds the disk that the log takes and
+    /// the time of a start if much is written; too few make snapshots all the time
+    CHECKPOINT_WAL_THRESHOLD = "unlimited", number(1 << 20, 1 << 60).unless("unlimited")
+        => config.checkpoint_wal_threshold: Option<u64>;
+    /// start although files are damaged: true or false
+    /// start although files are damaged. What cannot be read is skipped, and the writes in it are lost; the log names them:
+    /// see [a damaged log](#a-damaged-log)
+    FORCE_RECOVERY = "false", flag("true", "false") => config.force_recovery: bool;
     /// bytes of a key with its value
     MEMTX_MAX_TUPLE_SIZE = "1048576", number(16_384, 1 << 30) => config.memtx_max_tuple_size: u64;
     /// key (PEM) that signs tokens; the default one is made when missing
@@ -309,7 +334,7 @@ settings! {
     HTTP_HEADER_MAX = "8192", size(1024, 65_536) => http.header_max: usize;
     /// open connections
     /// open connections; more are answered 503. Fewer if the process may not open as many descriptors (`ulimit -n`, less
-    /// 256), which the log says
+    /// 256), which the log says; with less than 64 of them the start is refused
     HTTP_CONNECTIONS_MAX = "10000", size(1, 1_000_000) => http.connections_max: usize;
     /// open connections from one address, or unlimited
     /// open connections from one IPv4 address, or from one /64 of IPv6; more are answered 429. Use `unlimited` behind a

@@ -19,6 +19,7 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> 
             Error::ReadOnly,
             Error::StorageFull,
             Error::NotDurable,
+            Error::DataGone,
             Error::TransactionAborted,
         ]);
     }

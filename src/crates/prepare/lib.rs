@@ -1,0 +1,34 @@
+//! What has to hold of the machine and of the files before Tarantool opens the database. Runs before `box.cfg`, when nothing is
+//! served yet, so it may block.
+
+#![forbid(unsafe_code)]
+
+mod directory;
+mod limits;
+
+pub use limits::memory;
+
+use authkv_config::Config;
+use directory::Directory;
+
+/// What the operator should know, and what was mended.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub warnings: Vec<String>,
+}
+
+/// Makes the directory of the data if it is missing, cuts off the torn end of the log, and checks limits. The error says why a
+/// start is refused, and what to do.
+pub fn prepare(config: &Config) -> Result<Report, String> {
+    limits::check_descriptors(&config.http)?;
+    let mut report = Report::default();
+    report
+        .warnings
+        .extend(limits::warn_of_memory(config.memtx_memory));
+    let directory = Directory::open(&config.data_dir)?;
+    let files = directory.files()?;
+    directory.remove_unfinished(&files, &mut report)?;
+    directory.check_snapshots(&files)?;
+    directory.mend_log(&files, config.force_recovery, &mut report)?;
+    Ok(report)
+}

@@ -1,0 +1,99 @@
+//! The limits of the process: descriptors and memory.
+
+use authkv_base::descriptors::{raise, RESERVED};
+use authkv_config::HttpConfig;
+use std::fs;
+
+/// With fewer HTTP connections than this, a start is refused.
+const LEAST: u64 = 64;
+
+/// Raises the limit of descriptors, and refuses a start with too few of them.
+pub fn check_descriptors(http: &HttpConfig) -> Result<(), String> {
+    let serves = !http.listen.is_empty() || http.rock_listen.is_some();
+    let wanted = if serves {
+        http.connections_max as u64
+    } else {
+        0
+    };
+    refuse_fewer(raise(), wanted)
+}
+
+fn refuse_fewer(limit: u64, wanted: u64) -> Result<(), String> {
+    let least = RESERVED + wanted.min(LEAST);
+    if limit >= least {
+        return Ok(());
+    }
+    let all = RESERVED + wanted;
+    Err(format!(
+        "the process may open {limit} descriptors (ulimit -n, also its hard limit), and a start takes {least}; \
+         {all} for all connections of AUTHKV_HTTP_CONNECTIONS_MAX"
+    ))
+}
+
+/// The line for a start that was refused because the system does not give `bytes` of memory.
+pub fn memory(bytes: u64, why: &str) -> String {
+    format!(
+        "AUTHKV_MEMTX_MEMORY is {bytes}, and the system does not give so many bytes of memory: {why}; \
+         set less, or raise the limit of address space (ulimit -v) or of memory (vm.overcommit_memory)"
+    )
+}
+
+/// Files with a limit of memory in bytes: that of the container, by the two versions of cgroups (cgroups(7)).
+const CONTAINER: [&str; 2] = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
+
+/// A line if the store may take more memory than there is. A start succeeds then, because the system gives memory only when it
+/// is used.
+pub fn warn_of_memory(memtx_memory: u64) -> Option<String> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let container = CONTAINER
+        .iter()
+        .filter_map(|path| read(path).trim().parse().ok());
+    let least = container.chain(machine(&read("/proc/meminfo"))).min();
+    least.filter(|least| *least < memtx_memory).map(|least: u64| {
+        format!(
+            "AUTHKV_MEMTX_MEMORY is {memtx_memory}, but there are {least} bytes of memory: the system may kill the \
+             process before the store is full"
+        )
+    })
+}
+
+/// The bytes of memory of the machine, from /proc/meminfo (proc(5)).
+fn machine(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_few_descriptors_are_refused_with_the_number_that_it_takes() {
+        for (wanted, least) in [(10_000, 320), (64, 320), (10, 266), (0, 256)] {
+            assert_eq!(refuse_fewer(least, wanted), Ok(()));
+            let said = refuse_fewer(least - 1, wanted).unwrap_err();
+            assert!(said.contains(&format!("takes {least};")), "{said}");
+            assert!(
+                said.contains(&format!("{} for all", 256 + wanted)),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_memory_than_there_is_is_warned_of() {
+        assert_eq!(
+            machine("MemFree: 1 kB\nMemTotal:       24683652 kB\n"),
+            Some(24_683_652 << 10)
+        );
+        assert_eq!(machine(""), None);
+        assert_eq!(warn_of_memory(1 << 20), None);
+        assert!(warn_of_memory(1 << 46).is_some());
+    }
+}
