@@ -7,7 +7,7 @@ use crate::allocator;
 use crate::audit::Audit;
 use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
-use crate::core::Core;
+use crate::core::{restored, Core};
 use crate::handoff::{Handoff, Takeover};
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
@@ -116,8 +116,14 @@ impl Instance {
     }
 
     /// Starts the one instance of this library: keys, pools, fibers, the user `admin`, HTTP. The error says what is wrong.
-    /// After an error nothing of the instance is left, and a start can be tried again. Yields.
-    pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
+    /// With `is_restored`, all tokens that were given before end first. After an error nothing of the instance is left, and a
+    /// start can be tried again. Yields.
+    pub fn start(
+        tx: &Tx,
+        config: Config,
+        handoff: Option<Handoff>,
+        is_restored: bool,
+    ) -> Result<Started, String> {
         match Self::get() {
             Some(instance) if !instance.life.is_stopping() => {
                 return Err("authkv is started already".into())
@@ -136,7 +142,7 @@ impl Instance {
         let started = instance.get();
         let user = started.life.add_user();
         *running() = Some(instance);
-        let launched = started.launch(tx, takeover);
+        let launched = started.launch(tx, takeover, is_restored);
         if launched.is_err() {
             started.end(tx, true);
         }
@@ -218,11 +224,22 @@ impl Instance {
     }
 
     /// Starts the threads, fibers and servers.
-    fn launch(&'static self, tx: &Tx, takeover: Option<Takeover>) -> Result<Started, String> {
+    fn launch(
+        &'static self,
+        tx: &Tx,
+        takeover: Option<Takeover>,
+        is_restored: bool,
+    ) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
         rotation::open(tx, &core.auth)?;
+        if is_restored {
+            // Before anybody can send a token.
+            restored(tx, core, None).map_err(|e| {
+                format!("this data was restored (see documentation/backup.md): {e}")
+            })?;
+        }
         let start = |name, body: fn(&Tx, &'static Core, &Life)| {
             let started = life.start_fiber(tx, name, move |tx| body(tx, core, life));
             started.map_err(text)

@@ -1,27 +1,31 @@
 //! The space `authkv_subject`: the state of a login that its tokens must match. A login without a tuple has the default.
 
 use super::mirror::Mirror;
-use super::{array, broken, find};
+use super::{array, broken, find, Generation};
 use crate::tx::{tuple_bytes, Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_domain::{Granted, Subject};
+use std::sync::Arc;
 
 pub struct Subjects {
     space: Space,
+    generation: Arc<Generation>,
 }
 
 impl Subjects {
-    pub fn new(space: Space) -> Self {
-        Self { space }
+    pub fn new(space: Space, generation: Arc<Generation>) -> Self {
+        Self { space, generation }
     }
 
-    /// Does not yield.
+    /// A subject. Its epoch is at least the generation, so that no token of an older generation is valid. Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Subject, Error> {
-        match find(tx, self.space, login)? {
-            Some(tuple) => decode(tuple_bytes(&tuple)),
-            None => Ok(Subject::default()),
-        }
+        let mut subject = match find(tx, self.space, login)? {
+            Some(tuple) => decode(tuple_bytes(&tuple))?,
+            None => Subject::default(),
+        };
+        subject.epoch = subject.epoch.max(self.generation.known(tx));
+        Ok(subject)
     }
 
     /// Whether `is` returns `true` for a subject that has a tuple. Does not yield.

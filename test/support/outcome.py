@@ -63,6 +63,7 @@ ERRORS = {
     "too_old": (20054, 410, 410),
     "not_streamed": (20055, 501, 501),
     "transaction_aborted": (20056, 503, 503),
+    "rewound": (20060, 503, 503),
 }
 
 

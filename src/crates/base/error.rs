@@ -209,6 +209,9 @@ errors! {
     /// `memtx_use_mvcc_engine`
     TransactionAborted = "transaction_aborted", 20056, 503, 503,
         "Other transactions changed the same data: nothing has been written, try again later";
+    /// the instance that is followed knows less than was heard from it. Only in the log of the follower
+    Rewound = "rewound", 20060, 503, 503,
+        "The instance that is followed knows fewer changes than were heard from it: if it was restored from a back-up, call authkv.restored() there; if it is another instance now, here";
 }
 
 /// The properties of an error.
