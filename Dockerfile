@@ -32,7 +32,7 @@ RUN apt-get update \
 # The repository's own layout, so that init.lua finds its parts as it does outside a container. Owned by root: the
 # process cannot change its own code.
 WORKDIR /opt/authkv
-COPY init.lua ./
+COPY init.lua backup.lua ./
 COPY tarantool_infra tarantool_infra
 COPY --from=build /build/target/release/libauthkv.so target/release/
 

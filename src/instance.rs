@@ -8,9 +8,9 @@ use crate::allocator;
 use crate::audit::Audit;
 use crate::auth::{self, first_admin, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
-use crate::core::Core;
-use crate::handoff::Handoff;
+use crate::core::{restored, Core};
 use crate::disk;
+use crate::handoff::Handoff;
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
@@ -111,9 +111,15 @@ impl Instance {
     }
 
     /// Starts an instance: keys, pools, fibers, the user `admin`, HTTP. With `handoff` it takes over from the one that runs,
-    /// in this image or in an older one, which serves until the new one does. The error says what is wrong; then nothing of
-    /// the new instance is left, and a start can be tried again. Yields.
-    pub fn start(tx: &Tx, config: Config, handoff: Option<Handoff>) -> Result<Started, String> {
+    /// in this image or in an older one, which serves until the new one does. With `is_restored`, all tokens that were given
+    /// before end first. The error says what is wrong; then nothing of the new instance is left, and a start can be tried
+    /// again. Yields.
+    pub fn start(
+        tx: &Tx,
+        config: Config,
+        handoff: Option<Handoff>,
+        is_restored: bool,
+    ) -> Result<Started, String> {
         const STOPPED: &str = "authkv was stopped during the restart";
         if let Some(current) = Self::get() {
             if current.life.is_stopping() {
@@ -137,7 +143,7 @@ impl Instance {
         let started = slot::add(Self::new(tx, Arc::new(config), files, heard_ago)?);
         let user = started.life.add_user();
         let listeners = takeover.as_ref().map(|left| &*left.listeners);
-        let mut launched = started.launch(tx, listeners.unwrap_or_default());
+        let mut launched = started.launch(tx, listeners.unwrap_or_default(), is_restored);
         if predecessor.is_some_and(|one| one.life.is_stopping()) {
             launched = launched.and(Err(STOPPED.into()));
         }
@@ -205,11 +211,22 @@ impl Instance {
     }
 
     /// Starts the threads, fibers and servers.
-    fn launch(&'static self, tx: &Tx, taken_over: &[Listener]) -> Result<Started, String> {
+    fn launch(
+        &'static self,
+        tx: &Tx,
+        taken_over: &[Listener],
+        is_restored: bool,
+    ) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
         rotation::open(tx, &core.auth)?;
+        if is_restored {
+            // Before anybody can send a token.
+            restored(tx, core, None).map_err(|e| {
+                format!("this data was restored (see documentation/backup.md): {e}")
+            })?;
+        }
         let start = |name, body: fn(&Tx, &'static Core, &Life)| {
             let started = life.start_fiber(tx, name, move |tx| body(tx, core, life));
             started.map_err(text)

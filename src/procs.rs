@@ -17,7 +17,7 @@ use authkv_codec::msgpack::Reader;
 use authkv_codec::Document;
 use authkv_command::{Caller, Command, Operation, Outcome, Request};
 use authkv_config::Config;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -106,8 +106,9 @@ fn forwarded(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(settings, legacy)` → `{http, legacy, admin_password}`: starts an instance. `settings` is a map by name; `legacy` is what
-/// the start of the instance returned from which it takes over, or nil. Errors are texts of their own. Yields.
+/// `(settings, legacy, is_restored)` → `{http, legacy, admin_password}`: starts an instance. `settings` is a map by name; `legacy`
+/// is what the start of the instance returned from which it takes over, or nil; `is_restored`: the data is from a back-up. Errors
+/// are texts of their own. Yields.
 ///
 /// `()` → `{build, runs}`: which build of the library answers, see [`build`], and whether it has an instance. Starts nothing.
 #[proc(packed_args)]
@@ -120,9 +121,43 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
                 runs: Instance::get().is_some(),
             });
         }
-        let (settings, handoff): (BTreeMap<String, String>, Option<Handoff>) =
+        let start: Start =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
-        encode_told(&Instance::start(tx, Config::new(settings)?, handoff)?)
+        let config = Config::new(start.settings)?;
+        encode_told(&Instance::start(
+            tx,
+            config,
+            start.handoff,
+            start.is_restored,
+        )?)
+    })
+}
+
+/// The arguments of `start`. The Lua code of an older build gives the first two.
+#[derive(Deserialize)]
+struct Start {
+    settings: BTreeMap<String, String>,
+    handoff: Option<Handoff>,
+    #[serde(default)]
+    is_restored: bool,
+}
+
+/// `(revision)` → `{revision}`: after a restore of a back-up, ends all tokens and goes on with revisions above that one and the
+/// time. The revision may be nil. Not for clients. Yields.
+#[proc(packed_args)]
+fn restored(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, args| {
+        let _call = instance.life.begin_call()?;
+        let (revision,): (Option<u64>,) = decode(args)?;
+        encode(&crate::core::restored(tx, &instance.core, revision)?)
+    })
+}
+
+/// `()` → the files of keys, by their names in a back-up. Not for clients. Does not yield.
+#[proc(packed_args)]
+fn key_files(args: &RawBytes) -> Reply {
+    procedure(args, |_, instance, _| {
+        encode(&instance.core.auth.key_files())
     })
 }
 

@@ -1,9 +1,11 @@
 -- authkv in Lua: what the console and applications call. The procedures do the checks and the work.
 
+local backup = require('authkv.backup')
 local bulk = require('authkv.bulk')
 local lifecycle = require('authkv.lifecycle')
 local mount = require('authkv.mount')
 local native = require('authkv.native')
+local verify = require('authkv.verify')
 
 -- The range of authkv's own error codes.
 local FIRST, LAST = 20001, 20999
@@ -27,6 +29,9 @@ authkv.pair                        <pair>: one pair
 authkv.kv                          <kv>: conditions, keys in order, counters, changes
 authkv.export(file, {prefix = })   write the pairs to a file, a line of JSON each
 authkv.import(file, {mode = })     write the pairs of such a file
+authkv.backup(directory, {keys = true})   a copy of the data in an empty directory, with the keys if asked for
+authkv.verify(directory)           whether a back-up is whole, and what is in it
+authkv.restored{revision = }       after a restore: end all tokens, go on with revisions above all that were given
 authkv.as(token)                   all of these as the user of the token, and <as: me, password>
 authkv.users                       <users>
 authkv.roles                       <roles: list, set, delete>
@@ -197,6 +202,16 @@ add(authkv, call, {anyone = true})
 -- See bulk.lua.
 local files = bulk.new(call, failure)
 authkv.export, authkv.import = files.export, files.import
+
+-- See backup.lua and verify.lua.
+authkv.backup = backup.new(call, failure)
+authkv.verify = verify.new(failure)
+
+function authkv.restored(known)
+    known = known == nil and {} or known
+    check_names(known, {'revision'})
+    return call('restored', known.revision or box.NULL)
+end
 
 local TAKES_TOKEN = {}
 for _, operation in ipairs(OPERATIONS) do

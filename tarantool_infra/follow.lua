@@ -27,7 +27,7 @@ local function ask(connection, after)
     return number, #changes.entries > 0 and number < changes.last
 end
 
--- Starts the fiber that asks, for ever. A failure is logged once, until it is over.
+-- Starts the fiber that asks, for ever. A failure is logged once, until it is over or another one.
 local function start(address, password)
     local options = {user = 'authkv_follower', password = password, connect_timeout = TIMEOUT}
     local connection, failing, number
@@ -51,12 +51,13 @@ local function start(address, password)
         while true do
             local ok, more = pcall(step)
             fiber.testcancel()
-            if not ok and not failing then
-                log.warn('cannot follow %s: %s', address, more)
-            elseif ok and failing then
+            local why = not ok and tostring(more) or nil
+            if why ~= nil and why ~= failing then
+                log.warn('cannot follow %s: %s', address, why)
+            elseif ok and failing ~= nil then
                 log.warn('following %s again', address)
             end
-            failing = not ok
+            failing = why
             fiber.sleep(ok and more and 0 or PERIOD)
         end
     end)

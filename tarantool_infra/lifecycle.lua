@@ -4,6 +4,7 @@ local fiber = require('fiber')
 local fio = require('fio')
 local log = require('log')
 
+local backup = require('authkv.backup')
 local follow = require('authkv.follow')
 local native = require('authkv.native')
 local rock = require('authkv.rock')
@@ -176,7 +177,11 @@ local function new(call)
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()
         end
-        local started = launch('start', map(all), legacy or box.NULL)
+        local is_restored = backup.is_restored(box.cfg.memtx_dir)
+        local started = launch('start', map(all), legacy or box.NULL, is_restored)
+        if is_restored then
+            backup.note_restored(box.cfg.memtx_dir)
+        end
         wanted, in_force = given, given
         local ok, err = pcall(rock.serve, settings, started.http)
         if not ok then

@@ -20,6 +20,7 @@ local FOLLOWER = {'changes'}
 local PROXY = {'forwarded'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page', 'import_lines',
+    'restored', 'key_files',
 }
 -- Procedures of older versions, to be removed.
 local GONE = {'revocations', 'revocations_apply'}
@@ -89,7 +90,8 @@ local function mirrored(name, id, expires_at, format)
 end
 
 local function own_spaces()
-    -- Numbers that only grow. `kv`: the last revision. `tokens_until`: when the last issued token expires.
+    -- Numbers that only grow. `kv`: the last revision. `tokens_until`: when the last token expires. `generation`:
+    -- see src/storage/generation.rs.
     space('authkv_sequence', {
         {name = 'name', type = 'string'},
         {name = 'last', type = 'unsigned'},
@@ -237,6 +239,10 @@ local function bring_up(settings)
         kv_spaces()
     end
     own_spaces()
+    if found == 0 and settings.auth == 'true' then
+        -- See src/storage/generation.rs: tokens of other data do not hold here, even if their key does.
+        box.space.authkv_sequence:replace({'generation', fiber.time64()})
+    end
     if found > 0 and found < 4 then
         keep_endings()
     end

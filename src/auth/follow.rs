@@ -2,11 +2,12 @@
 //! except for the check.
 
 use super::{rotation, Auth};
-use crate::storage::Entry;
-use crate::tx::{await_durability, Tx};
+use crate::storage::{Depth, Entry};
+use crate::tx::{await_durability, fiber, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How many changes an answer has at most.
@@ -19,7 +20,13 @@ pub struct Changes {
     entries: Vec<Entry>,
     /// The highest number of all changes.
     last: u64,
+    /// The generation of the data; 0 from older versions.
+    #[serde(default)]
+    generation: u64,
 }
+
+/// How many tuples of each space are forgotten in one transaction.
+const SLICE: usize = 500;
 
 /// How far an instance has followed another.
 pub struct Following {
@@ -28,6 +35,10 @@ pub struct Following {
     followed_at: AtomicU64,
     /// All changes of the instance followed are known up to this number.
     heard: AtomicU64,
+    /// The other instance was asked for all changes from the first on.
+    asked_all: AtomicBool,
+    /// The other instance knows less than was heard from it, so it was restored.
+    refused: AtomicBool,
 }
 
 impl Following {
@@ -41,7 +52,16 @@ impl Following {
                 .unwrap_or(now),
             followed_at: AtomicU64::new(heard_ago.map_or(NEVER, |_| 0)),
             heard: AtomicU64::new(heard),
+            asked_all: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
         }
+    }
+
+    /// Begins anew, as after a start: nothing is known of the instance followed but its generation.
+    fn forget(&self, generation: u64) {
+        self.followed_at.store(NEVER, Ordering::Relaxed);
+        self.heard.store(generation, Ordering::Relaxed);
+        self.refused.store(false, Ordering::Relaxed);
     }
 
     /// Notes that all changes up to this number are known now.
@@ -84,15 +104,40 @@ pub fn changes(tx: &Tx, auth: &Auth, after: u64) -> Result<Changes, Error> {
     let mirror = &auth.storage.mirror;
     let last = mirror.last(tx)?;
     let entries = mirror.after(tx, after, PAGE)?;
+    let generation = auth.storage.generation.read(tx)?;
     // A follower would keep a change that is rolled back here.
     await_durability(tx)?;
-    Ok(Changes { entries, last })
+    Ok(Changes {
+        entries,
+        last,
+        generation,
+    })
 }
 
-/// Applies the answer of [`changes`] from the instance followed. Returns the number to ask after next. Yields.
+/// Applies the answer of [`changes`] from the instance followed. Returns the number to ask after next. Errors: `Rewound` if
+/// that instance knows less than was heard from it. Yields.
 pub fn apply(tx: &Tx, auth: &'static Auth, changes: &Changes) -> Result<u64, Error> {
     let storage = &auth.storage;
+    let following = &auth.following;
     let entries = &changes.entries;
+    let is_older = match changes.generation.cmp(&storage.generation.read(tx)?) {
+        Less => true,
+        Equal => changes.last < storage.mirror.last(tx)?,
+        Greater => false,
+    };
+    following.refused.store(is_older, Ordering::Relaxed);
+    if is_older {
+        return Err(Error::Rewound);
+    }
+    begin(tx, auth, changes.generation)?;
+    let begins = !storage.generation.is_followed(tx)?;
+    if begins && !following.asked_all.swap(true, Ordering::Relaxed) {
+        return Ok(0);
+    }
+    following.asked_all.store(false, Ordering::Relaxed);
+    if begins {
+        forget(tx, auth)?;
+    }
     storage.mirror.apply(tx, &storage.reserve, entries)?;
     rotation::refresh(tx, auth)?;
     let caught_up = entries.last().map_or(changes.last, |entry| entry.number);
@@ -100,4 +145,41 @@ pub fn apply(tx: &Tx, auth: &'static Auth, changes: &Changes) -> Result<u64, Err
         auth.following.note(changes.last);
     }
     Ok(caught_up)
+}
+
+/// Begins this generation, if it is new: tokens of older ones end at once.
+fn begin(tx: &Tx, auth: &Auth, generation: u64) -> Result<(), Error> {
+    let storage = &auth.storage;
+    if generation == storage.generation.known(tx) {
+        return Ok(());
+    }
+    let begun = storage
+        .reserve
+        .transaction(tx, Depth::Last, || storage.generation.begin(tx, generation));
+    storage.generation.read(tx)?;
+    begun?;
+    auth.following.forget(generation);
+    Ok(())
+}
+
+/// Forgets what was heard in older generations: the instance followed may know nothing of it. Yields.
+fn forget(tx: &Tx, auth: &Auth) -> Result<(), Error> {
+    let storage = &auth.storage;
+    while storage.mirror.clear(tx, SLICE)? {
+        fiber::pass(tx);
+    }
+    let reserve = &storage.reserve;
+    reserve.transaction(tx, Depth::Last, || storage.generation.follow(tx))
+}
+
+/// Forgets what was heard, if the instance followed knows less than that, to follow it anew. It is asked for everything already,
+/// because it was connected to anew when it had been restored. Yields.
+pub fn restored(tx: &Tx, auth: &Auth) -> Result<(), Error> {
+    if !auth.following.refused.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    begin(tx, auth, 0)?;
+    forget(tx, auth)?;
+    auth.following.forget(0);
+    Ok(())
 }

@@ -10,6 +10,7 @@ pub mod keyring;
 pub mod login;
 mod password;
 pub mod principal;
+pub mod restored;
 pub mod roles;
 pub mod rotation;
 pub mod session;
@@ -31,7 +32,9 @@ use authkv_token::Tokens;
 use follow::Following;
 use keyring::Keyring;
 use password::Hasher;
+use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,6 +126,18 @@ impl Auth {
         let before = Tokens::forgotten_before(time);
         let mirrored = storage.mirror.forget(tx, before, slice)?;
         Ok(attempts || sessions || mirrored)
+    }
+
+    /// The files of keys: the name of each in a back-up, and its path. `keys` is a directory.
+    pub fn key_files(&self) -> BTreeMap<&'static str, String> {
+        let (config, directory) = (&self.config, self.keyring.directory());
+        let mut files = vec![("jwt_public.pem", &*config.public_key_file)];
+        if config.services.auth {
+            files.push(("jwt_private.pem", &*config.private_key_file));
+            files.push(("keys", directory));
+        }
+        let text = |(name, file): (_, &Path)| (name, file.to_string_lossy().into_owned());
+        files.into_iter().map(text).collect()
     }
 
     /// Ends the threads. With `join`, they finish the waiting work first.

@@ -44,6 +44,8 @@ pub fn open(tx: &Tx, auth: &'static Auth) -> Result<(), String> {
 /// Reloads the ring if the space has changed, by replication or by following. Makes a new key if no key of this instance
 /// signs. Yields if there is something to write.
 pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
+    // A leader may have begun another generation.
+    auth.storage.generation.read(tx)?;
     publish_own(tx, auth)?;
     let rows = auth.storage.token_keys.all(tx)?;
     let is_same = auth.keyring.rows(tx) == rows;
@@ -65,6 +67,29 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
 /// Makes a key and publishes it at once. It signs after `publish` seconds; `None`: after the time of the settings. Earlier
 /// keys of this instance verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`. Yields.
 pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outcome, Error> {
+    let publish = publish.unwrap_or(auth.config.key_publish.as_secs());
+    replace(tx, auth, publish, None)
+}
+
+/// Ends all keys and all tokens, after a restore: makes a key that signs at once, and begins this generation. Errors and yields:
+/// as [`rotate`].
+pub fn restored(tx: &Tx, auth: &'static Auth, generation: u64) -> Result<(), Error> {
+    let held = auth.keyring.held(tx);
+    replace(tx, auth, 0, Some(generation))?;
+    for kid in held {
+        auth.keyring.release(tx, &kid);
+        remove(tx, auth, &kid);
+    }
+    Ok(())
+}
+
+/// Makes a key that signs after `publish` seconds. With a generation, it begins, and all other keys are retired.
+fn replace(
+    tx: &Tx,
+    auth: &'static Auth,
+    publish: u64,
+    generation: Option<u64>,
+) -> Result<Outcome, Error> {
     let (storage, keyring) = (&auth.storage, &auth.keyring);
     // Checked first, because an RSA key takes seconds to make.
     if is_read_only(tx) {
@@ -75,7 +100,6 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
         Ok(made.and_then(|key| files::store(keyring.directory(), &key).map(|()| key)))
     })?;
     let key = logged(made)?;
-    let publish = publish.unwrap_or(auth.config.key_publish.as_secs());
     let (kid, signs_from) = (key.public().id().to_owned(), now() + publish);
     let before = keyring.held(tx);
     // Before the commit, because another fiber may reload the ring during it.
@@ -85,9 +109,13 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
         let until = auth.tokens.accepted_until(last);
+        if let Some(generation) = generation {
+            storage.generation.begin(tx, generation)?;
+        }
         for mut row in storage.token_keys.all(tx)? {
-            if row.verifies_until.is_none() && before.contains(&row.kid) {
-                row.verifies_until = Some(until);
+            let is_replaced = row.verifies_until.is_none() && before.contains(&row.kid);
+            if generation.is_some() || is_replaced {
+                row.verifies_until = Some(generation.map_or(until, |_| RETIRED));
                 storage.token_keys.put(tx, &storage.mirror, &row)?;
             }
         }
@@ -95,6 +123,8 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
         storage.token_keys.put(tx, &storage.mirror, &row)
     });
     if let Err(error) = written {
+        // It may have been read inside the transaction.
+        storage.generation.read(tx)?;
         keyring.release(tx, &kid);
         remove(tx, auth, &kid);
         return Err(error);

@@ -3,9 +3,12 @@
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
-use crate::auth::{keyring, login, roles, rotation, session, users, Auth};
+use crate::auth::{keyring, login, restored, roles, rotation, session, users, Auth};
 use crate::kv::{self, Kv};
-use crate::tx::{await_durability_since, orphan, session as tx_session, take_undurable, Mark, Tx};
+use crate::tx::{
+    await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
+};
+use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Outcome, Privilege, Request};
@@ -18,6 +21,36 @@ pub struct Core {
     pub kv: Kv,
     pub audit: Audit,
     pub config: Arc<Config>,
+}
+
+/// What a restore has changed, for the operator.
+#[derive(Debug, serde::Serialize)]
+pub struct Restored {
+    /// Revisions are higher than this from now on.
+    revision: u64,
+}
+
+/// The highest revision that JavaScript reads exactly.
+const REVISION_MAX: u64 = (1 << 53) - 1;
+
+/// After a restore of a back-up: ends all tokens that were given before, and goes on with revisions above all that were given.
+/// These are above the time in microseconds, and above `known`. Errors: `BadOption` if that is not above what the back-up has,
+/// because the clock is wrong; `ReadOnly`, `Overloaded`. Yields.
+pub fn restored(tx: &Tx, core: &'static Core, known: Option<u64>) -> Result<Restored, Error> {
+    let above = known.map_or(0, |known| known.saturating_add(1));
+    let revision = above.max(microseconds());
+    if revision > REVISION_MAX {
+        return Err(Error::BadOption {
+            name: "revision",
+            allowed: "below 2^53",
+        });
+    }
+    core.kv.restored(tx, revision)?;
+    restored::restored(tx, &core.auth, revision)?;
+    log::warn(&format!(
+        "this data was restored: tokens that were given before have ended, and revisions go on above {revision}"
+    ));
+    Ok(Restored { revision })
 }
 
 /// Executes a command and writes the audit log. Yields if the command waits for a thread or commits (see the lanes of

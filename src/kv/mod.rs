@@ -38,6 +38,14 @@ impl Kv {
         }
     }
 
+    /// Goes on with revisions above `least` after a restore, if there is a store. Errors: `BadOption`, `ReadOnly`. Yields.
+    pub fn restored(&self, tx: &Tx, least: u64) -> Result<(), Error> {
+        match &self.storage.key_values {
+            Some(store) => store.restored(tx, least),
+            None => Ok(()),
+        }
+    }
+
     /// Fills the reserve, which is memory that pairs cannot use, if that is possible now. Does not yield.
     pub fn fill_reserve(&self, tx: &Tx) {
         self.storage.reserve.keep(tx);

@@ -4,13 +4,14 @@
 //! A tuple begins with its id, the time after which it may be deleted (or null), and the number of its last change. A follower
 //! asks for the changes after a number. The tuple with the highest number is never deleted, so that no number is used twice.
 
-use super::{array, scan, Depth, Reserve};
+use super::{array, scan, Depth, Generation, Reserve};
 use crate::tx::{transaction_if, tuple_bytes, Failure, Range, Space, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// The spaces. An [`Entry`] names a space by its index here.
 pub const SPACES: [&str; 4] = [
@@ -48,12 +49,14 @@ pub struct Mirror {
     spaces: [Space; 4],
     /// The last number used, including numbers of failed commits, because others may have seen them.
     given: TxCell<Cell<u64>>,
+    generation: Arc<Generation>,
 }
 
 impl Mirror {
-    pub fn new(tx: &Tx, spaces: [Space; 4]) -> Self {
+    pub fn new(tx: &Tx, spaces: [Space; 4], generation: Arc<Generation>) -> Self {
         Self {
             spaces,
+            generation,
             given: TxCell::new(tx, Cell::new(0)),
         }
     }
@@ -66,9 +69,9 @@ impl Mirror {
         Ok(number)
     }
 
-    /// The highest number in the spaces, or 0. Does not yield.
+    /// The highest number in the spaces, or the generation if that is higher. Does not yield.
     pub fn last(&self, tx: &Tx) -> Result<u64, Error> {
-        let mut last = 0;
+        let mut last = self.generation.read(tx)?;
         for space in self.spaces {
             if let Some(tuple) = space.index(BY_NUMBER).max(tx)? {
                 last = last.max(start(tuple_bytes(&tuple))?.number);
@@ -120,6 +123,27 @@ impl Mirror {
                 space.replace(tx, &entry.tuple)?;
             }
             Ok(())
+        })
+    }
+
+    /// Deletes at most `limit` tuples of each space. Returns whether there may be more. Yields while it commits.
+    pub fn clear(&self, tx: &Tx, limit: usize) -> Result<bool, Error> {
+        transaction_if(tx, || {
+            let mut more = false;
+            let mut any = false;
+            for space in self.spaces {
+                let mut ids = Vec::new();
+                scan(tx, space.index(0), Range::All, start, |start| {
+                    ids.push(start.id);
+                    ids.len() < limit
+                })?;
+                for id in &ids {
+                    space.delete(tx, id)?;
+                }
+                any |= !ids.is_empty();
+                more |= ids.len() == limit;
+            }
+            Ok((more, any))
         })
     }
 

@@ -1,6 +1,7 @@
 //! One repository per space. Runs on the tx thread. `tarantool_infra/schema.lua` makes the spaces.
 
 mod attempts;
+mod generation;
 mod issued;
 mod keys;
 mod kv;
@@ -13,6 +14,7 @@ mod subjects;
 mod users;
 
 pub use attempts::{Attempts, Count};
+pub use generation::Generation;
 pub use issued::Issued;
 pub use keys::{TokenKey, TokenKeys};
 pub use kv::{Applied, Effect, KeyValues, ReadForm, Tell};
@@ -37,6 +39,7 @@ pub struct Storage {
     pub users: Option<Users>,
     /// `None` if this instance does not offer the service.
     pub key_values: Option<KeyValues>,
+    pub generation: Arc<Generation>,
     pub mirror: Mirror,
     pub issued: Issued,
     pub revoked: Revoked,
@@ -74,10 +77,12 @@ impl Storage {
             find(token_key)?,
         ];
         let [revoked, subject, role, token_key] = mirrored;
+        let generation = Generation::open(tx, find("authkv_sequence")?);
+        let generation = Arc::new(generation.map_err(|error| error.to_string())?);
         Ok(Self {
             users: users.map(|space| Users::new(tx, space)),
             key_values,
-            mirror: Mirror::new(tx, mirrored),
+            mirror: Mirror::new(tx, mirrored, generation.clone()),
             issued: Issued::new(
                 tx,
                 find("authkv_sequence")?,
@@ -85,7 +90,11 @@ impl Storage {
                 reserve.clone(),
             ),
             revoked: Revoked { space: revoked },
-            subjects: Subjects { space: subject },
+            subjects: Subjects {
+                space: subject,
+                generation: generation.clone(),
+            },
+            generation,
             roles: Roles { space: role },
             token_keys: TokenKeys { space: token_key },
             sessions: Sessions {

@@ -1,20 +1,24 @@
 //! The space `authkv_subject`: the state of a login that its tokens must match. A login without a tuple has the default.
 
 use super::mirror::Mirror;
-use super::{array, broken};
+use super::{array, broken, Generation};
 use crate::tx::{Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_domain::{Granted, Subject};
+use std::sync::Arc;
 
 pub struct Subjects {
     pub(super) space: Space,
+    pub(super) generation: Arc<Generation>,
 }
 
 impl Subjects {
-    /// Does not yield.
+    /// A subject. Its epoch is at least the generation, so that no token of an older generation is valid. Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Subject, Error> {
-        Ok(super::get(tx, self.space, login, decode)?.unwrap_or_default())
+        let mut subject = super::get(tx, self.space, login, decode)?.unwrap_or_default();
+        subject.epoch = subject.epoch.max(self.generation.known(tx));
+        Ok(subject)
     }
 
     /// Whether `is` returns `true` for a subject that has a tuple. Does not yield.

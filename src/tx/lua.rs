@@ -163,7 +163,11 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 11] = [
+    (
+        "authkv.backup",
+        include_str!("../../tarantool_infra/backup.lua"),
+    ),
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
@@ -199,6 +203,10 @@ const MODULES: [(&str, &str); 9] = [
     (
         "authkv.tools",
         include_str!("../../tarantool_infra/tools.lua"),
+    ),
+    (
+        "authkv.verify",
+        include_str!("../../tarantool_infra/verify.lua"),
     ),
 ];
 

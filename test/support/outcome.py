@@ -64,6 +64,7 @@ ERRORS = {
     "not_streamed": (20055, 501, 501),
     "transaction_aborted": (20056, 503, 503),
     "data_gone": (20057, 503, 503),
+    "rewound": (20060, 503, 503),
 }
 
 

@@ -213,6 +213,9 @@ errors! {
     /// the directory of the data, or a file in it, is gone or another one: a write would be lost with the process
     DataGone = "data_gone", 20057, 503, 503,
         "The directory of the data is gone: nothing is written until the server is started again";
+    /// the instance that is followed knows less than was heard from it. Only in the log of the follower
+    Rewound = "rewound", 20060, 503, 503,
+        "The instance that is followed knows fewer changes than were heard from it: if it was restored from a back-up, call authkv.restored() there; if it is another instance now, here";
 }
 
 /// The properties of an error.

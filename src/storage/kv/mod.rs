@@ -4,6 +4,7 @@ mod effect;
 mod event;
 mod feed;
 mod read;
+mod restored;
 mod revisions;
 mod scan;
 mod stored;

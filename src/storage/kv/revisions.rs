@@ -67,6 +67,12 @@ impl Revisions {
         Ok(())
     }
 
+    /// The numbers of a transaction that skips all numbers up to `last`; `None` if that number was given already.
+    pub fn skip_to(&self, last: u64) -> Option<Numbers> {
+        let before = self.given.get();
+        (last > before).then_some(Numbers { before, last })
+    }
+
     /// Begins the numbers of a transaction, after the last number used.
     pub fn begin(&self) -> Numbers {
         let last = self.given.get();

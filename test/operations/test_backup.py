@@ -1,0 +1,472 @@
+"""A back-up of a running instance, whether it is whole, and what a restore brings back and what it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import threading
+from hashlib import sha256
+
+import pytest
+
+from support.backups import MANIFEST, QUICK, back_up, command, in_console, put_back, verify
+from support.fallible import Fallible
+from support.harness import DEADLINE, wait_until
+from support.lua import lua
+from support.outcome import ANY, Ok, Refusal, Refused
+from support.pairs import put
+from support.people import INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN, PASSWORD, Person
+from support.tokens import kid
+from support.transports import HttpTransport, bearer
+
+TOO_OLD = Refused("too_old")
+# The largest integer that JavaScript reads exactly.
+EXACT = 2**53 - 1
+LATER = "in the future that was lost"
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict:
+    return {"keys": False, **QUICK}
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "backup"
+
+
+@pytest.fixture
+def own(make, visit, settings):
+    """People of an instance that the test alone has."""
+    return visit(make(**settings).start())
+
+
+def log_in(people, person: Person) -> dict:
+    """A session of somebody who is known from before the restore."""
+    return people.expect("http", Ok(people.session_answer()), "session_login", person.login, person.password)
+
+
+def pairs_of(people, token: str, keys: list[str]) -> dict[str, dict]:
+    """Whole pairs, with their revisions, expiry and types."""
+    found = {}
+    for at in range(0, len(keys), 1000):
+        seen = people.expect("http", ANY, "batch_get", token, keys[at : at + 1000])
+        assert seen["missing"] == []
+        found |= {pair["key"]: pair for pair in seen["pairs"]}
+    return found
+
+
+class Writers:
+    """Clients that write batches of keys of their own, and note what was acknowledged: the revision of each key."""
+
+    def __init__(self, instance, token: str, count: int = 3):
+        self.acknowledged: list[tuple[str, int]] = []
+        self.wrong: list = []
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self._work, args=(instance, token, number)) for number in range(count)]
+
+    def _work(self, instance, token, number):
+        http, done = HttpTransport(instance), 0
+        while not self.stop.is_set():
+            keys = [f"load/{number}/{done:06}/{n}" for n in range(5)]
+            pairs = [{"key": key, "value": [key, done]} | ({"ttl": 3600} if n % 2 else {}) for n, key in enumerate(keys)]
+            seen = http.do("batch_put", token, pairs)
+            if not isinstance(seen, Ok) or not seen.value["committed"]:
+                self.wrong.append(seen)
+                break
+            self.acknowledged += [(one["key"], one["revision"]) for one in seen.value["results"]]
+            done += 1
+        http.close()
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        self.advance()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(DEADLINE)
+
+    def advance(self):
+        before = len(self.acknowledged)
+        wait_until(lambda: self.wrong or len(self.acknowledged) > before + 200, "the clients write")
+
+
+def test_what_was_acknowledged_before_a_back_up_under_load_is_restored_pair_by_pair(own, make, visit, settings, directory):
+    person, http = own.new(), own.http
+    token = person.access
+    for key, body, content_type in (("image", b"\x89PNG" * 100, "image/png"), ("text", "текст".encode(), "text/plain; charset=utf-8")):
+        assert http.request("PUT", f"/v1/kv/{key}?ttl=3000", body, bearer(token) | {"Content-Type": content_type}).status == 201
+    for key, value in {"null": None, "big": 2**64 - 1, "deep": [[{"a": [1.5, "б", None]}]]}.items():
+        put(own, token, key, value)
+    with Writers(own.instance, token) as load:
+        before = list(load.acknowledged)
+        made = back_up(own.instance, directory)
+        after = len(load.acknowledged)
+        load.advance()
+    assert load.wrong == [] and after > len(before), "nothing was written during the back-up"
+    code, found = verify(directory)
+    assert code == 0, found
+    keys = ["image", "text", "null", "big", "deep", *(key for key, _ in before)]
+    assert found["pairs"] >= len(keys) and found["users"] == 2 and not found["keys"] and found["files"] == made["files"]
+
+    told = pairs_of(own, token, keys)
+    assert all(told[key]["revision"] == revision for key, revision in before)
+    last = max(revision for _, revision in load.acknowledged)
+    restored = visit(put_back(directory, make(**settings)).start())
+    session = log_in(restored, person)["access_token"]
+    assert pairs_of(restored, session, keys) == told
+    # Keys whose private halves are lost are retired too.
+    assert [key["signs"] for key in restored.administer("key_list")["keys"]] == [True]
+    # Of what came later there are whole batches, or nothing.
+    listed = restored.expect("http", ANY, "kv_list", session, {"prefix": "load/", "count": True})["count"]
+    assert listed % 5 == 0 and listed >= len(before)
+    # No revision twice, and none that JavaScript would round.
+    assert last < put(restored, session, "new") <= EXACT
+
+
+def test_a_restore_ends_what_was_given_before_and_after_the_back_up(own, make, visit, settings, directory):
+    person, revoked_person = own.new(), own.new()
+    first = person.log_in()
+    revoked, api = revoked_person.access, person.api_token
+    put(own, first["access_token"], "k")
+    back_up(own.instance, directory, "{keys = true}")
+    own.expect("http", Ok({"revoked": True}), "auth_logout", revoked)
+    newer, other = own.expect("http", ANY, "session_refresh", first["refresh_token"]), own.new()
+    own.administer("key_rotate", {"publish": 0})
+    of_new_key = other.access
+    assert kid(of_new_key) != kid(api)
+    revision = put(own, newer["access_token"], "k", LATER)
+
+    restored = visit(put_back(directory, make(**settings)).start())
+    for token in (revoked, api, first["access_token"], newer["access_token"], of_new_key):
+        restored.assert_fails(token)
+    for token in (first["refresh_token"], newer["refresh_token"]):
+        restored.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", token)
+    # All but one key are retired, whether the back-up has their private half or not.
+    keys = restored.administer("key_list")["keys"]
+    assert [key["signs"] for key in keys] == [True] and keys[0]["kid"] not in (kid(api), kid(of_new_key))
+    session = log_in(restored, person)
+    restored.assert_holds(session["access_token"])
+    restored.assert_holds(restored.expect("http", ANY, "session_refresh", session["refresh_token"])["access_token"])
+    restored.expect("http", INVALID_CREDENTIALS, "session_login", other.login, PASSWORD)
+    # A condition or a watch of the lost future matches nothing.
+    token = session["access_token"]
+    restored.expect("http", Refused("conflict"), "pair_put", token, "k", 2, {"if_revision": revision})
+    restored.expect("http", TOO_OLD, "kv_watch", token, {"after": revision})
+    # That is done once: the tokens of now outlast the next start.
+    assert not (restored.instance.data_dir / MANIFEST).exists()
+    restored.restart()
+    restored.assert_holds(token)
+    restored.assert_fails(revoked)
+
+
+def test_restored_is_what_ends_them(own, make, visit, settings, directory):
+    """The control: files that are put back without the manifest are not known as restored until somebody says so."""
+    person = own.new()
+    revoked, kept = person.access, person.log_in()
+    put(own, kept["access_token"], "k")
+    back_up(own.instance, directory, "{keys = true}")
+    own.expect("http", Ok({"revoked": True}), "auth_logout", revoked)
+    lost = [put(own, kept["access_token"], f"k{n}") for n in range(3)]
+
+    restored = visit(put_back(directory, make(**settings), with_manifest=False).start())
+    restored.assert_holds(revoked)
+    assert {put(restored, revoked, "k") for _ in range(3)} <= {*lost, max(lost) + 1}
+    # A watch would go on in the middle, and miss what was there before.
+    stream = {"after": lost[0]}
+    assert restored.expect("iproto", ANY, "kv_watch", kept["access_token"], stream)["events"]
+    seen = in_console(restored.instance, "authkv.restored()")
+    assert isinstance(seen, Ok) and seen.value["revision"] > lost[-1], seen
+    for token in (revoked, kept["access_token"]):
+        restored.assert_fails(token)
+    del restored.__dict__["admin"]
+    session = log_in(restored, person)["access_token"]
+    restored.assert_holds(session)
+    restored.expect("iproto", TOO_OLD, "kv_watch", session, stream)
+    assert put(restored, session, "k") > seen.value["revision"]
+
+
+def test_one_back_up_that_is_restored_again_and_again_gives_no_revision_twice(own, make, visit, settings, directory):
+    person = own.new()
+    given = [put(own, person.access, "k")]
+    tokens = [person.access]
+    back_up(own.instance, directory, "{keys = true}")
+    for _ in range(3):
+        restored = visit(put_back(directory, make(**settings)).start())
+        for token in tokens:
+            restored.assert_fails(token)
+        tokens.append(log_in(restored, person)["access_token"])
+        given += [put(restored, tokens[-1], "k") for _ in range(20)]
+    assert given == sorted(set(given)) and given[-1] <= EXACT
+
+
+def test_a_back_up_that_is_restored_over_other_data_is_refused(own, make, settings, directory):
+    back_up(own.instance, directory)
+    put(own, own.new().access, "k")
+    assert own.console.evaluate("return box.snapshot()") == ["ok"]
+    own.close()
+    own.instance.stop()
+    shutil.copytree(directory, own.instance.data_dir, dirs_exist_ok=True)
+    assert "restore it into an empty directory" in own.instance.refuse_to_start()
+    (own.instance.data_dir / MANIFEST).unlink()
+    own.instance.start()
+
+
+def test_revisions_go_on_above_one_that_is_known_and_never_back(own):
+    token = own.new().access
+    ahead = put(own, token, "k") + 2**52
+    assert in_console(own.instance, f"authkv.restored{{revision = {ahead}}}").value["revision"] == ahead + 1
+    del own.__dict__["admin"]
+    assert put(own, own.new().access, "k") == ahead + 2
+    # The clock is behind what was given, so it cannot tell what to go on with.
+    seen = in_console(own.instance, "authkv.restored()")
+    assert isinstance(seen, Refusal) and seen.name == "bad_option" and "clock" in seen.message, seen
+    assert in_console(own.instance, "authkv.restored{revision = 2^53}").name == "bad_option"
+    assert in_console(own.instance, "authkv.restored{revision = 'x'}").name == "malformed"
+    for wrong in ("{nothing = 1}", "1"):
+        assert "usage: {revision = }" in own.console.show(f"authkv.restored({wrong})")
+
+
+def test_revisions_grow_whoever_writes_meanwhile(own):
+    """Fibers of the owner write while others say again and again that the data was restored."""
+    (told,) = own.console.evaluate(
+        "local fiber = require('fiber') local told, open, restored, wrong = {}, 8, 0, false "
+        "for n = 1, open do fiber.create(function() local last = 0 "
+        "  repeat local made, err = authkv.pair.put('own/' .. n, last) "
+        "    if made == nil or made.revision <= last then wrong = err and err.message or made.revision break end "
+        "    last = made.revision table.insert(told, last) "
+        "  until restored > 4 open = open - 1 end) end "
+        "repeat local made, err = authkv.restored() restored = restored + 1 if made == nil then wrong = err.message end "
+        "until restored == 5 while open > 0 and not wrong do fiber.sleep(0.01) end "
+        "table.sort(told) local twice = 0 for i = 2, #told do if told[i] == told[i - 1] then twice = twice + 1 end end "
+        "return {wrong, twice, #told > 100}"
+    )
+    assert told == [False, 0, True]
+
+
+def test_a_restore_that_cannot_be_written_has_not_happened(visit, settings):
+    with Fallible(**settings) as instance:
+        people = visit(instance)
+        token = people.new().access
+        revision = put(people, token, "k")
+        with instance.failing():
+            assert in_console(instance, "authkv.restored()").name == "not_durable"
+        people.assert_holds(token)
+        assert put(people, token, "k") > revision
+        assert isinstance(in_console(instance, "authkv.restored()"), Ok)
+        del people.__dict__["admin"]
+        people.assert_fails(token)
+
+
+def test_a_back_up_that_cannot_be_written_leaves_nothing(visit, settings, directory):
+    with Fallible(**settings) as instance:
+        people = visit(instance)
+        put(people, people.new().access, "k")
+        for says in ("the checkpoint failed", "File too large"):
+            with instance.failing():
+                seen = in_console(instance, f"authkv.backup({lua(str(directory))})")
+            assert isinstance(seen, Refusal) and says in seen.message and not directory.exists(), seen
+            # With a checkpoint of everything, only the copy is left to fail.
+            assert people.console.evaluate("return box.snapshot()") == ["ok"]
+        back_up(instance, directory)
+
+
+def test_keys_are_in_a_back_up_only_where_asked(own, directory, tmp_path):
+    own.administer("key_rotate", {"publish": 0})
+    back_up(own.instance, directory)
+    back_up(own.instance, tmp_path / "with keys", "{keys = true}")
+    names = {file["name"] for file in json.loads((tmp_path / "with keys" / MANIFEST).read_text())["files"]}
+    assert {"jwt_private.pem", "jwt_public.pem"} < names and any(name.startswith("keys/") for name in names)
+    for top in (directory, tmp_path / "with keys"):
+        files = [path for path in top.rglob("*") if path.is_file()]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in [top, *top.rglob("*")] if path.is_dir()} == {0o700}
+        assert any(b"PRIVATE KEY" in path.read_bytes() for path in files) == (top != directory)
+        assert verify(top)[1]["keys"] == (top != directory)
+
+
+def test_files_of_an_application_in_vinyl_come_along(own, make, visit, settings, directory):
+    console = own.console
+    console.evaluate("box.schema.space.create('own', {engine = 'vinyl'}):create_index('primary') box.space.own:insert{1, 'one'}")
+    back_up(own.instance, directory)
+    assert [*directory.glob("*/*/*.run")] and verify(directory)[0] == 0
+    restored = visit(put_back(directory, make(**settings)).start())
+    assert restored.console.evaluate("return box.space.own:get{1}[2]") == ["one"]
+
+
+REFUSED = {
+    "relative/backup": "the directory should be an absolute path",
+    "{full}": "it is not empty",
+    "{file}": "",
+    "{file}/below": "",
+}
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_a_directory_that_cannot_be_is_refused_and_untouched(people, tmp_path, path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    given = path.format(full=tmp_path / "full", file=tmp_path / "file")
+    seen = in_console(people.instance, f"authkv.backup({lua(given)})")
+    assert isinstance(seen, Refusal) and seen.name == "backup_failed" and given in seen.message and REFUSED[path] in seen.message, seen
+    assert (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text() == "mine"
+    # Nothing is left open: the next one succeeds.
+    back_up(people.instance, tmp_path / "good")
+
+
+@pytest.mark.parametrize("wrong", ["", "1", "'/x', 1", "'/x', {keys = 1}", "'/x', {key = true}", "'/x\\0y'"])
+def test_a_call_that_is_wrong_tells_the_usage(people, wrong):
+    assert "usage: authkv.backup(directory" in people.console.show(f"authkv.backup({wrong})")
+    assert "usage: authkv.verify(directory" in people.console.show("authkv.verify({})")
+
+
+def test_back_ups_at_a_time_and_beside_a_snapshot(people, tmp_path):
+    """One is made, others say so, and a snapshot that is under way is waited for."""
+    seen = people.console.evaluate(
+        "local fiber = require('fiber') local results = fiber.channel(4) "
+        f"for n = 1, 4 do local path = {lua(str(tmp_path))} .. '/' .. n fiber.create(function() "
+        "  if n == 1 then results:put(box.snapshot()) return end "
+        "  local made, err = authkv.backup(path) results:put(made and 'made' or err.message) end) end "
+        "local all = {} for n = 1, 4 do all[n] = results:get() end table.sort(all) return all"
+    )[0]
+    assert seen == ["another back-up is being made", "another back-up is being made", "made", "ok"]
+    assert [path.name for path in tmp_path.iterdir()] == ["2"] and verify(tmp_path / "2")[0] == 0
+
+
+def test_a_back_up_that_something_else_is_making_is_left_alone(people, tmp_path):
+    assert people.console.evaluate("return #box.backup.start() > 0") == [True]
+    seen = in_console(people.instance, f"authkv.backup({lua(str(tmp_path / 'b'))})")
+    assert isinstance(seen, Refusal) and "already in progress" in seen.message and not (tmp_path / "b").exists(), seen
+    assert "already in progress" in people.console.show("box.backup.start()")
+    people.console.evaluate("box.backup.stop()")
+    back_up(people.instance, tmp_path / "b")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of one MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(path)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("only root can mount a small file system")
+    yield path
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_a_full_disk_leaves_no_half_back_up(own, token, small_disk, tmp_path):
+    # Text that does not shrink.
+    noise = [os.urandom(20_000).hex() for _ in range(60)]
+    own.expect("http", ANY, "batch_put", own.new().access, [{"key": f"noise/{n}", "value": text} for n, text in enumerate(noise)])
+    for directory in (small_disk / "made", small_disk):
+        seen = in_console(own.instance, f"authkv.backup({lua(str(directory))})")
+        assert isinstance(seen, Refusal) and "No space left on device" in seen.message, seen
+        assert [*small_disk.iterdir()] == []
+    back_up(own.instance, tmp_path / "large")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def damage(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def before_the_copy(act):
+    """As if the file had been like that when it was copied: the manifest has its size and digest."""
+
+    def act_and_note(path):
+        act(path)
+        manifest = path.parent / MANIFEST
+        told = json.loads(manifest.read_text())
+        for file in told["files"]:
+            if file["name"] == path.name:
+                file |= {"size": path.stat().st_size, "sha256": sha256(path.read_bytes()).hexdigest()}
+        manifest.write_text(json.dumps(told))
+
+    return act_and_note
+
+
+def change(old: str, new: str):
+    def act(path):
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    return act
+
+
+DAMAGES = {
+    "cut": ("*.snap", cut, "bytes instead of"),
+    "damaged": ("*.snap", damage, "SHA-256"),
+    "damaged before": ("*.snap", before_the_copy(damage), "damaged at byte"),
+    "cut before": ("*.snap", before_the_copy(cut), "damaged at byte"),
+    "missing": ("*.snap", lambda path: path.unlink(), "it is missing"),
+    "key damaged": ("jwt_private.pem", damage, "SHA-256"),
+    "no manifest": (MANIFEST, lambda path: path.unlink(), "the back-up was cut short"),
+    "manifest cut": (MANIFEST, cut, ""),
+    "manifest empty": (MANIFEST, lambda path: path.write_text(""), "it is damaged"),
+    "leads out": (MANIFEST, change("jwt_private.pem", "../jwt_private.pem"), "it is damaged"),
+    "newer": (MANIFEST, change('"format":1', '"format":2'), "a newer authkv"),
+    "another": ("*.snap", lambda path: shutil.copy(path, path.with_name("00000000000000999999.snap")), "does not belong"),
+    "a log": ("*.snap", lambda path: path.with_name("00000000000000999999.xlog").write_text(""), "does not belong"),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(people, token, tmp_path_factory):
+    """A back-up that a test copies before it damages it."""
+    put(people, token, "k", "x" * 10_000)
+    directory = tmp_path_factory.mktemp("whole") / "backup"
+    back_up(people.instance, directory, "{keys = true}")
+    return directory
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damage_is_seen_by_verify(people, whole, directory, kind):
+    pattern, act, says = DAMAGES[kind]
+    shutil.copytree(whole, directory)
+    assert verify(directory)[0] == 0
+    (path,) = directory.glob(pattern)
+    act(path)
+    seen = in_console(people.instance, f"authkv.verify({lua(str(directory))})")
+    assert isinstance(seen, Refusal) and seen.name == "bad_backup" and says in seen.message, seen
+    code, said = verify(directory)
+    assert code == 1 and seen.message in said, said
+
+
+def test_verify_says_what_is_in_a_back_up(people, whole):
+    seen = in_console(people.instance, f"authkv.verify({lua(str(whole))})")
+    assert isinstance(seen, Ok) and seen.value == verify(whole)[1], seen
+    found = seen.value
+    assert found["keys"] and found["pairs"] >= 1 and found["users"] >= 2 and found["rows"] > found["pairs"] and found["schema"] >= 4
+    assert found["bytes"] == sum(path.stat().st_size for path in whole.rglob("*") if path.is_file() and path.name != MANIFEST)
+    assert verify(whole / "nothing")[0] == 1
+
+
+def test_the_command_makes_a_back_up_and_says_what_is_wrong(people, tmp_path):
+    console = people.instance.console_path
+    code, made = command("make", tmp_path / "a 'b' \\", console)
+    assert code == 0 and not made["keys"], made
+    assert verify(tmp_path / "a 'b' \\")[0] == 0
+    assert command("make", "--keys", tmp_path / "keys", console)[1]["keys"]
+    for args, says in {
+        ("make", tmp_path / "keys", console): "it is not empty",
+        ("make", tmp_path / "new", tmp_path / "nothing.sock"): "cannot connect",
+        ("make", tmp_path / "new"): "usage:",
+        ("verify",): "usage:",
+        (): "usage:",
+        ("verify", tmp_path): "the back-up was cut short",
+    }.items():
+        code, said = command(*args)
+        assert code == 1 and says in said, (args, said)
