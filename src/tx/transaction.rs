@@ -12,6 +12,8 @@ struct Commits {
     ended: Cell<u64>,
     failed: Cell<u64>,
     end: Cond,
+    /// The log of writes could not be written when it was tried last.
+    disk_fails: Cell<bool>,
     /// A read since the last take has seen changes of a commit that had not ended.
     undurable: Cell<Option<Mark>>,
 }
@@ -21,6 +23,17 @@ impl Commits {
         Mark {
             begun: self.begun.get(),
             failed: self.failed.get(),
+        }
+    }
+
+    /// Logs when the log of writes begins to fail, and when it can be written again. Tarantool logs each failure.
+    fn note_disk(&self, fails: bool) {
+        match (self.disk_fails.replace(fails), fails) {
+            (false, true) => log::error(
+                "the log of writes cannot be written: reads and checks of tokens go on, writes are refused until it can",
+            ),
+            (true, false) => log::info("the log of writes can be written again"),
+            _ => {}
         }
     }
 }
@@ -38,6 +51,7 @@ thread_local! {
         begun: Cell::new(0),
         ended: Cell::new(0),
         failed: Cell::new(0),
+        disk_fails: Cell::new(false),
         end: Cond::new(),
         undurable: Cell::new(None),
     };
@@ -80,6 +94,10 @@ fn commit() -> Result<(), Error> {
             let text = e.message().to_owned();
             match Failure::from(e) {
                 Failure::Aborted => Error::TransactionAborted,
+                Failure::Disk => {
+                    commits.note_disk(true);
+                    Error::NotDurable
+                }
                 // Newer versions have several reasons. With each of them, nothing was written.
                 _ => {
                     log::error(&format!("a commit failed: {text}"));
@@ -93,7 +111,9 @@ fn commit() -> Result<(), Error> {
             return committed;
         }
         commits.ended.set(commits.ended.get() + 1);
-        if committed.is_err() {
+        if committed.is_ok() {
+            commits.note_disk(false);
+        } else {
             commits.failed.set(commits.failed.get() + 1);
         }
         commits.end.broadcast();
