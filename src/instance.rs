@@ -5,7 +5,8 @@
 
 use crate::allocator;
 use crate::audit::Audit;
-use crate::auth::{self, first_admin, rotation, Auth, Files};
+use crate::auth::first_admin::{self, Made};
+use crate::auth::{self, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::Core;
 use crate::handoff::{Handoff, Takeover};
@@ -20,6 +21,7 @@ use crate::tx::returned::Returned;
 use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
 use crate::upkeep;
 use authkv_base::error::Error;
+use authkv_base::steady::Record;
 use authkv_base::threads::{self, give_way};
 use authkv_codec::types::Types;
 use authkv_config::{Config, HttpConfig};
@@ -85,9 +87,9 @@ fn running() -> MutexGuard<'static, Option<Lent<Instance>>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads the key files and makes a missing one, on another thread, so that tx is free meanwhile. The error names the file
-/// and what is wrong with it. Yields.
-fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
+/// Reads the key files and makes a missing one, and reads the record of the clock, on another thread, so that tx is free
+/// meanwhile. The error names the file and what is wrong with it. Yields.
+fn load_files(tx: &Tx, config: &Config) -> Result<(Files, Option<Record>), String> {
     let begun = Instant::now();
     let makes = config.services.auth && !config.private_key_file.exists();
     if makes {
@@ -100,13 +102,15 @@ fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
     let wait = |is_over: &dyn Fn() -> bool| {
         fiber::wait_until(tx, long, is_over);
     };
-    let files = threads::apart("authkv-keys", || Files::load(config), wait)
-        .map_err(|e| format!("cannot read the keys: {e}"))??;
+    let load = || (Files::load(config), Record::read(&config.data_dir));
+    let (files, record) = threads::apart("authkv-keys", load, wait)
+        .map_err(|e| format!("cannot read the keys: {e}"))?;
+    let files = files?;
     if makes {
         let seconds = begun.elapsed().as_secs_f64();
         log::info(&format!("the key was made in {seconds:.1} s"));
     }
-    Ok(files)
+    Ok((files, record))
 }
 
 impl Instance {
@@ -125,7 +129,7 @@ impl Instance {
             Some(stopped) => stopped.leave(tx),
             None => {}
         }
-        let files = load_files(tx, &config)?;
+        let (files, record) = load_files(tx, &config)?;
         let takeover = handoff
             .map(Handoff::take)
             .transpose()
@@ -136,7 +140,7 @@ impl Instance {
         let started = instance.get();
         let user = started.life.add_user();
         *running() = Some(instance);
-        let launched = started.launch(tx, takeover);
+        let launched = started.launch(tx, takeover, record);
         if launched.is_err() {
             started.end(tx, true);
         }
@@ -218,18 +222,31 @@ impl Instance {
     }
 
     /// Starts the threads, fibers and servers.
-    fn launch(&'static self, tx: &Tx, takeover: Option<Takeover>) -> Result<Started, String> {
+    fn launch(
+        &'static self,
+        tx: &Tx,
+        takeover: Option<Takeover>,
+        record: Option<Record>,
+    ) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
+        let clock = upkeep::Clock::begin(record, core.auth.is_new(tx).map_err(text)?);
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
-        rotation::open(tx, &core.auth)?;
-        let start = |name, body: fn(&Tx, &'static Core, &Life)| {
-            let started = life.start_fiber(tx, name, move |tx| body(tx, core, life));
-            started.map_err(text)
+        rotation::open(tx, &core.auth, takeover.is_none())?;
+        let admin = first_admin::make(tx, &core.auth)?;
+        let (admin_password, lacks_admin) = match admin {
+            Made::Silently => (None, false),
+            Made::Password(password) => (Some(password), false),
+            Made::NotYet => {
+                log::warn("the user admin cannot be written now: it is made later, if the settings give its password, or by the next start");
+                (None, true)
+            }
         };
-        start("authkv-upkeep", upkeep::run)?;
-        start("authkv-sweep", upkeep::sweep)?;
-        let admin_password = first_admin::make(tx, &core.auth)?;
+        let upkeep = move |tx: &Tx| upkeep::run(tx, core, life, clock, lacks_admin);
+        life.start_fiber(tx, "authkv-upkeep", upkeep)
+            .map_err(text)?;
+        let sweep = move |tx: &Tx| upkeep::sweep(tx, core, life);
+        life.start_fiber(tx, "authkv-sweep", sweep).map_err(text)?;
         let listeners = takeover.as_ref().map(|left| &*left.listeners);
         let config = self.core.config.http.clone();
         let http = self.start_http(config, listeners.unwrap_or_default())?;
