@@ -31,7 +31,7 @@ AUDITED := . test/bench test/check test/fuzz test/micro
 # installs PROGRAM PACKAGE...: installs Debian's packages where a program is missing.
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
-.PHONY: help build run bench micro profile test lint unit tables fuzz-smoke fuzz integration check-smoke model linearize audit clean FORCE
+.PHONY: help build run bench micro profile test lint unit tables fuzz-smoke fuzz integration test-faults check-smoke model linearize audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -122,6 +122,11 @@ integration: build $(VENV)/installed postman_tests/node_modules test/npm/node_mo
 	-@$(call installs,haproxy,haproxy)
 	-@$(call installs,caddy,caddy)
 	$(VENV)/bin/python -m pytest test -q -n 3 --dist loadfile
+
+test-faults: build $(VENV)/installed ## what a machine can do to a database that runs, for some minutes
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,faketime,faketime)
+	AUTHKV_TEST_FAULTS=long $(VENV)/bin/python -m pytest test/operations/test_faults.py test/operations/test_full_disk.py test/operations/test_clock.py -q
 
 check-smoke: build ## the key-value store against its model, and linearizability, a little of each
 	@$(call installs,tarantool,tarantool)
