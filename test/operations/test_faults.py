@@ -21,7 +21,7 @@ from support.faketime import clock_settings, set_clock
 from support.harness import CHEAP_HASHES, HOST, Instance, wait_until
 from support.outcome import ANY, ERRORS, Ok, Refusal, Refused
 from support.people import PASSWORD, People
-from support.small_disk import CANNOT_MOUNT, OnSmallDisk, can_mount, fill
+from support.small_disk import OnSmallDisk, fill
 from support.transports import HttpTransport, IprotoTransport, Transport
 
 LONG = os.environ.get("AUTHKV_TEST_FAULTS") == "long"
@@ -165,7 +165,6 @@ def recover(working: Clients, *names: str) -> None:
     assert not names or set(working.refused) <= set(names), set(working.refused)
 
 
-@pytest.mark.skipif(not can_mount(), reason=CANNOT_MOUNT)
 def test_a_full_disk(clients):
     with clients(OnSmallDisk, AUTHKV_LOGIN_DELAY_MAX="2") as working:
         for _ in range(ROUNDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import tempfile
 from functools import cache
@@ -12,7 +13,6 @@ from support.harness import Instance, wait_until, write_key_pair
 from support.outcome import Refusal
 from support.people import People
 
-CANNOT_MOUNT = "this user cannot mount a file system, which a disk that is full needs"
 _PIECE = 1 << 16
 
 
@@ -35,19 +35,38 @@ def can_mount() -> bool:
 
 
 class OnSmallDisk(Instance):
-    """Its data directory is a file system of this size."""
+    """Its data directory is a file system of this size. A user who cannot mount gets a limit on the size of files instead, which
+    Tarantool meets as it meets a full disk."""
 
     def __init__(self, size: str = "16m", **settings: str | None):
         super().__init__(keys=False, **settings)
-        assert _mount(self.data_dir, size), CANNOT_MOUNT
+        self.is_mounted = can_mount()
+        self._is_full = False
+        if self.is_mounted:
+            assert _mount(self.data_dir, size)
         write_key_pair(self.data_dir)
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        limit = "ulimit -S -f 0;" if self._is_full and not self.is_mounted else ""
+        # Where it is not ignored, the signal ends the process.
+        return ("sh", "-c", f"trap '' XFSZ; {limit} exec tarantool init.lua")
 
     @property
     def _ballast(self) -> Path:
         return self.data_dir / "ballast"
 
+    def _limit(self) -> None:
+        if self.process is not None:
+            _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (1 if self._is_full else hard, hard))
+
     def fill(self) -> None:
         """Leaves no room on the disk."""
+        self._is_full = True
+        if not self.is_mounted:
+            self._limit()
+            return
         with self._ballast.open("ab", buffering=0) as file:
             piece = _PIECE
             while piece:
@@ -59,12 +78,17 @@ class OnSmallDisk(Instance):
 
     def free(self) -> None:
         """Makes room."""
-        self._ballast.unlink()
+        self._is_full = False
+        if self.is_mounted:
+            self._ballast.unlink()
+        else:
+            self._limit()
 
     def dispose(self) -> None:
         if self.process is not None:
             self.kill()
-        _unmount(self.data_dir)
+        if self.is_mounted:
+            _unmount(self.data_dir)
         super().dispose()
 
 
