@@ -6,6 +6,7 @@ use super::keyring::{load, publish_own, published, row};
 use super::Auth;
 use crate::storage::Depth;
 use crate::tx::{is_read_only, log, Tx};
+use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::now;
 use authkv_command::Outcome;
@@ -121,7 +122,8 @@ pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outc
     let before = keyring.held(tx);
     // Before the commit, because another fiber may reload the ring during it.
     keyring.hold(tx, &key);
-    let last = signs_from + auth.tokens.ttl().as_secs();
+    // Earlier keys sign until then, and tokens expire by the wall clock, which may be ahead.
+    let last = signs_from.max(clock::now() + publish) + auth.tokens.ttl().as_secs();
     let written = storage.reserve.transaction(tx, Depth::Last, || {
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
