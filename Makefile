@@ -131,6 +131,11 @@ integration: build $(VENV)/installed postman_tests/node_modules test/npm/node_mo
 test-long: build $(VENV)/installed ## what takes long: a hundred restarts of each kind
 	AUTHKV_TEST_RESTARTS=100 $(VENV)/bin/python -m pytest test/operations/test_restart_memory.py -q
 
+test-faults: build $(VENV)/installed ## what a machine can do to a database that runs, for some minutes
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,faketime,faketime)
+	AUTHKV_TEST_FAULTS=long $(VENV)/bin/python -m pytest test/operations/test_faults.py test/operations/test_full_disk.py test/operations/test_clock.py -q
+
 check-smoke: build ## the key-value store against its model, and linearizability, a little of each
 	@$(call installs,tarantool,tarantool)
 	cargo run --locked $(CHECK) --bin model -- --cases 200

@@ -6,11 +6,12 @@
 
 use crate::allocator;
 use crate::audit::Audit;
-use crate::auth::{self, first_admin, rotation, Auth, Files};
+use crate::auth::first_admin::{self, Made};
+use crate::auth::{self, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::{restored, Core};
 use crate::disk;
-use crate::handoff::Handoff;
+use crate::handoff::{Handoff, Takeover};
 use crate::http::shared::{Parts, Shared};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
@@ -22,6 +23,7 @@ use crate::tx::returned::Returned;
 use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
 use crate::upkeep;
 use authkv_base::error::Error;
+use authkv_base::steady::Record;
 use authkv_base::threads::{self, give_way};
 use authkv_codec::types::Types;
 use authkv_config::{Config, HttpConfig};
@@ -80,9 +82,9 @@ fn forget_memory() {
     allocator::give_back();
 }
 
-/// Reads the key files and makes a missing one, on another thread, so that tx is free meanwhile. The error names the file
-/// and what is wrong with it. Yields.
-fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
+/// Reads the key files and makes a missing one, and reads the record of the clock, on another thread, so that tx is free
+/// meanwhile. The error names the file and what is wrong with it. Yields.
+fn load_files(tx: &Tx, config: &Config) -> Result<(Files, Option<Record>), String> {
     let begun = Instant::now();
     let makes = config.services.auth && !config.private_key_file.exists();
     if makes {
@@ -95,13 +97,15 @@ fn load_files(tx: &Tx, config: &Config) -> Result<Files, String> {
     let wait = |is_over: &dyn Fn() -> bool| {
         fiber::wait_until(tx, long, is_over);
     };
-    let files = threads::apart("authkv-keys", || Files::load(config), wait)
-        .map_err(|e| format!("cannot read the keys: {e}"))??;
+    let load = || (Files::load(config), Record::read(&config.data_dir));
+    let (files, record) = threads::apart("authkv-keys", load, wait)
+        .map_err(|e| format!("cannot read the keys: {e}"))?;
+    let files = files?;
     if makes {
         let seconds = begun.elapsed().as_secs_f64();
         log::info(&format!("the key was made in {seconds:.1} s"));
     }
-    Ok(files)
+    Ok((files, record))
 }
 
 impl Instance {
@@ -133,7 +137,7 @@ impl Instance {
                 slot::wait_for_predecessor(tx, config.shutdown_timeout);
             }
         }
-        let files = load_files(tx, &config)?;
+        let (files, record) = load_files(tx, &config)?;
         let predecessor = Self::get();
         let takeover = handoff
             .map(|told| told.updated(predecessor.map(Self::handoff)).take())
@@ -142,8 +146,7 @@ impl Instance {
         let heard_ago = takeover.as_ref().and_then(|left| left.heard_ago);
         let started = slot::add(Self::new(tx, Arc::new(config), files, heard_ago)?);
         let user = started.life.add_user();
-        let listeners = takeover.as_ref().map(|left| &*left.listeners);
-        let mut launched = started.launch(tx, listeners.unwrap_or_default(), is_restored);
+        let mut launched = started.launch(tx, takeover.as_ref(), record, is_restored);
         if predecessor.is_some_and(|one| one.life.is_stopping()) {
             launched = launched.and(Err(STOPPED.into()));
         }
@@ -214,27 +217,38 @@ impl Instance {
     fn launch(
         &'static self,
         tx: &Tx,
-        taken_over: &[Listener],
+        takeover: Option<&Takeover>,
+        record: Option<Record>,
         is_restored: bool,
     ) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
+        let clock = upkeep::Clock::begin(record, core.auth.is_new(tx).map_err(text)?);
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
-        rotation::open(tx, &core.auth)?;
+        rotation::open(tx, &core.auth, takeover.is_none())?;
         if is_restored {
             // Before anybody can send a token.
             restored(tx, core, None).map_err(|e| {
                 format!("this data was restored (see documentation/backup.md): {e}")
             })?;
         }
-        let start = |name, body: fn(&Tx, &'static Core, &Life)| {
-            let started = life.start_fiber(tx, name, move |tx| body(tx, core, life));
-            started.map_err(text)
+        let admin = first_admin::make(tx, &core.auth)?;
+        let (admin_password, lacks_admin) = match admin {
+            Made::Silently => (None, false),
+            Made::Password(password) => (Some(password), false),
+            Made::NotYet => {
+                log::warn("the user admin cannot be written now: it is made later, if the settings give its password, or by the next start");
+                (None, true)
+            }
         };
-        start("authkv-upkeep", upkeep::run)?;
-        start("authkv-sweep", upkeep::sweep)?;
-        start("authkv-disk", |tx, _, life| disk::watch(tx, life))?;
-        let admin_password = first_admin::make(tx, &core.auth)?;
+        let upkeep = move |tx: &Tx| upkeep::run(tx, core, life, clock, lacks_admin);
+        life.start_fiber(tx, "authkv-upkeep", upkeep)
+            .map_err(text)?;
+        let sweep = move |tx: &Tx| upkeep::sweep(tx, core, life);
+        life.start_fiber(tx, "authkv-sweep", sweep).map_err(text)?;
+        let watch = move |tx: &Tx| disk::watch(tx, life);
+        life.start_fiber(tx, "authkv-disk", watch).map_err(text)?;
+        let taken_over = takeover.map(|left| &*left.listeners).unwrap_or_default();
         let config = self.core.config.http.clone();
         let http = self.start_http(config, taken_over)?;
         let user = life.add_user();

@@ -1,17 +1,19 @@
-//! The fibers that remove what has expired, and load keys that other instances have changed. Runs on the tx thread.
+//! The fibers that remove what has expired, load keys that other instances have changed, and write what could not be written
+//! before. Runs on the tx thread.
 
-use crate::auth::rotation;
+use crate::auth::{first_admin, rotation};
 use crate::core::Core;
 use crate::tx::life::Life;
 use crate::tx::{fiber, log, Tx};
-use authkv_base::clock::now;
 use authkv_base::error::Error;
-use authkv_base::steady::{boot, Steady};
-use std::time::Duration;
+use authkv_base::steady::{self, Record, Steady};
+use std::time::{Duration, Instant};
 
 /// How many tuples of a space are removed in one transaction.
 const SLICE: usize = 500;
 const PAUSE: Duration = Duration::from_secs(1);
+/// The pause before the file of the clock is written again, after a failure.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// How many expired pairs are removed in one transaction: few, because reads wait meanwhile.
 const SWEEP: usize = 50;
@@ -20,47 +22,124 @@ const SWEEP: usize = 50;
 const REST: Duration = Duration::from_millis(2);
 const LATE: u64 = 10_000;
 
+/// A piece of work that is tried again and again. Its failure is logged when it begins or changes, not each time.
+struct Work {
+    /// What fails, in the past tense.
+    what: &'static str,
+    failed: Option<&'static str>,
+}
+
+impl Work {
+    fn new(what: &'static str) -> Self {
+        Self { what, failed: None }
+    }
+
+    /// Logs a failure that is new. A read-only instance is no failure. Returns the result of the work.
+    fn done<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        let failed = match &result {
+            Ok(_) | Err(Error::ReadOnly) => None,
+            Err(error) => Some(error.row().name),
+        };
+        match (failed, self.failed) {
+            (Some(name), before) if before != Some(name) => {
+                log::warn(&format!("{}: {name}, it is tried again", self.what));
+            }
+            (None, Some(name)) => log::info(&format!("no longer: {}: {name}", self.what)),
+            _ => {}
+        }
+        self.failed = failed;
+        result.ok()
+    }
+}
+
 /// The body of the fiber that removes expired pairs. Returns once the instance ends.
 pub fn sweep(tx: &Tx, core: &'static Core, life: &Life) {
+    let mut work = Work::new("what has expired was not removed");
     while core.config.services.kv && !life.has_ended() && !fiber::is_cancelled(tx) {
-        match core.kv.sweep(tx, SWEEP) {
-            Ok(Some(LATE..)) => fiber::pass(tx),
-            Ok(Some(_)) => fiber::sleep(tx, REST),
-            Ok(None) | Err(Error::ReadOnly) => life.pause(tx, PAUSE / 4),
-            Err(error) => {
-                warn("what has expired was not removed", &error);
-                life.pause(tx, 10 * PAUSE);
-            }
+        match work.done(core.kv.sweep(tx, steady::passed(), SWEEP)) {
+            Some(Some(LATE..)) => fiber::pass(tx),
+            Some(Some(_)) => fiber::sleep(tx, REST),
+            Some(None) => life.pause(tx, PAUSE / 4),
+            None => life.pause(tx, PAUSE),
         }
     }
 }
 
-/// The body of the fiber that does the other upkeep. Returns once the instance ends.
-pub fn run(tx: &Tx, core: &'static Core, life: &Life) {
+/// The body of the fiber that does the other upkeep. With `lacks_admin`, the user `admin` could not be made at the start. Returns
+/// once the instance ends.
+pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lacks_admin: bool) {
     let auth = &core.auth;
-    let mut steady = Steady::default();
+    let mut cover = Work::new("how long tokens hold was not written down");
+    let mut attempts = Work::new("failed logins were not written");
+    let mut keys = Work::new("keys were not read anew");
+    let mut forget = Work::new("what has expired was not forgotten");
     while !life.has_ended() && !fiber::is_cancelled(tx) {
+        clock.look(tx, core);
         core.audit.flush(tx);
-        match auth.cover(tx, PAUSE) {
-            Ok(()) | Err(Error::ReadOnly) => {}
-            Err(error) => warn("how long tokens hold was not written down", &error),
-        }
+        cover.done(auth.cover(tx, PAUSE));
+        attempts.done(auth.write_attempts(tx, SLICE));
+        lacks_admin = lacks_admin && !first_admin::make_late(tx, auth);
         core.kv.fill_reserve(tx);
-        if let Err(error) = rotation::refresh(tx, auth) {
-            warn("keys were not read anew", &error);
-        }
+        keys.done(rotation::refresh(tx, auth));
         rotation::write_public(tx, auth);
-        match auth.forget(tx, steady.time(now(), boot()), SLICE) {
-            Ok(true) => fiber::pass(tx),
-            Ok(false) | Err(Error::ReadOnly) => life.pause(tx, PAUSE),
-            Err(error) => {
-                warn("what has expired was not forgotten", &error);
-                life.pause(tx, 10 * PAUSE);
-            }
+        match forget.done(auth.forget(tx, SLICE)) {
+            Some(true) => fiber::pass(tx),
+            _ => life.pause(tx, PAUSE),
         }
     }
 }
 
-fn warn(what: &str, error: &Error) {
-    log::warn(&format!("{what}: {}", error.row().name));
+/// The steady clock, and its record in the data directory.
+pub struct Clock {
+    steady: Steady,
+    record: Option<Record>,
+    /// When the record could not be written.
+    failed_at: Option<Instant>,
+}
+
+impl Clock {
+    /// `record` was read at the start; see [`Steady::begin`].
+    pub fn begin(record: Option<Record>, is_new: bool) -> Self {
+        let steady = Steady::begin(record.as_ref(), is_new);
+        if !steady.is_trusted() {
+            log::info(
+                "the clock is not known from this boot of the machine: what expires is kept for ten minutes",
+            );
+        }
+        Self {
+            steady,
+            record,
+            failed_at: None,
+        }
+    }
+
+    /// Looks at the clock, and writes its course to a file if it has changed. Yields while it writes.
+    fn look(&mut self, tx: &Tx, core: &'static Core) {
+        // Pairs that have ended must not come back with an earlier time.
+        let end_pairs = || {
+            let sweep = || core.kv.sweep(tx, steady::milliseconds(), SWEEP);
+            while let Ok(Some(_)) = sweep() {
+                fiber::pass(tx);
+            }
+        };
+        let Some(course) = self.steady.look(end_pairs) else {
+            return;
+        };
+        let is_known = self.record.as_ref().is_some_and(|old| old.says(course));
+        if is_known || self.failed_at.is_some_and(|at| at.elapsed() < AGAIN) {
+            return;
+        }
+        let Some(new) = Record::of(course) else {
+            return;
+        };
+        let (record, directory) = (new.clone(), &core.config.data_dir);
+        let written = core
+            .auth
+            .hashes
+            .run(tx, move || Ok(record.write(directory).is_ok()));
+        match written {
+            Ok(true) => (self.record, self.failed_at) = (Some(new), None),
+            _ => self.failed_at = Some(Instant::now()),
+        }
+    }
 }

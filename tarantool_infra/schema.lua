@@ -168,12 +168,23 @@ local function procedures(names, role)
     end
 end
 
+-- Whether the data already has this password. A start that changes nothing writes nothing, so that it succeeds on a
+-- full disk. Only the default method of Tarantool can be compared: another one mixes random bytes into what it stores.
+local function has_password(name, password)
+    local record = box.space._user.index.name:get(name)
+    local stored = record ~= nil and record[5]['chap-sha1']
+    local method = box.cfg.auth_type or 'chap-sha1'
+    return stored ~= nil and method == 'chap-sha1' and stored == box.schema.user.password(password)
+end
+
 local function user(name, password, role)
     if password == '' then
         return
     end
     box.schema.user.create(name, {if_not_exists = true})
-    box.schema.user.passwd(name, password)
+    if not has_password(name, password) then
+        box.schema.user.passwd(name, password)
+    end
     box.schema.user.grant(name, 'execute', 'role', role, {if_not_exists = true})
 end
 
@@ -286,8 +297,16 @@ local function options()
     return table.concat(all, ', ')
 end
 
--- Tarantool 3 refuses to change the schema of older data before box.schema.upgrade(). Adds this advice to the error.
+local NO_ROOM = [[
+the disk cannot be written, but this start has to change the data: its schema, the password of a user of Tarantool, or
+rights that were granted to guest. Make room on the disk of %s and start again. (%s)]]
+
+-- Tarantool 3 refuses to change the schema of older data before box.schema.upgrade(). Adds this advice to the error, or
+-- what to do if the disk is full.
 local function with_advice(err)
+    if type(err) == 'cdata' and err.code == box.error.WAL_IO then
+        return NO_ROOM:format(box.cfg.wal_dir, err.message)
+    end
     local needs_upgrade = box.error.SCHEMA_NEEDS_UPGRADE
     if needs_upgrade == nil or type(err) ~= 'cdata' or err.code ~= needs_upgrade then
         return err

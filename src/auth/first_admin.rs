@@ -2,7 +2,7 @@
 
 use super::users;
 use super::Auth;
-use crate::tx::Tx;
+use crate::tx::{log, Tx};
 use authkv_base::error::Error;
 use authkv_command::Registration;
 use authkv_domain::{Password, RoleName, Subject};
@@ -11,19 +11,29 @@ use secrecy::SecretString;
 
 const ADMIN: &str = "admin";
 
+/// The user `admin` of a start.
+pub enum Made {
+    /// There was nothing to make, or the settings gave the password.
+    Silently,
+    /// Its generated password.
+    Password(String),
+    /// The disk cannot be written.
+    NotYet,
+}
+
 /// Makes the user `admin` with the role `admin`, if there is no such user, no other administrator, and this instance may
-/// write. Reads all users. An existing `admin` is left alone: in an old installation anyone may have registered it. Returns
-/// the password if it was generated. The error says what is wrong. Yields.
-pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Option<String>, String> {
+/// write. Reads all users. An existing `admin` is left alone: in an old installation anyone may have registered it. The
+/// error says what is wrong. Yields.
+pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Made, String> {
     let text = |e: Error| e.to_string();
     let Some(users) = &auth.storage.users else {
-        return Ok(None);
+        return Ok(Made::Silently);
     };
     let has_admin = |subject: &Subject| subject.is_active() && subject.has(RoleName::ADMIN);
     if users.contains(tx, ADMIN).map_err(text)?
         || auth.storage.subjects.any(tx, has_admin).map_err(text)?
     {
-        return Ok(None);
+        return Ok(Made::Silently);
     }
     let (password, made_up) = match &auth.config.admin_password {
         Some(given) => (given.secret().clone(), None),
@@ -40,9 +50,29 @@ pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Option<String>, String> {
     };
     let roles = [RoleName::ADMIN.to_owned()];
     match users::add(tx, auth, registration, Password::new, Some(&roles)) {
-        Ok(_) => Ok(made_up),
-        Err(Error::ReadOnly) => Ok(None),
+        Ok(_) => Ok(made_up.map_or(Made::Silently, Made::Password)),
+        Err(Error::ReadOnly) => Ok(Made::Silently),
+        Err(Error::NotDurable) => Ok(Made::NotYet),
         Err(e) => Err(format!("cannot make the user admin: {e}")),
+    }
+}
+
+/// Makes the user later, after [`Made::NotYet`]. Returns whether this is done. A generated password could not be shown any more, so
+/// without one in the settings this is left to the next start. Yields.
+pub fn make_late(tx: &Tx, auth: &'static Auth) -> bool {
+    if auth.config.admin_password.is_none() {
+        return true;
+    }
+    match make(tx, auth) {
+        Ok(Made::NotYet) => false,
+        Ok(_) => {
+            log::info("the user admin is made now");
+            true
+        }
+        Err(what) => {
+            log::error(&what);
+            true
+        }
     }
 }
 

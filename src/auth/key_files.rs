@@ -23,13 +23,13 @@ pub fn load_or_make(config: &Config) -> Result<PrivateKey, String> {
     load(private_file)
 }
 
-/// Writes the file of public keys, which are those that verify at present. A file that a setting names is not overwritten,
-/// but must have one of the keys. The error names the file and what is wrong with it.
-pub fn see_to_public(config: &Config, keys: &[PublicKey]) -> Result<(), String> {
+/// Whether the file of public keys has to be written, because it differs from the keys that verify at present. A file that a
+/// setting names is not overwritten, but must have one of the keys. The error names the file and what is wrong with it.
+pub fn is_outdated(config: &Config, keys: &[PublicKey]) -> Result<bool, String> {
     let file = &config.public_key_file;
     let found = match fs::read_to_string(file) {
         Ok(text) => PublicKey::all_from_pem(&text).unwrap_or_default(),
-        Err(e) if e.kind() == ErrorKind::NotFound => return write_public(file, keys),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(true),
         Err(_) => Vec::new(),
     };
     let holds = |key: &PublicKey| found.iter().any(|found| found.id() == key.id());
@@ -41,10 +41,7 @@ pub fn see_to_public(config: &Config, keys: &[PublicKey]) -> Result<(), String> 
         ));
     }
     let is_same = found.len() == keys.len() && keys.iter().all(holds);
-    match is_same || config.public_key_given {
-        true => Ok(()),
-        false => write_public(file, keys),
-    }
+    Ok(!is_same && !config.public_key_given)
 }
 
 fn load(file: &Path) -> Result<PrivateKey, String> {
@@ -120,6 +117,46 @@ pub fn remove(directory: &Path, kid: &str) -> Result<(), String> {
     removed.map_err(|e| format!("cannot remove {}: {e}", file.display()))
 }
 
+/// Removes from a directory the private keys whose ids are not among `used`, and drafts of such files. Only names that
+/// [`store`] gives are looked at. `named`: a file that stays in any case. Returns the ids of the removed keys.
+pub fn remove_strays(
+    directory: &Path,
+    used: &[String],
+    named: &Path,
+) -> Result<Vec<String>, String> {
+    let failed = |e| format!("cannot clear {}: {e}", directory.display());
+    let entries = match fs::read_dir(directory) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let named = fs::canonicalize(named).ok();
+    let mut removed = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(failed)?.path();
+        let name = file.file_name().and_then(|name| name.to_str());
+        let Some(name) = name else { continue };
+        let (whole, is_draft) = match name.strip_suffix(DRAFT) {
+            Some(whole) => (whole, true),
+            None => (name, false),
+        };
+        let kid = whole.strip_suffix(".pem").unwrap_or_default();
+        let is_ours = file_name(kid).is_ok_and(|right| right == whole);
+        let is_named = named.is_some() && fs::canonicalize(&file).ok() == named;
+        let is_used = !is_draft && used.iter().any(|id| id == kid);
+        if !is_ours || is_named || is_used {
+            continue;
+        }
+        fs::remove_file(&file).map_err(failed)?;
+        if !is_draft {
+            removed.push(kid.to_owned());
+        }
+    }
+    if !removed.is_empty() {
+        sync(directory).map_err(failed)?;
+    }
+    Ok(removed)
+}
+
 /// The name of a key's file. Refuses ids that could lead out of the directory.
 fn file_name(kid: &str) -> Result<String, String> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -139,14 +176,14 @@ fn read(file: &Path) -> Result<String, String> {
 
 /// Writes a file whole or not at all, so that it survives a power loss.
 fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(DRAFT);
     let written = || -> io::Result<()> {
         let directory = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         fs::create_dir_all(directory)?;
-        let mut draft = file.as_os_str().to_owned();
-        draft.push(DRAFT);
         let _ = fs::remove_file(&draft);
         let mut handle = OpenOptions::new()
             .write(true)
@@ -158,7 +195,10 @@ fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<(), String> {
         fs::rename(&draft, file)?;
         sync(directory)
     };
-    written().map_err(|e| format!("cannot write {}: {e}", file.display()))
+    written().map_err(|e| {
+        let _ = fs::remove_file(&draft);
+        format!("cannot write {}: {e}", file.display())
+    })
 }
 
 fn sync(directory: &Path) -> io::Result<()> {
@@ -219,6 +259,13 @@ mod tests {
         }
     }
 
+    fn see_to_public(config: &Config, keys: &[PublicKey]) -> Result<(), String> {
+        match is_outdated(config, keys)? {
+            true => write_public(&config.public_key_file, keys),
+            false => Ok(()),
+        }
+    }
+
     fn mode(file: &Path) -> u32 {
         fs::metadata(file).unwrap().permissions().mode() & 0o777
     }
@@ -234,6 +281,7 @@ mod tests {
             assert_eq!(mode(&config.private_key_file), 0o600);
             let again = load_or_make(&config).unwrap();
             see_to_public(&config, std::slice::from_ref(made.public())).unwrap();
+            assert!(!is_outdated(&config, std::slice::from_ref(made.public())).unwrap());
             let half = load_public(&config.public_key_file).unwrap();
             assert_eq!(made.to_pem(), again.to_pem());
             assert_eq!(made.public().id(), half[0].id());
@@ -322,5 +370,37 @@ mod tests {
                 "{error}"
             );
         }
+    }
+    #[test]
+    fn only_own_files_of_unused_keys_are_removed() {
+        let directory = Directory::new("strays");
+        let ring = ring_directory(&directory.config(&[]));
+        assert_eq!(remove_strays(&ring, &[], Path::new("")), Ok(Vec::new()));
+        let [used, stray, named] = [(); 3].map(|()| {
+            let key = PrivateKey::make(Algorithm::EdDSA).unwrap();
+            store(&ring, &key).unwrap();
+            key.public().id().to_owned()
+        });
+        let file = |name: &str| ring.join(name);
+        let draft = format!("{used}.pem.new");
+        let others = [
+            "mine.pem",
+            "README",
+            "cut.pem.new",
+            &format!("{stray}.bak"),
+            &format!("{}.pem", "x".repeat(42)),
+        ];
+        for name in others.iter().chain([&&*draft]) {
+            fs::write(file(name), "x").unwrap();
+        }
+        let link = directory.0.join("named.pem");
+        let named_file = file(&format!("{named}.pem"));
+        std::os::unix::fs::symlink(&named_file, &link).unwrap();
+        let used = [used];
+        assert_eq!(remove_strays(&ring, &used, &link), Ok(vec![stray]));
+        assert_eq!(remove_strays(&ring, &used, &link), Ok(Vec::new()));
+        assert!(!file(&draft).exists() && named_file.exists());
+        assert!(others.iter().all(|name| file(name).exists()));
+        assert_eq!(fs::read_dir(&ring).unwrap().count(), others.len() + 2);
     }
 }

@@ -8,8 +8,8 @@ use super::key_files as files;
 use super::Auth;
 use crate::storage::{Depth, TokenKey};
 use crate::tx::{log, Tx, TxCell};
-use authkv_base::clock::now;
 use authkv_base::error::Error;
+use authkv_base::steady::now;
 use authkv_command::{Outcome, SigningKey, SigningKeys};
 use authkv_config::Config;
 use authkv_token::key::{PrivateKey, PublicKey};
@@ -37,6 +37,8 @@ struct State {
     writing: bool,
     /// The file of public keys is outdated.
     unwritten: bool,
+    /// Why it could not be written, as it was logged last.
+    logged: Option<String>,
 }
 
 /// The keys in files at the start.
@@ -83,6 +85,7 @@ impl Keyring {
                     rows: Vec::new(),
                     writing: false,
                     unwritten: false,
+                    logged: None,
                 }),
             ),
         }
@@ -120,15 +123,25 @@ impl Keyring {
         self.state.get(tx).borrow_mut().unwritten = true;
     }
 
-    /// Runs `write` while the file is outdated, until it succeeds or fails. One fiber at a time. May yield.
-    pub fn update_file(&self, tx: &Tx, mut write: impl FnMut() -> Result<(), Error>) {
+    /// Runs `write` while the file is outdated, until it succeeds or fails. A failure is logged when it begins. One fiber at a
+    /// time. May yield.
+    pub fn update_file(&self, tx: &Tx, mut write: impl FnMut() -> Result<(), String>) {
         let state = self.state.get(tx);
         if std::mem::replace(&mut state.borrow_mut().writing, true) {
             return;
         }
         while std::mem::take(&mut state.borrow_mut().unwritten) {
-            if write().is_err() {
-                state.borrow_mut().unwritten = true;
+            let failed = write().err();
+            let mut state = state.borrow_mut();
+            state.unwritten = failed.is_some();
+            if state.logged != failed {
+                match &failed {
+                    Some(what) => log::warn(&format!("{what}: it is tried again each second")),
+                    None => log::info("the file of public keys is written again"),
+                }
+                state.logged.clone_from(&failed);
+            }
+            if failed.is_some() {
                 break;
             }
         }
@@ -223,7 +236,7 @@ pub fn key_set(auth: &Auth) -> Outcome {
 pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     let time = now();
     let ring = auth.tokens.ring();
-    let signer = ring.signer(time).map(|(key, _)| key.id());
+    let signer = auth.tokens.signing_key();
     let rows = auth.storage.token_keys.all(tx)?;
     let counting = rows.iter().filter_map(|row| {
         let (key, _) = ring.find(&row.kid, time)?;
@@ -233,7 +246,7 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
             created_at: row.created_at,
             signs_from: row.signs_from,
             verifies_until: row.verifies_until,
-            signs: signer == Some(key.id()),
+            signs: signer.as_deref() == Some(key.id()),
         })
     });
     let mut keys: Vec<SigningKey> = counting.collect();

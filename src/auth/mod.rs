@@ -25,8 +25,9 @@ use crate::offload::{Pool, ThreadHooks, Waits};
 use crate::storage::Storage;
 use crate::tx::life::Life;
 use crate::tx::Tx;
-use authkv_base::clock::now;
+use authkv_base::clock;
 use authkv_base::error::Error;
+use authkv_base::steady::passed;
 use authkv_config::Config;
 use authkv_token::Tokens;
 use follow::Following;
@@ -106,22 +107,38 @@ impl Auth {
         })
     }
 
+    /// Whether there is nothing yet that could expire. Does not yield.
+    pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
+        self.storage.is_new(tx)
+    }
+
     /// Records ahead when the tokens of the next `ahead` expire, so that a login seldom waits for this write, and a replica
-    /// can issue tokens too. Errors: `ReadOnly`. Yields if there is something to write.
+    /// can issue tokens too. Errors: `ReadOnly`, `NotDurable`. Yields if there is something to write.
     pub fn cover(&self, tx: &Tx, ahead: Duration) -> Result<(), Error> {
         if !self.config.services.auth {
             return Ok(());
         }
-        let exp = now() + self.tokens.ttl().as_secs() + ahead.as_secs();
+        let exp = clock::now() + self.tokens.ttl().as_secs() + ahead.as_secs();
         self.storage.issued.cover(tx, exp)
     }
 
-    /// Removes one slice of each space: rows that had expired at `time`, unless a clock that is set back could need them.
-    /// Returns whether there may be more. Errors: `ReadOnly`. Yields.
-    pub fn forget(&self, tx: &Tx, time: u64, slice: usize) -> Result<bool, Error> {
+    /// Writes one slice of the counts of failed logins that could not be written before. Yields.
+    pub fn write_attempts(&self, tx: &Tx, slice: usize) -> Result<(), Error> {
         let storage = &self.storage;
+        match storage.reserve.admit(tx) {
+            Ok(()) => storage.attempts.write_kept(tx, slice),
+            // They wait in memory of another kind.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes one slice of each space: rows whose time has passed for certain. Returns whether there may be more. Errors:
+    /// `ReadOnly`, `NotDurable`. Yields.
+    pub fn forget(&self, tx: &Tx, slice: usize) -> Result<bool, Error> {
+        let storage = &self.storage;
+        let time = passed() / 1000;
         // First, because a read-only instance can write it too.
-        let attempts = storage.attempts.forget(tx, now(), slice)?;
+        let attempts = storage.attempts.forget(tx, time, slice)?;
         let sessions = storage.sessions.forget(tx, time, slice)?;
         let before = Tokens::forgotten_before(time);
         let mirrored = storage.mirror.forget(tx, before, slice)?;

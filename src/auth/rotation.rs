@@ -6,19 +6,32 @@ use super::keyring::{load, publish_own, published, row};
 use super::Auth;
 use crate::storage::Depth;
 use crate::tx::{is_read_only, log, Tx};
-use authkv_base::clock::now;
+use authkv_base::clock;
 use authkv_base::error::Error;
+use authkv_base::steady::now;
 use authkv_command::{NewSigningKey, Outcome, RetiredSigningKey};
 use authkv_token::key::PrivateKey;
 
 /// The end of a retired key's time: it never verifies, even if the clock is set back.
 const RETIRED: u64 = 0;
 
-/// Makes the first ring. The error says what is wrong. Yields.
-pub fn open(tx: &Tx, auth: &'static Auth) -> Result<(), String> {
-    refresh(tx, auth).map_err(|e| e.to_string())?;
+/// Makes the first ring. With `alone`, no other image of the library may be making a key for the same directory. The error
+/// says what is wrong. Yields.
+pub fn open(tx: &Tx, auth: &'static Auth, alone: bool) -> Result<(), String> {
+    let before = auth.storage.token_keys.all(tx);
+    let has_rows = !before.map_err(|e| e.to_string())?.is_empty();
+    match refresh(tx, auth) {
+        Err(Error::NotDurable) => {
+            log::warn("keys cannot be published now: it is tried again each second");
+        }
+        other => other.map_err(|e| e.to_string())?,
+    }
     if !auth.config.services.auth {
         return Ok(());
+    }
+    // Without any row the data is new, or was lost while the files were not.
+    if alone && has_rows && !is_read_only(tx) {
+        remove_strays(tx, auth);
     }
     for row in auth.keyring.rows(tx) {
         if row.verifies_until.is_none() && !auth.keyring.held(tx).contains(&row.kid) {
@@ -28,17 +41,44 @@ pub fn open(tx: &Tx, auth: &'static Auth) -> Result<(), String> {
             ));
         }
     }
-    let seen_to = auth.hashes.run(tx, || {
+    let checked = auth.hashes.run(tx, || {
         let tokens = &auth.tokens;
-        let signs = match tokens.ring().signer(now()) {
+        let signs = match tokens.signing_key() {
             Some(_) => tokens.check_signing(),
             None => Ok(()),
         };
         let file = &auth.config.private_key_file;
         let signs = signs.map_err(|e| format!("{}: {e}", file.display()));
-        Ok(signs.and_then(|()| files::see_to_public(&auth.config, &published(auth))))
+        Ok(signs.and_then(|()| files::is_outdated(&auth.config, &published(auth))))
     });
-    seen_to.unwrap_or_else(|error| Err(error.to_string()))
+    if checked.unwrap_or_else(|error| Err(error.to_string()))? {
+        auth.keyring.outdate_file(tx);
+        write_public(tx, auth);
+    }
+    Ok(())
+}
+
+/// Removes the private keys that a rotation or a retirement has left, because the process was killed in the middle: no row
+/// names them, or their row says that they are retired. Yields.
+fn remove_strays(tx: &Tx, auth: &'static Auth) {
+    let rows = auth.keyring.rows(tx);
+    let used = rows
+        .into_iter()
+        .filter(|row| row.verifies_until != Some(RETIRED));
+    let used: Vec<String> = used.map(|row| row.kid).collect();
+    let named = &auth.config.private_key_file;
+    let remove = move || Ok(files::remove_strays(auth.keyring.directory(), &used, named));
+    match auth.hashes.run(tx, remove).and_then(logged) {
+        Ok(removed) => {
+            for kid in removed {
+                auth.keyring.release(tx, &kid);
+                log::info(&format!(
+                    "the private key {kid} is removed: it was never published, or is retired"
+                ));
+            }
+        }
+        Err(error) => warn("left private keys were not removed", Err(error)),
+    }
 }
 
 /// Reloads the ring if the space has changed, by replication or by following. Makes a new key if no key of this instance
@@ -46,13 +86,14 @@ pub fn open(tx: &Tx, auth: &'static Auth) -> Result<(), String> {
 pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
     // A leader may have begun another generation.
     auth.storage.generation.read(tx)?;
-    publish_own(tx, auth)?;
+    let published = publish_own(tx, auth);
     let rows = auth.storage.token_keys.all(tx)?;
     let is_same = auth.keyring.rows(tx) == rows;
     if !is_same || auth.tokens.ring().is_empty() {
         load(tx, auth, rows);
     }
-    let signs = auth.tokens.ring().signer(now()).is_some();
+    published?;
+    let signs = auth.tokens.signing_key().is_some();
     if auth.config.services.auth && !signs {
         // All keys of this instance may be retired, or another instance with the same file has rotated them.
         match rotate(tx, auth, Some(0)) {
@@ -65,7 +106,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
 }
 
 /// Makes a key and publishes it at once. It signs after `publish` seconds; `None`: after the time of the settings. Earlier
-/// keys of this instance verify until their tokens have expired. Errors: `ReadOnly`, `Overloaded`. Yields.
+/// keys of this instance verify until their tokens have expired. Errors: `ReadOnly`, `NotDurable`, `Overloaded`. Yields.
 pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outcome, Error> {
     let publish = publish.unwrap_or(auth.config.key_publish.as_secs());
     replace(tx, auth, publish, None)
@@ -97,14 +138,16 @@ fn replace(
     }
     let made = auth.key_maker.run(tx, || {
         let made = PrivateKey::make(auth.config.token_algorithm);
-        Ok(made.and_then(|key| files::store(keyring.directory(), &key).map(|()| key)))
+        Ok(made.map(|key| (files::store(keyring.directory(), &key), key)))
     })?;
-    let key = logged(made)?;
+    let (stored, key) = logged(made)?;
+    logged(stored).map_err(|_| Error::NotDurable)?;
     let (kid, signs_from) = (key.public().id().to_owned(), now() + publish);
     let before = keyring.held(tx);
     // Before the commit, because another fiber may reload the ring during it.
     keyring.hold(tx, &key);
-    let last = signs_from + auth.tokens.ttl().as_secs();
+    // Earlier keys sign until then, and tokens expire by the wall clock, which may be ahead.
+    let last = signs_from.max(clock::now() + publish) + auth.tokens.ttl().as_secs();
     let written = storage.reserve.transaction(tx, Depth::Last, || {
         // Tokens of an earlier start may live longer.
         let last = last.max(storage.issued.until(tx)?);
@@ -142,11 +185,11 @@ fn replace(
 /// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for a key that signs here, or will. Yields.
 pub fn retire(tx: &Tx, auth: &'static Auth, kid: &str) -> Result<Outcome, Error> {
     let storage = &auth.storage;
-    let ring = auth.tokens.ring();
+    let signing = auth.tokens.signing_key();
     let until = storage.reserve.transaction(tx, Depth::Last, || {
         let row = storage.token_keys.get(tx, kid)?;
         let mut row = row.ok_or(Error::NoSuchSigningKey)?;
-        let signs = ring.signer(now()).is_some_and(|(key, _)| key.id() == kid);
+        let signs = signing.as_deref() == Some(kid);
         let will_sign = row.verifies_until.is_none() && auth.keyring.held(tx).contains(&row.kid);
         if signs || will_sign {
             return Err(Error::KeySigns);
@@ -184,7 +227,8 @@ pub fn write_public(tx: &Tx, auth: &'static Auth) {
     auth.keyring.update_file(tx, || {
         let file = &auth.config.public_key_file;
         let write = || Ok(files::write_public(file, &published(auth)));
-        auth.hashes.run(tx, write).and_then(logged)
+        let written = auth.hashes.run(tx, write);
+        written.unwrap_or_else(|error| Err(error.to_string()))
     });
 }
 

@@ -1,4 +1,5 @@
-//! Failed logins delay further attempts: those for the same login, and those from the same address. Runs on the tx thread.
+//! Failed logins delay further attempts: those for the same login, and those from the same address. Times are those of the steady
+//! clock. Runs on the tx thread.
 //!
 //! After some failures each further one doubles the delay, up to a limit. Attempts during a delay are refused without a
 //! check of the password. Nobody can lock a user out for good: an address from which the user has logged in before has its
@@ -8,9 +9,9 @@
 use super::Auth;
 use crate::storage::Count;
 use crate::tx::{latest, log, Tx};
-use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
+use authkv_base::steady::now;
 use ring::digest::{digest, SHA256};
 use std::net::IpAddr;
 
@@ -56,18 +57,19 @@ impl Attempt {
 
     /// Whether the attempt may be made, or its result be sent. Errors: `TooManyAttempts`. Does not yield.
     pub fn check(&self, tx: &Tx, auth: &Auth) -> Result<(), Error> {
-        let mut wait = 0;
+        let (mut wait, max) = (0, auth.config.login_delay.max);
         // A failure counts even before it is committed.
         latest(tx, || {
             for key in &self.keys {
                 if let Some(count) = count(tx, auth, key)? {
-                    wait = wait.max(count.delayed_until.saturating_sub(now()));
+                    let left = count.delayed_until.saturating_sub(now());
+                    // A longer delay is from before the clock was set back, or the limit lowered. Nobody knows how long ago.
+                    wait = wait.max(if left > max { 0 } else { left });
                 }
             }
             Ok(())
         })?;
-        // The clock may have been set back, or the limit lowered.
-        match wait.min(auth.config.login_delay.max) {
+        match wait {
             0 => Ok(()),
             seconds => Err(Error::TooManyAttempts { seconds }),
         }
@@ -80,25 +82,24 @@ impl Attempt {
             return;
         }
         let is_short = auth.storage.reserve.admit(tx).is_err();
+        // Failed logins must not use the memory that is reserved for administrators.
+        let may_write = |before: Option<&Count>| !is_short || before.is_some();
         let counted = |key: &str, before: Option<Count>| {
-            if is_short && before.is_none() {
-                // Failed logins must not use the memory that is reserved for administrators.
-                return Err(Error::StorageFull);
-            }
             let before = before.filter(is_counting);
             let failures = before.map_or(0, |count| count.failures) + 1;
             let delayed_until = match failures.checked_sub(delay.failures) {
                 Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),
                 None => 0,
             };
-            Ok(Count {
+            Count {
                 key: key.to_owned(),
                 expires_at: delayed_until.max(now()) + FORGOTTEN_AFTER,
                 failures,
                 delayed_until,
-            })
+            }
         };
-        log_failure(auth.storage.attempts.change(tx, &self.keys, counted));
+        let attempts = &auth.storage.attempts;
+        log_failure(attempts.change(tx, &self.keys, may_write, counted));
     }
 
     /// Clears the failures of this login, and records that it is known at this address. Yields if there is something to
@@ -113,8 +114,8 @@ impl Attempt {
         let attempts = &auth.storage.attempts;
         // The first key is that of the login. Failures of the address may belong to other logins.
         if let Some(key) = self.keys.first() {
-            if attempts.get(tx, key)?.is_some() {
-                attempts.delete(tx, key)?;
+            if count(tx, auth, key)?.is_some_and(|count| count.failures > 0) {
+                attempts.clear(tx, key, now() + FORGOTTEN_AFTER);
             }
         }
         let Some(key) = self.marker else {
@@ -125,14 +126,14 @@ impl Attempt {
         if known.is_some_and(|known| known.expires_at + KNOWN_AGAIN_AFTER > expires_at) {
             return Ok(());
         }
-        attempts.change(tx, &[key], |key, _| {
-            Ok(Count {
-                key: key.to_owned(),
-                expires_at,
-                failures: 0,
-                delayed_until: 0,
-            })
-        })
+        let marked = |key: &str, _| Count {
+            key: key.to_owned(),
+            expires_at,
+            failures: 0,
+            delayed_until: 0,
+        };
+        let has_memory = auth.storage.reserve.admit(tx).is_ok();
+        attempts.change(tx, &[key], |before| has_memory || before.is_some(), marked)
     }
 }
 

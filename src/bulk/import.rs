@@ -4,8 +4,8 @@
 use super::batch::{Batch, Pair};
 use super::counts::Counts;
 use super::lines::Lines;
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::types::Types;
 use authkv_codec::Rules;
 use authkv_command::{Command, Operation, Outcome};

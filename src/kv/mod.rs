@@ -29,11 +29,11 @@ impl Kv {
         self.storage.key_values.as_ref().ok_or(Error::NotOffered)
     }
 
-    /// Removes at most `limit` expired pairs. Returns by how many milliseconds the oldest was overdue, or `None` if there
-    /// was none, or no store. Errors: `ReadOnly`. Yields.
-    pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
+    /// Removes at most `limit` pairs that had expired at `passed`, in milliseconds. Returns by how many milliseconds the last one
+    /// was overdue, or `None` if there are no more, or no store. Errors: `ReadOnly`, `NotDurable`. Yields.
+    pub fn sweep(&self, tx: &Tx, passed: u64, limit: usize) -> Result<Option<u64>, Error> {
         match &self.storage.key_values {
-            Some(store) => store.sweep(tx, limit),
+            Some(store) => store.sweep(tx, passed, limit),
             None => Ok(None),
         }
     }

@@ -2,7 +2,7 @@
 //! whatever the settings and the clock were when the tokens were issued.
 
 use super::{array, broken, get, Depth, Reserve};
-use crate::tx::{Space, Tx, TxCell};
+use crate::tx::{sees_undurable, Space, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use std::cell::Cell;
@@ -46,8 +46,8 @@ impl Issued {
     }
 
     /// Stores that a token expires at `exp`. Call it before the token is given to the client. Errors: `ReadOnly` on a read-only
-    /// instance, unless the leader has stored a time that is late enough. Yields if there is something to store, which is
-    /// seldom.
+    /// instance, and `NotDurable`, unless a time that is late enough was stored before. Yields if there is something to store,
+    /// which is seldom.
     pub fn cover(&self, tx: &Tx, exp: u64) -> Result<(), Error> {
         let durable = self.durable.get(tx);
         if exp <= durable.get() {
@@ -61,6 +61,7 @@ impl Issued {
         match written {
             Ok(until) => durable.set(durable.get().max(until)),
             Err(Error::ReadOnly) if exp <= self.until(tx)? => {}
+            Err(Error::NotDurable) if !sees_undurable(tx) && exp <= self.until(tx)? => {}
             Err(error) => return Err(error),
         }
         Ok(())

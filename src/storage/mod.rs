@@ -100,11 +100,18 @@ impl Storage {
             sessions: Sessions {
                 space: find("authkv_session")?,
             },
-            attempts: Attempts {
-                space: find("authkv_login_attempt")?,
-            },
+            attempts: Attempts::new(tx, find("authkv_login_attempt")?),
             reserve,
         })
+    }
+}
+
+impl Storage {
+    /// Whether there is nothing yet that could expire. Does not yield.
+    pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
+        let expiring = self.key_values.as_ref();
+        let has_pairs = expiring.is_some_and(|pairs| pairs.has_expiring(tx));
+        Ok(!has_pairs && self.mirror.last(tx)? == 0)
     }
 }
 

@@ -10,6 +10,8 @@ pub enum Failure {
     /// The memory for tuples is used up.
     Memory,
     ReadOnly,
+    /// The log of writes cannot be written: the disk is full or fails.
+    Disk,
     /// A tuple is larger than `memtx_max_tuple_size`.
     TupleTooLarge,
     /// Other transactions or a time-out aborted this one. Nothing was written, and another try may succeed.
@@ -41,6 +43,7 @@ impl From<BoxError> for Failure {
         match error.error_code() {
             code if code == Code::MemoryIssue as u32 => Self::Memory,
             code if code == Code::Readonly as u32 => Self::ReadOnly,
+            code if code == Code::WalIo as u32 => Self::Disk,
             code if code == Code::MemtxMaxTupleSize as u32 => Self::TupleTooLarge,
             code if ABORTED.iter().any(|one| *one as u32 == code) => Self::Aborted,
             _ => Self::Other(Box::new(error)),
@@ -53,6 +56,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Memory => Error::StorageFull,
             Failure::ReadOnly => Error::ReadOnly,
+            Failure::Disk => Error::NotDurable,
             Failure::Aborted => Error::TransactionAborted,
             Failure::TupleTooLarge => {
                 log::error("a tuple of authkv's own is larger than memtx_max_tuple_size");

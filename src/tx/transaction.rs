@@ -14,6 +14,8 @@ struct Commits {
     end: Cond,
     /// What is written is lost with the process.
     data_gone: Cell<bool>,
+    /// The log of writes could not be written when it was tried last.
+    disk_fails: Cell<bool>,
     /// A read since the last take has seen changes of a commit that had not ended.
     undurable: Cell<Option<Mark>>,
 }
@@ -23,6 +25,17 @@ impl Commits {
         Mark {
             begun: self.begun.get(),
             failed: self.failed.get(),
+        }
+    }
+
+    /// Logs when the log of writes begins to fail, and when it can be written again. Tarantool logs each failure.
+    fn note_disk(&self, fails: bool) {
+        match (self.disk_fails.replace(fails), fails) {
+            (false, true) => log::error(
+                "the log of writes cannot be written: reads and checks of tokens go on, writes are refused until it can",
+            ),
+            (true, false) => log::info("the log of writes can be written again"),
+            _ => {}
         }
     }
 }
@@ -40,6 +53,7 @@ thread_local! {
         begun: Cell::new(0),
         ended: Cell::new(0),
         failed: Cell::new(0),
+        disk_fails: Cell::new(false),
         end: Cond::new(),
         data_gone: Cell::new(false),
         undurable: Cell::new(None),
@@ -86,6 +100,10 @@ fn commit() -> Result<(), Error> {
             let text = e.message().to_owned();
             match Failure::from(e) {
                 Failure::Aborted => Error::TransactionAborted,
+                Failure::Disk => {
+                    commits.note_disk(true);
+                    Error::NotDurable
+                }
                 // Newer versions have several reasons. With each of them, nothing was written.
                 _ => {
                     log::error(&format!("a commit failed: {text}"));
@@ -99,7 +117,9 @@ fn commit() -> Result<(), Error> {
             return committed;
         }
         commits.ended.set(commits.ended.get() + 1);
-        if committed.is_err() {
+        if committed.is_ok() {
+            commits.note_disk(false);
+        } else {
             commits.failed.set(commits.failed.get() + 1);
         }
         commits.end.broadcast();

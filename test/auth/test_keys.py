@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import threading
 import time
 
 import jwt
@@ -278,3 +281,86 @@ def test_a_read_only_instance_whose_key_nobody_knows_signs_nothing_and_makes_non
     people.expect("owner", Refused("read_only"), "key_rotate", OWNER, {})
     people.assert_holds(known)
     assert not (people.instance.data_dir / "keys").exists()
+
+
+def key_files(people: People) -> set[str]:
+    """The ids of the private keys in the directory of rotated keys, drafts included."""
+    return {file.name.removesuffix(".pem") for file in (people.instance.data_dir / "keys").glob("*")}
+
+
+def rows(people: People) -> set[str]:
+    """The ids of the keys in the space that are not retired."""
+    script = (
+        "local all = {} for _, row in box.space.authkv_token_key:pairs() do if row[2] ~= 0 then all[#all + 1] = row[1] end end return all"
+    )
+    return set(people.console.evaluate(script)[0])
+
+
+def killed(people: People) -> None:
+    people.close()
+    people.instance.kill()
+    people.instance.start()
+
+
+def suppressed(work) -> None:
+    """Does something that a kill may end."""
+    with contextlib.suppress(OSError, http.client.HTTPException, AssertionError):
+        work()
+
+
+def test_a_kill_in_a_rotation_leaves_no_private_key_without_a_row(started):
+    people = started()
+    person = people.new()
+    people.assert_holds(person.access)
+    for _ in range(5):
+        before = key_files(people)
+        asked = threading.Thread(target=lambda: suppressed(lambda: rotate(People(people.instance), publish=0)))
+        asked.start()
+        wait_until(lambda: key_files(people) > before, "there is a file", every=0)
+        people.instance.kill()
+        asked.join()
+        people.close()
+        people.instance.start()
+        assert key_files(people) <= rows(people)
+        people.assert_holds(person.access)
+        assert isinstance(people.do("http", "session_login", person.login, PASSWORD), Ok)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_start_removes_private_keys_without_a_row_and_nothing_else(started, named):
+    """A row that is gone, one that is retired, and the beginning of a file: what a kill can leave at any moment."""
+    people = started()
+    person = people.new()
+    people.assert_holds(person.access)
+    lost, retired, used, last = (rotate(people, publish=0) for _ in range(4))
+    directory = people.instance.data_dir / "keys"
+    files = {kid: (directory / f"{kid}.pem").read_bytes() for kid in (lost, retired, used, last)}
+    people.administer("key_retire", retired)
+    people.console.evaluate(f"box.space.authkv_token_key:delete('{lost}')")
+    (directory / f"{retired}.pem").write_bytes(files[retired])
+    (directory / f"{used}.pem.new").write_bytes(files[used][:100])
+    people.close()
+    people.instance.stop()
+    if named:
+        people.instance.settings["AUTHKV_PRIVATE_KEY_FILE"] = str(directory / f"{lost}.pem")
+        people.instance.settings["AUTHKV_PUBLIC_KEY_FILE"] = str(people.instance.data_dir / "other.pem")
+    people.instance.start()
+    assert key_files(people) == {used, last} | ({lost} if named else set())
+    assert (directory / f"{used}.pem").read_bytes() == files[used]
+    assert f"the private key {retired} is removed" in people.instance.log()
+    people.assert_holds(person.access)
+    # Twice is like once.
+    killed(people)
+    assert key_files(people) == {used, last} | ({lost} if named else set())
+
+
+def test_no_private_key_is_removed_where_the_data_is_lost(started):
+    """Whoever has lost the data still has the keys: they may have a back-up of the data."""
+    people = started()
+    kids = {rotate(people, publish=0) for _ in range(2)}
+    people.close()
+    people.instance.stop()
+    for file in (*people.instance.data_dir.glob("*.snap"), *people.instance.data_dir.glob("*.xlog")):
+        file.unlink()
+    people.instance.start()
+    assert key_files(people) == kids

@@ -153,7 +153,7 @@ class Readers:
                     self.seen.add((value, revision))
                 case Ok(old):
                     self.seen.add((old[self.key], None))
-                case Refusal(name="not_durable" | None, code=500 | 20030):
+                case Refusal(name="not_durable" | None, code=503 | 20030):
                     pass  # it has seen what was undone, and says nothing of it
                 case wrong:
                     raise AssertionError(wrong)

@@ -23,7 +23,7 @@ ERRORS = {
     "bad_key": (20013, 400, 422),
     "reply_too_large": (20028, 400, 422),
     "body_timeout": (20029, 408, 408),
-    "not_durable": (20030, 500, 500),
+    "not_durable": (20030, 503, 503),
     "too_many_keys": (20014, 400, 422),
     "value_too_large": (20015, 413, 413),
     "read_only": (20016, 503, 503),

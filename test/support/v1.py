@@ -195,6 +195,9 @@ def expression(name: str, args: tuple) -> str:
     return f"{where}.{operation.lua}({', '.join(map(lua, given))})"
 
 
+# How the message of `not_durable` begins.
+NOT_WRITTEN = "The server cannot write to its disk"
+
 # What the registry has called two statuses since RFC 9110, and what it called them before.
 _TITLES = {413: {"Content Too Large", "Payload Too Large"}, 422: {"Unprocessable Content", "Unprocessable Entity"}}
 
@@ -211,6 +214,8 @@ def assert_headers(response, message: str, invalid: bool | None) -> None:
     assert len(response.headers.get_all("WWW-Authenticate", [])) < 2, response.headers
     if message.startswith("Too many failed logins"):
         assert response.headers["Retry-After"] == str(seconds(message)), response.headers
+    if message.startswith(NOT_WRITTEN):
+        assert response.headers["Retry-After"].isdecimal(), response.headers
 
 
 # What a problem tells besides: what it has to, and what it may.

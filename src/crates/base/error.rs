@@ -137,8 +137,10 @@ errors! {
     /// the body did not come in time
     BodyTimeout { limit: u64 } = "body_timeout", 20029, 408, 408,
         "The request body did not come within {limit} seconds";
-    /// the log of writes could not be written; nothing is written
-    NotDurable = "not_durable", 20030, 500, 500, "The log of writes failed: nothing has been written";
+    /// the log of writes, or the file of a key, could not be written, for example because the disk is full; nothing is written;
+    /// try again
+    NotDurable = "not_durable", 20030, 503, 503,
+        "The server cannot write to its disk: nothing has been written, try again later";
     /// the header did not come in time
     HeaderTimeout { limit: u64 } = "header_timeout", 20031, 408, 408,
         "The request header did not come within {limit} seconds";
@@ -285,6 +287,8 @@ impl Error {
             | Error::ShuttingDown
             // These may last for a moment only, for example while the leader changes.
             | Error::ReadOnly
+            // Somebody may be making room on the disk.
+            | Error::NotDurable
             | Error::RevocationsUnknown
             | Error::TransactionAborted
             | Error::TooManyConnections { .. } => Some(1),

@@ -1,51 +1,156 @@
-//! Decides when to trust the wall clock. Code that deletes data for good must not rely on a clock that has jumped. Pure except
-//! for [`boot`]; any thread.
+//! The steady clock: the wall clock as long as it runs evenly. After a jump it goes on as if there had been no jump, until the
+//! wall clock has held its new course for ten minutes.
+//!
+//! What only authkv judges ends by this clock: pairs, sessions, delays after failed logins, and the times of keys. Tokens end by
+//! the wall clock, because other services judge them too. Data is deleted for good only by [`passed`]. Any thread.
 
+mod record;
+
+pub use record::Record;
+
+use crate::clock;
 use rustix::time::{clock_gettime, ClockId};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Seconds by which the distance between the two clocks may change between two looks. NTP changes it by less.
-const TOLERANCE: u64 = 2;
-/// Seconds without a jump, after a start or a jump, before the wall clock is trusted.
-const HOLD: u64 = 600;
+/// Milliseconds by which the distance between the two clocks may change between two looks. NTP changes it by less.
+const TOLERANCE: u64 = 2000;
+/// Milliseconds without a jump, after a start or a jump, before the wall clock is trusted.
+const HOLD: u64 = 600_000;
+const UNKNOWN: i64 = i64::MIN;
 
-/// Seconds since the machine was booted, suspended time included. Nobody can set this clock.
-pub fn boot() -> u64 {
-    clock_gettime(ClockId::Boottime).tv_sec.unsigned_abs()
+/// The course that is trusted, for all threads of this process.
+static COURSE: AtomicI64 = AtomicI64::new(UNKNOWN);
+
+/// Milliseconds since the machine was booted, suspended time included. Nobody can set this clock.
+fn boot() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000
 }
 
-/// Compares the wall clock with the time since boot.
-#[derive(Debug, Default)]
+/// Both clocks at one moment, the wall clock first. A thread may be held up between two looks: then it looks again.
+fn both() -> (u64, u64) {
+    const CLOSE: u64 = 100;
+    let mut before = boot();
+    for _ in 0..5 {
+        let (wall, after) = (clock::milliseconds(), boot());
+        if after.saturating_sub(before) <= CLOSE {
+            return (wall, after);
+        }
+        before = after;
+    }
+    (clock::milliseconds(), boot())
+}
+
+/// A course is the wall clock minus the time since boot, in milliseconds. It changes only if the wall clock jumps.
+fn course_of(wall: u64, boot: u64) -> i64 {
+    wall.cast_signed().wrapping_sub(boot.cast_signed())
+}
+
+/// The steady clock in milliseconds since 1970-01-01 UTC. Before a course is trusted: the wall clock.
+pub fn milliseconds() -> u64 {
+    match COURSE.load(Ordering::Relaxed) {
+        UNKNOWN => clock::milliseconds(),
+        course => reading(course, clock::milliseconds(), boot()),
+    }
+}
+
+/// The steady clock in seconds since 1970-01-01 UTC.
+pub fn now() -> u64 {
+    milliseconds() / 1000
+}
+
+/// The latest time that has passed for certain, in milliseconds since 1970-01-01 UTC: the earlier one of the steady and the wall
+/// clock. Before a course is trusted: 0.
+pub fn passed() -> u64 {
+    match COURSE.load(Ordering::Relaxed) {
+        UNKNOWN => 0,
+        course => {
+            let wall = clock::milliseconds();
+            reading(course, wall, boot()).min(wall)
+        }
+    }
+}
+
+fn reading(course: i64, wall: u64, boot: u64) -> u64 {
+    match is_near(course, course_of(wall, boot)) {
+        true => wall,
+        false => boot.checked_add_signed(course).unwrap_or(0),
+    }
+}
+
+/// Decides which course of the wall clock is trusted.
+#[derive(Debug)]
 pub struct Steady {
-    /// Wall clock minus time since boot, from the last time the wall clock was trusted.
+    /// The course that was trusted last.
     trusted: Option<i64>,
-    /// This distance since the last start or jump, and the time since boot at that moment.
+    /// The course since the last start or jump, and the time since boot at that moment.
     tried: Option<(i64, u64)>,
 }
 
 impl Steady {
-    /// The latest time that has passed for certain, in seconds since 1970-01-01 UTC. While the wall clock is trusted: its time.
-    /// After a jump: the earlier of the wall clock and the time without the jump. Before the clock is trusted for the first
-    /// time, which takes ten minutes: 0.
-    pub fn time(&mut self, wall: u64, boot: u64) -> u64 {
-        let distance = wall.cast_signed().wrapping_sub(boot.cast_signed());
-        if self.trusted.is_some_and(|old| is_near(old, distance)) {
-            (self.trusted, self.tried) = (Some(distance), None);
-            return wall;
+    /// Trusts the course of this record, if the machine has not been booted since. With `is_new` there is no data that could
+    /// be lost: the wall clock is trusted at once.
+    pub fn begin(record: Option<&Record>, is_new: bool) -> Self {
+        let (wall, boot) = both();
+        let known = match record {
+            Some(record) => record.course_of_this_boot(),
+            None => is_new.then(|| course_of(wall, boot)),
+        };
+        let mut steady = Self::new(known);
+        publish(steady.compare(wall, boot));
+        steady
+    }
+
+    fn new(known: Option<i64>) -> Self {
+        Self {
+            trusted: known,
+            tried: None,
+        }
+    }
+
+    /// Whether a course is trusted.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted.is_some()
+    }
+
+    /// Looks at the clocks. Call it about each second. `turn_back` runs before the steady clock takes an earlier course. Returns
+    /// the course that is trusted, if any, for a [`Record`].
+    pub fn look(&mut self, turn_back: impl FnOnce()) -> Option<i64> {
+        let before = self.trusted;
+        let (wall, boot) = both();
+        let course = self.compare(wall, boot);
+        if turns_back(before, course) {
+            turn_back();
+        }
+        publish(course);
+        course
+    }
+
+    fn compare(&mut self, wall: u64, boot: u64) -> Option<i64> {
+        let course = course_of(wall, boot);
+        if self.trusted.is_some_and(|old| is_near(old, course)) {
+            (self.trusted, self.tried) = (Some(course), None);
+            return self.trusted;
         }
         let since = match self.tried {
-            Some((old, since)) if is_near(old, distance) => since,
+            Some((old, since)) if is_near(old, course) => since,
             _ => boot,
         };
-        if boot.saturating_sub(since) >= HOLD {
-            (self.trusted, self.tried) = (Some(distance), None);
-            return wall;
+        match boot.saturating_sub(since) >= HOLD {
+            true => (self.trusted, self.tried) = (Some(course), None),
+            false => self.tried = Some((course, since)),
         }
-        self.tried = Some((distance, since));
-        let expected = self
-            .trusted
-            .map_or(0, |old| old.wrapping_add_unsigned(boot));
-        wall.min(u64::try_from(expected).unwrap_or(0))
+        self.trusted
     }
+}
+
+fn publish(course: Option<i64>) {
+    COURSE.store(course.unwrap_or(UNKNOWN), Ordering::Relaxed);
+}
+
+fn turns_back(before: Option<i64>, after: Option<i64>) -> bool {
+    let pair = before.zip(after);
+    pair.is_some_and(|(before, after)| after < before && !is_near(before, after))
 }
 
 fn is_near(one: i64, other: i64) -> bool {
@@ -56,59 +161,109 @@ fn is_near(one: i64, other: i64) -> bool {
 mod tests {
     use super::*;
 
-    const NOON: u64 = 1_800_000_000;
+    const NOON: u64 = 1_800_000_000_000;
+    const SECOND: u64 = 1000;
+    const HOUR: i64 = 3_600_000;
 
-    /// A `Steady` that trusts a clock which showed `NOON` when the machine had been up for `HOLD`.
-    fn trusting() -> Steady {
-        let mut steady = Steady::default();
-        assert_eq!(steady.time(NOON - HOLD, 0), 0);
-        assert_eq!(steady.time(NOON - 1, HOLD - 1), 0);
-        assert_eq!(steady.time(NOON, HOLD), NOON);
-        steady
+    /// A `Steady` with its clocks. The machine was booted at `NOON`.
+    struct Clocks {
+        steady: Steady,
+        boot: u64,
+        ahead: i64,
+    }
+
+    impl Clocks {
+        fn new(known: Option<i64>) -> Self {
+            Self {
+                steady: Steady::new(known),
+                boot: 0,
+                ahead: 0,
+            }
+        }
+
+        fn trusting() -> Self {
+            Self::new(Some(NOON.cast_signed()))
+        }
+
+        /// Passes this many milliseconds, looks, and returns the steady clock and the time that has passed for certain, as
+        /// milliseconds since `NOON`.
+        fn after(&mut self, time: u64) -> (u64, u64) {
+            self.boot += time;
+            let wall = (NOON + self.boot).checked_add_signed(self.ahead).unwrap();
+            let Some(course) = self.steady.compare(wall, self.boot) else {
+                return (wall - NOON, 0);
+            };
+            let steady = reading(course, wall, self.boot);
+            (steady - NOON, steady.min(wall).saturating_sub(NOON))
+        }
     }
 
     #[test]
     fn a_clock_that_runs_is_trusted_though_it_is_slewed() {
-        let mut steady = trusting();
+        let mut clocks = Clocks::trusting();
         for second in 1..100 {
-            let wall = NOON + 2 * second;
-            assert_eq!(steady.time(wall, HOLD + second), wall);
+            clocks.ahead += 1000;
+            let told = clocks.after(SECOND);
+            assert_eq!(told, (2 * second * SECOND, 2 * second * SECOND));
         }
     }
 
     #[test]
-    fn a_jump_forward_and_back_passes_unnoticed() {
-        let mut steady = trusting();
-        for second in 1..5 {
-            assert_eq!(
-                steady.time(NOON + 7200 + second, HOLD + second),
-                NOON + second
-            );
+    fn nothing_has_passed_before_a_course_is_known() {
+        let mut clocks = Clocks::new(None);
+        for second in 1..=HOLD / SECOND {
+            assert_eq!(clocks.after(SECOND), (second * SECOND, 0));
         }
-        assert_eq!(steady.time(NOON + 5, HOLD + 5), NOON + 5);
-        // The wait for the next jump starts anew: the jump before does not count.
-        assert_eq!(steady.time(NOON + 7200 + HOLD, 2 * HOLD), NOON + HOLD);
+        let time = HOLD + SECOND;
+        assert_eq!(clocks.after(SECOND), (time, time));
+    }
+
+    #[test]
+    fn a_jump_and_back_passes_unnoticed() {
+        for jump in [-HOUR, HOUR, 48 * HOUR] {
+            let mut clocks = Clocks::trusting();
+            clocks.after(10 * HOUR.unsigned_abs());
+            let begun = clocks.boot;
+            clocks.ahead = jump;
+            for second in 1..5 {
+                let (steady, passed) = clocks.after(SECOND);
+                assert_eq!(steady, begun + second * SECOND);
+                assert!(passed <= steady);
+            }
+            clocks.ahead = 0;
+            let time = begun + 5 * SECOND;
+            assert_eq!(clocks.after(SECOND), (time, time));
+            // The wait for the next jump starts anew: the jump before does not count.
+            clocks.ahead = jump;
+            assert_eq!(clocks.after(HOLD).0, time + HOLD);
+        }
     }
 
     #[test]
     fn a_new_course_is_trusted_after_ten_minutes() {
-        for jump in [-7200i64, 7200] {
-            let mut steady = trusting();
-            let wall = |second: u64| (NOON + second).checked_add_signed(jump).unwrap();
-            for second in 1..=HOLD {
-                let told = steady.time(wall(second), HOLD + second);
-                assert_eq!(told, wall(second).min(NOON + second), "{jump} {second}");
+        for jump in [-HOUR, HOUR] {
+            let mut clocks = Clocks::trusting();
+            clocks.after(2 * HOUR.unsigned_abs());
+            clocks.ahead = jump;
+            for _ in 0..=HOLD / SECOND - 1 {
+                assert_eq!(clocks.after(SECOND).0, clocks.boot);
             }
-            assert_eq!(steady.time(wall(HOLD + 1), 2 * HOLD + 1), wall(HOLD + 1));
+            let before = clocks.steady.trusted;
+            let (steady, passed) = clocks.after(SECOND);
+            assert_eq!(steady, clocks.boot.checked_add_signed(jump).unwrap());
+            assert_eq!(passed, steady);
+            assert_eq!(turns_back(before, clocks.steady.trusted), jump < 0);
+            assert!(!turns_back(None, before) && !turns_back(before, before));
         }
     }
 
     #[test]
     fn a_clock_that_jumps_again_and_again_is_not_trusted() {
-        let mut steady = trusting();
-        for second in 1..2 * HOLD {
-            let wall = NOON + second + 3600 * (1 + second % 2);
-            assert_eq!(steady.time(wall, HOLD + second), NOON + second);
+        let mut clocks = Clocks::trusting();
+        for second in 1..2 * HOLD / SECOND {
+            clocks.ahead = HOUR * (1 + (second % 2).cast_signed());
+            let time = second * SECOND;
+            assert_eq!(clocks.after(SECOND), (time, time));
         }
     }
 }

@@ -53,14 +53,18 @@ impl Ring {
         key.verifies(time).then_some((&key.public, &key.verifying))
     }
 
-    /// The key that signs at `time`: the newest one that has a private half and has begun.
-    pub fn signer(&self, time: u64) -> Option<(&PublicKey, &EncodingKey)> {
-        let begun = self
-            .0
-            .iter()
-            .filter(|key| key.signs_from <= time && key.verifies(time));
-        let held = begun.filter_map(|key| Some((key, key.signing.as_ref()?)));
-        held.max_by_key(|(key, _)| key.number)
+    /// The key that signs at `time`: the newest one that has a private half and has begun. If none has begun, the clock was set
+    /// back: then `last`, the id of the key that has signed last, or the first key that is to sign.
+    pub fn signer(&self, time: u64, last: Option<&str>) -> Option<(&PublicKey, &EncodingKey)> {
+        let held = || {
+            let held = self.0.iter().filter(|key| key.verifies(time));
+            held.filter_map(|key| Some((key, key.signing.as_ref()?)))
+        };
+        let begun = held().filter(|(key, _)| key.signs_from <= time);
+        begun
+            .max_by_key(|(key, _)| key.number)
+            .or_else(|| held().find(|(key, _)| Some(key.public.id()) == last))
+            .or_else(|| held().min_by_key(|(key, _)| (key.signs_from, key.number)))
             .map(|(key, signing)| (&key.public, signing))
     }
 
@@ -97,7 +101,7 @@ mod tests {
             }
         });
         let ring = Ring::new(keys.into());
-        let signer = |time| ring.signer(time).map(|(key, _)| key.id().to_owned());
+        let signer = |time| ring.signer(time, None).map(|(key, _)| key.id().to_owned());
         assert_eq!(signer(9).as_ref(), Some(&ids[0]));
         assert_eq!(signer(10).as_ref(), Some(&ids[1]));
         // The last key has no private half.
@@ -107,5 +111,37 @@ mod tests {
         assert!(ring.find(&ids[0], 50).is_none());
         assert!(ring.find("../../etc/passwd", 0).is_none());
         assert_eq!(ring.key_set(50).len(), 2);
+    }
+
+    #[test]
+    fn a_key_signs_though_the_clock_was_set_back_before_all_of_them() {
+        let mut ids = Vec::new();
+        let times = [(90, Some(0)), (100, Some(900)), (120, None), (200, None)];
+        let keys = times.map(|(signs_from, verifies_until)| {
+            let key = PrivateKey::make(Algorithm::EdDSA).unwrap();
+            ids.push(key.public().id().to_owned());
+            RingKey {
+                public: key.public().clone(),
+                verifying: key.public().decoding_key(),
+                signing: Some(key.encoding_key()),
+                signs_from,
+                number: signs_from,
+                verifies_until,
+            }
+        });
+        let ring = Ring::new(keys.into());
+        let signer = |time, last: Option<&String>| {
+            let last = last.map(String::as_str);
+            let (key, _) = ring.signer(time, last).unwrap();
+            ids.iter().position(|id| id == key.id()).unwrap()
+        };
+        assert_eq!(signer(150, None), 2);
+        // The first key was retired.
+        assert_eq!(signer(50, None), 1);
+        for last in [1, 2] {
+            assert_eq!(signer(50, Some(&ids[last])), last);
+        }
+        assert_eq!(signer(50, Some(&ids[0])), 1);
+        assert_eq!(signer(110, Some(&ids[2])), 1);
     }
 }

@@ -5,9 +5,10 @@ use crate::jwt;
 use crate::recent::Recent;
 use crate::ring::Ring;
 use crate::strict;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
+use authkv_base::steady;
 use authkv_domain::Claims;
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::{Header, Validation};
@@ -49,6 +50,8 @@ pub struct Tokens {
     /// Unique among all instances of this type.
     number: u64,
     ring: ArcSwap<Ring>,
+    /// The id of the key that has signed last.
+    signed: ArcSwapOption<String>,
     issuer: String,
     audience: String,
     ttl: Duration,
@@ -116,6 +119,7 @@ impl Tokens {
         Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             ring: ArcSwap::default(),
+            signed: ArcSwapOption::empty(),
             issuer: settings.issuer,
             audience: settings.audience,
             ttl: settings.ttl,
@@ -167,16 +171,30 @@ impl Tokens {
         time.saturating_sub(LEEWAY_MAX + MARGIN)
     }
 
-    /// Whether a token has not expired, with the leeway.
+    /// Whether a token has begun and has not expired, with the leeway.
     pub fn is_in_time(&self, claims: &Claims) -> bool {
-        claims.exp + self.leeway.as_secs() >= now()
+        let (now, leeway) = (now(), self.leeway.as_secs());
+        claims.nbf <= now + leeway && claims.exp + leeway >= now
+    }
+
+    /// The id of the key that signs now, if there is one.
+    pub fn signing_key(&self) -> Option<String> {
+        let (ring, last) = (self.ring.load(), self.signed.load());
+        let last = last.as_ref().map(|id| id.as_str());
+        let (key, _) = ring.signer(steady::now(), last)?;
+        Some(key.id().to_owned())
     }
 
     /// Makes a new token. Costs a signature: some milliseconds for RSA. Errors: `NoSigningKey`.
     pub fn issue(&self, bearer: &Bearer<'_>) -> Result<Draft, Error> {
         let now = now();
-        let ring = self.ring.load();
-        let (key, signing) = ring.signer(now).ok_or(Error::NoSigningKey)?;
+        let (ring, last) = (self.ring.load(), self.signed.load());
+        let last = last.as_ref().map(|id| id.as_str());
+        let signer = ring.signer(steady::now(), last);
+        let (key, signing) = signer.ok_or(Error::NoSigningKey)?;
+        if last != Some(key.id()) {
+            self.signed.store(Some(Arc::new(key.id().to_owned())));
+        }
         let jti = URL_SAFE_NO_PAD.encode(random::<16>()?);
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -210,7 +228,11 @@ impl Tokens {
             return Known::New;
         };
         let is_valid = self.is_in_time(&verified.claims)
-            && self.ring.load().find(&verified.kid, now()).is_some();
+            && self
+                .ring
+                .load()
+                .find(&verified.kid, steady::now())
+                .is_some();
         match is_valid {
             true => Known::Valid(verified.claims.clone()),
             false => Known::Invalid,
@@ -237,7 +259,7 @@ impl Tokens {
         }
         let kid = strict::kid(token, TYPE)?;
         let ring = self.ring.load();
-        let (key, verifying) = ring.find(&kid, now())?;
+        let (key, verifying) = ring.find(&kid, steady::now())?;
         let mut validation = Validation::new(key.algorithm().into());
         validation.leeway = self.leeway.as_secs();
         validation.validate_nbf = true;
@@ -376,6 +398,30 @@ mod tests {
         }
         assert!(matches!(tokens.known(&token), Known::Invalid));
         assert!(tokens.verify(&token).is_none());
+    }
+
+    #[test]
+    fn a_remembered_token_is_not_valid_before_it_begins() {
+        let tokens = tokens(settings());
+        let token = issue(&tokens);
+        let claims = tokens.verify(&token).unwrap();
+        for (nbf, valid) in [(claims.nbf + 25, true), (claims.nbf + 600, false)] {
+            let claims = Claims {
+                nbf,
+                ..Claims::clone(&claims)
+            };
+            let verified = Verified {
+                by: tokens.number,
+                claims: Arc::new(claims),
+                kid: tokens.signing_key().unwrap(),
+            };
+            tokens
+                .verified
+                .insert(digest_of(&token), Arc::new(verified));
+            RECENT.set(Recent::EMPTY);
+            assert_eq!(matches!(tokens.known(&token), Known::Valid(_)), valid);
+            assert_eq!(tokens.verify(&token).is_some(), valid);
+        }
     }
 
     #[test]

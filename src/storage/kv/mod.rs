@@ -106,6 +106,11 @@ impl KeyValues {
         })
     }
 
+    /// Whether there is a pair that expires. Does not yield.
+    pub fn has_expiring(&self, tx: &Tx) -> bool {
+        self.expiry.index(0).len(tx) > 0
+    }
+
     /// Tuples must have fewer bytes than this.
     pub fn max_tuple_size(&self) -> usize {
         self.max_tuple_size

@@ -2,10 +2,11 @@
 
 use super::{KeyValues, Stored};
 use crate::tx::Tx;
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_domain::{key_text, Readable};
 use rmp::encode::{write_array_len, write_map_len, write_str};
+use std::cell::LazyCell;
 
 /// The most bytes by which an answer grows at once, unless it doubles.
 const GROWTH: usize = 2 << 20;
@@ -49,12 +50,13 @@ impl KeyValues {
             }
         };
         let looks = self.looks(tx);
+        let now = LazyCell::new(milliseconds);
         let begin = out.len();
         let mut missing = Vec::new();
         for (done, key) in keys.iter().enumerate() {
             let tuple = index.get(tx, key)?;
             let found = looks.at(key, &tuple)?;
-            let live = |stored: &&Stored<'_>| !stored.is_expired(milliseconds);
+            let live = |stored: &&Stored<'_>| !stored.is_expired(|| *now);
             let Some(stored) = found.as_ref().filter(live) else {
                 missing.push(key_text(&key[1..]));
                 continue;

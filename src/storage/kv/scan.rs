@@ -3,8 +3,8 @@
 use super::{KeyValues, Stored};
 use crate::storage::array;
 use crate::tx::{Range, Tx};
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::msgpack::{is_utf8, Reader};
 use authkv_domain::{key_text, KeyRange, ListPage, ReadableRanges};
 

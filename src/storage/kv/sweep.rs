@@ -17,23 +17,23 @@ struct Time {
 }
 
 impl KeyValues {
-    /// Removes at most `limit` expired pairs. If there may be more, returns how many milliseconds ago the last removed pair
-    /// expired. Errors: as [`Self::apply`]. Yields while it commits.
-    pub fn sweep(&self, tx: &Tx, limit: usize) -> Result<Option<u64>, Error> {
+    /// Removes at most `limit` pairs that had expired at `passed`, in milliseconds. If there may be more, returns by how many
+    /// milliseconds the last removed pair was overdue. Errors: as [`Self::apply`]. Yields while it commits.
+    pub fn sweep(&self, tx: &Tx, passed: u64, limit: usize) -> Result<Option<u64>, Error> {
         self.write(tx, true, |writing| {
-            let times = writing.expired(limit)?;
+            let times = writing.expired(passed, limit)?;
             for time in &times {
                 writing.expire(time)?;
             }
             let last = times.last().filter(|_| times.len() == limit);
-            Ok((last.map(|last| writing.now - last.ms), true))
+            Ok((last.map(|last| passed - last.ms), true))
         })
     }
 }
 
 impl Writing<'_> {
-    /// The times that have passed.
-    fn expired(&self, limit: usize) -> Result<Vec<Time>, Error> {
+    /// The first times up to `passed`, at most `limit`.
+    fn expired(&self, passed: u64, limit: usize) -> Result<Vec<Time>, Error> {
         let mut times = Vec::new();
         let mut failed = None;
         let read = |entry: &[u8]| -> Result<Time, Error> {
@@ -53,7 +53,7 @@ impl Writing<'_> {
             .expiry
             .index(0)
             .scan(self.tx, Range::All, |entry| match read(entry) {
-                Ok(time) if time.ms > self.now || times.len() == limit => false,
+                Ok(time) if time.ms > passed || times.len() == limit => false,
                 Ok(time) => {
                     times.push(time);
                     true

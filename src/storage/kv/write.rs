@@ -6,8 +6,8 @@ use super::event::{Event, Events};
 use super::revisions::Numbers;
 use super::{KeyValues, Looks, Stored};
 use crate::tx::{attempt, latest, retry, tuple_bytes, Failure, Tx};
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::equal;
 use authkv_codec::msgpack::{write_uint, Head, Reader};
 use authkv_domain::{

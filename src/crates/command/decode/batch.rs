@@ -5,8 +5,8 @@ use super::parts::{
     Checked, Items, Lifetime,
 };
 use super::Command;
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_codec::{self as codec, Document};
 use authkv_domain::{check_different, Action, IfRevision, Keys, Limits, Mode, NewContent, Steps};

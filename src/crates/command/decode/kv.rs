@@ -3,8 +3,8 @@
 use super::parts::{
     option, read_content_type, read_if_revision, read_limit, read_mode, text_of, Checked, Lifetime,
 };
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::{self as codec, Document};
 use authkv_domain::{Action, KeyRange, Limits, Listing, NewContent, Steps, Watching, What};
 use std::time::Duration;

@@ -4,8 +4,8 @@ use super::parts::{
     given, option, read_content_type, read_if_revision, read_key, should_be, too_many, Checked,
     Items, Lifetime,
 };
-use authkv_base::clock::milliseconds;
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::msgpack::Reader;
 use authkv_codec::{self as codec, Document};
 use authkv_domain::{
