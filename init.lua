@@ -68,6 +68,40 @@ local function is_of_kubernetes(name, value)
     return false
 end
 
+-- The content of a file with a secret, without the line ends that editors and commands add.
+local function secret_in(variable, path)
+    local MAX = 65536
+    local file, err = io.open(path, 'rb')
+    local text
+    if file ~= nil then
+        text, err = file:read(MAX + 1)
+        file:close()
+    end
+    if text == nil then
+        fail(('cannot read %s, which is %s: %s'):format(path, variable, err or 'it is empty'))
+    end
+    if #text > MAX or utf8.len(text) == nil then
+        fail(('%s, which is %s, should be a text of at most %d bytes'):format(path, variable, MAX))
+    end
+    text = text:gsub('[\r\n]+$', '')
+    if text == '' then
+        fail(('cannot read %s, which is %s: it is empty'):format(path, variable))
+    end
+    return text
+end
+
+-- Takes secrets from files: AUTHKV_ADMIN_PASSWORD_FILE is the path of a file with AUTHKV_ADMIN_PASSWORD.
+local function read_secrets(given)
+    for _, secret in ipairs(require('authkv.native').secrets()) do
+        local variable, path = ('AUTHKV_%s_FILE'):format(secret), given[secret .. '_FILE']
+        if path ~= nil and given[secret] ~= nil then
+            fail(('AUTHKV_%s and %s are both given'):format(secret, variable))
+        end
+        given[secret] = path ~= nil and secret_in(variable, path) or given[secret]
+        given[secret .. '_FILE'] = nil
+    end
+end
+
 -- Returns the settings, and the names of variables that were ignored because Kubernetes set them.
 local function given_settings()
     local given, left_out = {}, {}
@@ -85,6 +119,7 @@ local function given_settings()
             given[setting] = value
         end
     end
+    read_secrets(given)
     -- The environment overrides the layout.
     local name = given.LAYOUT or 'single'
     local layout = ('%s/tarantool_infra/layouts/%s.lua'):format(here, name)
@@ -122,6 +157,8 @@ local function start(authkv, given, left_out, settings)
         memtx_memory = tonumber(settings.memtx_memory),
         memtx_max_tuple_size = tonumber(settings.memtx_max_tuple_size),
         read_only = settings.read_only == 'true',
+        log = settings.log ~= '' and settings.log or nil,
+        log_level = tonumber(settings.log_level),
         log_format = settings.log_format,
     })
     check_memory(tonumber(settings.memtx_memory))

@@ -11,6 +11,7 @@ local schema = require('authkv.schema')
 -- Settings that init.lua uses before it starts authkv.
 local OF_THE_PROCESS = {
     LAYOUT = true, IPROTO_LISTEN = true, CONSOLE_LISTEN = true, READ_ONLY = true, MEMTX_MEMORY = true,
+    LOG = true, LOG_LEVEL = true,
 }
 
 -- Sends an empty table as a map, not as an array.

@@ -8,7 +8,7 @@ use super::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Function, Operation};
-use authkv_config::{Config, SETTINGS};
+use authkv_config::{secrets, Config, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use tlua::{AsTable, LuaState, PushInto};
@@ -216,6 +216,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
         let native = AsTable((
             ("check_settings", tlua::function1(check_settings)),
             ("settings", tlua::function0(settings)),
+            ("secrets", tlua::function0(secrets)),
             ("operations", tlua::function0(operations)),
         ));
         let modules: Vec<Vec<&str>> = MODULES
