@@ -33,6 +33,7 @@ authkv.roles                       <roles: list, set, delete>
 authkv.keys                        <keys>: the keys that sign and verify tokens
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
+authkv.version()                   the version of the library that is loaded
 authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   load the library anew and go on with the same settings; no request is lost
@@ -217,6 +218,10 @@ end
 
 function authkv.settings()
     return native.settings()
+end
+
+function authkv.version()
+    return native.version()
 end
 
 -- The functions of a group, with `first` at the start. The group `as` has the functions that need a user's token.

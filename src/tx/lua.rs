@@ -33,6 +33,11 @@ fn settings() -> Vec<Vec<&'static str>> {
         .collect()
 }
 
+/// The version of this library.
+fn version_of_authkv() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// An operation of the table, for Lua.
 #[derive(PushInto)]
 struct LuaOperation {
@@ -217,6 +222,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
             ("check_settings", tlua::function1(check_settings)),
             ("settings", tlua::function0(settings)),
             ("secrets", tlua::function0(secrets)),
+            ("version", tlua::function0(version_of_authkv)),
             ("operations", tlua::function0(operations)),
         ));
         let modules: Vec<Vec<&str>> = MODULES
