@@ -6,7 +6,10 @@ local utf8 = require('utf8')
 local environ = os.environ -- luacheck: ignore
 
 local here = fio.dirname(fio.abspath(arg[0]))
-package.cpath = ('%s/target/release/lib?.so;%s'):format(here, package.cpath)
+-- The library is where `make build`, `rocks make` or `make install` has put it, or where Tarantool looks anyway.
+for _, place in ipairs({'../../lib/tarantool/?.so', '.rocks/lib/tarantool/?.so', 'target/release/lib?.so'}) do
+    package.cpath = ('%s/%s;%s'):format(here, place, package.cpath)
+end
 
 local function fail(message)
     io.stderr:write('authkv: ', tostring(message), '\n')
