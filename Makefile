@@ -151,6 +151,7 @@ test-packages: build $(VENV)/installed ## the packages: built, looked at by lint
 	@$(call installs,debootstrap,debootstrap)
 	@$(call installs,lintian,lintian)
 	@$(call installs,systemd-analyze,systemd)
+	@$(call installs,systemd-nspawn,systemd-container)
 	cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
 	AUTHKV_TEST_PACKAGES=1 $(VENV)/bin/python -m pytest test/operations/test_packages.py test/operations/test_debian.py -q -rs
 
