@@ -20,12 +20,13 @@ RUN for crate in src src/crates/*; do touch $crate/lib.rs; done \
 COPY src src
 COPY tarantool_infra tarantool_infra
 # The copied files may be older than the empty libraries just built; cargo goes by modification times.
-RUN touch src/lib.rs src/crates/*/lib.rs && cargo build --release --locked
+# What only a debugger reads is left out.
+RUN touch src/lib.rs src/crates/*/lib.rs && cargo build --release --locked && strip --strip-debug target/release/libauthkv.so
 
 FROM ${RUNTIME_IMAGE}
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends tarantool \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /var/lib/authkv --shell /usr/sbin/nologin authkv \
     && install -d -o authkv -g authkv -m 0700 /var/lib/authkv \
     && install -d -o authkv -g authkv -m 0755 /var/lib/authkv-public

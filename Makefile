@@ -28,6 +28,11 @@ POWER_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
 BENCH_ARGUMENTS :=
 LIBRARY := target/release/libauthkv.so
+# Of `make install`, as other programs have them. MODULEDIR gets the library, DATADIR what starts an instance.
+PREFIX ?= /usr/local
+DESTDIR ?=
+MODULEDIR ?= $(PREFIX)/lib/tarantool
+DATADIR ?= $(PREFIX)/share/authkv
 # A clone of github.com/RustSec/advisory-db to take the advisories from, instead of GitHub.
 ADVISORY_DB :=
 AUDITED := . test/bench test/check test/fuzz test/micro
@@ -51,6 +56,22 @@ $(LIBRARY): FORCE
 run: build ## install Tarantool where it is missing, build, and start an instance in ./var
 	@$(call installs,tarantool,tarantool)
 	exec tarantool init.lua
+
+# Builds nothing: root, who installs, may have no cargo.
+install: ## install what `make build` has built, below DESTDIR and PREFIX (/usr/local)
+	@test -f $(LIBRARY) || { echo 'There is no $(LIBRARY): run make build first' >&2; exit 1; }
+	install -d '$(DESTDIR)$(MODULEDIR)' '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
+	install -m 644 $(LIBRARY) '$(DESTDIR)$(MODULEDIR)/authkv.so'
+	install -m 644 init.lua '$(DESTDIR)$(DATADIR)'
+	install -m 644 tarantool_infra/layouts/*.lua '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
+
+uninstall: ## remove what `make install` has installed
+	rm -f '$(DESTDIR)$(MODULEDIR)/authkv.so'
+	rm -rf '$(DESTDIR)$(DATADIR)'
+
+deb: build ## a package for Debian in target/debian
+	cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
+	cargo deb --locked --no-build
 
 test: lint unit fuzz-smoke check-smoke integration ## everything CI runs
 
@@ -135,6 +156,16 @@ test-faults: build $(VENV)/installed ## what a machine can do to a database that
 	@$(call installs,tarantool,tarantool)
 	@$(call installs,faketime,faketime)
 	AUTHKV_TEST_FAULTS=long $(VENV)/bin/python -m pytest test/operations/test_faults.py test/operations/test_full_disk.py test/operations/test_clock.py -q
+
+# Needs root, and Debian's packages: installs, upgrades and purges the package in a Debian of its own.
+test-packages: build $(VENV)/installed ## the packages: built, looked at by lintian, installed, started, upgraded, removed
+	@$(call installs,tarantool,tarantool)
+	@$(call installs,debootstrap,debootstrap)
+	@$(call installs,lintian,lintian)
+	@$(call installs,systemd-analyze,systemd)
+	@$(call installs,systemd-nspawn,systemd-container)
+	cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
+	AUTHKV_TEST_PACKAGES=1 $(VENV)/bin/python -m pytest test/operations/test_packages.py test/operations/test_debian.py -q -rs
 
 check-smoke: build ## the key-value store against its model, and linearizability, a little of each
 	@$(call installs,tarantool,tarantool)

@@ -6,7 +6,10 @@ local utf8 = require('utf8')
 local environ = os.environ -- luacheck: ignore
 
 local here = fio.dirname(fio.abspath(arg[0]))
-package.cpath = ('%s/target/release/lib?.so;%s'):format(here, package.cpath)
+-- The library is where `make build`, `rocks make` or `make install` has put it, or where Tarantool looks anyway.
+for _, place in ipairs({'../../lib/tarantool/?.so', '.rocks/lib/tarantool/?.so', 'target/release/lib?.so'}) do
+    package.cpath = ('%s/%s;%s'):format(here, place, package.cpath)
+end
 
 local function fail(message)
     io.stderr:write('authkv: ', tostring(message), '\n')
@@ -68,6 +71,40 @@ local function is_of_kubernetes(name, value)
     return false
 end
 
+-- The content of a file with a secret, without the line ends that editors and commands add.
+local function secret_in(variable, path)
+    local MAX = 65536
+    local file, err = io.open(path, 'rb')
+    local text
+    if file ~= nil then
+        text, err = file:read(MAX + 1)
+        file:close()
+    end
+    if text == nil then
+        fail(('cannot read %s, which is %s: %s'):format(path, variable, err or 'it is empty'))
+    end
+    if #text > MAX or utf8.len(text) == nil then
+        fail(('%s, which is %s, should be a text of at most %d bytes'):format(path, variable, MAX))
+    end
+    text = text:gsub('[\r\n]+$', '')
+    if text == '' then
+        fail(('cannot read %s, which is %s: it is empty'):format(path, variable))
+    end
+    return text
+end
+
+-- Takes secrets from files: AUTHKV_ADMIN_PASSWORD_FILE is the path of a file with AUTHKV_ADMIN_PASSWORD.
+local function read_secrets(given)
+    for _, secret in ipairs(require('authkv.native').secrets()) do
+        local variable, path = ('AUTHKV_%s_FILE'):format(secret), given[secret .. '_FILE']
+        if path ~= nil and given[secret] ~= nil then
+            fail(('AUTHKV_%s and %s are both given'):format(secret, variable))
+        end
+        given[secret] = path ~= nil and secret_in(variable, path) or given[secret]
+        given[secret .. '_FILE'] = nil
+    end
+end
+
 -- Returns the settings, and the names of variables that were ignored because Kubernetes set them.
 local function given_settings()
     local given, left_out = {}, {}
@@ -85,6 +122,7 @@ local function given_settings()
             given[setting] = value
         end
     end
+    read_secrets(given)
     -- The environment overrides the layout.
     local name = given.LAYOUT or 'single'
     local layout = ('%s/tarantool_infra/layouts/%s.lua'):format(here, name)
@@ -123,6 +161,8 @@ local function start(authkv, given, left_out, settings)
         checkpoint_wal_threshold = tonumber(settings.checkpoint_wal_threshold),
         force_recovery = settings.force_recovery == 'true',
         read_only = settings.read_only == 'true',
+        log = settings.log ~= '' and settings.log or nil,
+        log_level = tonumber(settings.log_level),
         log_format = settings.log_format,
     })
     if settings.force_recovery == 'true' then

@@ -39,6 +39,7 @@ authkv.keys                        <keys>: the keys that sign and verify tokens
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.prepare{…}                  before box.cfg: check the files and the limits, cut off the torn end of the log
+authkv.version()                   the version of the library that is loaded
 authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   start anew with the same settings, and a new build of the library; no request is lost
@@ -230,6 +231,10 @@ end
 
 function authkv.settings()
     return native.settings()
+end
+
+function authkv.version()
+    return native.version()
 end
 
 -- The functions of a group, with `first` at the start. The group `as` has the functions that need a user's token.

@@ -15,6 +15,7 @@ local OF_THE_PROCESS = {
     LAYOUT = true, IPROTO_LISTEN = true, CONSOLE_LISTEN = true, READ_ONLY = true, MEMTX_MEMORY = true,
     WAL_MODE = true, WAL_DIR_RESCAN_DELAY = true, CHECKPOINT_INTERVAL = true, CHECKPOINT_COUNT = true,
     CHECKPOINT_WAL_THRESHOLD = true, FORCE_RECOVERY = true,
+    LOG = true, LOG_LEVEL = true,
 }
 
 -- Sends an empty table as a map, not as an array.

@@ -8,7 +8,7 @@ use super::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Function, Operation};
-use authkv_config::{Config, SETTINGS};
+use authkv_config::{secrets, Config, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,6 +32,11 @@ fn settings() -> Vec<Vec<&'static str>> {
         .iter()
         .map(|(name, default, meaning)| vec![*name, *default, *meaning])
         .collect()
+}
+
+/// The version of this library.
+fn version_of_authkv() -> &'static str {
+    env!("CARGO_PKG_VERSION")
 }
 
 /// An operation of the table, for Lua.
@@ -234,6 +239,8 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
             ("check_settings", tlua::function1(check_settings)),
             ("prepare", tlua::function1(super::prepare::prepare)),
             ("settings", tlua::function0(settings)),
+            ("secrets", tlua::function0(secrets)),
+            ("version", tlua::function0(version_of_authkv)),
             ("operations", tlua::function0(operations)),
         ));
         let modules: Vec<Vec<&str>> = MODULES

@@ -167,7 +167,7 @@ def test_a_unix_socket_of_http_is_for_its_group(make, tmp_path):
 
 def test_the_container_has_no_rights_it_does_not_need():
     compose, image = (ROOT / "docker-compose.yml").read_text(), (ROOT / "Dockerfile").read_text()
-    assert "cap_drop: [ALL]" in compose and '"no-new-privileges:true"' in compose
+    assert "cap_drop: [ALL]" in compose and '"no-new-privileges:true"' in compose and "read_only: true" in compose
     users = re.findall(r"^USER\s+(\S+)", image, re.MULTILINE)
     assert users and users[-1].split(":")[0] not in ("0", "root")
     # What is copied belongs to root.

@@ -379,12 +379,14 @@ def test_no_setting_has_a_name_that_kubernetes_gives(instance):
 def test_compose_hands_on_every_setting_that_is_not_the_images(instance):
     console = ConsoleTransport(instance)
     (rows,) = console.evaluate("return authkv.settings()")
+    (secrets,) = console.evaluate("return require('authkv.native').secrets()")
     console.close()
     compose = yaml.safe_load((harness.ROOT / "docker-compose.yml").read_text())
     # Volumes and ports have to match those of the image; the file says which services it starts, and whom they follow.
     fixed = {"DATA_DIR", "HTTP_LISTEN", "IPROTO_LISTEN", "CONSOLE_LISTEN", "LAYOUT", "SERVICES", "FOLLOW", "FOLLOW_MAX_LAG"}
     handed_on = compose["services"]["authkv"]["environment"]
-    assert {f"AUTHKV_{row[0]}" for row in rows if row[0] not in fixed} == set(handed_on)
+    files = {f"AUTHKV_{name}_FILE" for name in secrets}
+    assert {f"AUTHKV_{row[0]}" for row in rows if row[0] not in fixed} | files == set(handed_on)
     assert not any(handed_on.values())
     page = (harness.ROOT / "documentation" / "how-to-run.md").read_text()
     assert all(name.split("_")[0] in page for name in fixed)

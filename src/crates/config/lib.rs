@@ -3,15 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod http;
+mod log;
 mod origins;
 mod proxies;
 mod settings;
 mod text;
 
 pub use http::{AccessLog, Layers, Listen, TlsFiles};
+pub use log::{Level, Log};
 pub use origins::Origins;
 pub use proxies::{ForwardedHeader, Proxies};
-pub use settings::{Config, HttpConfig, SETTINGS};
+pub use settings::{secrets, Config, HttpConfig, SETTINGS};
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
@@ -115,6 +117,17 @@ impl Config {
                 "{PREFIX}CONSOLE_LISTEN should be a path of at most {SOCKET_PATH_MAX} bytes, or off"
             ));
         }
+        if self.log.is_syslog() && self.log_json {
+            return Err(format!(
+                "{PREFIX}LOG_FORMAT should be plain if {PREFIX}LOG is syslog"
+            ));
+        }
+        if self.audit_log && self.log_level.is_above_info() {
+            return Err(format!(
+                "{PREFIX}LOG_LEVEL={} would leave out the audit log: it needs {PREFIX}AUDIT_LOG=off",
+                self.log_level.name()
+            ));
+        }
         if self.follow.is_some() && self.follower_password.is_none() {
             return Err(format!("{PREFIX}FOLLOW needs {PREFIX}FOLLOWER_PASSWORD"));
         }
@@ -182,6 +195,8 @@ impl Config {
             ),
             ("input_max", self.input_max().to_string()),
             ("read_only", self.read_only.to_string()),
+            ("log", self.log.text()),
+            ("log_level", self.log_level.number().to_string()),
             (
                 "log_format",
                 if self.log_json { "json" } else { "plain" }.to_owned(),

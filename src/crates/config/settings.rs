@@ -2,6 +2,7 @@
 //! and the reference in `documentation/how-to-run.md`. Pure.
 
 use super::http::{rock_listen, tls, AccessLog, Listen, TlsFiles};
+use super::log::{Level, Log};
 use super::origins::{self, Origins};
 use super::proxies::{ForwardedHeader, Proxies};
 use super::text::{
@@ -64,6 +65,13 @@ macro_rules! settings {
         /// The settings: name, default, meaning. A default in angle brackets depends on other values.
         pub const SETTINGS: &[(&str, &str, &str)] =
             &[$((stringify!($name), $default, $meaning.trim_ascii())),*];
+
+        /// The names of the settings that are secrets.
+        pub fn secrets() -> Vec<&'static str> {
+            let all = [$((stringify!($name), $kind.is_secret)),*];
+            let secret = all.into_iter().filter(|(_, is_secret)| *is_secret);
+            secret.map(|(name, _)| name).collect()
+        }
 
         /// All settings of an instance. They do not change after its start.
         #[derive(Debug)]
@@ -389,6 +397,13 @@ settings! {
     /// serve /openapi.json and /docs: on or off
     /// serve `/openapi.json` and `/docs`
     HTTP_DOCS = "on", flag("on", "off") => http.docs: bool;
+    /// where the log goes: stderr, a file, pipe:command or syslog:options
+    /// where Tarantool's log goes. A file is opened again at [SIGHUP](install.md#the-log)
+    LOG = "stderr", of(Log::ALLOWED, Log::parse) => config.log: Log;
+    /// which lines the log has: those of this level and worse
+    /// the log has the lines of this level and worse. The [access log](#the-access-log) and the [audit log](#audit-log) are of
+    /// level `info`
+    LOG_LEVEL = "info", of(Level::ALLOWED, Level::parse) => config.log_level: Level;
     /// format of the log: plain or json
     /// format of Tarantool's log
     LOG_FORMAT = "plain", flag("json", "plain") => config.log_json: bool;

@@ -53,6 +53,8 @@ type Parse<T> = dyn Fn(&str, &str) -> Result<T, String>;
 pub struct Kind<T> {
     /// The allowed texts in words, for the error and for the reference.
     pub allowed: String,
+    /// The text may be in a file instead: see [`secret`].
+    pub is_secret: bool,
     parse: Box<Parse<T>>,
     /// The value if the setting is absent and its default is not a text.
     absent: Option<T>,
@@ -75,18 +77,22 @@ impl<T: 'static> Kind<T> {
     /// Allows this word too, which gives `None`.
     pub fn unless(self, word: &'static str) -> Kind<Option<T>> {
         let allowed = format!("{}, or {word}", self.allowed);
-        checked(allowed, move |name, text| match text == word {
+        let is_secret = self.is_secret;
+        let kind = checked(allowed, move |name, text| match text == word {
             true => Ok(None),
             false => (self.parse)(name, text)
                 .map(Some)
                 .map_err(|what| format!("{what}, or {word}")),
-        })
+        });
+        Kind { is_secret, ..kind }
     }
 
     pub fn map<U: 'static>(self, to: impl Fn(T) -> U + 'static) -> Kind<U> {
-        checked(self.allowed, move |name, text| {
+        let is_secret = self.is_secret;
+        let kind = checked(self.allowed, move |name, text| {
             (self.parse)(name, text).map(&to)
-        })
+        });
+        Kind { is_secret, ..kind }
     }
 }
 
@@ -97,6 +103,7 @@ pub fn checked<T>(
 ) -> Kind<T> {
     Kind {
         allowed: allowed.into(),
+        is_secret: false,
         parse: Box::new(parse),
         absent: None,
     }
@@ -120,8 +127,12 @@ pub fn path() -> Kind<PathBuf> {
     of("a path", |text| Some(text.into()))
 }
 
+/// A secret. `init.lua` takes it from the file that the variable `…_FILE` names, too.
 pub fn secret() -> Kind<SecretString> {
-    of("a password", |text| Some(text.into()))
+    Kind {
+        is_secret: true,
+        ..of("a password", |text| Some(text.into()))
+    }
 }
 
 pub fn number(min: u64, max: u64) -> Kind<u64> {
