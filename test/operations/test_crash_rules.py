@@ -202,6 +202,10 @@ BROKEN = {
         "a deletion": lambda h: (cell := told(h.accounts.user("bob"), "secret"), told(cell, NOBODY).settle("secret")),
     },
     "role": {"permissions": lambda h: (cell := told(h.accounts.role("shop"), "a/"), told(cell, "b/").settle("a/"))},
+    "key_file_left": {
+        "a key that was never published": lambda h: h.accounts.settle_key_files({"1.pem", "2.pem"}, {"1"}),
+        "a draft": lambda h: h.accounts.settle_key_files({"1.pem", "1.pem.new"}, {"1"}),
+    },
     "key_lost": {"a rotation": lambda h: (h.accounts.keys.add("2"), h.accounts.settle_keys({"1"}))},
 }  # fmt: skip
 
@@ -231,6 +235,7 @@ RIGHT = {
     "a logout without an answer": lambda h: (session := h.session(), h.end(session, False), session.holds.settle(True)),
     "a refresh without an answer": lambda h: (
         session := h.session(), setattr(session, "is_refreshing", True), h.accounts.settle_refresh(session, "refused")),
+    "a key whose file is named by a setting": lambda h: h.accounts.settle_key_files({"1.pem"}, {"1", "2"}),
     "a grant without an answer": lambda h: told(h.accounts.grant("bob", "shop"), True, answered=False).settle(False),
 }  # fmt: skip
 

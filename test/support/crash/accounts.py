@@ -87,6 +87,11 @@ class Accounts:
         session.holds.begin(False)
         session.holds.done(False)
 
+    def settle_key_files(self, files: set[str], names: set[str]) -> None:
+        """A start leaves no file of a private key that is not in use."""
+        if left := files - {f"{name}.pem" for name in names}:
+            self.ledger.find("key_file_left", f"the files {left} are of none of the keys {names}")
+
     def settle_keys(self, names: set[str]) -> None:
         if missing := self.keys - names:
             self.ledger.find("key_lost", f"the keys {missing} are gone, of {names}")

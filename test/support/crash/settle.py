@@ -116,7 +116,9 @@ class Settlement:
             if role == INTROSPECT:
                 token = self.world.holders[login]
                 cell.settle(isinstance(self.ask("session_introspect", token, token), Ok))
-        accounts.settle_keys({one["kid"] for one in self.expect("key_list", self.world.admin)["keys"]})
+        keys = {one["kid"] for one in self.expect("key_list", self.world.admin)["keys"]}
+        accounts.settle_keys(keys)
+        accounts.settle_key_files({file.name for file in (self.world.instance.data_dir / "keys").glob("*")}, keys)
 
     def password_of(self, login: str, candidates: list) -> str | None:
         """The password with which the user can log in; that begins a session."""
