@@ -27,7 +27,10 @@ const APPENDED: [(ForwardedHeader, [&str; 2]); 2] = [
     ),
     (
         ForwardedHeader::Forwarded,
-        [", for=192.0.2.1", ", for=\"192.0.2.1:80\";proto=http, for=10.0.0.2"],
+        [
+            ", for=192.0.2.1",
+            ", for=\"192.0.2.1:80\";proto=http, for=10.0.0.2",
+        ],
     ),
 ];
 
