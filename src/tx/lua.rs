@@ -154,10 +154,14 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 9] = [
+const MODULES: [(&str, &str); 10] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
+    ),
+    (
+        "authkv.copies",
+        include_str!("../../tarantool_infra/copies.lua"),
     ),
     (
         "authkv.facade",
