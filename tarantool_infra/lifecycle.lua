@@ -5,6 +5,7 @@ local fio = require('fio')
 local log = require('log')
 
 local backup = require('authkv.backup')
+local copies = require('authkv.copies')
 local follow = require('authkv.follow')
 local native = require('authkv.native')
 local rock = require('authkv.rock')
@@ -114,31 +115,6 @@ local function prepare(given)
     end
 end
 
--- File systems in memory, which are not full if the disk is.
-local IN_MEMORY = {'/dev/shm', '/run'}
-local setenv = os.setenv -- luacheck: ignore
-
--- Tarantool copies the library to the directory for temporary files when it loads it. Calls `load`, and calls it again
--- with another directory if there was no room for the copy. Returns what pcall returns.
-local function load_somewhere(load)
-    local before = os.getenv('TMPDIR')
-    local ok, result = pcall(load)
-    for _, directory in ipairs(IN_MEMORY) do
-        local text = not ok and tostring(result):lower() or ''
-        if text:find('failed to copy dso', 1, true) == nil and text:find('unique dir name', 1, true) == nil then
-            break
-        end
-        setenv('TMPDIR', directory)
-        ok, result = pcall(load)
-        setenv('TMPDIR', before)
-        if ok then
-            log.warn('authkv: the directory for temporary files has no room for a copy of the library: it is in %s',
-                directory)
-        end
-    end
-    return ok, result
-end
-
 -- `call` calls a procedure, and returns nil and the error if authkv refuses the call.
 local function new(call)
     -- Local variables, because the console would print a table, and the settings hold passwords. `wanted`: the settings
@@ -157,7 +133,7 @@ local function new(call)
             error('authkv is not started', 0)
         end
         local arguments = {...}
-        local ok, started = load_somewhere(function()
+        local ok, started = copies.load(function()
             return func:call(arguments)
         end)
         if not ok then
@@ -336,7 +312,7 @@ local function new(call)
         wait_for_others()
         resuming = true
         if not is_on_disk(loaded().build) then
-            local reloaded, err = load_somewhere(function()
+            local reloaded, err = copies.load(function()
                 box.schema.func.reload('authkv')
             end)
             if not reloaded then

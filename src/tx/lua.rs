@@ -168,7 +168,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 11] = [
+const MODULES: [(&str, &str); 12] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -176,6 +176,10 @@ const MODULES: [(&str, &str); 11] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
+    ),
+    (
+        "authkv.copies",
+        include_str!("../../tarantool_infra/copies.lua"),
     ),
     (
         "authkv.facade",
