@@ -146,7 +146,10 @@ local function check_memory(asked)
 end
 
 local function start(authkv, given, left_out, settings)
-    authkv.prepare(given)
+    -- Whoever loads this file may have called box.cfg before, for example to join a replica set.
+    if type(box.cfg) == 'function' then
+        authkv.prepare(given)
+    end
     -- iproto listens only after the schema and the rights are set.
     box.cfg({
         memtx_dir = settings.data_dir,
