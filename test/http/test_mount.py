@@ -161,11 +161,12 @@ def test_a_route_of_the_application_in_our_place_is_named(serve):
 
 @needs_rock
 def test_mounting_again_changes_nothing_and_prefixes_may_be_many(serve):
-    server = serve("authkv.mount(httpd)", "authkv.mount(httpd)", "authkv.mount(httpd, {prefix = '/b'})")
-    server.run("authkv.mount(httpd, {prefix = '/b'})", "authkv.mount(httpd, {})")
+    server = serve("authkv.mount(httpd)", "authkv.mount(httpd, {prefix = '/b'})")
+    routes = server.console.evaluate("return #httpd.routes")
+    server.run("authkv.mount(httpd)", "authkv.mount(httpd, {prefix = '/b'})", "authkv.mount(httpd, {})")
     for path in ("/api/check", "/b/api/check"):
         assert answer(server.http.request("POST", path, {"authorization": "x"})) == NO
-    assert server.console.evaluate("return #httpd.routes") == [7 * (5 + 2)]
+    assert server.console.evaluate("return #httpd.routes") == routes and routes > [0]
 
 
 @needs_rock
