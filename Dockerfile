@@ -13,8 +13,10 @@ COPY src/crates/command/Cargo.toml src/crates/command/
 COPY src/crates/config/Cargo.toml src/crates/config/
 COPY src/crates/domain/Cargo.toml src/crates/domain/
 COPY src/crates/mailbox/Cargo.toml src/crates/mailbox/
+COPY src/crates/prepare/Cargo.toml src/crates/prepare/
 COPY src/crates/token/Cargo.toml src/crates/token/
 COPY src/crates/wire/Cargo.toml src/crates/wire/
+COPY src/crates/xlog/Cargo.toml src/crates/xlog/
 RUN for crate in src src/crates/*; do touch $crate/lib.rs; done \
     && cargo build --release --locked && find src -name lib.rs -delete
 COPY src src

@@ -67,3 +67,10 @@ def test_every_path_that_a_page_names_exists(page):
 
 def test_a_part_that_is_missing_would_be_seen():
     assert not is_named("nothing.rs") and is_named("lib.rs") and not is_named("ib.rs") and not is_named("lib")
+
+
+def test_the_image_builds_the_dependencies_of_every_crate():
+    """Each manifest is copied before the sources: without one, the layer of dependencies cannot be built."""
+    image = (ROOT / "Dockerfile").read_text()
+    crates = [path.parent.relative_to(ROOT) for path in (ROOT / "src/crates").glob("*/Cargo.toml")]
+    assert crates and [f"{crate}" for crate in crates if f"COPY {crate}/Cargo.toml {crate}/\n" not in image] == []
