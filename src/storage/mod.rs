@@ -111,7 +111,8 @@ impl Storage {
     pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
         let expiring = self.key_values.as_ref();
         let has_pairs = expiring.is_some_and(|pairs| pairs.has_expiring(tx));
-        Ok(!has_pairs && self.mirror.last(tx)? == 0)
+        let has_changes = self.mirror.last(tx)? > self.generation.known(tx);
+        Ok(!has_pairs && !has_changes)
     }
 }
 
