@@ -223,7 +223,10 @@ impl Instance {
     ) -> Result<Started, String> {
         let (core, life) = (&self.core, &self.life);
         let text = |e: Error| e.to_string();
-        let clock = upkeep::Clock::begin(record, core.auth.is_new(tx).map_err(text)?);
+        // A new follower will fetch what others have revoked long ago.
+        let follows = core.config.follow.is_some();
+        let is_new = !follows && core.auth.is_new(tx).map_err(text)?;
+        let clock = upkeep::Clock::begin(record, is_new);
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
         rotation::open(tx, &core.auth, takeover.is_none())?;
         if is_restored {

@@ -9,7 +9,7 @@ use crate::handoff::Handoff;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, Tx};
+use crate::tx::{fiber, in_transaction, lua, refuses_transactions, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
@@ -36,6 +36,7 @@ struct About {
     #[serde(skip_serializing_if = "Option::is_none")]
     build: Option<String>,
     runs: bool,
+    data_gone: bool,
 }
 
 /// The msgpack marker of an array with a length of four bytes.
@@ -110,7 +111,8 @@ fn forwarded(args: &RawBytes) -> Reply {
 /// is what the start of the instance returned from which it takes over, or nil; `is_restored`: the data is from a back-up. Errors
 /// are texts of their own. Yields.
 ///
-/// `()` → `{build, runs}`: which build of the library answers, see [`build`], and whether it has an instance. Starts nothing.
+/// `()` → `{build, runs, data_gone}`: which build of the library answers, see [`build`], whether it has an instance, and whether
+/// it refuses writes because the files of the data are gone. Starts nothing.
 #[proc(packed_args)]
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
@@ -119,6 +121,7 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
             return encode_told(&About {
                 build: build(),
                 runs: Instance::get().is_some(),
+                data_gone: refuses_transactions(tx),
             });
         }
         let start: Start =

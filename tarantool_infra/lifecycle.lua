@@ -41,8 +41,8 @@ local function copy(from)
     return to
 end
 
--- What the loaded library tells: `build`, its identifier, and `runs`, whether it has an instance. An older build tells
--- nothing.
+-- What the loaded library tells: `build`, its identifier; `runs`, whether it has an instance; `data_gone`, whether the files
+-- of the data are gone. An older build tells nothing.
 local function loaded()
     local start = box.func['authkv.start']
     local ok, about = pcall(start.call, start, {})
@@ -310,8 +310,12 @@ local function new(call)
         end
         -- Two restarts at a time would take over from the same instance, and one would never end.
         wait_for_others()
+        local about = loaded()
+        if about.data_gone then
+            error('the files of the data are gone: bring them back and start the process again', 0)
+        end
         resuming = true
-        if not is_on_disk(loaded().build) then
+        if not is_on_disk(about.build) then
             local reloaded, err = copies.load(function()
                 box.schema.func.reload('authkv')
             end)

@@ -10,7 +10,7 @@ use crate::tx::{await_durability, Tx};
 use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_base::steady::now;
+use authkv_base::steady::{kept_until, now};
 use authkv_command::{Caller, Credentials, Done, Outcome, Session, TokenType};
 use authkv_domain::{RoleName, Subject};
 use authkv_token::{random, AccessToken, Bearer, Draft, Known};
@@ -67,7 +67,13 @@ pub fn login(
             let until = ended.tokens_until;
             storage.revoked.put(tx, &storage.mirror, &ended.id, until)?;
         }
-        let row = token.row(auth, &input.login, epoch, microseconds(), access.exp);
+        let row = token.row(
+            auth,
+            &input.login,
+            epoch,
+            microseconds(),
+            kept_until(access.exp),
+        );
         storage.sessions.put(tx, &row)
     })?;
     Ok(begun(auth, input.login, access, token))
@@ -94,7 +100,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth, given: &SecretString) -> Result<Out
     let access = record(tx, auth, draft)?;
     let token = RefreshToken::of(&given.handle)?;
     // The lifetime of tokens may have become shorter.
-    let until = access.exp.max(session.tokens_until);
+    let until = kept_until(access.exp).max(session.tokens_until);
     let row = token.row(auth, &session.login, epoch, session.created_at, until);
     let is_first = storage.reserve.transaction(tx, Depth::Last, || {
         let present = storage.sessions.get(tx, &session.id)?.ok_or(UNKNOWN)?;

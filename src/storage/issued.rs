@@ -4,6 +4,7 @@
 use super::{array, broken, get, Depth, Reserve};
 use crate::tx::{sees_undurable, Space, Tx, TxCell};
 use authkv_base::error::Error;
+use authkv_base::steady::kept_until;
 use authkv_codec::msgpack::Reader;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ impl Issued {
     /// instance, and `NotDurable`, unless a time that is late enough was stored before. Yields if there is something to store,
     /// which is seldom.
     pub fn cover(&self, tx: &Tx, exp: u64) -> Result<(), Error> {
+        let exp = kept_until(exp);
         let durable = self.durable.get(tx);
         if exp <= durable.get() {
             return Ok(());

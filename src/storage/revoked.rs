@@ -4,6 +4,7 @@ use super::mirror::Mirror;
 use super::{array, find};
 use crate::tx::{Space, Tx};
 use authkv_base::error::Error;
+use authkv_base::steady::kept_until;
 
 /// The revoked tokens.
 pub struct Revoked {
@@ -16,9 +17,10 @@ impl Revoked {
         Ok(find(tx, self.space, id)?.is_some())
     }
 
-    /// Revokes a token or a session until `expires_at`. If it was revoked before, the later time counts. Returns whether it is
+    /// Revokes a token or a session until `expires_at` by the wall clock. If it was revoked before, the later time counts. Returns whether it is
     /// new. The caller has opened a transaction.
     pub fn put(&self, tx: &Tx, mirror: &Mirror, id: &str, expires_at: u64) -> Result<bool, Error> {
+        let expires_at = kept_until(expires_at);
         let until = |tuple: &[u8]| {
             let (_, until, _): (&str, u64, u64) = super::decode("revoked_token", tuple)?;
             Ok(until)

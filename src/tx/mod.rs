@@ -24,7 +24,8 @@ pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     attempt, await_durability, await_durability_since, commits_begun, note_undurable,
-    refuse_transactions, sees_undurable, take_undurable, transaction, transaction_if, Mark,
+    refuse_transactions, refuses_transactions, sees_undurable, take_undurable, transaction,
+    transaction_if, Mark,
 };
 
 use std::marker::PhantomData;

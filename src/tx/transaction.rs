@@ -136,6 +136,11 @@ pub fn refuse_transactions(_tx: &Tx) {
     COMMITS.with(|commits| commits.data_gone.set(true));
 }
 
+/// Whether transactions fail because of [`refuse_transactions`].
+pub fn refuses_transactions(_tx: &Tx) -> bool {
+    COMMITS.with(|commits| commits.data_gone.get())
+}
+
 /// Waits until the changes that others are committing now are durable. Tarantool shows changes before that, and an answer
 /// should not depend on changes that may be undone. Errors: `NotDurable` if one of these commits fails. Yields.
 pub fn await_durability(tx: &Tx) -> Result<(), Error> {

@@ -59,6 +59,13 @@ pub fn now() -> u64 {
     milliseconds() / 1000
 }
 
+/// Until when to keep what ends a token that expires at `exp` by the wall clock, in seconds since 1970-01-01 UTC. If the wall
+/// clock is behind the steady clock, that is later: otherwise the record would be forgotten once the clock is set right, and the
+/// token would be valid again if the clock goes back once more.
+pub fn kept_until(exp: u64) -> u64 {
+    exp.saturating_add(now().saturating_sub(clock::now()))
+}
+
 /// The latest time that has passed for certain, in milliseconds since 1970-01-01 UTC: the earlier one of the steady and the wall
 /// clock. Before a course is trusted: 0.
 pub fn passed() -> u64 {
