@@ -41,8 +41,8 @@ local function copy(from)
     return to
 end
 
--- What the loaded library tells: `build`, its identifier; `runs`, whether it has an instance; `data_gone`, whether the files
--- of the data are gone. An older build tells nothing.
+-- What the loaded library tells: `build`, its identifier; `runs`, whether it has an instance; `data_gone`, whether the
+-- files of the data are gone. An older build tells nothing.
 local function loaded()
     local start = box.func['authkv.start']
     local ok, about = pcall(start.call, start, {})

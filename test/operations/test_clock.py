@@ -6,10 +6,11 @@ import jwt
 import pytest
 
 from support.faketime import clock_settings, set_clock
-from support.harness import CHEAP_HASHES, wait_until
+from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import put
 from support.people import PASSWORD, People, session_answer
+from support.split import auth_settings, kv_settings
 from support.tokens import kid
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
 from support.v1 import OWNER
@@ -41,6 +42,18 @@ def await_upkeep(people: People) -> None:
     for _ in range(2):
         people.console.evaluate(f"{watched}:replace{{'watched', 1, 1, 1}}")
         wait_until(lambda: people.console.evaluate(f"return {watched}:get('watched') == nil") == [True], "the upkeep has come by")
+
+
+def turns(people: People) -> int:
+    """How often the upkeep has run, or waited, so far."""
+    code = "for _, one in pairs(require('fiber').info()) do if one.name == 'authkv-upkeep' then return one.csw end end"
+    return people.console.evaluate(code)[0]
+
+
+def await_turns(people: People) -> None:
+    """Returns when the upkeep has come by several times, whether it knows the clock or not."""
+    before = turns(people)
+    wait_until(lambda: turns(people) >= before + 6, "the upkeep has come by")
 
 
 def delay(seen) -> bool:
@@ -216,3 +229,46 @@ def test_a_token_of_a_clock_that_was_wrong_ends_as_it_says(own):
     people.expect("http", Ok(True), "check", token)
     set_clock(people.instance, 0)
     people.expect("http", Ok(False), "check", token)
+
+
+@pytest.mark.parametrize("back", [HOUR, 24 * HOUR, 400 * 24 * HOUR])
+@pytest.mark.parametrize("end", ["logout", "logout_all", "delete"])
+def test_a_token_that_a_slow_clock_has_seen_end_stays_ended(own, back, end):
+    """The clock is behind, is set right for a moment, and is behind again: the token would not have expired by then."""
+    people = own()
+    person = people.new()
+    set_clock(people.instance, -back)
+    await_upkeep(people)
+    token = people.do("http", "session_login", person.login, PASSWORD).value["access_token"]
+    if end == "logout":
+        people.expect("http", ANY, "auth_logout", token)
+    elif end == "logout_all":
+        people.expect("http", ANY, "session_logout_all", token)
+    else:
+        people.expect("owner", ANY, "user_delete", OWNER, person.login)
+    set_clock(people.instance, 0)
+    await_upkeep(people)
+    set_clock(people.instance, -back)
+    await_upkeep(people)
+    for transport in ADMIN_TRANSPORTS:
+        people.expect(transport, Refused("unauthenticated"), "user_me", token)
+
+
+def test_a_new_follower_whose_clock_is_ahead_keeps_what_was_revoked():
+    with Instance(**auth_settings(), **QUICK) as auth:
+        at_auth = People(auth)
+        person = at_auth.new()
+        token = person.access
+        at_auth.expect("http", ANY, "auth_logout", token)
+        kv = Instance(**kv_settings(auth), **CHEAP_HASHES)
+        kv.settings |= clock_settings(kv, 2 * HOUR)
+        with kv:
+            at_kv = People(kv)
+            wait_until(lambda: at_kv.console.evaluate("return box.space.revoked_token:count()") == [1], "the revocation has come")
+            await_turns(at_kv)
+            set_clock(kv, 0)
+            await_turns(at_kv)
+            assert at_kv.console.evaluate("return box.space.revoked_token:count()") == [1]
+            at_kv.expect("http", Refused("unauthenticated"), "kv_list", token, {})
+            at_kv.close()
+        at_auth.close()
