@@ -5,6 +5,7 @@
 
 mod directory;
 mod limits;
+mod logs;
 
 pub use limits::memory;
 
@@ -29,6 +30,7 @@ pub fn prepare(config: &Config) -> Result<Report, String> {
     let files = directory.files()?;
     directory.remove_unfinished(&files, &mut report)?;
     directory.check_snapshots(&files)?;
-    directory.mend_log(&files, config.force_recovery, &mut report)?;
+    directory.check_newest_snapshot(&files, config.force_recovery, &mut report)?;
+    directory.mend_logs(&files, config.force_recovery, &mut report)?;
     Ok(report)
 }
