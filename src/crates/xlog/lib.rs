@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod open_log;
 mod record;
 mod rows;
 mod scan;
