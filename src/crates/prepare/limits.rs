@@ -37,7 +37,7 @@ fn refuse_fewer(limit: u64, wanted: u64) -> Result<(), String> {
 /// What Tarantool maps for vinyl, which is there even if nobody uses it (`vinyl_memory`).
 const VINYL: u64 = 128 << 20;
 /// Addresses for the stacks of threads and fibers, for memory beside the store, and for libraries.
-const BESIDE: u64 = 512 << 20;
+const BESIDE: u64 = 1 << 30;
 
 /// Refuses a start with too few addresses. Tarantool would end, or wait for a thread that it cannot start.
 pub fn check_addresses(memtx_memory: u64) -> Result<(), String> {
@@ -127,7 +127,7 @@ mod tests {
     fn too_few_addresses_are_refused_with_the_number_that_it_takes() {
         let step = 16 << 20;
         for (present, memory) in [(0, 0), (1, 1 << 28), (99 << 20, 1 << 40)] {
-            let all: u64 = present + memory + (640 << 20);
+            let all: u64 = present + memory + (1152 << 20);
             let least = all.div_ceil(step) * step;
             assert_eq!(refuse_fewer_addresses(least, present, memory), Ok(()));
             let said = refuse_fewer_addresses(least - 1, present, memory).unwrap_err();

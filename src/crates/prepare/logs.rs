@@ -173,10 +173,16 @@ impl Directory<'_> {
         let (_, reach) = before;
         for (n, log) in logs.iter().enumerate() {
             // Another one than the newest may only lose what no later one rests on.
-            if n + 1 == logs.len() || log.reach.is_some() && log.reach == Some(logs[n + 1].number) {
+            let next = logs.get(n + 1).map(|next| next.number);
+            let has_all = next.is_none() || log.reach.is_some() && log.reach == next;
+            // Tarantool does not start beside a log without a head, not even once there is a newer snapshot.
+            let has_none = log.end == End::Torn { at: 0 };
+            if has_all || has_none {
                 log.cut(report)?;
             }
-            log.sync()?;
+            if !has_none {
+                log.sync()?;
+            }
         }
         for log in empty {
             log.remove_empty(reach, report)?;
