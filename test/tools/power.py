@@ -2,8 +2,9 @@
 
 The disk is that of `support/disk.py`. Clients write batches of pairs all the time. At a random moment the image of the disk is
 taken; an instance starts from it, and what it has is compared with what was acknowledged before that moment. Then the load goes on
-there. In some rounds the process stops and starts again before the cut. With `WAL_MODE=fsync` nothing may be lost; with `write`, the last writes. Never is there half a batch, nor a batch after one
-of the same client that is lost, nor is a batch lost that an earlier start has had.
+there. In some rounds the process stops, or is killed, and starts again before the load. With `WAL_MODE=fsync` nothing may be lost;
+with `write`, the last writes. Never is there half a batch, nor a batch after one of the same client that is lost, nor is a batch
+lost that an earlier start has had.
 """
 
 from __future__ import annotations
