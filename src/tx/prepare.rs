@@ -2,7 +2,7 @@
 
 use authkv_base::guard::guard;
 use authkv_config::Config;
-use authkv_prepare::{memory, prepare as prepare_files};
+use authkv_prepare::{check_limits, memory, prepare as prepare_files};
 use rustix::mm::{mmap_anonymous, munmap, MapFlags, ProtFlags};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -24,6 +24,7 @@ pub fn prepare(given: HashMap<String, String>) -> Prepared {
 }
 
 fn check(config: &Config) -> Result<Vec<String>, String> {
+    check_limits(config)?;
     can_map(config.memtx_memory).map_err(|e| memory(config.memtx_memory, &e.to_string()))?;
     Ok(prepare_files(config)?.warnings)
 }

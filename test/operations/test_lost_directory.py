@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -74,7 +75,53 @@ def restore_over_it(instance: Loser) -> None:
         copy.rename(file)
 
 
-LOSSES = [remove, replace, replace_by_a_copy, remove_files, remove_snapshots, remove_log, restore_over_it]
+def newest_log(instance: Loser) -> Path:
+    return max(instance.data_dir.glob("*.xlog"))
+
+
+def move_log(instance: Loser) -> None:
+    newest_log(instance).rename(instance.outside / "moved.log")
+
+
+def rename_log(instance: Loser) -> None:
+    newest_log(instance).rename(newest_log(instance).with_suffix(".saved"))
+
+
+def empty_log(instance: Loser) -> None:
+    os.truncate(newest_log(instance), 0)
+
+
+def shorten_log(instance: Loser) -> None:
+    os.truncate(newest_log(instance), newest_log(instance).stat().st_size - 1)
+
+
+def remove_older_log(instance: Loser) -> None:
+    older, _ = sorted(instance.data_dir.glob("*.xlog"))
+    older.unlink()
+
+
+LOSSES = [
+    remove,
+    replace,
+    replace_by_a_copy,
+    remove_files,
+    remove_snapshots,
+    remove_log,
+    restore_over_it,
+    move_log,
+    rename_log,
+    empty_log,
+    shorten_log,
+    remove_older_log,
+]
+
+
+def await_looks(console: ConsoleTransport) -> None:
+    """Waits until the process has looked at its files a few times."""
+    line = "local n = 0 for _, one in pairs(require('fiber').info()) do if one.name == 'authkv-disk' then n = one.csw end end return n"
+    before = console.evaluate(line)[0]
+    assert before > 0
+    wait_until(lambda: console.evaluate(line)[0] > before + 6, "the directory was looked at")
 
 
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: lose.__name__)
@@ -83,6 +130,15 @@ def test_writes_are_refused_once_what_they_go_to_is_gone_and_reads_go_on(loser, 
     http.register("tester", GOOD, "Test", "Tester")
     token = http.login("tester", GOOD).value
     assert http.put(token, {"before": 1}) == Ok([])
+    if lose is remove_older_log:
+        http.close()
+        loser.kill()
+        loser.start()
+        http = HttpTransport(loser)
+        assert http.put(token, {"newer": 1}) == Ok([])
+    console = ConsoleTransport(loser)
+    await_looks(console)
+    console.close()
     lose(loser)
     numbers = iter(range(1_000_000))
     refused = wait_until(
@@ -126,10 +182,7 @@ def test_snapshots_and_the_end_of_old_logs_are_no_loss(loser):
         assert http.put(token, {f"k{n}": n}) == Ok([])
         console.evaluate("return box.snapshot()")
     wait_until(lambda: not first.exists(), "the first log is collected")
-    looks = "local n = 0 for _, one in pairs(require('fiber').info()) do if one.name == 'authkv-disk' then n = one.csw end end return n"
-    before = console.evaluate(looks)[0]
-    assert before > 0
-    wait_until(lambda: console.evaluate(looks)[0] > before + 4, "the directory was looked at")
+    await_looks(console)
     assert http.put(token, {"last": 1}) == Ok([])
     assert "writes are refused" not in loser.log()
     http.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -124,6 +125,19 @@ def test_memory_that_cannot_be_had_names_its_setting(make, limit, memory):
     assert not list(instance.data_dir.glob("*.snap"))
 
 
+@pytest.mark.parametrize("memory", [1 << 26, 1 << 28])
+@pytest.mark.parametrize("limit", [400_000, 650_000, 700_000])
+def test_too_few_addresses_are_refused_with_the_number_that_it_takes(make, limit, memory):
+    instance = make(f"ulimit -v {limit}", AUTHKV_MEMTX_MEMORY=str(memory))
+    said = instance.refuse_to_start()
+    assert f"{limit} KiB of address space (ulimit -v), and AUTHKV_MEMTX_MEMORY is {memory}" in said
+    least = re.search(r"takes (\d+) KiB", said)[1]
+    assert not list(instance.data_dir.glob("*.snap"))
+    instance = make(f"ulimit -v {least}", AUTHKV_MEMTX_MEMORY=str(memory)).start()
+    write(instance, 1)
+    has(instance, 1)
+
+
 def test_a_directory_that_another_process_uses_is_refused_and_left_alone(make):
     first = make().start()
     write(first, 1)
@@ -132,6 +146,24 @@ def test_a_directory_that_another_process_uses_is_refused_and_left_alone(make):
     write(first, 2)
     first.kill()
     has(first.start(), 1, 2)
+
+
+@pytest.mark.parametrize("left", ["nothing", "zeros", "no end"])
+def test_a_newest_snapshot_that_is_not_whole_is_named_and_an_older_one_serves(make, left):
+    instance = make().start()
+    write(instance, 1)
+    console = ConsoleTransport(instance)
+    assert console.evaluate("return (pcall(box.snapshot))") == [True]
+    console.close()
+    write(instance, 2)
+    instance.kill()
+    older, newest = sorted(instance.data_dir.glob("*.snap"))
+    whole = newest.read_bytes()
+    newest.write_bytes({"nothing": b"", "zeros": bytes(len(whole))}.get(left, whole[:-3]))
+    said = instance.refuse_to_start()
+    assert f"{newest} is no whole snapshot" in said and f"Move it away: {older}" in said
+    newest.rename(newest.with_suffix(".away"))
+    has(instance.start(), 1, 2)
 
 
 GIVEN = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import random
 import re
 import stat
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from support.contract import GOOD
 from support.harness import CHEAP_HASHES, Instance
 from support.outcome import Ok
-from support.transports import ConsoleTransport, HttpTransport
+from support.transports import ConsoleTransport, HttpTransport, bearer
 
 MAGIC = b"\xd5\xba\x0b\xab"
 # The header of a record (`XLOG_FIXHEADER_SIZE` of Tarantool).
@@ -150,6 +152,139 @@ def test_a_damaged_log_is_refused_and_a_forced_start_skips_what_is_damaged(logge
     logged.kill()
     logged.start()
     assert logged.present(*keys) == keys
+
+
+def flags(instance: Instance) -> list[int]:
+    """The flags of the logs that are open for writing."""
+    process = Path(f"/proc/{instance.process.pid}")
+    logs = [number for number in (process / "fd").iterdir() if ".xlog" in str(number.readlink())]
+    infos = [(process / "fdinfo" / number.name).read_text() for number in logs]
+    found = [int(re.search(r"flags:\s*(\d+)", info)[1], 8) for info in infos]
+    return [one for one in found if one & os.O_ACCMODE]
+
+
+@pytest.mark.parametrize("end", ["stop", "kill", "torn to its head"])
+def test_after_each_end_of_a_process_writes_go_to_the_disk_with_fsync(logged, end):
+    logged.settings["AUTHKV_WAL_MODE"] = "fsync"
+    logged.stop()
+    logged.start()
+    logged.write("a")
+    if end == "stop":
+        logged.stop()
+    else:
+        logged.kill()
+    if end == "torn to its head":
+        logged.start()
+        logged.write("lost")
+        logged.kill()
+        log = logged.newest.read_bytes()
+        logged.newest.write_bytes(log[: log.index(b"\n\n") + 2] + bytes(4096))
+    logged.start()
+    logged.write("b")
+    assert flags(logged)
+    assert all(one & os.O_DSYNC for one in flags(logged))
+    assert logged.present("a", "b") == ["a", "b"]
+    logged.kill()
+    logged.start()
+    assert logged.present("a", "b") == ["a", "b"]
+
+
+def random_text(size: int) -> str:
+    """Tarantool compresses records of this size, and does not make this one small."""
+    return random.Random(size).randbytes(size).hex()
+
+
+@pytest.fixture
+def followed(logged):
+    """The older log ends with a large record, and a newer one follows it."""
+    logged.write("a")
+    http = HttpTransport(logged)
+    assert http.put(logged.token, {"large": random_text(3000)}) == Ok([])
+    http.close()
+    logged.kill()
+    logged.start()
+    logged.write("b")
+    logged.kill()
+    return logged
+
+
+# What is left of the older log, and which bytes of it are there after a start.
+OLDER_LOST = {
+    "its last bytes": lambda log: log[:-5],
+    "its last record": lambda log: log[: last_record(log)],
+    "its last sector": lambda log: log[:-600] + bytes(600),
+    "all records": lambda log: log[: log.index(b"\n\n") + 2],
+    "all": lambda log: b"",
+}
+
+
+@pytest.mark.parametrize("kind", OLDER_LOST)
+def test_an_older_log_that_lost_writes_is_refused_by_name_while_newer_ones_are_there(followed, kind):
+    older, newer = sorted(followed.data_dir.glob("*.xlog"))
+    left = OLDER_LOST[kind](older.read_bytes())
+    older.write_bytes(left)
+    said = followed.refuse_to_start()
+    assert f"{older} ends at" in said and str(newer) in said and "AUTHKV_FORCE_RECOVERY=true" in said
+    assert older.read_bytes() == left
+    # The user is in the older log.
+    kept = [] if kind.startswith("all") else ["b"]
+    followed.settings["AUTHKV_FORCE_RECOVERY"] = "true"
+    followed.start()
+    assert "the writes between are missing" in followed.log()
+    assert followed.present("b") == kept
+    followed.settings["AUTHKV_FORCE_RECOVERY"] = None
+    followed.kill()
+    followed.start()
+    assert followed.present("b") == kept
+
+
+@pytest.mark.parametrize("behind", [bytes(4096), MAGIC, MAGIC + b"\xce\0\0\x40"])
+def test_an_older_log_with_a_torn_end_that_nothing_is_lost_with_is_mended(followed, behind):
+    older = min(followed.data_dir.glob("*.xlog"))
+    log = older.read_bytes()
+    older.write_bytes(log + behind)
+    followed.start()
+    assert len(followed.cut_lines()) == 1
+    assert older.read_bytes() == log
+    assert followed.present("a", "b") == ["a", "b"]
+
+
+@pytest.mark.parametrize("newest", ["nothing", "zeros", "a head"])
+def test_the_older_log_is_mended_if_the_newest_has_no_record(followed, newest):
+    older, newer = sorted(followed.data_dir.glob("*.xlog"))
+    log = newer.read_bytes()
+    newer.write_bytes({"nothing": b"", "zeros": bytes(512)}.get(newest, log[: log.index(b"\n\n") + 2]))
+    older.write_bytes(older.read_bytes()[:-20] + bytes(100))
+    followed.start()
+    assert any(str(older) in line for line in followed.cut_lines())
+    assert followed.present("a", "b") == ["a"]
+    followed.write("c")
+    followed.kill()
+    followed.start()
+    assert followed.present("a", "c") == ["a", "c"]
+
+
+@pytest.mark.parametrize("size", [100, 4000])
+def test_a_value_with_a_record_in_it_does_not_stop_a_torn_end_from_being_cut(logged, size):
+    logged.write("a")
+    logged.kill()
+    log = logged.newest.read_bytes()
+    record = log[last_record(log) :]
+    logged.start()
+    http = HttpTransport(logged)
+    headers = bearer(logged.token) | {"Content-Type": "application/octet-stream"}
+    value = record + random.Random(size).randbytes(size)
+    assert http.request("PUT", "/v1/kv/evil", value, headers).status in (200, 201, 204)
+    http.close()
+    logged.kill()
+    path = logged.newest
+    torn = path.read_bytes()
+    for end in (b"", bytes(4096)):
+        path.write_bytes(torn[:-30] + end)
+        logged.start()
+        assert len(logged.cut_lines()) == 1
+        assert logged.present("a") == ["a"]
+        logged.kill()
 
 
 def test_an_application_prepares_before_box_cfg_and_not_after_it(logged):

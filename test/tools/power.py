@@ -2,8 +2,9 @@
 
 The disk is that of `support/disk.py`. Clients write batches of pairs all the time. At a random moment the image of the disk is
 taken; an instance starts from it, and what it has is compared with what was acknowledged before that moment. Then the load goes on
-there. With `WAL_MODE=fsync` nothing may be lost; with `write`, the last writes. Never is there half a batch, nor a batch after one
-of the same client that is lost, nor is a batch lost that an earlier start has had.
+there. In some rounds the process stops, or is killed, and starts again before the load. With `WAL_MODE=fsync` nothing may be lost;
+with `write`, the last writes. Never is there half a batch, nor a batch after one of the same client that is lost, nor is a batch
+lost that an earlier start has had.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from support.outcome import Ok
 from support.transports import ConsoleTransport, HttpTransport
 
 PAIRS = 3
+# In so many rounds the process is started again before the load.
+AGAIN = 0.5
 # How many batches of each client are there, wholly and in part, and the last of them.
 COUNT = """
 local all, rows = {}, {}
@@ -121,7 +124,15 @@ class Machine:
         http.close()
         return token
 
+    def start_again(self) -> None:
+        """Ends the process in one of its ways, and starts it."""
+        end = random.choice([self.instance.stop, self.instance.kill])
+        end()
+        self.start()
+
     def lose_power(self, number: int, clients: int, seconds: float) -> None:
+        if random.random() < AGAIN:
+            self.start_again()
         token = self.token()
         load = [Client(self.instance, f"{number}/{client}", token) for client in range(clients)]
         for client in load:

@@ -1,17 +1,17 @@
-//! The directory of the data: its snapshots and logs of writes, by their names, and the end of the newest log.
+//! The directory of the data: its snapshots and logs of writes, by their names.
 
 use crate::Report;
-use authkv_xlog::{log_path, scan, End, Files};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use authkv_xlog::{is_closed_snapshot, snapshot_path, Files};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 
 /// The directory, which no other process uses meanwhile.
 pub struct Directory<'a> {
-    path: &'a Path,
+    pub path: &'a Path,
     /// Holds the lock.
-    _lock: File,
+    lock: File,
 }
 
 impl<'a> Directory<'a> {
@@ -27,7 +27,7 @@ impl<'a> Directory<'a> {
                 "another process uses the directory {shown}, which is AUTHKV_DATA_DIR"
             )),
             // Some file systems have no locks; Tarantool says so.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { path, _lock: lock }),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { path, lock }),
         }
     }
 
@@ -68,99 +68,51 @@ impl<'a> Directory<'a> {
         ))
     }
 
-    /// Cuts off the torn end of the newest log. Refuses a newest log that is damaged, unless the recovery is forced.
-    pub fn mend_log(&self, files: &Files, forced: bool, report: &mut Report) -> Result<(), String> {
-        let Some(number) = files.logs.last() else {
+    /// Refuses a newest snapshot that was not finished or not written to the disk, unless the recovery is forced.
+    pub fn check_newest_snapshot(
+        &self,
+        files: &Files,
+        forced: bool,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let Some(newest) = files.snapshots.last() else {
             return Ok(());
         };
-        let path = log_path(self.path, *number);
-        let shown = path.display().to_string();
-        let failed = |what: &str, e: io::Error| format!("cannot {what} {shown}: {e}");
-        let log = File::open(&path).map_err(|e| failed("open", e))?;
-        let size = log.metadata().map_err(|e| failed("read", e))?.len();
-        match scan(log).map_err(|e| failed("read", e))? {
-            End::Whole => Ok(()),
-            // Nothing of the file is durable.
-            End::Torn { at: 0 } => {
-                let copy = torn_path(&path, 0);
-                fs::rename(&path, &copy).map_err(|e| failed("move", e))?;
-                report.warnings.push(format!(
-                    "the {size} bytes of {shown} are no whole record, as a loss of power leaves them: the file is now {}",
-                    copy.display()
-                ));
-                Ok(())
+        let path = snapshot_path(self.path, *newest);
+        let shown = path.display();
+        let is_closed = File::open(&path).and_then(is_closed_snapshot);
+        if is_closed.map_err(|e| format!("cannot read {shown}: {e}"))? {
+            return Ok(());
+        }
+        let said = format!("{shown} is no whole snapshot: its beginning or its end is missing");
+        if forced {
+            report.warnings.push(said);
+            return Ok(());
+        }
+        let older = files.snapshots.iter().rev().nth(1);
+        let has_logs = |older: &&u64| files.logs.first().is_some_and(|log| log <= older);
+        Err(match older.filter(has_logs) {
+            Some(older) => format!(
+                "{said}. Move it away: {} and the logs after it have the same data",
+                snapshot_path(self.path, *older).display()
+            ),
+            None => {
+                format!("{said}, and no older one with its logs is there. Bring back a back-up")
             }
-            End::Torn { at } => {
-                let kept = keep(&path, at);
-                cut(&path, at).map_err(|e| failed("cut", e))?;
-                let copy = match kept {
-                    Ok(copy) => format!("{} has them", copy.display()),
-                    Err(e) => format!("no copy was kept: {e}"),
-                };
-                report.warnings.push(format!(
-                    "{} bytes at the end of {shown}, from byte {at} on, are no whole record, as a loss of power leaves them: \
-                     they were cut off; {copy}",
-                    size - at
-                ));
-                Ok(())
-            }
-            End::Damaged { at, next } => {
-                let next = match next {
-                    Some(next) => format!("whole ones follow from byte {next} on"),
-                    None => format!("the file has {size} bytes"),
-                };
-                let said = format!(
-                    "{shown} is damaged: what begins at byte {at} is no whole record, and {next}"
-                );
-                if forced {
-                    report.warnings.push(format!(
-                        "{said}. With AUTHKV_FORCE_RECOVERY=true what cannot be read is skipped, and the writes in it are lost"
-                    ));
-                    return Ok(());
-                }
-                Err(format!(
-                    "{said}. A loss of power does not leave this alone, so nothing was cut off. Bring back a back-up; or start \
-                     once with AUTHKV_FORCE_RECOVERY=true, which skips what cannot be read: the writes in it are lost, and \
-                     later ones that rest on them may be wrong"
-                ))
-            }
+        })
+    }
+
+    /// Writes the names of the files to the disk.
+    pub fn sync(&self) -> Result<(), String> {
+        match self.lock.sync_all() {
+            // Some file systems cannot do it for a directory.
+            Err(e) if e.kind() != io::ErrorKind::InvalidInput => Err(format!(
+                "cannot write the directory {} to the disk: {e}",
+                self.path.display()
+            )),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
-}
-
-/// Copies what is about to be cut off to a file beside the log, without the zeros at its end.
-fn keep(path: &Path, at: u64) -> io::Result<PathBuf> {
-    let mut log = File::open(path)?;
-    log.seek(SeekFrom::Start(at))?;
-    let mut torn = Vec::new();
-    log.read_to_end(&mut torn)?;
-    torn.truncate(
-        torn.iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1),
-    );
-    let copy = torn_path(path, at);
-    // It has what the log has: values and hashes of passwords.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&copy)?;
-    file.write_all(&torn)?;
-    file.sync_all()?;
-    Ok(copy)
-}
-
-fn cut(path: &Path, at: u64) -> io::Result<()> {
-    let log = OpenOptions::new().write(true).open(path)?;
-    log.set_len(at)?;
-    log.sync_all()
-}
-
-/// Where what does not belong to a log from this byte on is kept.
-fn torn_path(log: &Path, at: u64) -> PathBuf {
-    log.with_extension(format!("xlog.torn-{at}"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod directory;
 mod limits;
+mod logs;
 
 pub use limits::memory;
 
@@ -17,10 +18,15 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-/// Makes the directory of the data if it is missing, cuts off the torn end of the log, and checks limits. The error says why a
+/// Checks the limits of the process.
+pub fn check_limits(config: &Config) -> Result<(), String> {
+    limits::check_descriptors(&config.http)?;
+    limits::check_addresses(config.memtx_memory)
+}
+
+/// Makes the directory of the data if it is missing, and cuts off the torn end of the log. The error says why a
 /// start is refused, and what to do.
 pub fn prepare(config: &Config) -> Result<Report, String> {
-    limits::check_descriptors(&config.http)?;
     let mut report = Report::default();
     report
         .warnings
@@ -29,6 +35,7 @@ pub fn prepare(config: &Config) -> Result<Report, String> {
     let files = directory.files()?;
     directory.remove_unfinished(&files, &mut report)?;
     directory.check_snapshots(&files)?;
-    directory.mend_log(&files, config.force_recovery, &mut report)?;
+    directory.check_newest_snapshot(&files, config.force_recovery, &mut report)?;
+    directory.mend_logs(&files, config.force_recovery, &mut report)?;
     Ok(report)
 }

@@ -2,6 +2,7 @@
 
 use authkv_base::descriptors::{raise, RESERVED};
 use authkv_config::HttpConfig;
+use rustix::process::{getrlimit, Resource};
 use std::fs;
 
 /// With fewer HTTP connections than this, a start is refused.
@@ -24,9 +25,47 @@ fn refuse_fewer(limit: u64, wanted: u64) -> Result<(), String> {
         return Ok(());
     }
     let all = RESERVED + wanted;
+    let connections = match wanted {
+        0 => String::new(),
+        _ => format!("; {all} for all connections of AUTHKV_HTTP_CONNECTIONS_MAX"),
+    };
     Err(format!(
-        "the process may open {limit} descriptors (ulimit -n, also its hard limit), and a start takes {least}; \
-         {all} for all connections of AUTHKV_HTTP_CONNECTIONS_MAX"
+        "the process may open {limit} descriptors (ulimit -n, also its hard limit), and a start takes {least}{connections}"
+    ))
+}
+
+/// What Tarantool maps for vinyl, which is there even if nobody uses it (`vinyl_memory`).
+const VINYL: u64 = 128 << 20;
+/// Addresses for the stacks of threads and fibers, for memory beside the store, and for libraries.
+const BESIDE: u64 = 1 << 30;
+
+/// Refuses a start with too few addresses. Tarantool would end, or wait for a thread that it cannot start.
+pub fn check_addresses(memtx_memory: u64) -> Result<(), String> {
+    let Some(limit) = getrlimit(Resource::As).current else {
+        return Ok(());
+    };
+    let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = pages.split(' ').next().and_then(|pages| pages.parse().ok());
+    let present = pages.unwrap_or(0) * rustix::param::page_size() as u64;
+    refuse_fewer_addresses(limit, present, memtx_memory)
+}
+
+fn refuse_fewer_addresses(limit: u64, present: u64, memtx_memory: u64) -> Result<(), String> {
+    // The size of the process varies a little from start to start.
+    const STEP: u64 = 16 << 20;
+    let least = present
+        .saturating_add(memtx_memory)
+        .saturating_add(VINYL + BESIDE)
+        .checked_next_multiple_of(STEP)
+        .unwrap_or(u64::MAX);
+    if limit >= least {
+        return Ok(());
+    }
+    Err(format!(
+        "the process may use {} KiB of address space (ulimit -v), and AUTHKV_MEMTX_MEMORY is {memtx_memory}: a start takes {} KiB. \
+         Raise the limit, or set less",
+        limit >> 10,
+        least >> 10
     ))
 }
 
@@ -78,12 +117,26 @@ mod tests {
         for (wanted, least) in [(10_000, 320), (64, 320), (10, 266), (0, 256)] {
             assert_eq!(refuse_fewer(least, wanted), Ok(()));
             let said = refuse_fewer(least - 1, wanted).unwrap_err();
-            assert!(said.contains(&format!("takes {least};")), "{said}");
+            assert!(said.contains(&format!("takes {least}")), "{said}");
+            let all = format!("; {} for all", 256 + wanted);
+            assert_eq!(said.contains(&all), wanted > 0, "{said}");
+        }
+    }
+
+    #[test]
+    fn too_few_addresses_are_refused_with_the_number_that_it_takes() {
+        let step = 16 << 20;
+        for (present, memory) in [(0, 0), (1, 1 << 28), (99 << 20, 1 << 40)] {
+            let all: u64 = present + memory + (1152 << 20);
+            let least = all.div_ceil(step) * step;
+            assert_eq!(refuse_fewer_addresses(least, present, memory), Ok(()));
+            let said = refuse_fewer_addresses(least - 1, present, memory).unwrap_err();
             assert!(
-                said.contains(&format!("{} for all", 256 + wanted)),
+                said.contains(&format!("takes {} KiB", least >> 10)),
                 "{said}"
             );
         }
+        assert!(refuse_fewer_addresses(u64::MAX - 1, 1 << 20, u64::MAX).is_err());
     }
 
     #[test]

@@ -37,6 +37,18 @@ impl Files {
         files.unfinished.sort_unstable();
         Ok(files)
     }
+
+    /// The logs that the newest snapshot needs: the one in which it was made, and all that follow.
+    pub fn needed_logs(&self) -> &[u64] {
+        let newest = self.snapshots.last().copied().unwrap_or(0);
+        let newer = self.logs.partition_point(|log| *log <= newest);
+        &self.logs[newer.saturating_sub(1)..]
+    }
+}
+
+/// The path of the snapshot with this number.
+pub fn snapshot_path(directory: &Path, number: u64) -> PathBuf {
+    directory.join(format!("{number:020}.snap"))
 }
 
 /// The path of the log with this number.

@@ -5,12 +5,15 @@
 #![forbid(unsafe_code)]
 
 mod files;
+mod open_log;
 mod record;
+mod rows;
 mod scan;
 mod watch;
 
-pub use files::{log_path, Files};
-pub use scan::{scan, End};
+pub use files::{log_path, snapshot_path, Files};
+pub use rows::reach;
+pub use scan::{is_closed_snapshot, scan, End, Scan};
 pub use watch::Watch;
 
 /// Makes files of the log. For tests.
@@ -22,4 +25,11 @@ pub mod sample {
     pub fn record(body: &[u8]) -> Vec<u8> {
         super::record::encode(body)
     }
+
+    /// A row with this number, and without fields.
+    pub fn row(origin: u8, number: u8) -> Vec<u8> {
+        vec![0x83, 0, 2, 2, origin, 3, number, 0x80]
+    }
+
+    pub use super::record::EOF_MARKER;
 }

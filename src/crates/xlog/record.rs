@@ -76,8 +76,13 @@ pub fn begins_record(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether a header is that of a compressed record.
+pub fn is_compressed(header: &[u8]) -> bool {
+    header.starts_with(&COMPRESSED)
+}
+
 /// An unsigned number of msgpack, and the bytes after it.
-fn unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub fn unsigned(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let size = match first {
         0x00..=0x7f => return Some((u64::from(*first), rest)),

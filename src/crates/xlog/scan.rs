@@ -3,7 +3,9 @@
 //! A machine that loses power leaves a file whose last bytes may not have reached the disk: it ends early, or blocks of it are
 //! zeros. What is left of such a record was never durable. Anything else is damage: bytes have changed.
 
-use crate::record::{begins_record, digest, Header, EOF_MARKER, HEADER, MAGIC_START};
+use crate::record::{
+    begins_record, digest, is_compressed, Header, EOF_MARKER, HEADER, MAGIC_START,
+};
 use memchr::memmem;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -19,6 +21,14 @@ pub enum End {
     Damaged { at: u64, next: Option<u64> },
 }
 
+/// What a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    pub end: End,
+    /// Whether it has a whole record at its beginning.
+    pub has_records: bool,
+}
+
 /// The most bytes of the text that begins a file (`XLOG_META_LEN_MAX`).
 const META_MAX: usize = 1024;
 /// The smallest unit that a disk writes, in bytes.
@@ -27,6 +37,7 @@ const SECTOR: u64 = 512;
 const ZEROS: u64 = 16;
 /// The beginning of that text.
 const META_START: &[u8] = b"XLOG\n";
+const SNAPSHOT_START: &[u8] = b"SNAP\n";
 /// How many bytes are held in memory.
 const WINDOW: u64 = 1 << 20;
 /// How many bytes are looked at at a time.
@@ -36,26 +47,27 @@ const PIECE: usize = 1 << 16;
 const READS: u64 = 16;
 
 /// Reads the file to its end. The time is linear in its size.
-pub fn scan(file: impl Read + Seek) -> io::Result<End> {
+pub fn scan(file: impl Read + Seek) -> io::Result<Scan> {
     let mut log = Log::new(file)?;
-    let mut at = log.meta()?;
+    let begin = log.meta()?;
+    let mut at = begin;
     if at > 0 {
         while let Some(next) = log.record(at)? {
             at = next;
         }
     }
-    if at > 0 && (at == log.size || log.is_closed(at)?) {
-        return Ok(End::Whole);
-    }
-    match log.next(at)? {
-        Next::At(next) => Ok(End::Damaged {
-            at,
-            next: Some(next),
-        }),
-        Next::Unknown => Ok(End::Damaged { at, next: None }),
-        Next::None if log.is_torn(at)? => Ok(End::Torn { at }),
-        Next::None => Ok(End::Damaged { at, next: None }),
-    }
+    Ok(Scan {
+        end: log.end(at)?,
+        has_records: at > begin,
+    })
+}
+
+/// Whether a file of a snapshot begins and ends as a finished one does.
+pub fn is_closed_snapshot(file: impl Read + Seek) -> io::Result<bool> {
+    let mut snapshot = Log::new(file)?;
+    let last = snapshot.size.saturating_sub(EOF_MARKER.len() as u64);
+    let begins = snapshot.read(0, SNAPSHOT_START.len())? == SNAPSHOT_START;
+    Ok(begins && snapshot.is_closed(last)?)
 }
 
 /// A search for a whole record.
@@ -66,7 +78,7 @@ enum Next {
     Unknown,
 }
 
-struct Log<F> {
+pub struct Log<F> {
     file: F,
     size: u64,
     /// A part of the file, and where it begins.
@@ -75,7 +87,7 @@ struct Log<F> {
 }
 
 impl<F: Read + Seek> Log<F> {
-    fn new(mut file: F) -> io::Result<Self> {
+    pub fn new(mut file: F) -> io::Result<Self> {
         let size = file.seek(SeekFrom::End(0))?;
         Ok(Self {
             file,
@@ -86,7 +98,7 @@ impl<F: Read + Seek> Log<F> {
     }
 
     /// At most `length` bytes from there; fewer at the end of the file. `length` is at most [`WINDOW`].
-    fn read(&mut self, at: u64, length: usize) -> io::Result<&[u8]> {
+    pub fn read(&mut self, at: u64, length: usize) -> io::Result<&[u8]> {
         let length = self.size.saturating_sub(at).min(length as u64) as usize;
         let end = self.begin + self.window.len() as u64;
         if at < self.begin || at + length as u64 > end {
@@ -101,7 +113,7 @@ impl<F: Read + Seek> Log<F> {
     }
 
     /// Where the text that begins the file ends. 0 if it is not whole.
-    fn meta(&mut self) -> io::Result<u64> {
+    pub fn meta(&mut self) -> io::Result<u64> {
         let text = self.read(0, META_MAX)?;
         let end = memmem::find(text, b"\n\n").filter(|_| text.starts_with(META_START));
         // An unwritten sector in the middle of the text.
@@ -110,7 +122,7 @@ impl<F: Read + Seek> Log<F> {
     }
 
     /// Where the whole record at this place ends. `None` if there is no whole record.
-    fn record(&mut self, at: u64) -> io::Result<Option<u64>> {
+    pub fn record(&mut self, at: u64) -> io::Result<Option<u64>> {
         let Some(header) = self.header(at)? else {
             return Ok(None);
         };
@@ -126,6 +138,35 @@ impl<F: Read + Seek> Log<F> {
             from += most as u64;
         }
         Ok((digest.finalize() == header.checksum).then_some(end))
+    }
+
+    /// The body of a whole record, and whether it is compressed.
+    pub fn body(&mut self, at: u64, end: u64) -> io::Result<(Vec<u8>, bool)> {
+        let is_compressed = is_compressed(self.read(at, HEADER)?);
+        let mut body = Vec::new();
+        let mut from = at + HEADER as u64;
+        while from < end {
+            let most = (end - from).min(PIECE as u64) as usize;
+            body.extend(self.read(from, most)?);
+            from += most as u64;
+        }
+        Ok((body, is_compressed))
+    }
+
+    /// What follows the last whole record, which ends there.
+    fn end(&mut self, at: u64) -> io::Result<End> {
+        if at > 0 && (at == self.size || self.is_closed(at)?) {
+            return Ok(End::Whole);
+        }
+        Ok(match self.next(at)? {
+            Next::At(next) => End::Damaged {
+                at,
+                next: Some(next),
+            },
+            Next::Unknown => End::Damaged { at, next: None },
+            Next::None if self.is_torn(at)? => End::Torn { at },
+            Next::None => End::Damaged { at, next: None },
+        })
     }
 
     fn header(&mut self, at: u64) -> io::Result<Option<Header>> {
@@ -144,6 +185,10 @@ impl<F: Read + Seek> Log<F> {
     fn next(&mut self, damage: u64) -> io::Result<Next> {
         let left = self.size - damage;
         let mut reads = left.saturating_mul(READS);
+        // Where what begins here says that it ends.
+        let claimed = self
+            .header(damage)?
+            .map_or(0, |header| damage + HEADER as u64 + header.length);
         let mut from = damage + 1;
         while from < self.size {
             let bytes = self.read(from, PIECE)?;
@@ -162,7 +207,11 @@ impl<F: Read + Seek> Log<F> {
                     return Ok(Next::Unknown);
                 }
                 reads -= header.length;
-                if self.record(at)?.is_some() {
+                let Some(end) = self.record(at)? else {
+                    continue;
+                };
+                // A value of a client may hold a whole record.
+                if at >= claimed || self.leads_on(end)? {
                     return Ok(Next::At(at));
                 }
             }
@@ -175,6 +224,13 @@ impl<F: Read + Seek> Log<F> {
         } else {
             Next::None
         })
+    }
+
+    /// Whether what follows the end of a record is what follows one in a log, and not in the value of a client.
+    fn leads_on(&mut self, end: u64) -> io::Result<bool> {
+        let rest = self.read(end, HEADER)?;
+        let is_zeros = rest.iter().all(|byte| *byte == 0);
+        Ok(is_zeros || begins_record(rest) || rest == EOF_MARKER)
     }
 
     /// Whether what begins here, which is no whole record and is followed by none, is what a loss of power leaves.

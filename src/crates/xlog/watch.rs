@@ -4,18 +4,12 @@
 //! happened, and what it acknowledges is lost with the process.
 
 use crate::files::{log_path, Files};
-use std::fs::{self, File};
+use crate::open_log::{identity, writes_to_removed_log, Fate, Identity, OpenLog};
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// The device and the number of a file, which no other file has while this one is open.
-type Identity = (u64, u64);
-
-fn identity(path: &Path) -> io::Result<Identity> {
-    let metadata = fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
 
 /// A directory as it was at the first look.
 struct Watched {
@@ -60,9 +54,12 @@ impl Watched {
 pub struct Watch {
     logs: Watched,
     snapshots: Watched,
-    /// The newest log at the last look.
+    /// The logs at the last look.
+    names: BTreeSet<u64>,
+    /// The newest one.
     newest: Option<(u64, Identity)>,
-    /// Whether the open files are to be looked at, because the newest log is another one.
+    open: Option<OpenLog>,
+    /// Whether the open files are to be looked at, because the newest log is another one, or another one is open.
     has_changed: bool,
 }
 
@@ -70,9 +67,11 @@ impl Watch {
     /// Begins to watch the directory of the logs and that of the snapshots.
     pub fn new(logs: PathBuf, snapshots: PathBuf) -> io::Result<Self> {
         Ok(Self {
+            names: Files::of(&logs)?.logs.into_iter().collect(),
             logs: Watched::new(logs)?,
             snapshots: Watched::new(snapshots)?,
             newest: None,
+            open: None,
             // What was removed before the first look.
             has_changed: true,
         })
@@ -82,67 +81,90 @@ impl Watch {
     pub fn look(&mut self) -> Result<(), String> {
         self.logs.look()?;
         self.snapshots.look()?;
-        // A snapshot that becomes finished while the directory is read may not be in the list.
-        let has_none =
-            |()| matches!(Files::of(&self.snapshots.path), Ok(files) if files.snapshots.is_empty());
-        if [(), ()].into_iter().all(has_none) {
-            return Err(format!(
-                "no snapshot (.snap) is left in {}",
-                self.snapshots.path.display()
-            ));
+        // Before the snapshots: Tarantool removes a log after those that need it.
+        let logs = Files::of(&self.logs.path).ok().map(|files| files.logs);
+        self.look_at_snapshots(logs.as_deref())?;
+        match self.open.as_mut().map(OpenLog::look) {
+            Some(Fate::Lost(what)) => return Err(what),
+            Some(Fate::Closed) => {
+                self.open = None;
+                self.has_changed = true;
+            }
+            Some(Fate::Open) | None => {}
         }
-        let newest = self.newest_log();
+        let Some(logs) = logs else {
+            return Ok(());
+        };
+        let newest = logs.last().and_then(|number| {
+            let path = log_path(&self.logs.path, *number);
+            Some((*number, identity(&path).ok()?))
+        });
         self.has_changed |= newest != self.newest;
-        self.newest = newest;
         if self.has_changed && writes_to_removed_log() {
             return Err(format!(
                 "the log of writes was removed from {}",
                 self.logs.path.display()
             ));
         }
+        if let (true, Some((number, _)), None) = (self.has_changed, newest, &self.open) {
+            self.open = OpenLog::find(&self.logs.path, number);
+        }
+        self.newest = newest;
+        self.names = logs.into_iter().collect();
         self.has_changed = false;
         Ok(())
     }
 
-    fn newest_log(&self) -> Option<(u64, Identity)> {
-        let number = *Files::of(&self.logs.path).ok()?.logs.last()?;
-        Some((number, identity(&log_path(&self.logs.path, number)).ok()?))
+    /// Whether there is a snapshot, and the logs that the newest one needs.
+    fn look_at_snapshots(&self, logs: Option<&[u64]>) -> Result<(), String> {
+        // A snapshot that becomes finished while the directory is read may not be in the list.
+        let newest = || match Files::of(&self.snapshots.path) {
+            Ok(files) => Ok(files.snapshots.last().copied()),
+            Err(e) => Err(e),
+        };
+        let newest = match newest() {
+            Ok(None) => newest(),
+            found => found,
+        };
+        let newest = match newest {
+            Ok(Some(newest)) => newest,
+            Ok(None) => {
+                return Err(format!(
+                    "no snapshot (.snap) is left in {}",
+                    self.snapshots.path.display()
+                ))
+            }
+            Err(_) => return Ok(()),
+        };
+        let Some(logs) = logs else {
+            return Ok(());
+        };
+        let known: BTreeSet<u64> = self.names.iter().chain(logs).copied().collect();
+        let missing = self.names.iter().find(|number| {
+            let follower = known.range(*number + 1..).next();
+            let is_needed = **number >= newest || follower.is_some_and(|next| *next > newest);
+            is_needed && !logs.contains(number) && is_missing(&log_path(&self.logs.path, **number))
+        });
+        match missing {
+            Some(number) => Err(format!(
+                "a log of writes, {}, was removed or moved, and the snapshot needs it",
+                log_path(&self.logs.path, *number).display()
+            )),
+            None => Ok(()),
+        }
     }
 }
 
-/// Whether the process has a log open for writing that no directory has any more.
-fn writes_to_removed_log() -> bool {
-    let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
-        return false;
-    };
-    // proc(5) says how the link of a removed file ends.
-    let is_removed_log = |path: &Path| {
-        path.to_str()
-            .is_some_and(|path| path.ends_with(".xlog (deleted)"))
-    };
-    descriptors.flatten().any(|descriptor| {
-        let path = fs::read_link(descriptor.path());
-        path.is_ok_and(|path| is_removed_log(&path)) && is_for_writing(&descriptor.file_name())
-    })
-}
-
-/// Whether a descriptor of this process is open for writing: `flags` in its file in /proc are those of open(2), in octal.
-fn is_for_writing(number: &std::ffi::OsStr) -> bool {
-    const READ_ONLY: char = '0';
-    let info = fs::read_to_string(Path::new("/proc/self/fdinfo").join(number));
-    let flags = info.unwrap_or_default();
-    let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
-    flags.is_some_and(|flags| {
-        // The last two bits are the access mode.
-        let last = flags.trim().chars().last().unwrap_or(READ_ONLY);
-        !matches!(last, '0' | '4')
-    })
+fn is_missing(path: &Path) -> bool {
+    matches!(identity(path), Err(e) if e.kind() == io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::fs::OpenOptions;
+    use std::io::Write;
 
     const SNAP: &str = "00000000000000000000.snap";
 
@@ -152,10 +174,16 @@ mod tests {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
         fs::write(path.join(SNAP), "").unwrap();
-        let log = File::create(log_path(&path, 4)).unwrap();
+        let log = begin_log(&path, 4);
         let mut watch = Watch::new(path.clone(), path.clone()).unwrap();
         watch.look().unwrap();
         (path, watch, log)
+    }
+
+    fn begin_log(path: &Path, number: u64) -> File {
+        let mut log = File::create(log_path(path, number)).unwrap();
+        write!(log, "XLOG {number}").unwrap();
+        log
     }
 
     fn lost(watch: &mut Watch, part: &str) {
@@ -174,9 +202,10 @@ mod tests {
         fs::remove_file(path.join(SNAP)).unwrap();
         drop(log);
         fs::remove_file(log_path(&path, 4)).unwrap();
+        // The next log may get the descriptor and the number of the file.
+        let log = begin_log(&path, 9);
         watch.look().unwrap();
-        let log = File::create(log_path(&path, 9)).unwrap();
-        watch.look().unwrap();
+        fs::write(path.join("00000000000000000012.snap"), "").unwrap();
         // A replica reads a log that is collected.
         let read = File::open(log_path(&path, 9)).unwrap();
         drop(log);
@@ -205,19 +234,59 @@ mod tests {
 
         let (path, mut watch, log) = begin("no-log");
         fs::remove_file(log_path(&path, 4)).unwrap();
-        lost(&mut watch, "the log of writes");
+        lost(&mut watch, "log of writes");
         // Another file of this name is not the log.
         let other = OpenOptions::new()
             .create_new(true)
             .write(true)
             .open(log_path(&path, 4));
         other.unwrap();
-        lost(&mut watch, "the log of writes");
+        lost(&mut watch, "log of writes");
         // Nor for who begins to watch later.
         let mut later = Watch::new(path.clone(), path.clone()).unwrap();
         lost(&mut later, "the log of writes");
         drop(log);
-        for name in ["rotated", "replaced", "no-snapshot", "no-log"] {
+
+        let moved = |path: &Path| log_path(path, 4).with_extension("away");
+        let (path, mut watch, log) = begin("moved");
+        fs::rename(log_path(&path, 4), moved(&path)).unwrap();
+        lost(&mut watch, "was removed or moved");
+        drop(log);
+
+        for cut in [0, 3, 9, 700] {
+            let (path, mut watch, mut log) = begin("cut");
+            log.write_all(&[7; 2000]).unwrap();
+            watch.look().unwrap();
+            // What was not there at two looks may be taken back.
+            log.write_all(&[8; 1000]).unwrap();
+            watch.look().unwrap();
+            log.set_len(2006).unwrap();
+            watch.look().unwrap();
+            watch.look().unwrap();
+            log.set_len(cut).unwrap();
+            // The process goes on at its place.
+            log.write_all(b"row").unwrap();
+            lost(&mut watch, "was cut off or overwritten");
+            drop(log);
+            fs::remove_dir_all(path).unwrap();
+        }
+
+        let (path, mut watch, log) = begin("older");
+        let newer = begin_log(&path, 9);
+        drop(log);
+        watch.look().unwrap();
+        fs::remove_file(log_path(&path, 4)).unwrap();
+        lost(&mut watch, "the snapshot needs it");
+        drop(newer);
+        let names = [
+            "rotated",
+            "replaced",
+            "no-snapshot",
+            "no-log",
+            "moved",
+            "older",
+        ];
+        for name in names {
             let path =
                 std::env::temp_dir().join(format!("authkv-watch-{name}-{}", std::process::id()));
             fs::remove_dir_all(path).unwrap();

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use std::io::Cursor;
 
 fn end(bytes: &[u8]) -> End {
-    scan(Cursor::new(bytes)).expect("memory can be read")
+    scan(Cursor::new(bytes)).expect("memory can be read").end
 }
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,7 +3,7 @@ use crate::sample::{record, META};
 use std::io::Cursor;
 
 fn end(parts: &[&[u8]]) -> End {
-    scan(Cursor::new(parts.concat())).unwrap()
+    scan(Cursor::new(parts.concat())).unwrap().end
 }
 
 const HEAD: u64 = META.len() as u64;
@@ -141,4 +141,26 @@ fn beginnings_of_many_records_are_not_read_for_ever() {
         next: None,
     };
     assert_eq!(end(&[META, &[0; 512], &fakes]), expected);
+}
+
+#[test]
+fn a_record_in_a_value_of_a_torn_one_is_no_whole_record_of_the_log() {
+    let inner = record(b"of a client");
+    let outer = record(&[b"before", &inner[..], &[b'x'; 900]].concat());
+    for length in HEADER + 7 + inner.len()..outer.len() {
+        let torn = &outer[..length];
+        assert_eq!(end(&[META, torn]), End::Torn { at: HEAD }, "{length}");
+        let zeros = length + 20 < outer.len();
+        if zeros {
+            assert_eq!(end(&[META, torn, &[0; 4096]]), End::Torn { at: HEAD });
+        }
+    }
+    // A length that was changed is damage: the records behind it go on to the end of the file.
+    let mut changed = record(b"first");
+    changed[5] ^= 0x40;
+    let next = Some(HEAD + changed.len() as u64);
+    for rest in [&b""[..], &inner, &inner[..7], &EOF_MARKER, &[0; 512]] {
+        let expected = End::Damaged { at: HEAD, next };
+        assert_eq!(end(&[META, &changed, &inner, rest]), expected);
+    }
 }
