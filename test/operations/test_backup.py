@@ -219,6 +219,23 @@ def test_a_back_up_that_is_restored_over_other_data_is_refused(own, make, settin
     own.instance.start()
 
 
+def test_a_restore_whose_clock_is_behind_the_data_starts_as_the_message_says(own, make, visit, settings, directory):
+    ahead = 2**52 - 10**9
+    assert isinstance(in_console(own.instance, f"authkv.restored{{revision = {ahead}}}"), Ok)
+    person = own.new()
+    last = put(own, person.access, "k")
+    back_up(own.instance, directory)
+    instance = put_back(directory, make(**settings))
+    said = instance.refuse_to_start()
+    assert f"is not above {last}" in said and "Set the clock right" in said and f"remove {MANIFEST}" in said, said
+    (instance.data_dir / MANIFEST).unlink()
+    restored = visit(instance.start())
+    # The start itself has given some numbers.
+    assert isinstance(in_console(instance, f"authkv.restored{{revision = {last + 1000}}}"), Ok)
+    restored.assert_fails(person.access)
+    assert last < put(restored, log_in(restored, person)["access_token"], "k") <= EXACT
+
+
 def change_manifest(**members):
     def act(path):
         path.write_text(json.dumps(json.loads(path.read_text()) | members))
