@@ -62,7 +62,7 @@ install: ## install what `make build` has built, below DESTDIR and PREFIX (/usr/
 	@test -f $(LIBRARY) || { echo 'There is no $(LIBRARY): run make build first' >&2; exit 1; }
 	install -d '$(DESTDIR)$(MODULEDIR)' '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
 	install -m 644 $(LIBRARY) '$(DESTDIR)$(MODULEDIR)/authkv.so'
-	install -m 644 init.lua '$(DESTDIR)$(DATADIR)'
+	install -m 644 init.lua backup.lua '$(DESTDIR)$(DATADIR)'
 	install -m 644 tarantool_infra/layouts/*.lua '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
 
 uninstall: ## remove what `make install` has installed

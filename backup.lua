@@ -15,6 +15,13 @@ local function fail(message)
     os.exit(1)
 end
 
+-- A string of Lua in one line, because the console takes lines.
+local function quoted(text)
+    return ('"%s"'):format((text:gsub('[^%w/._-]', function(byte)
+        return ('\\%03d'):format(byte:byte())
+    end)))
+end
+
 -- The value of an expression in the console on a unix socket.
 local function evaluate(path, expression)
     local console = socket.tcp_connect('unix/', path)
@@ -35,8 +42,8 @@ local function evaluate(path, expression)
 end
 
 local function make(keys, directory, path)
-    local seen = evaluate(path, ('(function() local made, err = authkv.backup(%q, {keys = %s}) '
-        .. 'return made or {message = err.message} end)()'):format(fio.abspath(directory), keys))
+    local seen = evaluate(path, ('(function() local made, err = authkv.backup(%s, {keys = %s}) '
+        .. 'return made or {message = err.message} end)()'):format(quoted(fio.abspath(directory)), keys))
     if seen.message ~= nil or seen.error ~= nil then
         fail(seen.message or seen.error)
     end
@@ -45,7 +52,10 @@ end
 
 local function verify(directory)
     local here = fio.dirname(fio.abspath(arg[0]))
-    package.cpath = ('%s/target/release/lib?.so;%s'):format(here, package.cpath)
+    -- The library is where init.lua, which is beside this file, finds it.
+    for _, place in ipairs({'../../lib/tarantool/?.so', '.rocks/lib/tarantool/?.so', 'target/release/lib?.so'}) do
+        package.cpath = ('%s/%s;%s'):format(here, place, package.cpath)
+    end
     local loaded, authkv = pcall(require, 'authkv')
     if not loaded or type(authkv) ~= 'table' then
         fail(loaded and 'the library did not load' or authkv)

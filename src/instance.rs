@@ -232,7 +232,13 @@ impl Instance {
         if is_restored {
             // Before anybody can send a token.
             restored(tx, core, None).map_err(|e| {
-                format!("this data was restored (see documentation/backup.md): {e}")
+                let way = match e {
+                    Error::ClockBehind { .. } => {
+                        ". To call it, remove authkv-backup.json and start with AUTHKV_HTTP_LISTEN=off and AUTHKV_IPROTO_LISTEN=off"
+                    }
+                    _ => "",
+                };
+                format!("this data was restored (see documentation/backup.md): {e}{way}")
             })?;
         }
         let admin = first_admin::make(tx, &core.auth)?;

@@ -1,18 +1,14 @@
 -- Back-ups of a running instance: the files of a checkpoint, which Tarantool does not change meanwhile, and on request
 -- the keys. The manifest is written last, so a back-up without it is not whole. See documentation/backup.md.
 
-local crypto = require('crypto')
 local errno = require('errno')
 local fiber = require('fiber')
 local fio = require('fio')
 local json = require('json')
-local log = require('log')
 
-local MANIFEST = 'authkv-backup.json'
-local FORMAT = 1
+local manifests = require('authkv.manifest')
 
--- How many bytes are read at a time. Their digest is made on the tx thread, in a fraction of a millisecond.
-local PIECE = 262144
+local refuse, names_in, sync_directory = manifests.refuse, manifests.names_in, manifests.sync_directory
 
 -- Seconds between two looks at a checkpoint that something else has begun.
 local PAUSE = 0.1
@@ -22,42 +18,13 @@ local DIRECTORY = tonumber('700', 8)
 
 local USAGE = 'usage: authkv.backup(directory, {keys = true})'
 
--- Raises what is wrong with a file.
-local function refuse(path, what)
-    error(('%s: %s'):format(path, tostring(what)), 0)
+-- Makes a file that is not there yet. Returns its handle, or nil and what is wrong.
+local function create(path)
+    return fio.open(path, {'O_WRONLY', 'O_CREAT', 'O_EXCL'}, OWNER_ONLY)
 end
 
--- Passes a file in pieces to `take`. Returns its size and SHA-256. Raises what is wrong with it.
-local function read(path, take)
-    local handle, why = fio.open(path, {'O_RDONLY'})
-    if handle == nil then
-        refuse(path, why)
-    end
-    local digest, size = crypto.digest.sha256.new(), 0
-    local ok, err = pcall(function()
-        repeat
-            local piece, reason = handle:read(PIECE)
-            if piece == nil then
-                refuse(path, reason)
-            end
-            digest:update(piece)
-            size = size + #piece
-            take(piece)
-        until piece == ''
-    end)
-    handle:close()
-    if not ok then
-        error(err, 0)
-    end
-    return size, digest:result():hex()
-end
-
--- Makes a file that lasts, or raises what is wrong. `fill` gets a function that writes.
-local function write(path, fill)
-    local handle, why = fio.open(path, {'O_WRONLY', 'O_CREAT', 'O_EXCL'}, OWNER_ONLY)
-    if handle == nil then
-        refuse(path, why)
-    end
+-- Fills a new file so that it lasts, and closes it. Raises what is wrong. `fill` gets a function that writes.
+local function write(path, handle, fill)
     local size = 0
     local ok, err = pcall(function()
         fill(function(piece)
@@ -82,14 +49,6 @@ local function write(path, fill)
     end
 end
 
-local function sync_directory(path)
-    local handle = fio.open(path, {'O_RDONLY'})
-    if handle ~= nil then
-        handle:fsync()
-        handle:close()
-    end
-end
-
 -- Makes a directory with those above it, or raises what is wrong.
 local function make_directory(path)
     local made, why = fio.mktree(path, DIRECTORY)
@@ -98,40 +57,75 @@ local function make_directory(path)
     end
 end
 
--- The names of what is in a directory. Raises what is wrong with it.
-local function names_in(path)
-    local names, why = fio.listdir(path)
-    if names == nil then
-        refuse(path, why)
-    end
-    return names
-end
+local TAKEN = 'another back-up is being made in this directory, or was cut short there: '
+    .. 'each back-up needs a directory of its own'
+local NOT_EMPTY = 'it is not empty: each back-up needs a directory of its own'
 
--- Makes sure of an empty directory. Returns whether it was made.
-local function open_directory(path)
-    if fio.lstat(path) == nil then
-        make_directory(path)
-        return true
-    end
-    if #names_in(path) > 0 then
-        refuse(path, 'it is not empty: each back-up needs a directory of its own')
-    end
-    return false
-end
-
--- Empties a directory of a back-up that failed, and removes it if the back-up has made it.
-local function clear(path, is_new)
+-- Raises an error if something in a directory is none of these.
+local function check_others(path, own)
     for _, name in ipairs(names_in(path)) do
-        local inside = fio.pathjoin(path, name)
+        if not own[name] then
+            refuse(path, name == manifests.DRAFT and TAKEN or NOT_EMPTY)
+        end
+    end
+end
+
+-- Removes what a back-up that failed has made in its directory, and the directory if the back-up has made that.
+local function clear(place)
+    for name in pairs(place.own) do
+        local inside = fio.pathjoin(place.directory, name)
         if fio.path.is_dir(inside) then
             fio.rmtree(inside)
         else
             fio.unlink(inside)
         end
     end
-    if is_new then
-        fio.rmdir(path)
+    if place.is_new then
+        fio.rmdir(place.directory)
     end
+end
+
+-- Takes an empty directory, which is made if it is missing, for one back-up: other instances see the draft of the
+-- manifest. Returns `own`, the names of what the back-up makes there, and the open draft.
+local function take(directory)
+    local place = {directory = directory, is_new = fio.lstat(directory) == nil, own = {}}
+    if place.is_new then
+        make_directory(directory)
+    end
+    check_others(directory, {})
+    place.draft_path = fio.pathjoin(directory, manifests.DRAFT)
+    local why
+    place.draft, why = create(place.draft_path)
+    if place.draft == nil then
+        if fio.path.lexists(place.draft_path) then
+            refuse(directory, TAKEN)
+        end
+        if place.is_new then
+            fio.rmdir(directory)
+        end
+        refuse(place.draft_path, why)
+    end
+    place.inode = place.draft:stat().inode
+    place.own[manifests.DRAFT] = true
+    -- Another one may have come in between.
+    local ok, err = pcall(check_others, directory, place.own)
+    if not ok then
+        place.draft:close()
+        clear(place)
+        error(err, 0)
+    end
+    return place
+end
+
+-- Raises an error if the directory is not what it was when it was taken.
+local function check_place(place)
+    local there = fio.lstat(place.draft_path)
+    if there == nil or there.inode ~= place.inode then
+        -- What is there now is not of this back-up.
+        place.own, place.is_new = {}, false
+        refuse(place.directory, 'it was removed, moved or replaced while the back-up was being made')
+    end
+    check_others(place.directory, place.own)
 end
 
 -- Makes a checkpoint with everything that was written before. Waits while something else makes one.
@@ -173,15 +167,27 @@ local function add_keys(list, sources)
     end
 end
 
--- Copies files into a directory. Returns their names, sizes and digests.
-local function copy(list, directory)
+-- Copies files into the directory of a back-up. Returns their names, sizes and digests.
+local function copy(list, place)
     local files = {}
     for _, one in ipairs(list) do
         local name, from = unpack(one)
-        local to = fio.pathjoin(directory, name)
-        make_directory(fio.dirname(to))
-        write(to, function(put)
-            local size, digest = read(from, put)
+        local to = fio.pathjoin(place.directory, name)
+        local top = name:match('^[^/]+')
+        if not place.own[top] and fio.path.lexists(fio.pathjoin(place.directory, top)) then
+            refuse(place.directory, NOT_EMPTY)
+        end
+        if top ~= name then
+            make_directory(fio.dirname(to))
+            place.own[top] = true
+        end
+        local handle, why = create(to)
+        if handle == nil then
+            refuse(to, why)
+        end
+        place.own[top] = true
+        write(to, handle, function(put)
+            local size, digest = manifests.read_file(from, put)
             table.insert(files, {name = name, size = size, sha256 = digest})
         end)
         sync_directory(fio.dirname(to))
@@ -195,8 +201,8 @@ local function sequence(name)
     return tuple and tuple[2]
 end
 
--- Copies these files of a checkpoint, and those of keys if they are given, into the directory. Returns the manifest.
-local function fill(directory, paths, keys)
+-- Copies these files of a checkpoint, and those of keys if they are given, into the place. Returns the manifest.
+local function fill(place, paths, keys)
     local list = {}
     for _, path in ipairs(paths) do
         table.insert(list, {name_of(path), path})
@@ -204,7 +210,7 @@ local function fill(directory, paths, keys)
     add_keys(list, keys or {})
     local version = box.space._schema:get('authkv')
     local manifest = {
-        format = FORMAT,
+        format = manifests.FORMAT,
         made_at = os.date('!%Y-%m-%dT%H:%M:%SZ', math.floor(fiber.time())),
         tarantool = _TARANTOOL,
         schema = version and version[2],
@@ -212,53 +218,20 @@ local function fill(directory, paths, keys)
         -- The last one, so those of the pairs in the back-up are not higher.
         revision = sequence('kv'),
         keys = keys ~= nil,
-        files = copy(list, directory),
+        files = copy(list, place),
     }
-    local path = fio.pathjoin(directory, MANIFEST)
-    local draft = path .. '.new'
-    write(draft, function(put)
+    local draft = place.draft
+    place.draft = nil
+    write(place.draft_path, draft, function(put)
         put(json.encode(manifest) .. '\n')
     end)
-    local renamed, why = fio.rename(draft, path)
+    check_place(place)
+    local renamed, why = fio.rename(place.draft_path, fio.pathjoin(place.directory, manifests.NAME))
     if not renamed then
-        refuse(path, why)
+        refuse(place.draft_path, why)
     end
-    sync_directory(directory)
+    sync_directory(place.directory)
     return manifest
-end
-
--- Whether this directory of data was filled from a back-up, and the restore has not been noted yet. Raises an error if
--- it has snapshots of something else, because Tarantool opens the newest one.
-local function is_restored(directory)
-    local path = fio.pathjoin(directory, MANIFEST)
-    if not fio.path.exists(path) then
-        return false
-    end
-    local text = {}
-    read(path, function(piece)
-        table.insert(text, piece)
-    end)
-    local own = {}
-    for _, file in ipairs(json.decode(table.concat(text)).files) do
-        own[file.name] = true
-    end
-    for _, name in ipairs(names_in(directory)) do
-        if name:match('%.snap$') and not own[name] then
-            refuse(directory, ('%s is not of the back-up that was restored here: restore it into an empty directory; '
-                .. 'or remove %s, start, and call authkv.restored()'):format(name, MANIFEST))
-        end
-    end
-    return true
-end
-
--- Notes that it has been.
-local function note_restored(directory)
-    local path = fio.pathjoin(directory, MANIFEST)
-    local removed, why = fio.unlink(path)
-    if not removed then
-        log.error('authkv: cannot remove %s: %s; the next start would end all tokens again', path, why)
-    end
-    sync_directory(directory)
 end
 
 -- `call` and `failure` come from the facade.
@@ -283,6 +256,8 @@ local function new(call, failure)
         end
         if directory:sub(1, 1) ~= '/' then
             return failed(directory .. ': the directory should be an absolute path')
+        elseif (directory .. '/'):find('/../', 1, true) then
+            return failed(directory .. ': the path of the directory should have no ..')
         elseif is_running then
             return failed('another back-up is being made')
         end
@@ -294,20 +269,22 @@ local function new(call, failure)
             end
         end
         is_running = true
-        local is_open, is_new, has_begun, manifest = false, false, false, nil
+        local place, has_begun, manifest = nil, false, nil
         ok, err = pcall(function()
-            is_new = open_directory(directory)
-            is_open = true
+            place = take(directory)
             make_checkpoint()
             local paths = box.backup.start()
             has_begun = true
-            manifest = fill(directory, paths, keys)
+            manifest = fill(place, paths, keys)
         end)
         if has_begun then
             box.backup.stop()
         end
-        if not ok and is_open then
-            pcall(clear, directory, is_new)
+        if place ~= nil and place.draft ~= nil then
+            place.draft:close()
+        end
+        if not ok and place ~= nil then
+            pcall(clear, place)
         end
         is_running = false
         if not ok then
@@ -326,11 +303,4 @@ local function new(call, failure)
     return backup
 end
 
-return {
-    new = new,
-    read = read,
-    is_restored = is_restored,
-    note_restored = note_restored,
-    MANIFEST = MANIFEST,
-    FORMAT = FORMAT,
-}
+return {new = new}

@@ -4,9 +4,9 @@ local fiber = require('fiber')
 local fio = require('fio')
 local log = require('log')
 
-local backup = require('authkv.backup')
 local copies = require('authkv.copies')
 local follow = require('authkv.follow')
+local manifests = require('authkv.manifest')
 local native = require('authkv.native')
 local rock = require('authkv.rock')
 local schema = require('authkv.schema')
@@ -98,14 +98,14 @@ local function check_settings(given)
     return settings
 end
 
--- What has to hold before box.cfg: makes the directory, cuts off the torn end of the log of writes, checks limits.
--- `given` are the settings by name. Raises why a start is refused.
+-- What has to hold before box.cfg: checks the files of a restored back-up, makes the directory, cuts off the torn end
+-- of the log of writes, checks limits. `given` are the settings by name. Raises why a start is refused.
 local function prepare(given)
     if type(box.cfg) ~= 'function' then
         error('authkv.prepare comes before box.cfg', 2)
     end
     given = given or {}
-    check_settings(given)
+    manifests.is_restored(check_settings(given).data_dir)
     local lines, err = native.prepare(texts(given))
     if lines == nil then
         error(err, 0)
@@ -182,10 +182,10 @@ local function new(call)
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()
         end
-        local is_restored = backup.is_restored(box.cfg.memtx_dir)
+        local is_restored = manifests.is_restored(box.cfg.memtx_dir)
         local started = launch('start', map(all), legacy or box.NULL, is_restored)
         if is_restored then
-            backup.note_restored(box.cfg.memtx_dir)
+            manifests.note_restored(box.cfg.memtx_dir)
         end
         wanted, in_force = given, given
         local ok, err = pcall(rock.serve, settings, started.http)

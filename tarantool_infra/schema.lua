@@ -228,6 +228,17 @@ local function outlast_orphan()
     end
 end
 
+local HEARD = [[
+the data is that of a key-value instance which followed another: it has no users, and the roles that it heard of are not
+its own, so nobody could log in. Start it with AUTHKV_SERVICES=kv. To have users too, restore the back-up of the
+authorization instance, and import the pairs there. See "Two processes" in documentation/backup.md]]
+
+-- Whether the data was made without users, and has heard of some of another instance.
+local function has_only_heard()
+    local subjects = box.space.authkv_subject
+    return box.space.user == nil and subjects ~= nil and subjects:len() > 0
+end
+
 -- Upgrades the data to this version, as the settings ask. A read-only instance only checks it.
 local function bring_up(settings)
     outlast_orphan()
@@ -235,6 +246,9 @@ local function bring_up(settings)
     if found > VERSION then
         error(('the data is of schema version %d, but this authkv knows %d: install a newer one')
             :format(found, VERSION), 0)
+    end
+    if settings.auth == 'true' and has_only_heard() then
+        error(HEARD, 0)
     end
     if box.info.ro then
         if found < VERSION then

@@ -4,11 +4,10 @@
 local digest = require('digest')
 local fiber = require('fiber')
 local fio = require('fio')
-local json = require('json')
 local msgpack = require('msgpack')
 local xlog = require('xlog')
 
-local backup = require('authkv.backup')
+local manifests = require('authkv.manifest')
 local schema = require('authkv.schema')
 
 -- After so many rows other fibers have their turn.
@@ -26,44 +25,24 @@ local FIXED = 19
 -- Ids of Tarantool's own spaces, and the place of a name in their tuples.
 local SCHEMA, SPACE = 272, 280
 
--- Raises what is wrong with a file.
-local function refuse(name, what)
-    error(('%s: %s'):format(name, tostring(what)), 0)
-end
+local refuse = manifests.refuse
 
 local function read_manifest(directory)
-    local path = fio.pathjoin(directory, backup.MANIFEST)
-    local parts = {}
-    if not fio.path.exists(path) then
+    if not fio.path.exists(fio.pathjoin(directory, manifests.NAME)) then
         refuse(directory, ('there is no %s: the back-up was cut short, or authkv.backup has not made it')
-            :format(backup.MANIFEST))
+            :format(manifests.NAME))
     end
-    backup.read(path, function(piece)
-        table.insert(parts, piece)
-    end)
-    local ok, manifest = pcall(json.decode, table.concat(parts))
-    if not ok or type(manifest) ~= 'table' or type(manifest.files) ~= 'table' then
-        refuse(backup.MANIFEST, 'it is damaged')
-    elseif manifest.format ~= backup.FORMAT then
-        refuse(backup.MANIFEST, 'a newer authkv has made it')
-    end
-    return manifest
+    return manifests.read(directory)
 end
 
 -- Checks a file against its row in the manifest.
 local function check_file(directory, file)
-    if type(file.name) ~= 'string' or file.name:match('^/') or ('/' .. file.name .. '/'):find('/../', 1, true) then
-        refuse(backup.MANIFEST, 'it is damaged')
-    end
     local path = fio.pathjoin(directory, file.name)
-    local there = fio.stat(path)
-    if there == nil or not there:is_reg() then
-        refuse(file.name, 'it is missing')
+    local what = manifests.fault(path, file.size)
+    if what ~= nil then
+        refuse(file.name, what)
     end
-    if there.size ~= file.size then
-        refuse(file.name, ('it has %s bytes instead of %s'):format(there.size, file.size))
-    end
-    local _, found = backup.read(path, function() end)
+    local _, found = manifests.read_file(path, function() end)
     if found ~= file.sha256 then
         refuse(file.name, 'it is damaged: its SHA-256 is not that of the manifest')
     end
@@ -178,10 +157,10 @@ local function check(directory)
             snapshot = file.name
         end
     end
-    check_others(directory, manifest.files)
     if snapshot == nil then
-        refuse(backup.MANIFEST, 'it names no snapshot')
+        refuse(manifests.NAME, 'it names no snapshot')
     end
+    check_others(directory, manifest.files)
     local found = read_rows(fio.pathjoin(directory, snapshot), snapshot)
     if found.schema == nil then
         refuse(snapshot, 'there is no data of authkv in it')

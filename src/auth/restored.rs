@@ -6,17 +6,14 @@ use crate::tx::Tx;
 use authkv_base::error::Error;
 
 /// Ends all tokens, sessions and keys that were given before, and begins `generation`. An instance that follows another only
-/// forgets what it has heard, if the other one has been restored too and has not said so. Errors: `BadOption` if the clock is
-/// wrong; `ReadOnly`, `Overloaded`. Yields.
+/// forgets what it has heard, if the other one has been restored too and has not said so. Errors: `ClockBehind`; `ReadOnly`, `Overloaded`. Yields.
 pub fn restored(tx: &Tx, auth: &'static Auth, generation: u64) -> Result<(), Error> {
     if !auth.config.services.auth {
         return follow::restored(tx, auth);
     }
-    if generation <= auth.storage.mirror.last(tx)? {
-        return Err(Error::BadOption {
-            name: "clock or revision",
-            allowed: "later than the last restore",
-        });
+    let last = auth.storage.mirror.last(tx)?;
+    if generation <= last {
+        return Err(Error::ClockBehind { generation, last });
     }
     rotation::restored(tx, auth, generation)
 }

@@ -33,16 +33,25 @@ pub struct Restored {
 /// The highest revision that JavaScript reads exactly.
 const REVISION_MAX: u64 = (1 << 53) - 1;
 
+/// The highest revision that may be named as given. Half of the exact numbers are left for later ones.
+const KNOWN_MAX: u64 = 1 << 52;
+
 /// After a restore of a back-up: ends all tokens that were given before, and goes on with revisions above all that were given.
-/// These are above the time in microseconds, and above `known`. Errors: `BadOption` if that is not above what the back-up has,
-/// because the clock is wrong; `ReadOnly`, `Overloaded`. Yields.
+/// These are above the time in microseconds, and above `known`. Errors: `ClockBehind` if that is not above what the back-up has,
+/// `BadOption`, `ReadOnly`, `Overloaded`. Yields.
 pub fn restored(tx: &Tx, core: &'static Core, known: Option<u64>) -> Result<Restored, Error> {
-    let above = known.map_or(0, |known| known.saturating_add(1));
-    let revision = above.max(microseconds());
-    if revision > REVISION_MAX {
+    if known.is_some_and(|known| known > KNOWN_MAX) {
         return Err(Error::BadOption {
             name: "revision",
-            allowed: "below 2^53",
+            allowed:
+                "at most 2^52 (4503599627370496), so that all later ones are exact in JavaScript",
+        });
+    }
+    let revision = known.map_or(0, |known| known + 1).max(microseconds());
+    if revision > REVISION_MAX {
+        return Err(Error::BadOption {
+            name: "clock",
+            allowed: "before the year 2255",
         });
     }
     core.kv.restored(tx, revision)?;

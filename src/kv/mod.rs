@@ -38,7 +38,7 @@ impl Kv {
         }
     }
 
-    /// Goes on with revisions above `least` after a restore, if there is a store. Errors: `BadOption`, `ReadOnly`. Yields.
+    /// Goes on with revisions above `least` after a restore, if there is a store. Errors: `ClockBehind`, `ReadOnly`. Yields.
     pub fn restored(&self, tx: &Tx, least: u64) -> Result<(), Error> {
         match &self.storage.key_values {
             Some(store) => store.restored(tx, least),

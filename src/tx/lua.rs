@@ -168,7 +168,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 12] = [
+const MODULES: [(&str, &str); 13] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -192,6 +192,10 @@ const MODULES: [(&str, &str); 12] = [
     (
         "authkv.lifecycle",
         include_str!("../../tarantool_infra/lifecycle.lua"),
+    ),
+    (
+        "authkv.manifest",
+        include_str!("../../tarantool_infra/manifest.lua"),
     ),
     (
         "authkv.mount",

@@ -19,8 +19,9 @@ from support.lua import lua
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import put
 from support.people import INVALID_CREDENTIALS, INVALID_REFRESH_TOKEN, PASSWORD, Person
+from support.split import auth_settings, kv_settings
 from support.tokens import kid
-from support.transports import HttpTransport, bearer
+from support.transports import ConsoleTransport, HttpTransport, bearer
 
 TOO_OLD = Refused("too_old")
 # The largest integer that JavaScript reads exactly.
@@ -218,16 +219,198 @@ def test_a_back_up_that_is_restored_over_other_data_is_refused(own, make, settin
     own.instance.start()
 
 
+def test_a_restore_whose_clock_is_behind_the_data_starts_as_the_message_says(own, make, visit, settings, directory):
+    ahead = 2**52 - 10**9
+    assert isinstance(in_console(own.instance, f"authkv.restored{{revision = {ahead}}}"), Ok)
+    person = own.new()
+    last = put(own, person.access, "k")
+    back_up(own.instance, directory)
+    instance = put_back(directory, make(**settings))
+    said = instance.refuse_to_start()
+    assert f"is not above {last}" in said and "Set the clock right" in said and f"remove {MANIFEST}" in said, said
+    (instance.data_dir / MANIFEST).unlink()
+    restored = visit(instance.start())
+    # The start itself has given some numbers.
+    assert isinstance(in_console(instance, f"authkv.restored{{revision = {last + 1000}}}"), Ok)
+    restored.assert_fails(person.access)
+    assert last < put(restored, log_in(restored, person)["access_token"], "k") <= EXACT
+
+
+def change_manifest(**members):
+    def act(path):
+        path.write_text(json.dumps(json.loads(path.read_text()) | members))
+
+    return act
+
+
+def change_file(**members):
+    """Of the first file that the manifest names."""
+
+    def act(path):
+        told = json.loads(path.read_text())
+        told["files"][0] |= members
+        path.write_text(json.dumps(told))
+
+    return act
+
+
+def text(content: str):
+    return lambda path: path.write_text(content)
+
+
+# What is no manifest of this version, and what both the start and `verify` say of it.
+NO_MANIFEST = {
+    "empty": (text(""), "it is damaged"),
+    "cut": (lambda path: path.write_bytes(path.read_bytes()[:60]), "it is damaged"),
+    "no members": (text("{}"), "it is damaged"),
+    "a list": (text("[]"), "it is damaged"),
+    "null": (text("null"), "it is damaged"),
+    "a number": (text("1"), "it is damaged"),
+    "binary": (lambda path: path.write_bytes(b"\0\xff" * 50), "it is damaged"),
+    "format 2": (change_manifest(format=2), "a newer authkv has made it (format 2, this one knows 1)"),
+    "format 2 in another form": (text('{"format": 2, "parts": {}}'), "a newer authkv"),
+    "format 0": (change_manifest(format=0), "it is damaged"),
+    "format of text": (change_manifest(format="1"), "it is damaged"),
+    "no files": (change_manifest(files=None), "it is damaged"),
+    "files of text": (change_manifest(files="x"), "it is damaged"),
+    "files that are numbers": (change_manifest(files=[1]), "it is damaged"),
+    "files by name": (change_manifest(files={"a": {}}), "it is damaged"),
+    "size of text": (change_file(size="29993"), "it is damaged"),
+    "size below zero": (change_file(size=-1), "it is damaged"),
+    "half a byte": (change_file(size=0.5), "it is damaged"),
+    "no digest": (change_file(sha256=None), "it is damaged"),
+    "no name": (change_file(name=None), "it is damaged"),
+    "name of a byte 0": (change_file(name="x\0y"), "it is damaged"),
+    "leads out": (change_file(name="../x"), "it is damaged"),
+    "absolute": (change_file(name="/x"), "it is damaged"),
+    "no snapshot": (change_manifest(files=[]), "it names no snapshot"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_MANIFEST)
+def test_a_manifest_that_is_damaged_is_refused_by_name_at_a_start_and_by_verify(make, settings, whole, directory, kind):
+    act, says = NO_MANIFEST[kind]
+    shutil.copytree(whole, directory)
+    act(directory / MANIFEST)
+    code, said = verify(directory)
+    assert code == 1 and MANIFEST in said and says in said and ".lua:" not in said, said
+    instance = put_back(directory, make(**settings))
+    before = sorted(instance.data_dir.iterdir())
+    said = instance.refuse_to_start()
+    assert f"{instance.data_dir / MANIFEST}: {says}" in said and ".lua:" not in said, said
+    # Before Tarantool has opened, or made, anything.
+    assert sorted(instance.data_dir.iterdir()) == before
+
+
+def snapshot(directory):
+    (path,) = directory.glob("*.snap")
+    return path
+
+
+MISSING = {
+    "missing": (lambda top: snapshot(top).unlink(), "it is missing"),
+    "cut": (lambda top: cut(snapshot(top)), "bytes instead of"),
+    "empty": (lambda top: snapshot(top).write_bytes(b""), "bytes instead of"),
+    "a directory": (lambda top: (snapshot(top).unlink(), (top / "00000000000000000000.snap").mkdir()), "it is missing"),
+    "cut short": (lambda top: (top / MANIFEST).rename(top / f"{MANIFEST}.new"), "was cut short"),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_a_restore_without_a_whole_file_is_refused_before_anything_is_made(make, settings, whole, kind):
+    act, says = MISSING[kind]
+    instance = put_back(whole, make(**settings))
+    name = snapshot(instance.data_dir).name
+    act(instance.data_dir)
+    before = sorted(instance.data_dir.iterdir())
+    for _ in range(2):
+        said = instance.refuse_to_start()
+        assert says in said and (name in said or MANIFEST in said), said
+        assert sorted(instance.data_dir.iterdir()) == before
+    # As the message says: with all files it starts. The keys are not needed.
+    shutil.rmtree(instance.data_dir)
+    shutil.copytree(whole, instance.data_dir)
+    (instance.data_dir / "jwt_private.pem").unlink()
+    instance.start()
+
+
+def test_two_instances_do_not_back_up_into_one_directory(own, make, visit, settings, directory):
+    other = visit(make(**settings).start())
+    # What is to be copied takes a while.
+    for people in (own, other):
+        people.console.evaluate(
+            "local digest = require('digest') box.schema.space.create('filling'):create_index('primary') "
+            "for n = 1, 400 do box.space.filling:replace{n, digest.urandom(50000)} end"
+        )
+    seen = []
+    both = [
+        threading.Thread(target=lambda instance=people.instance: seen.append(command("make", directory, instance.console_path)))
+        for people in (own, other)
+    ]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(DEADLINE)
+    assert sorted(code for code, _ in seen) == [0, 1], seen
+    ((_, said),) = [one for one in seen if one[0] == 1]
+    assert "each back-up needs a directory of its own" in said
+    assert verify(directory)[0] == 0 and len([*directory.iterdir()]) == 2
+    # One that was cut short, or is still being made, is left alone.
+    (directory / MANIFEST).rename(directory / f"{MANIFEST}.new")
+    before = sorted(directory.iterdir())
+    seen = in_console(own.instance, f"authkv.backup({lua(str(directory))})")
+    assert isinstance(seen, Refusal) and sorted(directory.iterdir()) == before, seen
+
+
+def test_a_back_up_of_a_key_value_instance_is_refused_with_users(make, visit, directory):
+    """It has heard that there is an administrator, but has no password of one."""
+    auth = visit(make(**auth_settings(), **QUICK).start())
+    kv = make(**kv_settings(auth.instance), **QUICK).start()
+    heard = ConsoleTransport(kv)
+    wait_until(lambda: heard.evaluate("return box.space.authkv_subject:len() > 0") == [True], "the key-value instance has heard")
+    heard.close()
+    back_up(kv, directory)
+    for services in ("auth", "auth,kv"):
+        said = put_back(directory, make(keys=False, **QUICK, AUTHKV_SERVICES=services)).refuse_to_start()
+        assert "the data is that of a key-value instance" in said and "AUTHKV_SERVICES=kv" in said, said
+    # Nothing is changed by that: it goes on as what it is.
+    restored = put_back(directory, make(**kv_settings(auth.instance), **QUICK))
+    restored.start()
+
+
+def test_what_others_put_into_the_directory_meanwhile_fails_the_back_up_and_stays(own, directory):
+    """Another program is played by a fiber that writes when the draft of the manifest is there."""
+    for name, act in {
+        "mine": "fio.open(path .. '/mine', {'O_WRONLY', 'O_CREAT'}, 384):close()",
+        "replaced": "fio.rename(path, path .. '.old') fio.mkdir(path) fio.open(path .. '/mine', {'O_WRONLY', 'O_CREAT'}, 384):close()",
+    }.items():
+        path = directory / name
+        path.mkdir(parents=True)
+        seen = own.console.evaluate(
+            f"local fio, fiber, path = require('fio'), require('fiber'), {lua(str(path))} "
+            f"local other = fiber.new(function() while not fio.path.lexists(path .. '/{MANIFEST}.new') do fiber.sleep(0) end {act} end) "
+            "other:set_joinable(true) local made, err = authkv.backup(path) other:join() return made and 'made' or err.message"
+        )[0]
+        assert str(path) in seen, seen
+        assert [one.name for one in path.iterdir()] == ["mine"]
+
+
 def test_revisions_go_on_above_one_that_is_known_and_never_back(own):
     token = own.new().access
-    ahead = put(own, token, "k") + 2**52
+    put(own, token, "k")
+    ahead = 2**52
     assert in_console(own.instance, f"authkv.restored{{revision = {ahead}}}").value["revision"] == ahead + 1
     del own.__dict__["admin"]
     assert put(own, own.new().access, "k") == ahead + 2
     # The clock is behind what was given, so it cannot tell what to go on with.
-    seen = in_console(own.instance, "authkv.restored()")
-    assert isinstance(seen, Refusal) and seen.name == "bad_option" and "clock" in seen.message, seen
-    assert in_console(own.instance, "authkv.restored{revision = 2^53}").name == "bad_option"
+    for again in ("", "{revision = 2^52}", "{revision = 1}"):
+        seen = in_console(own.instance, f"authkv.restored({again})")
+        assert isinstance(seen, Refusal) and seen.name == "clock_behind" and str(ahead + 2) in seen.message, seen
+        assert "Set the clock right" in seen.message and "authkv.restored{revision = N}" in seen.message
+    for beyond in ("2^52 + 1", "2^53 - 2", "2^53", "2^60", "18446744073709551615ULL"):
+        seen = in_console(own.instance, f"authkv.restored{{revision = {beyond}}}")
+        assert isinstance(seen, Refusal) and seen.name == "bad_option" and str(2**52) in seen.message, seen
+    assert put(own, own.new().access, "k") == ahead + 3
     assert in_console(own.instance, "authkv.restored{revision = 'x'}").name == "malformed"
     for wrong in ("{nothing = 1}", "1"):
         assert "usage: {revision = }" in own.console.show(f"authkv.restored({wrong})")
@@ -305,6 +488,9 @@ REFUSED = {
     "{full}": "it is not empty",
     "{file}": "",
     "{file}/below": "",
+    "{file}/../new": "should have no ..",
+    "{none}/../new": "should have no ..",
+    "{none}/new/..": "should have no ..",
 }
 
 
@@ -313,9 +499,11 @@ def test_a_directory_that_cannot_be_is_refused_and_untouched(people, tmp_path, p
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("mine")
     (tmp_path / "file").write_text("mine")
-    given = path.format(full=tmp_path / "full", file=tmp_path / "file")
+    given = path.format(full=tmp_path / "full", file=tmp_path / "file", none=tmp_path / "none")
+    before = sorted(tmp_path.iterdir())
     seen = in_console(people.instance, f"authkv.backup({lua(given)})")
     assert isinstance(seen, Refusal) and seen.name == "backup_failed" and given in seen.message and REFUSED[path] in seen.message, seen
+    assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "full" / "mine").read_text() == (tmp_path / "file").read_text() == "mine"
     # Nothing is left open: the next one succeeds.
     back_up(people.instance, tmp_path / "good")
@@ -456,9 +644,10 @@ def test_verify_says_what_is_in_a_back_up(people, whole):
 
 def test_the_command_makes_a_back_up_and_says_what_is_wrong(people, tmp_path):
     console = people.instance.console_path
-    code, made = command("make", tmp_path / "a 'b' \\", console)
-    assert code == 0 and not made["keys"], made
-    assert verify(tmp_path / "a 'b' \\")[0] == 0
+    for name in ("a 'b' \\", "two\nlines\r", "\x7fимя\t[[]]"):
+        code, made = command("make", tmp_path / name, console)
+        assert code == 0 and not made["keys"] and made["directory"] == str(tmp_path / name), made
+        assert verify(tmp_path / name)[0] == 0
     assert command("make", "--keys", tmp_path / "keys", console)[1]["keys"]
     for args, says in {
         ("make", tmp_path / "keys", console): "it is not empty",

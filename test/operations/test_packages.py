@@ -60,6 +60,14 @@ def works(instance: harness.Instance) -> None:
     http.close()
 
 
+def backs_up(program: Path, cwd: Path, instance: harness.Instance) -> None:
+    """The command makes and checks a back-up, run from another directory. It needs the library for the check."""
+    for arguments in (("make", "made", str(instance.console_path)), ("verify", "made")):
+        done = subprocess.run(["tarantool", str(program), *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and json.loads(done.stdout)["files"] == 1, done.stderr
+    shutil.rmtree(cwd / "made")
+
+
 @pytest.mark.parametrize("destination,prefix", [("stage", "/usr"), ("stage with spaces", "/opt/authkv"), ("", None)])
 def test_what_make_installs_starts_from_anywhere_and_is_removed_whole(tmp_path, destination, prefix):
     staged = tmp_path / destination
@@ -69,13 +77,14 @@ def test_what_make_installs_starts_from_anywhere_and_is_removed_whole(tmp_path, 
     root = Path(f"{staged}{prefix}" if destination else prefix)
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     layouts = {f"share/authkv/tarantool_infra/layouts/{path.name}" for path in (ROOT / "tarantool_infra" / "layouts").iterdir()}
-    assert files == {"lib/tarantool/authkv.so", "share/authkv/init.lua", *layouts}
+    assert files == {"lib/tarantool/authkv.so", "share/authkv/init.lua", "share/authkv/backup.lua", *layouts}
     assert len(layouts) == 3
 
     # The layout is found too: it has HTTP on a port of its own, which the test overrides, and no key-value store.
     with Installed(root / "share/authkv/init.lua", tmp_path, AUTHKV_LAYOUT="authorization_tarantool") as instance:
         assert instance.library() == (root / "lib/tarantool/authkv.so").resolve()
         works(instance)
+        backs_up(root / "share/authkv/backup.lua", tmp_path, instance)
         http = HttpTransport(instance)
         assert http.request("POST", "/api/read", b"{}").status == 404
         http.close()
@@ -118,7 +127,7 @@ def test_a_rock_that_is_made_in_a_checkout_loads_and_starts(tmp_path):
     """The library is there already, so cargo, which would look at the whole of the source, has nothing to do."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("Makefile", "init.lua", ROCKSPEC.name):
+    for name in ("Makefile", "init.lua", "backup.lua", ROCKSPEC.name):
         shutil.copy(ROOT / name, checkout)
     shutil.copytree(ROOT / "tarantool_infra", checkout / "tarantool_infra")
     (checkout / "target" / "release").mkdir(parents=True)
@@ -150,6 +159,7 @@ def test_a_rock_that_is_made_in_a_checkout_loads_and_starts(tmp_path):
         with Installed(init, cwd) as instance:
             assert instance.library() == checkout / ".rocks" / "lib" / "tarantool" / "authkv.so"
             works(instance)
+            backs_up(init.with_name("backup.lua"), cwd, instance)
 
 
 def test_one_version_is_said_by_all(instance):
@@ -167,6 +177,13 @@ def test_one_version_is_said_by_all(instance):
 def test_the_assets_of_the_package_exist():
     for asset in CARGO["package"]["metadata"]["deb"]["assets"]:
         assert asset[0].startswith("target/") or list(ROOT.glob(asset[0])), asset
+
+
+def test_the_package_has_what_make_installs():
+    installed = set(re.findall(r"^\tinstall -m 644 (.*) '", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert installed == {"$(LIBRARY)", "init.lua backup.lua", "tarantool_infra/layouts/*.lua"}
+    assets = {asset[0]: asset[1] for asset in CARGO["package"]["metadata"]["deb"]["assets"]}
+    assert assets["init.lua"] == assets["backup.lua"] == "usr/share/authkv/"
 
 
 def test_the_units_are_the_same_but_for_the_name_of_the_instance():

@@ -65,6 +65,7 @@ ERRORS = {
     "transaction_aborted": (20056, 503, 503),
     "data_gone": (20057, 503, 503),
     "rewound": (20060, 503, 503),
+    "clock_behind": (20061, 409, 409),
 }
 
 

@@ -218,6 +218,10 @@ errors! {
     /// the instance that is followed knows less than was heard from it. Only in the log of the follower
     Rewound = "rewound", 20060, 503, 503,
         "The instance that is followed knows fewer changes than were heard from it: if it was restored from a back-up, call authkv.restored() there; if it is another instance now, here";
+    // `generation`: the time in microseconds since 1970, or the revision that was named.
+    /// after a restore the clock is behind numbers that the data has. Only in the console and at a start
+    ClockBehind { generation: u64, last: u64 } = "clock_behind", 20061, 409, 409,
+        "The clock or the revision is behind the data: {generation} is not above {last}, the last number that was given (microseconds since 1970). Set the clock right; if it is right, call authkv.restored{{revision = N}} with an N of at least {last} and at most 4503599627370496";
 }
 
 /// The properties of an error.

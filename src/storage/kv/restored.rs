@@ -7,13 +7,14 @@ use authkv_base::error::Error;
 
 impl KeyValues {
     /// Goes on with revisions above `last`. Changes before are forgotten, so that a watch that goes on after one of their
-    /// revisions gets `too_old`. Errors: `BadOption` if the revision `last` was given already. Yields while it commits.
+    /// revisions gets `too_old`. Errors: `ClockBehind` if the revision `last` was given already. Yields while it commits.
     pub fn restored(&self, tx: &Tx, last: u64) -> Result<(), Error> {
         let changes = self.changes.get(tx);
         self.catch_up(tx)?;
-        let numbers = changes.revisions.skip_to(last).ok_or(Error::BadOption {
-            name: "clock or revision",
-            allowed: "later than every revision that was given",
+        let numbers = changes.revisions.skip_to(last);
+        let numbers = numbers.ok_or_else(|| Error::ClockBehind {
+            generation: last,
+            last: changes.revisions.begin().last(),
         })?;
         let kept = self.reserve.transaction(tx, Depth::Last, || {
             self.catch_up(tx)?;
