@@ -72,7 +72,7 @@ def test_results_and_errors_are_those_of_the_procedure(shop):
         (("kv_get", token, ["none"]), "missing_keys"),
         (("kv_get", "x", ["forwarded"]), "unauthenticated"),
         (("kv_get", token), "malformed"),
-        (("user_me",), "unauthenticated"),
+        (("user_me",), "malformed"),
     ]:
         seen = shop("192.0.2.20", *arguments)
         assert isinstance(seen, Refusal) and seen.name == name, (arguments, seen)
