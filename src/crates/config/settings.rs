@@ -182,8 +182,8 @@ settings! {
     /// the services that this instance offers
     SERVICES = "auth,kv", of("auth, kv or auth,kv", Services::parse) => config.services: Services;
     /// addresses of HTTP with commas between them: address:port, or with https://, proxy+http:// or proxy+https:// before it; unix:path; or off
-    /// addresses of HTTP, numeric. For https see [TLS](#tls), for `proxy+` see [behind a proxy](behind-a-proxy.md). With port 0
-    /// the system chooses one, and the start prints it. A unix socket has mode 0660; one that a dead process left is replaced
+    /// numeric addresses of HTTP. See [TLS](#tls) for `https`, and [behind a proxy](behind-a-proxy.md) for `proxy+`. If the port is
+    /// 0, the system chooses a port, and the start prints it. A unix socket has mode 0660; the socket of a dead process is replaced
     HTTP_LISTEN = "127.0.0.1:8080", checked(Listen::allowed(), |_, text| Listen::parse_all(text)) => http(addresses);
     /// what serves HTTP: native or rock, a server of the http rock
     /// `native`: authkv's own server; `rock`: a server of [the `http` rock](#on-the-http-rock), with one address without TLS
@@ -369,8 +369,8 @@ settings! {
     /// whether a client has to show a certificate, if `HTTP_TLS_CLIENT_CA_FILE` is set
     HTTP_TLS_CLIENT_AUTH = "required", flag("required", "optional") => http(client_required);
     /// networks of proxies that report the addresses of clients, with commas between them, unix for unix sockets, or none
-    /// networks, addresses, and `unix` for unix sockets: the [proxies](behind-a-proxy.md) that are believed what they report of
-    /// a client's address. Their connections do not count for `HTTP_CONNECTIONS_PER_ADDRESS`
+    /// networks and addresses of the [proxies](behind-a-proxy.md) that may report the address of a client, and `unix` for unix
+    /// sockets. Their connections do not count for `HTTP_CONNECTIONS_PER_ADDRESS`
     HTTP_TRUSTED_PROXIES = "none",
         of("networks like 10.0.0.0/8, addresses and unix with commas between them, or none", Proxies::trusted)
             => http(trusted_proxies);
