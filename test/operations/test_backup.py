@@ -15,6 +15,7 @@ import pytest
 from support.backups import MANIFEST, QUICK, back_up, command, in_console, put_back, verify
 from support.fallible import Fallible
 from support.harness import DEADLINE, wait_until
+from support.load import Load
 from support.lua import lua
 from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import put
@@ -60,38 +61,21 @@ def pairs_of(people, token: str, keys: list[str]) -> dict[str, dict]:
     return found
 
 
-class Writers:
+class Writers(Load):
     """Clients that write batches of keys of their own, and note what was acknowledged: the revision of each key."""
 
-    def __init__(self, instance, token: str, count: int = 3):
+    def __init__(self, instance, token: str):
+        super().__init__(instance, [HttpTransport] * 3, token)
         self.acknowledged: list[tuple[str, int]] = []
-        self.wrong: list = []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self._work, args=(instance, token, number)) for number in range(count)]
 
-    def _work(self, instance, token, number):
-        http, done = HttpTransport(instance), 0
-        while not self.stop.is_set():
-            keys = [f"load/{number}/{done:06}/{n}" for n in range(5)]
-            pairs = [{"key": key, "value": [key, done]} | ({"ttl": 3600} if n % 2 else {}) for n, key in enumerate(keys)]
-            seen = http.do("batch_put", token, pairs)
-            if not isinstance(seen, Ok) or not seen.value["committed"]:
-                self.wrong.append(seen)
-                break
-            self.acknowledged += [(one["key"], one["revision"]) for one in seen.value["results"]]
-            done += 1
-        http.close()
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        self.advance()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join(DEADLINE)
+    def once(self, transport, number: int):
+        keys = [f"load/{number}/{self.done[number]:06}/{n}" for n in range(5)]
+        pairs = [{"key": key, "value": [key, n]} | ({"ttl": 3600} if n % 2 else {}) for n, key in enumerate(keys)]
+        seen = transport.do("batch_put", self.token, pairs)
+        if not isinstance(seen, Ok) or not seen.value["committed"]:
+            return seen
+        self.acknowledged += [(one["key"], one["revision"]) for one in seen.value["results"]]
+        return None
 
     def advance(self):
         before = len(self.acknowledged)
