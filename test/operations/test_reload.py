@@ -49,13 +49,14 @@ def test_a_library_that_was_reloaded_leaves_nothing_behind(instance):
 
 def test_a_stop_after_a_restart_finishes_the_requests_of_the_instance_before(make):
     """And does not wait for connections without a request."""
-    # One thread and slow hashes: when the first of three logins is answered, the others are in flight.
-    instance = make(AUTHKV_CRYPTO_THREADS="1", AUTHKV_ARGON2_ITERATIONS="12", AUTHKV_SHUTDOWN_TIMEOUT="600").start()
-    clients = [HttpTransport(instance) for _ in range(3)]
+    # One thread and hashes that together take many times as long as a restart: when the first login is answered, the others
+    # are in flight.
+    instance = make(AUTHKV_CRYPTO_THREADS="1", AUTHKV_ARGON2_ITERATIONS="40", AUTHKV_SHUTDOWN_TIMEOUT="600").start()
+    clients = [HttpTransport(instance) for _ in range(6)]
     assert clients[0].register("tester", GOOD, "Test", "Tester") == Ok()
     console, idle = ConsoleTransport(instance), HttpTransport(instance)
     assert idle.check("x") == Ok(False)
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(len(clients)) as pool:
         logins = [pool.submit(client.login, "tester", GOOD) for client in clients]
         wait(logins, return_when=FIRST_COMPLETED)
         console.evaluate("return authkv.restart()")

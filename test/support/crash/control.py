@@ -11,7 +11,7 @@ from support.crash.ledger import Finding
 from support.crash.run import SETTINGS, Run
 from support.harness import Instance
 
-# A load now and then leaves nothing to damage, as when the last writes are compressed.
+# A load now and then leaves nothing to damage, as when no batch is among its last writes.
 TRIES = 5
 
 

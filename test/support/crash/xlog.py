@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgpack
+import zstandard
 
 ROWS, COMPRESSED = b"\xd5\xba\x0b\xab", b"\xd5\xba\x0b\xba"
 HEADER = 19
@@ -57,7 +58,7 @@ class Block:
     rows: list[Row]
 
     def without(self, rows: list[Row]) -> bytes:
-        """The block without some of its rows."""
+        """The block without some of its rows, and then not compressed."""
         left = [row for row in self.rows if row not in rows]
         if len(left) == len(self.rows):
             return self.raw
@@ -96,7 +97,10 @@ def read(file: Path) -> tuple[bytes, list[Block]]:
         raw = data[at : at + HEADER + size]
         if len(raw) < HEADER + size:
             break
-        blocks.append(Block(raw, _rows(raw[HEADER:]) if raw.startswith(ROWS) else []))
+        body = raw[HEADER:]
+        if raw.startswith(COMPRESSED):
+            body = zstandard.ZstdDecompressor().decompressobj().decompress(body)
+        blocks.append(Block(raw, _rows(body)))
         at += len(raw)
     return head, blocks
 
@@ -126,7 +130,7 @@ def cut(file: Path, count: int) -> bool:
 
 
 def drop_transactions(file: Path, is_chosen: Callable[[Row], bool]) -> bool:
-    """Removes every transaction with a row that is chosen, if there is one. Those in compressed blocks stay."""
+    """Removes every transaction with a row that is chosen, if there is one."""
     head, blocks = read(file)
     dropped = {row.transaction for block in blocks for row in block.rows if is_chosen(row)}
     left = (block.without([row for row in block.rows if row.transaction in dropped]) for block in blocks)
@@ -139,9 +143,6 @@ def drop_row(file: Path, is_chosen: Callable[[Row], bool]) -> bool:
     head, blocks = read(file)
     later = set()
     for at in range(len(blocks) - 1, -1, -1):
-        if not blocks[at].rows:
-            # A compressed block may be about any key.
-            return False
         for row in reversed(blocks[at].rows):
             if is_chosen(row) and row.is_inside and (row.space, row.key) not in later:
                 kept = [block.raw for block in blocks]
