@@ -179,6 +179,11 @@ local function start(authkv, given, left_out, settings)
         log.info('authkv: what Kubernetes says of services is no setting: %s', names)
     end
     local started = authkv.start(given)
+    -- Before anything else can fail.
+    if started.admin_password ~= nil then
+        print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
+        io.stdout:flush()
+    end
     box.ctl.on_shutdown(authkv.stop)
     if box.ctl.set_on_shutdown_timeout ~= nil then
         box.ctl.set_on_shutdown_timeout(tonumber(settings.shutdown_timeout) + 2)
@@ -210,9 +215,6 @@ local function greet(settings, started)
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
     local console = settings.console_listen
     print('console ' .. (console ~= '' and require('authkv.tools').connect(console) or 'off'))
-    if started.admin_password ~= nil then
-        print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
-    end
     local first = started.http[1]
     if first ~= nil and first:match('^[%d%[]') and settings.auth == 'true' then
         print('To log in:')

@@ -20,7 +20,7 @@ use crate::storage::Storage;
 use crate::tx::lent::User;
 use crate::tx::life::Life;
 use crate::tx::returned::Returned;
-use crate::tx::{fiber, learn_mode, log, lua, Tx, TxCell};
+use crate::tx::{fiber, learn_mode, learn_refusal, log, lua, Tx, TxCell};
 use crate::upkeep;
 use authkv_base::error::Error;
 use authkv_base::steady::Record;
@@ -152,6 +152,9 @@ impl Instance {
         }
         if launched.is_ok() {
             slot::make_current(started);
+            if let Some(before) = predecessor {
+                started.core.auth.take_over(tx, &before.core.auth);
+            }
             if let Some(takeover) = takeover {
                 takeover.accept();
             }
@@ -183,6 +186,7 @@ impl Instance {
         };
         let (major, minor) = lua::version(tx);
         learn_mode(tx);
+        learn_refusal(tx);
         let storage = Arc::new(Storage::open(tx, &config, Box::new(tell))?);
         let hooks = ThreadHooks {
             begin: give_way,
@@ -221,7 +225,7 @@ impl Instance {
         record: Option<Record>,
         is_restored: bool,
     ) -> Result<Started, String> {
-        let (core, life) = (&self.core, &self.life);
+        let core = &self.core;
         let text = |e: Error| e.to_string();
         // A new follower will fetch what others have revoked long ago.
         let follows = core.config.follow.is_some();
@@ -250,6 +254,29 @@ impl Instance {
                 (None, true)
             }
         };
+        match self.begin_serving(tx, takeover, clock, lacks_admin) {
+            Ok(http) => Ok(Started {
+                http,
+                admin_password,
+            }),
+            // Nobody could find it out later.
+            Err(what) => Err(match admin_password {
+                Some(password) => format!("{what}. {}", first_admin::shown(&password)),
+                None => what,
+            }),
+        }
+    }
+
+    /// Starts the fibers of the upkeep, and HTTP. The error says what is wrong.
+    fn begin_serving(
+        &'static self,
+        tx: &Tx,
+        takeover: Option<&Takeover>,
+        clock: upkeep::Clock,
+        lacks_admin: bool,
+    ) -> Result<HttpStarted, String> {
+        let (core, life) = (&self.core, &self.life);
+        let text = |e: Error| e.to_string();
         let upkeep = move |tx: &Tx| upkeep::run(tx, core, life, clock, lacks_admin);
         life.start_fiber(tx, "authkv-upkeep", upkeep)
             .map_err(text)?;
@@ -265,10 +292,7 @@ impl Instance {
             self.await_successor(tx, user)
         })
         .map_err(text)?;
-        Ok(Started {
-            http,
-            admin_password,
-        })
+        Ok(http)
     }
 
     /// Starts the HTTP server, or replaces the running one. The new server takes over sockets on unchanged addresses.

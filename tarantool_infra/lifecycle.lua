@@ -98,6 +98,11 @@ local function check_settings(given)
     return settings
 end
 
+-- How a start that fails tells the generated password, which nobody could find out later.
+local function shown(password)
+    return 'The user admin was made. Its password, shown only this once: ' .. password
+end
+
 -- What has to hold before box.cfg: checks the files of a restored back-up, makes the directory, cuts off the torn end
 -- of the log of writes, checks limits. `given` are the settings by name. Raises why a start is refused.
 local function prepare(given)
@@ -194,7 +199,8 @@ local function new(call)
             if not takes_over then
                 finish()
             end
-            error(err, 0)
+            local password = started.admin_password
+            error(password ~= nil and ('%s. %s'):format(err, shown(password)) or err, 0)
         end
         http = started.http
         follow_as(settings)

@@ -57,6 +57,11 @@ pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Made, String> {
     }
 }
 
+/// How a start tells the generated password.
+pub fn shown(password: &str) -> String {
+    format!("The user admin was made. Its password, shown only this once: {password}")
+}
+
 /// Makes the user later, after [`Made::NotYet`]. Returns whether this is done. A generated password could not be shown any more, so
 /// without one in the settings this is left to the next start. Yields.
 pub fn make_late(tx: &Tx, auth: &'static Auth) -> bool {

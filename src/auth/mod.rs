@@ -122,6 +122,13 @@ impl Auth {
         self.storage.issued.cover(tx, exp)
     }
 
+    /// Takes the counts of failed logins that the instance before could not write. Does not yield.
+    pub fn take_over(&self, tx: &Tx, before: &Self) {
+        self.storage
+            .attempts
+            .take_over(tx, &before.storage.attempts);
+    }
+
     /// Writes one slice of the counts of failed logins that could not be written before. Yields.
     pub fn write_attempts(&self, tx: &Tx, slice: usize) -> Result<(), Error> {
         let storage = &self.storage;

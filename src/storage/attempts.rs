@@ -37,6 +37,12 @@ impl Attempts {
         }
     }
 
+    /// Takes what another instance of this process could not write. Does not yield.
+    pub fn take_over(&self, tx: &Tx, other: &Self) {
+        let left = other.unwritten.get(tx).take();
+        self.unwritten.get(tx).borrow_mut().extend(left);
+    }
+
     /// Does not yield.
     pub fn get(&self, tx: &Tx, key: &str) -> Result<Option<Count>, Error> {
         if let Some(count) = self.unwritten.get(tx).borrow().get(key) {
@@ -105,7 +111,7 @@ impl Attempts {
         if unwritten.is_empty() {
             let name = error.row().name;
             log::warn(&format!(
-                "failed logins cannot be written ({name}): they are counted in memory, and a restart forgets them"
+                "failed logins cannot be written ({name}): they are counted in memory, and the end of the process forgets them"
             ));
         }
         if unwritten.len() >= UNWRITTEN && !unwritten.contains_key(&count.key) {

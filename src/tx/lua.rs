@@ -4,7 +4,7 @@
 //! for `authkv.auth_login`. `require` loads another image of the library than the procedures use, with its own statics. So
 //! nothing here keeps state.
 
-use super::Tx;
+use super::{log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Function, Operation};
@@ -90,6 +90,26 @@ pub fn directories(_tx: &Tx) -> Option<(PathBuf, PathBuf)> {
         .eval::<(String, String)>("return box.cfg.wal_dir, box.cfg.memtx_dir")
         .ok()?;
     Some((logs.into(), snapshots.into()))
+}
+
+/// Where Lua keeps, for all images of this process, that the files of the database are gone.
+const DATA_GONE: &str = "authkv.data_gone";
+
+/// Notes that the files of the database are gone, for images that are loaded later. Evaluates Lua.
+pub fn note_data_gone(_tx: &Tx) {
+    let noted = tarantool::lua_state().exec_with("package.loaded[...] = true", DATA_GONE);
+    if let Err(e) = noted {
+        log::error(&format!(
+            "a later image will not know that the files of the data are gone: {e}"
+        ));
+    }
+}
+
+/// Whether [`note_data_gone`] was called in this process, by whatever image. Evaluates Lua.
+pub fn is_data_gone(_tx: &Tx) -> bool {
+    tarantool::lua_state()
+        .eval_with("return package.loaded[...] == true", DATA_GONE)
+        .unwrap_or_default()
 }
 
 /// Memory of memtx in bytes, from `box.slab.info()`.

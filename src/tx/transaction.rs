@@ -2,7 +2,7 @@
 
 use super::fiber::{self, Cond};
 use super::isolation::{sees_committing, Open};
-use super::{log, retry, Failure, Tx};
+use super::{log, lua, retry, Failure, Tx};
 use authkv_base::error::Error;
 use std::cell::Cell;
 
@@ -132,8 +132,16 @@ fn commit() -> Result<(), Error> {
 }
 
 /// Makes all transactions fail from now on with `DataGone`, until the process ends.
-pub fn refuse_transactions(_tx: &Tx) {
+pub fn refuse_transactions(tx: &Tx) {
     COMMITS.with(|commits| commits.data_gone.set(true));
+    lua::note_data_gone(tx);
+}
+
+/// Makes all transactions fail if an older image has called [`refuse_transactions`]. Evaluates Lua.
+pub fn learn_refusal(tx: &Tx) {
+    if lua::is_data_gone(tx) {
+        COMMITS.with(|commits| commits.data_gone.set(true));
+    }
 }
 
 /// Whether transactions fail because of [`refuse_transactions`].

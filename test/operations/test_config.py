@@ -190,6 +190,24 @@ def test_a_random_admin_password_is_shown_once_and_works(make):
     http.close()
 
 
+@pytest.mark.parametrize("what", ["http", "iproto", "console"])
+def test_a_random_admin_password_is_shown_by_a_start_that_fails_after_the_user_is_made(make, what):
+    instance = make(AUTHKV_ADMIN_PASSWORD=None, AUTHKV_LOGIN_DELAY_MAX="0")
+    if what == "console":
+        instance.console_path.mkdir()
+        instance.refuse_to_start()
+        instance.console_path.rmdir()
+    else:
+        with socket.create_server((harness.HOST, instance.http_port if what == "http" else instance.iproto_port)):
+            instance.refuse_to_start()
+    shown = re.findall(r"Its password, shown only this once: (\S+)", instance.log())
+    assert len(shown) == 1, instance.log()
+    instance.start()
+    http = HttpTransport(instance)
+    assert_outcome(http, http.login("admin", shown[0]), Ok(A_TOKEN))
+    http.close()
+
+
 def test_a_transport_that_is_off_does_not_listen(make):
     instance = make(AUTHKV_HTTP_LISTEN="off", AUTHKV_CONSOLE_LISTEN="off").start()
     with pytest.raises(ConnectionRefusedError):

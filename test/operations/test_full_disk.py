@@ -12,7 +12,7 @@ from support.outcome import ANY, Ok, Refusal, Refused
 from support.pairs import put
 from support.people import INVALID_CREDENTIALS, OTHER_PASSWORD, PASSWORD, People, fresh, permission
 from support.small_disk import OnSmallDisk, fill
-from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport
 
 WRONG = "Wr0ng-horse!"
 # Failures that cost nothing, and the first that costs a delay.
@@ -159,6 +159,19 @@ def test_counts_before_on_and_after_a_full_disk_are_one(own):
     assert max(written(people)) >= FREE
     people.restart()
     wait_until(lambda: is_delayed(people.do("http", "session_login", one.login, WRONG)), "the delay holds after a restart")
+
+
+def test_a_restart_of_authkv_keeps_the_counts_that_could_not_be_written(own):
+    people = own()
+    one, token = people.new(), people.new().access
+    fill(people, token)
+    while not is_delayed(people.do("http", "session_login", one.login, WRONG)):
+        pass
+    console = ConsoleTransport(people.instance)
+    console.evaluate("authkv.restart()")
+    console.close()
+    # Each failure makes the next delay twice as long.
+    assert failures(people, "http", one.login, times=FREE) <= FREE - 3
 
 
 def test_an_address_is_counted_too(own):

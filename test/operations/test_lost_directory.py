@@ -156,6 +156,9 @@ def test_writes_are_refused_once_what_they_go_to_is_gone_and_reads_go_on(loser, 
     if lose in (remove_log, restore_over_it):
         console = ConsoleTransport(loser)
         console.evaluate("return pcall(authkv.restart)")
+        # Nor does another image of the library.
+        console.evaluate("box.schema.func.reload('authkv')")
+        console.evaluate("return pcall(authkv.restart)")
         console.close()
     if lose in (replace, replace_by_a_copy):
         shutil.rmtree(loser.data_dir)
