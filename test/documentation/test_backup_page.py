@@ -7,47 +7,30 @@ import subprocess
 
 from support import harness
 from support.backups import MANIFEST, QUICK
+from support.blocks import blocks, replaced, run
 from support.outcome import Ok
 from support.people import People
 
 PAGE = harness.ROOT / "documentation" / "backup.md"
 
 
-def blocks(text: str) -> list[str]:
-    found = re.findall(r"^( *)```sh\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
-
-
 def test_the_commands_of_the_page_make_check_and_restore_a_back_up(make, tmp_path):
     instance = make(keys=False, **QUICK).start()
     own = {"./var": instance.data_dir, "/var/backups/authkv": tmp_path / "backups", "/mnt/elsewhere": tmp_path / "elsewhere"}
-
-    def run(script: str) -> None:
-        script = re.sub("|".join(map(re.escape, own)), lambda found: str(own[found[0]]), script)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail"],
-            input=script,
-            text=True,
-            capture_output=True,
-            cwd=harness.ROOT,
-            timeout=harness.DEADLINE,
-            check=False,
-        )
-        assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
 
     people = People(instance)
     person = people.new()
     revision = people.expect("http", Ok({"key": "k", "revision": 2, "created": True}), "pair_put", person.access, "k", 1)["revision"]
     made, restore, _ = re.split(r"^## Restore\n|^## What a restore ends\n", PAGE.read_text(), flags=re.MULTILINE)
     (tmp_path / "elsewhere").mkdir()
-    assert len(blocks(made)) == 4 and len(blocks(restore)) == 2
-    for block in blocks(made):
-        run(block)
+    assert len(blocks(made, "sh")) == 4 and len(blocks(restore, "sh")) == 2
+    for block in blocks(made, "sh"):
+        run(replaced(block.code, own))
     assert len([*(tmp_path / "backups").iterdir()]) == 3
     people.close()
     instance.stop()
-    for block in blocks(restore):
-        run(block)
+    for block in blocks(restore, "sh"):
+        run(replaced(block.code, own))
     assert (instance.data_dir / MANIFEST).exists()
     instance.start()
     lost = f"{instance.data_dir}.lost"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ import threading
 import pytest
 import tarantool
 
+from support.blocks import blocks
 from support.compat import COMPAT, has_compat, set_compat
 from support.connectors import CONNECTORS, Failed, PyPi, PyPiPool
 from support.contract import GOOD
@@ -195,7 +195,7 @@ RUN = {
     "lua": (["tarantool"], ""),
 }
 PAGE = (ROOT / "documentation" / "connectors.md").read_text()
-EXAMPLES = re.findall(r"^```(python|js|lua)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+EXAMPLES = blocks(PAGE, *RUN)
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
@@ -204,10 +204,10 @@ def test_the_examples_of_the_page_work(world, tmp_path, number):
     transport = IprotoTransport(world.instance)
     transport.register("carol", "Passw0rd!", "Carol", "Jones")
     transport.close()
-    kind, text = EXAMPLES[number]
-    program, printed = RUN[kind]
-    path = tmp_path / f"example.{kind}"
-    path.write_text(text.replace("3301", str(world.instance.iproto_port)).replace("Choose-an0ther", CLIENT_PASSWORD))
+    example = EXAMPLES[number]
+    program, printed = RUN[example.kind]
+    path = tmp_path / f"example.{example.kind}"
+    path.write_text(example.code.replace("3301", str(world.instance.iproto_port)).replace("Choose-an0ther", CLIENT_PASSWORD))
     modules = os.environ | {"NODE_PATH": str(ROOT / "test" / "npm" / "node_modules")}
     done = subprocess.run([*program, path], env=modules, capture_output=True, text=True, timeout=DEADLINE, check=False)
     assert done.returncode == 0 and "Warning" not in done.stderr, done
@@ -215,4 +215,4 @@ def test_the_examples_of_the_page_work(world, tmp_path, number):
 
 
 def test_the_page_has_an_example_of_each_language():
-    assert {kind for kind, _ in EXAMPLES} == RUN.keys()
+    assert {example.kind for example in EXAMPLES} == RUN.keys()

@@ -16,6 +16,7 @@ import msgpack
 import pytest
 
 from support import harness, v1
+from support.blocks import blocks, from_json, is_like, matches, replaced
 from support.lua import lua
 from support.transports import ConsoleTransport
 
@@ -39,10 +40,8 @@ class Example:
 
 def examples(page: Path) -> list[Example]:
     found: list[Example] = []
-    text = page.read_text()
-    for block in re.finditer(r"^```(.*)\n((?:(?!```).*\n)*)```$", text, re.MULTILINE):
-        kind, code = block.groups()
-        line = text.count("\n", 0, block.start()) + 1
+    for block in blocks(page.read_text()):
+        kind, code, line = block.kind, block.code, block.line
         if kind in FORMS:
             if not found or found[-1].answer or kind in found[-1].blocks:
                 found.append(Example(line))
@@ -54,35 +53,6 @@ def examples(page: Path) -> list[Example]:
         else:
             assert kind == "", f"{page}:{line}: what is ```{kind}?"
     return found
-
-
-# A … outside of a string.
-NUMBER = {"…": "a number"}
-
-
-def from_json(text: str):
-    """What an answer says, with NUMBER for each bare …"""
-    return json.loads(re.sub(r'"(?:[^"\\]|\\.)*"|…', lambda token: json.dumps(NUMBER) if token[0] == "…" else token[0], text))
-
-
-def is_like(expected: str, seen: str) -> bool:
-    """Whether a text is the expected one, in which … stands for any text."""
-    return re.fullmatch(".*".join(map(re.escape, expected.split("…"))), seen, re.DOTALL) is not None
-
-
-def matches(expected, seen, ordered: bool) -> bool:
-    if expected == NUMBER:
-        return isinstance(seen, int | float) and not isinstance(seen, bool)
-    match expected:
-        case dict():
-            same = isinstance(seen, dict) and expected.keys() == seen.keys() and (not ordered or list(expected) == list(seen))
-            return same and all(matches(one, seen[name], ordered) for name, one in expected.items())
-        case list():
-            same = isinstance(seen, list) and len(expected) == len(seen)
-            return same and all(map(matches, expected, seen, [ordered] * len(seen)))
-        case str():
-            return isinstance(seen, str) and is_like(expected, seen)
-    return expected == seen and isinstance(expected, bool) == isinstance(seen, bool)
 
 
 @dataclass
@@ -185,8 +155,8 @@ def test_the_examples_of_a_page_work(page, form, make, tmp_path):
         "127.0.0.1:3301": f"127.0.0.1:{instance.iproto_port}",
         "/tmp/": f"{tmp_path}/",
     }
-    blocks = [re.sub("|".join(map(re.escape, own)), lambda found: own[found[0]], step.blocks[form]) for step in steps]
-    results = RUN[form](blocks, instance, tmp_path)
+    commands = [replaced(step.blocks[form], own) for step in steps]
+    results = RUN[form](commands, instance, tmp_path)
     assert len(results) == len(steps)
     wrong = []
     for step, result in zip(steps, results, strict=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 import requests
 
 from support import harness
+from support.blocks import blocks
 from support.harness import ADMIN_PASSWORD, DEADLINE, HOST
 from support.wire import BODY, Wire
 
@@ -39,8 +39,8 @@ BARE = "server {{ {more} listen 127.0.0.1:8000; location / {{ proxy_pass http://
 
 
 def of_page(language: str) -> str:
-    [block] = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    return block
+    [block] = blocks(PAGE, language)
+    return block.code
 
 
 # Program, arguments, and the text of its configuration.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import harness
+from support.blocks import blocks
 from support.harness import HOST, Instance, wait_until
 from support.outcome import A_TOKEN, Ok, assert_outcome
 from support.transports import ConsoleTransport, HttpTransport
@@ -20,9 +21,8 @@ PAGE = harness.ROOT / "documentation" / "how-to-run.md"
 def documented() -> tuple[str, str]:
     """config.yaml and app.lua of the page."""
     section = PAGE.read_text().partition("## Under Tarantool 3's configuration")[2].partition("\n## ")[0]
-    [config] = re.findall(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    [app] = re.findall(r"^```lua\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    return config, app
+    [config], [app] = blocks(section, "yaml"), blocks(section, "lua")
+    return config.code, app.code
 
 
 class Configured(Instance):

@@ -4,13 +4,13 @@ AUTHKV_TEST_TARANTOOL_3 name the newer binaries; `tarantool` is 2.6."""
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 
 import pytest
 
 from support import harness
+from support.blocks import blocks, replaced
 from support.contract import GOOD
 from support.harness import CHEAP_HASHES, Instance
 from support.lua import lua
@@ -89,9 +89,7 @@ def give(binary: str, command: str) -> None:
 def documented(instance: Instance) -> tuple[str, str]:
     """The commands of the page: up and down."""
     page = (harness.ROOT / "documentation" / "upgrade.md").read_text()
-    commands = [
-        code.strip().replace("./var", str(instance.data_dir)) for code in re.findall(r"^ *```sh\n(.*?)```", page, re.MULTILINE | re.DOTALL)
-    ]
+    commands = [replaced(block.code.strip(), {"./var": instance.data_dir}) for block in blocks(page, "sh")]
     up, down = commands
     return up, down
 
