@@ -10,6 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from support import harness
 
 # At the beginning of a line, but for the indent of a list.
@@ -64,6 +66,11 @@ NUMBER = {"…": "a number"}
 def from_json(text: str):
     """What an answer says, with NUMBER for each bare …"""
     return json.loads(re.sub(r'"(?:[^"\\]|\\.)*"|…', lambda token: json.dumps(NUMBER) if token[0] == "…" else token[0], text))
+
+
+def from_yaml(text: str):
+    """What a console prints, with NUMBER for each member that is a bare …"""
+    return yaml.safe_load(re.sub(r": …$", lambda _: f": {json.dumps(NUMBER)}", text, flags=re.MULTILINE))
 
 
 def is_like(expected: str, seen: str) -> bool:

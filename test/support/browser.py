@@ -103,10 +103,10 @@ class Browser:
         """What has been logged since this was last asked."""
         return [entry["message"] for entry in self.command("POST", "/se/log", {"type": name})]
 
-    def open(self, url: str) -> None:
-        """Opens the page and waits for its operations."""
+    def open(self, url: str, shows: str = ".opblock") -> None:
+        """Opens the page and waits for an element: on `/docs`, its operations."""
         self.command("POST", "/url", {"url": url})
-        self.find(".opblock")
+        self.find(shows)
 
     def find(self, selector: str, inside: dict | None = None) -> dict:
         """The element, once it is shown."""
@@ -117,6 +117,12 @@ class Browser:
 
     def click(self, selector: str, inside: dict | None = None) -> None:
         self.command("POST", f"/element/{self.find(selector, inside)[ELEMENT]}/click")
+
+    def click_button(self, name: str) -> None:
+        """Clicks the button that has this text."""
+        found = "return [...document.querySelectorAll('button')].find(one => one.innerText === arguments[0] && one.checkVisibility())"
+        button = wait_until(lambda: self.script(found, name), f"the button {name}")
+        self.command("POST", f"/element/{button[ELEMENT]}/click")
 
     def write(self, text: str, selector: str, inside: dict | None = None) -> None:
         """Replaces the text of a field, as by pasting: Swagger UI takes its time with each key."""

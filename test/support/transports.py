@@ -15,6 +15,7 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import jwt
 import tarantool
@@ -313,16 +314,13 @@ def _is_answered(printed: bytearray) -> bool:
     return not last.lstrip().startswith(PUSHED.encode())
 
 
-class ConsoleTransport(Transport):
-    """The text console on the unix socket, as a person or a script at the instance uses it."""
+class Console:
+    """The text console on a unix socket, as a person or a script at the instance uses it."""
 
-    name = "console"
-    exact = False
-
-    def __init__(self, instance: Instance):
+    def __init__(self, path: Path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(DEADLINE)
-        self.socket.connect(str(instance.console_path))
+        self.socket.connect(str(path))
         self._receive(lambda text: text.count(b"\n") == 2)
 
     def _receive(self, is_whole) -> str:
@@ -345,6 +343,19 @@ class ConsoleTransport(Transport):
     def evaluate(self, line: str) -> list:
         """What one line of Lua returns, as YAML gives it; what it pushed before is left out."""
         return yaml.load(self.show(line).split(END)[-2], yaml.CSafeLoader) or []
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class ConsoleTransport(Console, Transport):
+    """What the facade answers in the console of an instance."""
+
+    name = "console"
+    exact = False
+
+    def __init__(self, instance: Instance):
+        super().__init__(instance.console_path)
 
     def outcome(self, expression: str) -> Ok | Refusal:
         """What a call of the facade returns. Values come as msgpack, since the console rounds doubles."""
@@ -391,9 +402,6 @@ class ConsoleTransport(Transport):
     def stored_hash(self, login: str) -> str:
         (stored,) = self.evaluate(f"return box.space.user:get({lua(login)})[2]")
         return stored
-
-    def close(self):
-        self.socket.close()
 
 
 class OwnerTransport(ConsoleTransport):
