@@ -41,6 +41,10 @@ local function space(name, format, options)
     if part == nil or #primary.parts > 1 or part.fieldno ~= 1 or part.type ~= 'string' then
         error(('the primary index of the space %s should be its first field, a string'):format(name), 0)
     end
+    -- Lists and exports go along the index, which needs an order.
+    if primary.type ~= 'TREE' then
+        primary:alter({type = 'TREE'})
+    end
     if #opened:format() < #format then
         opened:format(format)
     end

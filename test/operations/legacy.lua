@@ -1,6 +1,6 @@
 -- Makes a data directory as the services before authkv left it. Takes the plan as JSON on stdin:
 -- directory, format (whether the spaces have one), index (TREE or HASH), guest (what guest was granted),
--- users (tuples) and values (by key).
+-- users (tuples) and values (by key). A plan without one of the last two makes the directory of one service.
 
 local json = require('json')
 
@@ -13,22 +13,26 @@ local function space(name, format)
     return made
 end
 
-local user = space('user', {
-    {name = 'login', type = 'string'},
-    {name = 'password', type = 'string'},
-    {name = 'name', type = 'string'},
-    {name = 'surname', type = 'string'},
-})
-for _, row in ipairs(plan.users) do
-    user:insert(row)
+if plan.users ~= nil then
+    local user = space('user', {
+        {name = 'login', type = 'string'},
+        {name = 'password', type = 'string'},
+        {name = 'name', type = 'string'},
+        {name = 'surname', type = 'string'},
+    })
+    for _, row in ipairs(plan.users) do
+        user:insert(row)
+    end
 end
 
-local store = space('key_value_store', {
-    {name = 'key', type = 'string'},
-    {name = 'value', type = 'any'},
-})
-for key, value in pairs(plan.values) do
-    store:insert({key, value})
+if plan.values ~= nil then
+    local store = space('key_value_store', {
+        {name = 'key', type = 'string'},
+        {name = 'value', type = 'any'},
+    })
+    for key, value in pairs(plan.values) do
+        store:insert({key, value})
+    end
 end
 
 if plan.guest == 'super' then

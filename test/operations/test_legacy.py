@@ -1,22 +1,18 @@
 """Data directories of the services before authkv, built as the contract describes them: they open, log in, upgrade."""
 
-import json
 import subprocess
 
-import bcrypt
 import pytest
 
 from support.contract import GOOD, INVALID_CREDENTIALS, LOGIN_TAKEN, UNAUTHENTICATED
-from support.harness import ADMIN_PASSWORD, DEADLINE, ROOT, wait_until
+from support.harness import ADMIN_PASSWORD, DEADLINE, wait_until
 from support.iproto import ACCESS_DENIED, RawIproto
 from support.lua import lua
+from support.old_system import HASH, PASSWORD, build
 from support.outcome import A_TOKEN, Ok, assert_outcome
 from support.transports import TRANSPORTS, ConsoleTransport, HttpTransport
 
-PASSWORD = "0ld-Passw0rd"
-# The services hashed every password with one salt; the second user shows that it does not matter.
-SALT = bcrypt.gensalt(12)
-HASH = bcrypt.hashpw(PASSWORD.encode(), SALT).decode()
+# All with one hash, as in the old system, which had one salt.
 # Logins that the rules of today would not let in are there all the same.
 USERS = [["olduser", HASH, "Old", "User"], ["twin", HASH, "Twin", "User"], ["x", HASH, "X", "Y"]]
 VALUES = {
@@ -39,12 +35,7 @@ VARIANTS = {
 def legacy(make, request):
     """An instance, not started yet, over old data."""
     instance = make()
-    plan = {"directory": str(instance.data_dir), "users": USERS, "values": VALUES} | request.param
-    built = subprocess.run(
-        ["tarantool", str(ROOT / "test" / "operations" / "legacy.lua")],
-        input=json.dumps(plan), capture_output=True, text=True, timeout=DEADLINE, check=False,
-    )  # fmt: skip
-    assert built.returncode == 0, built.stderr
+    build(instance.data_dir, users=USERS, values=VALUES, **request.param)
     return instance
 
 
@@ -63,6 +54,9 @@ def test_old_data_opens_logs_in_upgrades_and_survives_a_restart(legacy):
     assert_outcome(http, http.login("olduser", "Wr0ng-Passw0rd"), INVALID_CREDENTIALS)
 
     assert http.get(token, list(VALUES)) == Ok(VALUES)
+    listed = console.outcome("authkv.kv.list{keys_only = true}").value
+    assert listed == {"keys": sorted(VALUES), "next": None}
+    assert [user["login"] for user in console.outcome("authkv.users.list()").value["users"]] == ["admin", "olduser", "twin", "x"]
     assert http.put(token, {"text": "new", "new": 1}) == Ok(["text"])
     assert_outcome(http, http.register("olduser", GOOD, "Old", "User"), LOGIN_TAKEN)
     assert http.register("newuser", GOOD, "New", "User") == Ok()
