@@ -103,7 +103,9 @@ class Walk:
         self._environment = inherited | {"PATH": f"{python}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"} | environment
         self._servers: list[Server] = []
         self._browser: Browser | None = None
-        self._last: object = None
+        # What the last block gave.
+        self.last: object = None
+        self._compared: list[tuple[str, object]] = []
         for made in (self.directory, self._results):
             made.mkdir()
         # What a checkout has that was built. `make run` would build it anew for this directory.
@@ -136,6 +138,10 @@ class Walk:
                 raise AssertionError(f"the block at line {block.line}, {block.kind}: {error}\n{self._logs()}") from None
         return done
 
+    def results(self, kind: str) -> list:
+        """What was compared with the answers of this kind."""
+        return [seen for answer, seen in self._compared if answer == kind]
+
     def _logs(self) -> str:
         return "\n".join(server.said()[-3000:] for server in self._servers)
 
@@ -145,21 +151,22 @@ class Walk:
         language, _, rest = block.kind.partition(" ")
         match language, rest:
             case "sh", "":
-                self._last = self._shell.run(code)
+                self.last = self._shell.run(code)
             case "sh", "server":
                 place = self._results / f"server-{len(self._servers)}-line-{block.line}"
-                self._last = Server(code, self.directory, place, self._environment)
-                self._servers.append(self._last)
+                self.last = Server(code, self.directory, place, self._environment)
+                self._servers.append(self.last)
             case "sh", "stop":
                 self.stop_servers()
-                self._last = self._shell.run(code)
+                self.last = self._shell.run(code)
             case "lua", console if console.startswith("console"):
                 path = self.directory / (console.partition(" ")[2] or "./var/console.sock")
-                self._last = self._in_console(path, code)
+                self.last = self._in_console(path, code)
             case "text", "browser":
                 self._browse(code)
             case _, "answer":
                 self._compare(language, code)
+                self._compared.append((block.kind, self.last))
             case _, name if "." in name:
                 (self.directory / name).write_text(code)
             case _:
@@ -170,10 +177,14 @@ class Walk:
         console = Console(path)
         results = [console.evaluate(line) for line in code.splitlines()]
         console.close()
+        for result in results:
+            was_raised = isinstance(result[0], dict) and result[0].keys() == {"error"} if result else False
+            was_returned = result[:1] == [None] and len(result) > 1
+            assert not was_raised and not was_returned, f"{code}\n{result}"
         return results[-1]
 
     def _compare(self, language: str, expected: str) -> None:
-        seen = self._last
+        seen = self.last
         if isinstance(seen, Server):
             seen.prints(expected.rstrip("\n"))
             return
