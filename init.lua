@@ -212,6 +212,9 @@ local function greet(settings, started)
     if #started.http == 0 then
         print('HTTP    off')
     end
+    for _, address in ipairs(started.admin or {}) do
+        print('Admin   ' .. (address:match('^[%d%[]') and 'http://' .. address or address))
+    end
     print('iproto  ' .. (settings.iproto_listen ~= '' and settings.iproto_listen or 'off'))
     local console = settings.console_listen
     print('console ' .. (console ~= '' and require('authkv.tools').connect(console) or 'off'))

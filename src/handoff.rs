@@ -18,6 +18,9 @@ use std::time::Duration;
 pub struct Handoff {
     /// Addresses, and the descriptors that listen on them.
     listeners: Vec<(String, RawFd)>,
+    /// The same of the admin listener.
+    #[serde(default)]
+    admin: Vec<(String, RawFd)>,
     bell: RawFd,
     /// Milliseconds since the last contact with the instance followed, if one is followed. Set at the moment of taking
     /// over.
@@ -28,16 +31,18 @@ pub struct Handoff {
 /// What the successor takes over.
 pub struct Takeover {
     pub listeners: Vec<Listener>,
+    pub admin: Vec<Listener>,
     bell: Doorbell,
     pub heard_ago: Option<Duration>,
 }
 
 impl Handoff {
     /// The successor rings `bell`.
-    pub fn new(listeners: &[Listener], bell: &Doorbell) -> Self {
+    pub fn new(listeners: &[Listener], admin: &[Listener], bell: &Doorbell) -> Self {
         let described = |one: &Listener| (one.listen.to_string(), one.socket.as_raw_fd());
         Self {
             listeners: listeners.iter().map(described).collect(),
+            admin: admin.iter().map(described).collect(),
             bell: bell.fd().as_raw_fd(),
             heard_ago: None,
         }
@@ -57,19 +62,18 @@ impl Handoff {
     /// Duplicates the descriptors that were left. Errors: those of the system.
     pub fn take(self) -> io::Result<Takeover> {
         let share = |(text, number): (String, RawFd)| {
-            let listen = Listen::parse(&text).map_err(io::Error::other)?;
+            let unknown = || io::Error::other(format!("{text} is no address"));
+            let listen = Listen::parse(&text).ok_or_else(unknown)?;
             let socket: Socket = fd::share(number)?.into();
             if !socket.is_listener()? {
                 return Err(io::Error::other("a descriptor is not what it was"));
             }
             Ok::<_, io::Error>(Listener { listen, socket })
         };
+        let all = |told: Vec<_>| told.into_iter().map(share).collect::<io::Result<Vec<_>>>();
         Ok(Takeover {
-            listeners: self
-                .listeners
-                .into_iter()
-                .map(share)
-                .collect::<Result<_, _>>()?,
+            listeners: all(self.listeners)?,
+            admin: all(self.admin)?,
             bell: Doorbell::of(fd::share(self.bell)?),
             heard_ago: self.heard_ago.map(Duration::from_millis),
         })

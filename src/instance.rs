@@ -12,7 +12,8 @@ use crate::bridge::{dispatch, Bridge};
 use crate::core::{restored, Core};
 use crate::disk;
 use crate::handoff::{Handoff, Takeover};
-use crate::http::shared::{Parts, Shared};
+use crate::health::{self, Health};
+use crate::http::shared::{Parts, Shared, Site};
 use crate::http::{Listener, Server};
 use crate::kv::Kv;
 use crate::offload::{ThreadHooks, Waits};
@@ -40,6 +41,7 @@ pub struct Instance {
     /// The form in which this Tarantool sends the results of procedures.
     pub returned: TxCell<Returned>,
     pub core: Core,
+    pub health: Arc<Health>,
     bridge: Bridge,
     http: Mutex<Http>,
     /// The successor rings it when it takes over.
@@ -60,6 +62,9 @@ pub struct Started {
 pub struct HttpStarted {
     /// The addresses it listens on, written as in the settings.
     pub http: Vec<String>,
+    /// The addresses of the admin listener, if it is on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub admin: Vec<String>,
     #[serde(rename = "legacy")]
     pub handoff: Handoff,
 }
@@ -68,6 +73,7 @@ pub struct HttpStarted {
 #[derive(Default)]
 struct Http {
     server: Option<Server>,
+    admin: Option<Server>,
     leaving: Vec<Server>,
     /// For embedded requests, if this instance runs no HTTP server of its own.
     shared: Option<Arc<Shared>>,
@@ -204,6 +210,7 @@ impl Instance {
         Ok(Self {
             types: Types::of_version(major, minor),
             returned: TxCell::new(tx, Returned::new(tx)),
+            health: Health::new(),
             core: Core {
                 auth,
                 kv: Kv::new(storage, life.clone()),
@@ -284,9 +291,9 @@ impl Instance {
         life.start_fiber(tx, "authkv-sweep", sweep).map_err(text)?;
         let watch = move |tx: &Tx| disk::watch(tx, life);
         life.start_fiber(tx, "authkv-disk", watch).map_err(text)?;
-        let taken_over = takeover.map(|left| &*left.listeners).unwrap_or_default();
-        let config = self.core.config.http.clone();
-        let http = self.start_http(config, taken_over)?;
+        let look = move |tx: &Tx| health::watch(tx, life, &self.health);
+        life.start_fiber(tx, "authkv-health", look).map_err(text)?;
+        let http = self.start_http(self.core.config.http.clone(), takeover)?;
         let user = life.add_user();
         fiber::start(tx, "authkv-handoff", move |tx| {
             self.await_successor(tx, user)
@@ -295,64 +302,96 @@ impl Instance {
         Ok(http)
     }
 
-    /// Starts the HTTP server, or replaces the running one. The new server takes over sockets on unchanged addresses.
-    /// Connections of the old one end after their next answer. The error says what is wrong; nothing has changed then. Does
-    /// not yield.
+    /// Starts the HTTP server and the admin listener, or replaces the running ones. The new ones take over sockets on unchanged
+    /// addresses, of `takeover` if nothing runs yet. Connections of the old ones end after their next answer. The error says
+    /// what is wrong; nothing has changed then. Does not yield.
     pub fn start_http(
         &'static self,
         config: Arc<HttpConfig>,
-        taken_over: &[Listener],
+        takeover: Option<&Takeover>,
     ) -> Result<HttpStarted, String> {
         if self.life.is_stopping() {
             return Err(Error::ShuttingDown.to_string());
         }
         let mut http = self.http();
-        let old = http.server.as_ref();
-        let server = match config.listen.is_empty() {
-            true => None,
-            false => {
-                let taken_over = old.map_or(taken_over, Server::listeners);
-                Some(Server::start(&self.parts(), config.clone(), taken_over)?)
-            }
+        let parts = self.parts();
+        let start = |config, site, old: &Option<Server>, left: Option<&[Listener]>| {
+            let old = old.as_ref().map(Server::listeners);
+            Server::start(&parts, config, site, old.or(left).unwrap_or_default())
         };
+        let admin = config.admin().map(Arc::new);
+        let admin = admin.map(|config| {
+            let left = takeover.map(|left| &*left.admin);
+            start(config, Site::Admin, &http.admin, left)
+        });
+        let admin = admin.transpose()?;
+        let serves = (!config.listen.is_empty()).then(|| config.clone());
+        let server = serves.map(|config| {
+            let left = takeover.map(|left| &*left.listeners);
+            start(config, Site::Main, &http.server, left)
+        });
+        let server = server.transpose()?;
         self.bridge.memory.set_max(config.memory_max);
-        let listeners = server.as_ref().map_or(&[][..], Server::listeners);
-        let started = HttpStarted {
-            http: listeners.iter().map(|one| one.listen.to_string()).collect(),
-            handoff: Handoff::new(listeners, &self.successor),
+        self.health
+            .serve(server.as_ref().map(|server| server.loops.clone()));
+        let addresses = |server: &Option<Server>| {
+            let all = listeners(server).iter();
+            all.map(|one| one.listen.to_string()).collect()
         };
-        if let Some(mut old) = std::mem::replace(&mut http.server, server) {
-            let kept = http.server.as_ref().map_or(&[][..], Server::listeners);
-            old.close_listeners(kept);
-            old.leave();
-            http.leaving.push(old);
+        let started = HttpStarted {
+            http: addresses(&server),
+            admin: addresses(&admin),
+            handoff: Handoff::new(listeners(&server), listeners(&admin), &self.successor),
+        };
+        let Http {
+            server: serving,
+            admin: administering,
+            leaving,
+            ..
+        } = &mut *http;
+        for (old, new) in [(serving, server), (administering, admin)] {
+            if let Some(mut replaced) = std::mem::replace(old, new) {
+                replaced.close_listeners(listeners(old));
+                replaced.leave();
+                leaving.push(replaced);
+            }
         }
-        http.leaving.retain(|server| !server.has_ended());
-        http.shared = Some(Shared::new(&self.parts(), config, usize::MAX));
+        leaving.retain(|server| !server.has_ended());
+        http.shared = Some(Shared::new(&parts, config, Site::Main, usize::MAX));
         Ok(started)
     }
 
     /// Stops the HTTP server and finishes its requests, within the limit of the configuration. With `at_once`, idle
-    /// connections close without one more request. Returns whether all requests were finished. Yields.
+    /// connections close without one more request. The admin listener goes on. Returns whether all requests were finished.
+    /// Yields.
     pub fn stop_http(&self, tx: &Tx, at_once: bool) -> bool {
-        // Workers apply the limit themselves; the extra time is for their threads to end.
-        let deadline =
-            Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
         let servers = {
             let mut http = self.http();
             let mut servers = std::mem::take(&mut http.leaving);
-            if let Some(mut server) = http.server.take() {
-                // A successor still needs the files of unix sockets.
-                if at_once {
-                    server.close_listeners(&[]);
-                }
-                servers.push(server);
-            }
+            servers.extend(http.server.take());
             servers
         };
-        for server in &servers {
+        self.health.serve(None);
+        self.finish(tx, servers, at_once)
+    }
+
+    /// Stops the admin listener in the same way.
+    fn stop_admin(&self, tx: &Tx, at_once: bool) {
+        let admin = self.http().admin.take();
+        self.finish(tx, admin.into_iter().collect(), at_once);
+    }
+
+    fn finish(&self, tx: &Tx, mut servers: Vec<Server>, at_once: bool) -> bool {
+        // Workers apply the limit themselves; the extra time is for their threads to end.
+        let deadline =
+            Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
+        for server in &mut servers {
             match at_once {
-                true => server.stop(),
+                true => {
+                    // A successor still needs the files of unix sockets.
+                    server.close_listeners(&[]);
+                    server.stop();
+                }
                 false => server.leave(),
             }
         }
@@ -369,7 +408,8 @@ impl Instance {
         let mut http = self.http();
         let shared = http.server.as_ref().map(|server| server.shared.clone());
         shared.unwrap_or_else(|| {
-            let new = || Shared::new(&self.parts(), self.core.config.http.clone(), usize::MAX);
+            let config = self.core.config.http.clone();
+            let new = || Shared::new(&self.parts(), config, Site::Main, usize::MAX);
             http.shared.get_or_insert_with(new).clone()
         })
     }
@@ -381,14 +421,18 @@ impl Instance {
             bridge: &self.bridge,
             life: self.life.clone(),
             types: self.types,
+            health: self.health.clone(),
         }
     }
 
     /// What a successor takes over.
     fn handoff(&self) -> Handoff {
         let http = self.http();
-        let listeners = http.server.as_ref().map_or(&[][..], Server::listeners);
-        Handoff::new(listeners, &self.successor)
+        Handoff::new(
+            listeners(&http.server),
+            listeners(&http.admin),
+            &self.successor,
+        )
     }
 
     /// Drops the shared state for embedded requests. A request after the end may have made it.
@@ -415,6 +459,7 @@ impl Instance {
     /// Accepts no new requests, finishes running ones within the limit of the configuration, and ends all threads and
     /// fibers. Returns whether all requests were finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
+        self.health.stop();
         let finished = self.end(tx, true);
         // The predecessor also has requests to finish.
         slot::wait_for_predecessor(tx, self.core.config.shutdown_timeout);
@@ -425,7 +470,15 @@ impl Instance {
         self.life.stop();
         let deadline =
             Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
+        if !at_once {
+            // The successor answers from now on.
+            if let Some(admin) = &self.http().admin {
+                admin.leave();
+            }
+        }
         let connections = self.stop_http(tx, at_once);
+        // Until here it says that the instance is stopping.
+        self.stop_admin(tx, at_once);
         self.bridge.close();
         self.life.end(tx);
         self.successor.force();
@@ -437,4 +490,9 @@ impl Instance {
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered
     }
+}
+
+/// The listening sockets of a server, if there is one.
+fn listeners(server: &Option<Server>) -> &[Listener] {
+    server.as_ref().map_or(&[], Server::listeners)
 }

@@ -16,6 +16,7 @@ mod disk;
 #[cfg(test)]
 mod documentation;
 mod handoff;
+mod health;
 mod http;
 mod instance;
 mod kv;

@@ -107,7 +107,7 @@ fn forwarded(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(settings, legacy, is_restored)` → `{http, legacy, admin_password}`: starts an instance. `settings` is a map by name; `legacy`
+/// `(settings, legacy, is_restored)` → `{http, admin, legacy, admin_password}`: starts an instance. `settings` is a map by name; `legacy`
 /// is what the start of the instance returned from which it takes over, or nil; `is_restored`: the data is from a back-up. Errors
 /// are texts of their own. Yields.
 ///
@@ -164,7 +164,7 @@ fn key_files(args: &RawBytes) -> Reply {
     })
 }
 
-/// `(settings)` → `{http, legacy}`: starts the HTTP server with the HTTP settings in `settings`, or replaces the running
+/// `(settings)` → `{http, admin, legacy}`: starts the HTTP server with the HTTP settings in `settings`, or replaces the running
 /// one. Errors are texts of their own. Yields after a reload of the library.
 #[proc(packed_args)]
 fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
@@ -172,7 +172,7 @@ fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
         let (settings,): (BTreeMap<String, String>,) =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
         let instance = instance(tx).map_err(|error| error.to_string())?;
-        encode_told(&instance.start_http(Config::new(settings)?.http, &[])?)
+        encode_told(&instance.start_http(Config::new(settings)?.http, None)?)
     })
 }
 

@@ -124,8 +124,8 @@ end
 local function new(call)
     -- Local variables, because the console would print a table, and the settings hold passwords. `wanted`: the settings
     -- given last, which a restart uses. `in_force`: those of the running instance, or nil. `http`: the addresses it
-    -- listens on.
-    local wanted, in_force, http = nil, nil, {}
+    -- listens on; `admin`: those of the admin listener, or nil.
+    local wanted, in_force, http, admin = nil, nil, {}, nil
     -- `legacy`: what the running instance leaves to its successor. `starting`: an instance is being started.
     -- `resuming`: a successor is being started. `given_up`: that has failed, and the loaded image has no instance.
     local legacy, starting, resuming, given_up
@@ -170,10 +170,10 @@ local function new(call)
     -- Stops the instance. Returns whether all requests were finished, or nil and the error.
     local function finish()
         if legacy ~= nil then
-            legacy.listeners = {}
+            legacy.listeners, legacy.admin = {}, {}
         end
         local stopped, err = call('stop')
-        legacy, in_force, http = nil, nil, {}
+        legacy, in_force, http, admin = nil, nil, {}, nil
         return stopped, err
     end
 
@@ -202,12 +202,12 @@ local function new(call)
             local password = started.admin_password
             error(password ~= nil and ('%s. %s'):format(err, shown(password)) or err, 0)
         end
-        http = started.http
+        http, admin = started.http, started.admin
         follow_as(settings)
         return started
     end
 
-    -- Serves HTTP as these settings say. Returns the addresses.
+    -- Serves HTTP as these settings say. Returns the addresses, and those of the admin listener.
     local function serve_http(all)
         local settings = check_settings(all)
         if settings.rock_listen == '' then
@@ -215,14 +215,14 @@ local function new(call)
         end
         local started = launch('http_start', map(texts(all)))
         rock.serve(settings, started.http)
-        return started.http
+        return started.http, started.admin
     end
 
     -- Replaces the HTTP server as these settings say. Raises what is wrong; then the old one goes on.
     local function change_http(all)
         local before = in_force or wanted or {}
         local by_rock = check_settings(before).rock_listen ~= '' or check_settings(all).rock_listen ~= ''
-        local ok, addresses = pcall(serve_http, all)
+        local ok, addresses, of_admin = pcall(serve_http, all)
         if not ok then
             -- A failed start of the library's server changes nothing, but the rock's may have stopped.
             if by_rock then
@@ -230,7 +230,7 @@ local function new(call)
             end
             error(addresses, 0)
         end
-        in_force, http = all, addresses
+        in_force, http, admin = all, addresses, of_admin
         return addresses
     end
 
@@ -259,7 +259,7 @@ local function new(call)
         if #applied + #waiting == 0 then
             log.info('authkv runs already, with these settings')
         end
-        return {http = copy(http), already_started = true, applied = applied, needs_restart = waiting}
+        return {http = copy(http), admin = admin, already_started = true, applied = applied, needs_restart = waiting}
     end
 
     local function wait_for_others()

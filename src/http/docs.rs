@@ -7,7 +7,6 @@ use super::compress;
 use super::openapi;
 use super::response::Response;
 use authkv_config::{Config, HttpConfig};
-use authkv_wire::routes;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
@@ -51,12 +50,9 @@ const ASSETS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The meaning of a path and a method, including the pages of this module.
-pub type Target = routes::Target<Arc<Page>>;
-
 /// The answer to a path of this module.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct File {
     pub path: &'static str,
     content_type: &'static str,
     /// Reference-counted, so that a copy of the page is cheap.
@@ -69,13 +65,13 @@ pub struct Page {
 pub const DOCUMENT: &str = "/openapi.json";
 
 /// The document of a server with the settings `http`.
-pub fn document(config: &Config, http: &HttpConfig) -> Arc<Page> {
-    Page::new(DOCUMENT, JSON, openapi::json(config, http).into())
+pub fn document(config: &Config, http: &HttpConfig) -> Arc<File> {
+    File::new(DOCUMENT, JSON, openapi::json(config, http).into())
 }
 
 /// The page of a path of this module, except for the document.
-pub fn find(path: &str) -> Option<Arc<Page>> {
-    static PAGES: OnceLock<Vec<Arc<Page>>> = OnceLock::new();
+pub fn find(path: &str) -> Option<Arc<File>> {
+    static PAGES: OnceLock<Vec<Arc<File>>> = OnceLock::new();
     if !path.starts_with("/docs") {
         return None;
     }
@@ -83,7 +79,7 @@ pub fn find(path: &str) -> Option<Arc<Page>> {
     pages.find(|page| page.path == path).cloned()
 }
 
-impl Page {
+impl File {
     fn new(path: &'static str, content_type: &'static str, body: Bytes) -> Arc<Self> {
         Arc::new(Self {
             path,
@@ -95,7 +91,7 @@ impl Page {
 }
 
 /// The answer with a page, in gzip if the client accepts it.
-pub fn response(page: &Page, accept_encoding: &str) -> Response {
+pub fn response(page: &File, accept_encoding: &str) -> Response {
     let gzip = compress::accepts(accept_encoding, "gzip");
     let mut response = match gzip {
         true => Response::new(200, page.compressed.clone()),
@@ -112,18 +108,18 @@ pub fn response(page: &Page, accept_encoding: &str) -> Response {
     response
 }
 
-fn pages() -> Vec<Arc<Page>> {
+fn pages() -> Vec<Arc<File>> {
     // Addresses are relative, because a proxy may mount the server under a prefix.
     let index = |assets, openapi| {
         let html = INDEX.replace("{assets}", assets);
         html.replace("{openapi}", openapi).into()
     };
     let mut pages = vec![
-        Page::new("/docs", HTML, index("docs/", "openapi.json")),
-        Page::new("/docs/", HTML, index("", "../openapi.json")),
+        File::new("/docs", HTML, index("docs/", "openapi.json")),
+        File::new("/docs/", HTML, index("", "../openapi.json")),
     ];
     for (path, content_type, text) in ASSETS {
-        pages.push(Page::new(
+        pages.push(File::new(
             path,
             content_type,
             Bytes::from_static(text.as_bytes()),

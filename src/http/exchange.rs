@@ -8,11 +8,11 @@ mod answer;
 use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
-use super::docs::{Page, Target};
 use super::outgoing::Outgoing;
+use super::pages::{self, Page, Target};
 use super::pair;
 use super::request_id;
-use super::shared::{InFlight, Shared};
+use super::shared::{InFlight, Shared, Site};
 use crate::bridge::{Call, CancelFlag};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
@@ -296,9 +296,12 @@ impl Exchange {
 }
 
 /// What the head asks for. Errors: those of routing, `BadMediaType`.
-fn find(shared: &Shared, head: &Head) -> Found<Arc<Page>> {
-    let services = shared.settings.services;
-    let page = |path: &str| shared.page(path);
+fn find(shared: &Shared, head: &Head) -> Found<Page> {
+    let page = |path: &str| pages::find(shared, path);
+    let services = match shared.site {
+        Site::Main => Some(shared.settings.services),
+        Site::Admin => None,
+    };
     let mut found = routes::find(services, &head.method, head.path(), page);
     if let Ok(Target::Operation(route, _)) = &found.target {
         let checked = match route.input {

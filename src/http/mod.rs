@@ -19,8 +19,10 @@ mod lines;
 mod listen;
 mod openapi;
 mod outgoing;
+mod pages;
 mod pair;
 mod piece;
+mod probe;
 mod render;
 mod request_id;
 mod response;
@@ -32,12 +34,13 @@ mod v1;
 mod worker;
 
 use crate::bridge::Bridge;
+use crate::health::Loops;
 use authkv_base::descriptors::{self, RESERVED};
 use authkv_base::threads::spawn;
-use authkv_config::HttpConfig;
+use authkv_config::{HttpConfig, ADMIN_CONNECTIONS};
 use balancer::Balancer;
 pub use listen::Listener;
-use shared::{Parts, Shared};
+use shared::{Parts, Shared, Site};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -47,6 +50,8 @@ use worker::Worker;
 /// The running workers, and how to stop them.
 pub struct Server {
     pub shared: Arc<Shared>,
+    /// The event loops of the workers.
+    pub loops: Arc<Loops>,
     listeners: Vec<Listener>,
     signals: Signals,
     workers: Vec<JoinHandle<()>>,
@@ -58,6 +63,7 @@ impl Server {
     pub fn start(
         parts: &Parts,
         config: Arc<HttpConfig>,
+        site: Site,
         taken_over: &[Listener],
     ) -> Result<Self, String> {
         let mut listeners = Vec::new();
@@ -67,14 +73,18 @@ impl Server {
             listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let room = connections(parts.bridge, config.connections_max);
-        let shared = Shared::new(parts, config, room);
+        let room = match site {
+            Site::Main => connections(parts.bridge, &config),
+            Site::Admin => config.connections_max,
+        };
+        let shared = Shared::new(parts, config, site, room);
         // Dropped if a later step fails, which ends the workers that have started.
         let mut server = Self {
             signals: Signals {
                 leave: shared.leave.clone(),
                 ..Signals::default()
             },
+            loops: Loops::new(shared.config.workers),
             shared,
             listeners,
             workers: Vec::new(),
@@ -84,6 +94,7 @@ impl Server {
             let shared = server.listeners.iter().map(|one| one.share(&one.listen));
             let worker = Worker {
                 shared: server.shared.clone(),
+                loops: server.loops.clone(),
                 signals: server.signals.clone(),
                 listeners: shared
                     .collect::<Result<_, _>>()
@@ -93,7 +104,11 @@ impl Server {
                 number,
                 incoming,
             };
-            let started = spawn(format!("authkv-http-{number}"), move || worker.run());
+            let name = match site {
+                Site::Main => format!("authkv-http-{number}"),
+                Site::Admin => "authkv-admin".to_owned(),
+            };
+            let started = spawn(name, move || worker.run());
             let worker = started.map_err(|e| format!("cannot start threads: {e}"))?;
             server.workers.push(worker);
         }
@@ -138,10 +153,16 @@ impl Drop for Server {
     }
 }
 
-/// How many connections the process can open.
-fn connections(bridge: &Bridge, wanted: usize) -> usize {
+/// How many connections the main listener can open.
+fn connections(bridge: &Bridge, config: &HttpConfig) -> usize {
     let descriptors = descriptors::raise();
+    let wanted = config.connections_max;
+    let for_admin = match config.admin_listen.is_empty() {
+        true => 0,
+        false => ADMIN_CONNECTIONS,
+    };
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
+    let possible = possible.saturating_sub(for_admin);
     if possible < wanted {
         bridge.log(format!(
             "{possible} HTTP connections may be open, not {wanted}: the limit of descriptors (ulimit -n) is {descriptors}"

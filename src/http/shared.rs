@@ -1,9 +1,10 @@
 //! The shared state of the HTTP server: the settings, and the use of what is limited.
 
-use super::docs::{self, Page};
+use super::docs::{self, File};
 use super::request_id::Ids;
 use crate::bridge::Bridge;
 use crate::core::Core;
+use crate::health::Health;
 use crate::tx::lent::User;
 use crate::tx::life::Life;
 use authkv_base::error::Error;
@@ -25,8 +26,19 @@ use tokio_util::sync::CancellationToken;
 /// How many refused connections get an explanation at a time. Others are just closed.
 const TURNING_AWAY_MAX: usize = 64;
 
+/// What a server is for, which decides what it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// Operations and pages, for clients.
+    Main,
+    /// Pages for the operator.
+    Admin,
+}
+
 /// Used by the workers, and by the tx thread for embedded requests.
 pub struct Shared {
+    pub site: Site,
+    pub health: Arc<Health>,
     pub bridge: &'static Bridge,
     pub tokens: &'static Tokens,
     pub life: Arc<Life>,
@@ -46,7 +58,7 @@ pub struct Shared {
     /// The revision of the last change of which watches were notified.
     pub notifications: watch::Sender<u64>,
     /// The OpenAPI document, made at the first request.
-    document: OnceLock<Arc<Page>>,
+    document: OnceLock<Arc<File>>,
     requests: AtomicUsize,
     watches: AtomicUsize,
     connections: AtomicUsize,
@@ -64,6 +76,7 @@ pub struct Parts {
     pub bridge: &'static Bridge,
     pub life: Arc<Life>,
     pub types: Types,
+    pub health: Arc<Health>,
 }
 
 /// The shortest time between two change notifications: watches then read together, and a commit wakes one task only.
@@ -86,8 +99,15 @@ pub struct Permit {
 
 impl Shared {
     /// `descriptors` is how many connections the process can open.
-    pub fn new(parts: &Parts, config: Arc<HttpConfig>, descriptors: usize) -> Arc<Self> {
+    pub fn new(
+        parts: &Parts,
+        config: Arc<HttpConfig>,
+        site: Site,
+        descriptors: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            site,
+            health: parts.health.clone(),
             bridge: parts.bridge,
             tokens: &parts.core.auth.tokens,
             life: parts.life.clone(),
@@ -110,8 +130,8 @@ impl Shared {
         })
     }
 
-    /// The page of a path without an operation, if the settings enable pages.
-    pub fn page(&self, path: &str) -> Option<Arc<Page>> {
+    /// The file of the documentation with this path, if the settings enable them.
+    pub fn file(&self, path: &str) -> Option<Arc<File>> {
         if !self.config.docs {
             return None;
         }

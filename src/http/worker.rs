@@ -3,9 +3,10 @@
 use super::balancer::{Balancer, Incoming, WorkerSlot};
 use super::exchange::Exchange;
 use super::listen::{Accepted, AsyncListener, Listener};
-use super::shared::{Permit, Shared};
+use super::shared::{Permit, Shared, Site};
 use super::stop::{Signals, Stop};
 use super::{h1, h2};
+use crate::health::{self, Loops};
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_wire::preamble::{self, Invalid, Source};
@@ -20,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 /// A worker before its thread runs.
 pub struct Worker {
     pub shared: Arc<Shared>,
+    pub loops: Arc<Loops>,
     pub signals: Signals,
     pub listeners: Vec<Listener>,
     pub tls: Option<TlsAcceptor>,
@@ -120,7 +122,9 @@ impl Worker {
 
     async fn serve(self) -> io::Result<()> {
         let limit = self.shared.settings.shutdown_timeout;
-        if self.number == 0 {
+        let (loops, number) = (self.loops, self.number);
+        tokio::spawn(async move { beat(&loops, number).await });
+        if self.number == 0 && self.shared.site == Site::Main {
             // One worker notifies the watches of all.
             let shared = self.shared.clone();
             tokio::spawn(async move { shared.notify_watches().await });
@@ -150,6 +154,14 @@ impl Worker {
             let _ = tokio::time::timeout(limit, ended()).await;
         }
         Ok(())
+    }
+}
+
+/// Notes again and again that the event loop of this worker turns. Does not return.
+async fn beat(loops: &Loops, number: usize) {
+    while let Some(beat) = loops.get(number) {
+        beat.turn();
+        tokio::time::sleep(health::PAUSE).await;
     }
 }
 

@@ -401,7 +401,17 @@ def test_compose_hands_on_every_setting_that_is_not_the_images(instance):
     console.close()
     compose = yaml.safe_load((harness.ROOT / "docker-compose.yml").read_text())
     # Volumes and ports have to match those of the image; the file says which services it starts, and whom they follow.
-    fixed = {"DATA_DIR", "HTTP_LISTEN", "IPROTO_LISTEN", "CONSOLE_LISTEN", "LAYOUT", "SERVICES", "FOLLOW", "FOLLOW_MAX_LAG"}
+    fixed = {
+        "DATA_DIR",
+        "HTTP_LISTEN",
+        "HTTP_ADMIN_LISTEN",
+        "IPROTO_LISTEN",
+        "CONSOLE_LISTEN",
+        "LAYOUT",
+        "SERVICES",
+        "FOLLOW",
+        "FOLLOW_MAX_LAG",
+    }
     handed_on = compose["services"]["authkv"]["environment"]
     files = {f"AUTHKV_{name}_FILE" for name in secrets}
     assert {f"AUTHKV_{row[0]}" for row in rows if row[0] not in fixed} | files == set(handed_on)

@@ -105,12 +105,18 @@ impl Listen {
         )
     }
 
-    /// Reads the setting. `off` gives an empty list.
-    pub fn parse_all(text: &str) -> Result<Vec<Self>, String> {
+    /// Reads the setting `name`. `off` gives an empty list. The error names the variable and the allowed values.
+    pub fn parse_all(name: &str, text: &str) -> Result<Vec<Self>, String> {
+        let parse = |item| Self::parse(item).ok_or_else(|| invalid(name, item, &Self::allowed()));
         match text {
             "off" => Ok(Vec::new()),
-            _ => items(text).map(Self::parse).collect(),
+            _ => items(text).map(parse).collect(),
         }
+    }
+
+    /// Whether the system chooses the port.
+    fn is_any_port(&self) -> bool {
+        matches!(self, Listen::Tcp { address, .. } if address.port() == 0)
     }
 
     fn layers(&self) -> Layers {
@@ -125,21 +131,23 @@ impl Listen {
         self.layers().proxy
     }
 
-    /// Reads the text that `Display` writes. The error names the variable and the allowed values.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || invalid("HTTP_LISTEN", text, &Self::allowed());
+    /// Whether connections have TLS.
+    fn is_secure(&self) -> bool {
+        self.layers().tls
+    }
+
+    /// Reads the text that `Display` writes.
+    pub fn parse(text: &str) -> Option<Self> {
         if let Some(path) = text.strip_prefix("unix:") {
-            return match path.len() {
-                1..=SOCKET_PATH_MAX => Ok(Listen::Unix(path.into())),
-                _ => Err(wrong()),
-            };
+            let fits = matches!(path.len(), 1..=SOCKET_PATH_MAX);
+            return fits.then(|| Listen::Unix(path.into()));
         }
         let prefixed =
             |(scheme, layers): &(&str, Layers)| Some((text.strip_prefix(scheme)?, *layers));
         let found = Layers::SCHEMES.iter().find_map(prefixed);
         let (address, layers) = found.unwrap_or((text, Layers::default()));
-        let address = address.parse().map_err(|_| wrong())?;
-        Ok(Listen::Tcp { address, layers })
+        let address = address.parse().ok()?;
+        Some(Listen::Tcp { address, layers })
     }
 }
 
@@ -164,17 +172,27 @@ pub fn tls(
     }
 }
 
-/// The address for the `http` rock, if that is the engine. Also checks the addresses of both engines.
-pub fn rock_listen(
-    is_rock: bool,
-    addresses: &[Listen],
-    has_tls: bool,
-) -> Result<Option<Listen>, String> {
-    if addresses.iter().any(|one| one.layers().tls) && !has_tls {
-        return Err(format!(
-            "{PREFIX}HTTP_LISTEN with https needs {PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE"
-        ));
+/// Checks the addresses of both listeners, with the names of their settings, together and with the files of TLS.
+pub fn check_listeners(listeners: [(&str, &[Listen]); 2], has_tls: bool) -> Result<(), String> {
+    for (name, addresses) in listeners {
+        if addresses.iter().any(Listen::is_secure) && !has_tls {
+            return Err(format!(
+                "{PREFIX}{name} with https needs {PREFIX}HTTP_TLS_CERT_FILE and {PREFIX}HTTP_TLS_KEY_FILE"
+            ));
+        }
     }
+    let [(name, addresses), (other, others)] = listeners;
+    let is_used_twice = |one: &&Listen| others.iter().any(|two| !one.is_any_port() && one.is(two));
+    match addresses.iter().find(is_used_twice) {
+        Some(twice) => Err(format!(
+            "{PREFIX}{name} and {PREFIX}{other} have the same address: {twice}"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The address for the `http` rock, if that is the engine.
+pub fn rock_listen(is_rock: bool, addresses: &[Listen]) -> Result<Option<Listen>, String> {
     match (is_rock, addresses) {
         (true, []) | (false, _) => Ok(None),
         (true, [one]) if one.layers() == Layers::default() => Ok(Some(one.clone())),

@@ -224,7 +224,28 @@ impl Config {
     }
 }
 
+/// How many connections the admin listener takes, and so requests on HTTP/1.1.
+pub const ADMIN_CONNECTIONS: usize = 64;
+
 impl HttpConfig {
+    /// The settings of the admin listener, with its own limits. `None` if it is off.
+    pub fn admin(&self) -> Option<Self> {
+        if self.admin_listen.is_empty() {
+            return None;
+        }
+        Some(Self {
+            listen: self.admin_listen.clone(),
+            workers: 1,
+            connections_max: ADMIN_CONNECTIONS,
+            connections_per_address: ADMIN_CONNECTIONS,
+            requests_max: ADMIN_CONNECTIONS,
+            cors: Origins::These(Vec::new()),
+            docs: false,
+            health: true,
+            ..self.clone()
+        })
+    }
+
     /// How long a client may take to read an answer of `bytes`.
     pub fn write_time(&self, bytes: usize) -> Duration {
         /// The client gets one more second for each piece of this size.

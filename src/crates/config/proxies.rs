@@ -64,7 +64,9 @@ impl Proxies {
         };
         if networks.is_empty() {
             if listen.iter().any(Listen::is_proxied) {
-                return needs("HTTP_LISTEN with proxy+http:// or proxy+https://");
+                return needs(
+                    "HTTP_LISTEN or HTTP_ADMIN_LISTEN with proxy+http:// or proxy+https://",
+                );
             }
             if header != ForwardedHeader::None && !unix {
                 return needs("HTTP_FORWARDED_HEADER");
@@ -129,7 +131,7 @@ mod tests {
         let header = ForwardedHeader::Forwarded;
         let error = Proxies::new(nobody(), header, &[]).unwrap_err();
         assert!(error.contains("HTTP_FORWARDED_HEADER needs AUTHKV_HTTP_TRUSTED_PROXIES"));
-        let listen = Listen::parse_all("proxy+http://127.0.0.1:80").unwrap();
+        let listen = Listen::parse_all("HTTP_LISTEN", "proxy+http://127.0.0.1:80").unwrap();
         let error = Proxies::new((Vec::new(), true), ForwardedHeader::None, &listen).unwrap_err();
         assert!(error.contains("proxy+http://"));
         assert!(Proxies::new((Vec::new(), true), header, &[]).is_ok());

@@ -1,7 +1,7 @@
 //! The list of settings. It makes the table of `authkv.settings()`, the values of a running instance, the code that reads them,
 //! and the reference in `documentation/how-to-run.md`. Pure.
 
-use super::http::{rock_listen, tls, AccessLog, Listen, TlsFiles};
+use super::http::{check_listeners, rock_listen, tls, AccessLog, Listen, TlsFiles};
 use super::log::{Level, Log};
 use super::origins::{self, Origins};
 use super::proxies::{ForwardedHeader, Proxies};
@@ -81,7 +81,7 @@ macro_rules! settings {
         }
 
         /// The settings of the HTTP server. They may change while the instance runs.
-        #[derive(Debug)]
+        #[derive(Debug, Clone)]
         pub struct HttpConfig {
             $($(#[doc = $meaning] pub $http_field: $http_field_type,)?)*
             $($(#[doc = $http_about])* pub $http_made: $http_made_type,)*
@@ -163,8 +163,15 @@ settings! {
     HttpConfig {
         tls: Option<TlsFiles> = tls(cert, key, client_ca, client_required)?;
         /// The address of a server of the `http` rock, which Lua starts instead.
-        rock_listen: Option<Listen> = rock_listen(rock, &addresses, tls.is_some())?;
-        proxies: Proxies = Proxies::new(trusted_proxies, forwarded_header, &addresses)?;
+        rock_listen: Option<Listen> = {
+            let listeners = [("HTTP_LISTEN", &*addresses), ("HTTP_ADMIN_LISTEN", &*admin_listen)];
+            check_listeners(listeners, tls.is_some())?;
+            rock_listen(rock, &addresses)?
+        };
+        proxies: Proxies = {
+            let all: Vec<_> = addresses.iter().chain(&admin_listen).cloned().collect();
+            Proxies::new(trusted_proxies, forwarded_header, &all)?
+        };
         /// Empty if HTTP is off or the rock serves it.
         listen: Vec<Listen> = if rock { Vec::new() } else { addresses };
     }
@@ -184,7 +191,11 @@ settings! {
     /// addresses of HTTP with commas between them: address:port, or with https://, proxy+http:// or proxy+https:// before it; unix:path; or off
     /// numeric addresses of HTTP. See [TLS](#tls) for `https`, and [behind a proxy](behind-a-proxy.md) for `proxy+`. If the port is
     /// 0, the system chooses a port, and the start prints it. A unix socket has mode 0660; the socket of a dead process is replaced
-    HTTP_LISTEN = "127.0.0.1:8080", checked(Listen::allowed(), |_, text| Listen::parse_all(text)) => http(addresses);
+    HTTP_LISTEN = "127.0.0.1:8080", checked(Listen::allowed(), Listen::parse_all) => http(addresses);
+    /// addresses of the admin listener, which serves /livez and /readyz, written as those of HTTP_LISTEN; or off
+    /// addresses of the [admin listener](#health), which serves `/livez` and `/readyz` and nothing else, without a token. Written
+    /// as those of `HTTP_LISTEN`
+    HTTP_ADMIN_LISTEN = "off", checked(Listen::allowed(), Listen::parse_all) => http.admin_listen: Vec<Listen>;
     /// what serves HTTP: native or rock, a server of the http rock
     /// `native`: authkv's own server; `rock`: a server of [the `http` rock](#on-the-http-rock), with one address without TLS
     HTTP_ENGINE = "native", flag("rock", "native") => http(rock);
@@ -397,6 +408,9 @@ settings! {
     /// serve /openapi.json and /docs: on or off
     /// serve `/openapi.json` and `/docs`
     HTTP_DOCS = "on", flag("on", "off") => http.docs: bool;
+    /// serve /livez and /readyz to everybody who reaches HTTP_LISTEN: on or off
+    /// serve [`/livez` and `/readyz`](#health) on the addresses of `HTTP_LISTEN` too
+    HTTP_HEALTH = "off", flag("on", "off") => http.health: bool;
     /// where the log goes: stderr, a file, pipe:command or syslog:options
     /// where Tarantool's log goes. A file is opened again at [SIGHUP](install.md#the-log)
     LOG = "stderr", of(Log::ALLOWED, Log::parse) => config.log: Log;

@@ -1,7 +1,7 @@
 //! The limits of the process: descriptors and memory.
 
 use authkv_base::descriptors::{raise, RESERVED};
-use authkv_config::HttpConfig;
+use authkv_config::{HttpConfig, ADMIN_CONNECTIONS};
 use rustix::process::{getrlimit, Resource};
 use std::fs;
 
@@ -16,15 +16,19 @@ pub fn check_descriptors(http: &HttpConfig) -> Result<(), String> {
     } else {
         0
     };
-    refuse_fewer(raise(), wanted)
+    let for_admin = match http.admin_listen.is_empty() {
+        true => 0,
+        false => ADMIN_CONNECTIONS as u64,
+    };
+    refuse_fewer(raise(), wanted, for_admin)
 }
 
-fn refuse_fewer(limit: u64, wanted: u64) -> Result<(), String> {
-    let least = RESERVED + wanted.min(LEAST);
+fn refuse_fewer(limit: u64, wanted: u64, for_admin: u64) -> Result<(), String> {
+    let least = RESERVED + for_admin + wanted.min(LEAST);
     if limit >= least {
         return Ok(());
     }
-    let all = RESERVED + wanted;
+    let all = RESERVED + for_admin + wanted;
     let connections = match wanted {
         0 => String::new(),
         _ => format!("; {all} for all connections of AUTHKV_HTTP_CONNECTIONS_MAX"),
@@ -114,11 +118,17 @@ mod tests {
 
     #[test]
     fn too_few_descriptors_are_refused_with_the_number_that_it_takes() {
-        for (wanted, least) in [(10_000, 320), (64, 320), (10, 266), (0, 256)] {
-            assert_eq!(refuse_fewer(least, wanted), Ok(()));
-            let said = refuse_fewer(least - 1, wanted).unwrap_err();
+        for (wanted, for_admin, least) in [
+            (10_000, 0, 320),
+            (64, 0, 320),
+            (10, 0, 266),
+            (0, 0, 256),
+            (64, 64, 384),
+        ] {
+            assert_eq!(refuse_fewer(least, wanted, for_admin), Ok(()));
+            let said = refuse_fewer(least - 1, wanted, for_admin).unwrap_err();
             assert!(said.contains(&format!("takes {least}")), "{said}");
-            let all = format!("; {} for all", 256 + wanted);
+            let all = format!("; {} for all", 256 + for_admin + wanted);
             assert_eq!(said.contains(&all), wanted > 0, "{said}");
         }
     }

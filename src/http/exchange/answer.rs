@@ -1,12 +1,12 @@
 //! The answer to a request: the rendered result, and the headers of every answer.
 
 use super::super::access_log_guard::AccessLogGuard;
-use super::super::docs::Target;
 use super::super::outgoing::Outgoing;
+use super::super::pages::Target;
 use super::super::piece::{Pieces, Stream};
 use super::super::render::success;
 use super::super::response::Response;
-use super::super::{api, cors, docs, v1};
+use super::super::{api, cors, v1};
 use super::Exchange;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
@@ -27,11 +27,7 @@ impl Exchange {
     pub fn finish(self, result: Result<Outcome, Error>, held: Reservation) -> Outgoing {
         let (response, error) = match &self.target {
             Ok(Target::Options(allow)) => (options(allow), None),
-            Ok(Target::Page(page)) => {
-                let accepted = self.head.accept_encoding.text();
-                let accepted = accepted.filter(|_| self.shared.config.compression);
-                (docs::response(page, accepted.unwrap_or_default()), None)
-            }
+            Ok(Target::Page(page)) => (page.answer(&self.head, &self.shared), None),
             Ok(Target::Operation(route, _)) => {
                 let rendered = result.and_then(|outcome| success(&self.head, route, &outcome));
                 match rendered {
@@ -104,7 +100,7 @@ impl Exchange {
         let access_log_guard = logged.map(|request_id| AccessLogGuard {
             request_id,
             path: match &self.target {
-                Ok(Target::Page(page)) => page.path,
+                Ok(Target::Page(page)) => page.path(),
                 _ => self.path,
             },
             remote: self.peer,

@@ -35,7 +35,7 @@ fn find(method: &Method, path: &str) {
     for setting in 0..8 {
         let (auth, kv, docs) = (setting & 1 != 0, setting & 2 != 0, setting & 4 != 0);
         let page = |path: &str| (docs && path == "/docs").then_some(());
-        let found = routes::find(Services { auth, kv }, method, path, page);
+        let found = routes::find(Some(Services { auth, kv }), method, path, page);
         let known = found.path != "-";
         match found.target {
             Ok(Target::Operation(route, _)) => {

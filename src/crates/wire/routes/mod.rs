@@ -136,27 +136,30 @@ pub struct Found<P> {
     pub target: Result<Target<P>, Error>,
 }
 
-/// Finds the target of a request. `page` finds pages that belong to no operation.
+/// Finds the target of a request on a server of these services, or on one that has pages only (`None`). `page` finds pages that
+/// belong to no operation.
 pub fn find<P>(
-    services: Services,
+    services: Option<Services>,
     method: &Method,
     path: &str,
     page: impl FnOnce(&str) -> Option<P>,
 ) -> Found<P> {
     let profile = profile(path);
-    let mut routes = matching(profile, path).peekable();
+    let routes = services.map(|services| {
+        matching(profile, path).map(move |(route, captures)| (services, route, captures))
+    });
+    let mut routes = routes.into_iter().flatten().peekable();
     Found {
         profile,
-        path: routes.peek().map_or("-", |(route, _)| route.path),
-        target: target(services, method, path, routes, page),
+        path: routes.peek().map_or("-", |(_, route, _)| route.path),
+        target: target(method, path, routes, page),
     }
 }
 
 fn target<'a, P>(
-    services: Services,
     method: &Method,
     path: &str,
-    mut routes: impl Iterator<Item = (&'static Route, Captures<'a>)>,
+    mut routes: impl Iterator<Item = (Services, &'static Route, Captures<'a>)>,
     page: impl FnOnce(&str) -> Option<P>,
 ) -> Result<Target<P>, Error> {
     if path == "*" && method == Method::OPTIONS {
@@ -165,16 +168,16 @@ fn target<'a, P>(
     let method = method.as_str();
     let first = routes.next();
     let allow = match (first, method) {
-        (Some((route, _)), _) if !route.operation.offered_by(services) => {
+        (Some((services, route, _)), _) if !route.operation.offered_by(services) => {
             return Err(Error::NotOffered)
         }
-        (Some((route, _)), "OPTIONS") => return Ok(Target::Options(route.allow)),
+        (Some((_, route, _)), "OPTIONS") => return Ok(Target::Options(route.allow)),
         (Some(first), _) => {
-            let allow = first.0.allow;
+            let allow = first.1.allow;
             let taking = std::iter::once(first)
                 .chain(routes)
-                .find(|(route, _)| route.takes(method));
-            if let Some((route, captures)) = taking {
+                .find(|(_, route, _)| route.takes(method));
+            if let Some((_, route, captures)) = taking {
                 return decode(captures).map(|members| Target::Operation(route, members));
             }
             allow
@@ -255,7 +258,7 @@ mod tests {
     }
 
     fn found(method: Method, path: &str) -> Result<(Operation, Members), Error> {
-        match super::find(BOTH, &method, path, |_| None::<()>).target? {
+        match super::find(Some(BOTH), &method, path, |_| None::<()>).target? {
             Target::Operation(route, members) => Ok((route.operation, members)),
             other => panic!("{other:?}"),
         }
@@ -268,7 +271,7 @@ mod tests {
                 auth: false,
                 kv: true,
             };
-            super::find(services, &method, path, |_| None::<()>).target
+            super::find(Some(services), &method, path, |_| None::<()>).target
         };
         for path in ["/api/read", "/api/read/"] {
             let target = find(Method::POST, path).unwrap();
