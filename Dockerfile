@@ -42,20 +42,13 @@ COPY --from=build /build/target/release/libauthkv.so target/release/
 # /var/lib/authkv holds the data and the private key; /var/lib/authkv-public is for a public key to share.
 ENV AUTHKV_DATA_DIR=/var/lib/authkv \
     AUTHKV_HTTP_LISTEN=0.0.0.0:8080 \
+    AUTHKV_HTTP_ADMIN_LISTEN=0.0.0.0:8081 \
     AUTHKV_IPROTO_LISTEN=0.0.0.0:3301
 USER authkv
 VOLUME /var/lib/authkv
-EXPOSE 8080 3301
+EXPOSE 8080 8081 3301
 STOPSIGNAL SIGTERM
-# Healthy: iproto greets and HTTP answers without a server error, each unless it is switched off.
-HEALTHCHECK --interval=2s --timeout=5s --start-period=60s --retries=3 CMD bash -c '\
-    iproto=${AUTHKV_IPROTO_LISTEN##*:}; http=${AUTHKV_HTTP_LISTEN##*:}; \
-    if [ "$iproto" != off ]; then \
-        exec 3<>"/dev/tcp/127.0.0.1/$iproto" && read -r -t 2 -u 3 word _ && [ "$word" = Tarantool ] || exit 1; \
-    fi; \
-    if [ "$http" != off ]; then \
-        exec 4<>"/dev/tcp/127.0.0.1/$http" \
-        && printf "GET /api/check/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&4 \
-        && read -r -t 2 -u 4 _ status _ && [ "$status" -lt 500 ] || exit 1; \
-    fi'
+# Healthy: the admin listener says that the instance is ready.
+HEALTHCHECK --interval=2s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["bash", "tarantool_infra/package/health.sh", "readyz"]
 CMD ["tarantool", "init.lua"]

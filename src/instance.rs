@@ -10,7 +10,7 @@ use crate::auth::first_admin::{self, Made};
 use crate::auth::{self, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
 use crate::core::{restored, Core};
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::handoff::{Handoff, Takeover};
 use crate::health::{self, Health};
 use crate::http::shared::{Parts, Shared, Site};
@@ -41,7 +41,8 @@ pub struct Instance {
     /// The form in which this Tarantool sends the results of procedures.
     pub returned: TxCell<Returned>,
     pub core: Core,
-    pub health: Arc<Health>,
+    health: Arc<Health>,
+    disk: Disk,
     bridge: Bridge,
     http: Mutex<Http>,
     /// The successor rings it when it takes over.
@@ -211,6 +212,7 @@ impl Instance {
             types: Types::of_version(major, minor),
             returned: TxCell::new(tx, Returned::new(tx)),
             health: Health::new(),
+            disk: Disk::new(tx),
             core: Core {
                 auth,
                 kv: Kv::new(storage, life.clone()),
@@ -291,7 +293,9 @@ impl Instance {
         life.start_fiber(tx, "authkv-sweep", sweep).map_err(text)?;
         let watch = move |tx: &Tx| disk::watch(tx, life);
         life.start_fiber(tx, "authkv-disk", watch).map_err(text)?;
-        let look = move |tx: &Tx| health::watch(tx, life, &self.health);
+        let probe = move |tx: &Tx| disk::probe(tx, core, life, &self.disk);
+        life.start_fiber(tx, "authkv-probe", probe).map_err(text)?;
+        let look = move |tx: &Tx| health::watch(tx, self.watched(), life, &self.health);
         life.start_fiber(tx, "authkv-health", look).map_err(text)?;
         let http = self.start_http(self.core.config.http.clone(), takeover)?;
         let user = life.add_user();
@@ -332,8 +336,8 @@ impl Instance {
         });
         let server = server.transpose()?;
         self.bridge.memory.set_max(config.memory_max);
-        self.health
-            .serve(server.as_ref().map(|server| server.loops.clone()));
+        let loops = server.as_ref().map(|server| server.loops.clone());
+        self.health.begin_http(loops);
         let addresses = |server: &Option<Server>| {
             let all = listeners(server).iter();
             all.map(|one| one.listen.to_string()).collect()
@@ -371,8 +375,27 @@ impl Instance {
             servers.extend(http.server.take());
             servers
         };
-        self.health.serve(None);
         self.finish(tx, servers, at_once)
+    }
+
+    /// Stops the HTTP server until it is started again, which makes the instance not ready. See [`Self::stop_http`]. Yields.
+    pub fn pause_http(&self, tx: &Tx) -> bool {
+        self.health.end_http();
+        self.stop_http(tx, true)
+    }
+
+    /// The health of the instance. Does not yield.
+    pub fn report(&self, tx: &Tx) -> health::Report {
+        health::report(tx, self.watched(), &self.health)
+    }
+
+    /// Makes the instance not ready, because it is going to stop. Does not yield.
+    pub fn announce_stop(&self) {
+        self.health.stop();
+    }
+
+    fn watched(&self) -> (&Core, &Bridge, &Disk) {
+        (&self.core, &self.bridge, &self.disk)
     }
 
     /// Stops the admin listener in the same way.
@@ -459,7 +482,7 @@ impl Instance {
     /// Accepts no new requests, finishes running ones within the limit of the configuration, and ends all threads and
     /// fibers. Returns whether all requests were finished. Yields.
     pub fn stop(&self, tx: &Tx) -> bool {
-        self.health.stop();
+        self.announce_stop();
         let finished = self.end(tx, true);
         // The predecessor also has requests to finish.
         slot::wait_for_predecessor(tx, self.core.config.shutdown_timeout);

@@ -6,6 +6,7 @@ use crate::auth::{follow, session};
 use crate::bulk::console;
 use crate::core::execute;
 use crate::handoff::Handoff;
+use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
@@ -29,6 +30,9 @@ type Reply = Result<RawByteBuf, ProcError>;
 
 /// The msgpack of no arguments.
 const EMPTY_ARRAY: u8 = 0x90;
+/// What begins the msgpack of an array with one member.
+const ARRAY_OF_ONE: u8 = 0x91;
+const TRUE: u8 = 0xc3;
 
 /// What the library tells about itself.
 #[derive(Serialize)]
@@ -37,6 +41,8 @@ struct About {
     build: Option<String>,
     runs: bool,
     data_gone: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<Report>,
 }
 
 /// The msgpack marker of an array with a length of four bytes.
@@ -111,8 +117,9 @@ fn forwarded(args: &RawBytes) -> Reply {
 /// is what the start of the instance returned from which it takes over, or nil; `is_restored`: the data is from a back-up. Errors
 /// are texts of their own. Yields.
 ///
-/// `()` → `{build, runs, data_gone}`: which build of the library answers, see [`build`], whether it has an instance, and whether
-/// it refuses writes because the files of the data are gone. Starts nothing.
+/// `()` → `{build, runs, data_gone, health}`: which build of the library answers, see [`build`], whether it has an instance,
+/// whether it refuses writes because the files of the data are gone, and the health of the instance. Starts nothing. Does not
+/// yield.
 #[proc(packed_args)]
 fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     quiet_panics();
@@ -122,6 +129,7 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
                 build: build(),
                 runs: Instance::get().is_some(),
                 data_gone: refuses_transactions(tx),
+                health: Instance::get().map(|instance| instance.report(tx)),
             });
         }
         let start: Start =
@@ -179,9 +187,7 @@ fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
 /// `()` → whether all requests were finished. Stops the HTTP server. Yields.
 #[proc(packed_args)]
 fn http_stop(args: &RawBytes) -> Reply {
-    procedure(args, |tx, instance, _| {
-        encode(&instance.stop_http(tx, true))
-    })
+    procedure(args, |tx, instance, _| encode(&instance.pause_http(tx)))
 }
 
 /// `({method, path, headers, remote, body})` → `{status, headers, body}`: answers an embedded request, from another HTTP
@@ -222,9 +228,17 @@ fn import_lines(args: &RawBytes) -> Reply {
 }
 
 /// `()` → whether all requests were finished. Stops the instance. Yields.
+///
+/// `(true)` → true. Only makes the instance not ready, before what serves beside it is stopped. Does not yield.
 #[proc(packed_args)]
 fn stop(args: &RawBytes) -> Reply {
-    procedure(args, |tx, instance, _| encode(&instance.stop(tx)))
+    procedure(args, |tx, instance, args| {
+        if args[..] == [ARRAY_OF_ONE, TRUE] {
+            instance.announce_stop();
+            return encode(&true);
+        }
+        encode(&instance.stop(tx))
+    })
 }
 
 /// `(after)` → `{entries, last}`: changes with numbers above `after` (revocations, users, roles, keys), at most a thousand,
@@ -384,7 +398,6 @@ fn over_iproto(
     args: &RawBytes,
     body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
 ) -> Reply {
-    const ARRAY_OF_ONE: u8 = 0x91;
     procedure(args, |tx, instance, args| {
         let mut result = body(tx, instance, args)?;
         // Asked last, because the setting can change while the procedure yields.

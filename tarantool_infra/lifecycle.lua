@@ -6,6 +6,7 @@ local log = require('log')
 
 local copies = require('authkv.copies')
 local follow = require('authkv.follow')
+local health = require('authkv.health')
 local manifests = require('authkv.manifest')
 local native = require('authkv.native')
 local rock = require('authkv.rock')
@@ -42,10 +43,11 @@ local function copy(from)
 end
 
 -- What the loaded library tells: `build`, its identifier; `runs`, whether it has an instance; `data_gone`, whether the
--- files of the data are gone. An older build tells nothing.
+-- files of the data are gone; `health`, that of the instance. An older build tells less. Does not yield.
 local function loaded()
-    local start = box.func['authkv.start']
-    local ok, about = pcall(start.call, start, {})
+    local ok, about = pcall(function()
+        return box.func['authkv.start']:call({})
+    end)
     return ok and about or {}
 end
 
@@ -172,6 +174,7 @@ local function new(call)
         if legacy ~= nil then
             legacy.listeners, legacy.admin = {}, {}
         end
+        health.unregister()
         local stopped, err = call('stop')
         legacy, in_force, http, admin = nil, nil, {}, nil
         return stopped, err
@@ -204,6 +207,7 @@ local function new(call)
         end
         http, admin = started.http, started.admin
         follow_as(settings)
+        health.register(loaded)
         return started
     end
 
@@ -292,6 +296,10 @@ local function new(call)
     -- Finishes running requests and stops serving. Returns whether all were finished within the limit. Does nothing if
     -- authkv is stopped already.
     local function stop()
+        if in_force ~= nil then
+            -- First, because the servers of the rock finish their requests before the instance stops.
+            call('stop', true)
+        end
         stop_following()
         local finished = rock.stop()
         if in_force == nil and wanted ~= nil then
@@ -384,9 +392,15 @@ local function new(call)
         return addresses
     end
 
+    -- The health of the instance, with what belongs to it. Does not yield.
+    local function status()
+        return health.status(native.version(), loaded(), {http = http, admin = admin})
+    end
+
     return {
         check_settings = check_settings,
         prepare = prepare,
+        status = status,
         start = start,
         stop = stop,
         restart = restart,

@@ -15,6 +15,8 @@ local PATHS = {
     '/api', '/api/.*', '/v1', '/v1/.*', '/%.well-known/jwks%.json', '/docs', '/docs/.*', '/openapi%.json',
 }
 local EVERYTHING = {'', '/.*'}
+-- The routes of a mount without a prefix if HTTP_HEALTH is on. The application may have its own.
+local PROBES = {'/livez', '/readyz'}
 
 -- A route for `ANY` loses to a route that names the method, so known methods are named. `ANY` is for the rest.
 local METHODS = {'ANY', 'GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH'}
@@ -30,12 +32,7 @@ local LINGER, SILENCE = 5, 0.25
 local UNAVAILABLE = {[20019] = true, [20024] = true}
 
 -- No body is read until authkv is started.
-local limits = {input_max = 0, body_timeout = 0}
-
--- Set by each start: `input_max`, the largest body of any route in bytes; `body_timeout`, the seconds to send it.
-local function limit(new)
-    limits = new
-end
+local limits = {input_max = 0, body_timeout = 0, health = false}
 
 -- A refusal: a status, the name of the failure, and a text.
 local function refusal(status, code, message)
@@ -210,6 +207,25 @@ local function route(httpd, prefix, paths)
     end
 end
 
+-- The servers of mounts without a prefix.
+local mounted = setmetatable({}, {__mode = 'k'})
+
+local function route_probes(httpd)
+    local ok, err = pcall(route, httpd, '', PROBES)
+    if not ok then
+        log.warn('authkv: AUTHKV_HTTP_HEALTH=on, but %s', err)
+    end
+end
+
+-- Set by each start: `input_max`, the largest body of any route in bytes; `body_timeout`, the seconds to send it;
+-- `health`, whether there are probes.
+local function limit(new)
+    limits = new
+    for httpd in pairs(limits.health and mounted or {}) do
+        route_probes(httpd)
+    end
+end
+
 -- Routes all paths of a server to authkv.
 local function whole(httpd)
     route(httpd, '', EVERYTHING)
@@ -239,6 +255,10 @@ local function mount(httpd, options)
     local ok, err = pcall(route, httpd, prefix, prefix == '' and PATHS or EVERYTHING)
     if not ok then
         error(err, 2)
+    end
+    mounted[httpd] = prefix == '' or nil
+    if prefix == '' and limits.health then
+        route_probes(httpd)
     end
 end
 

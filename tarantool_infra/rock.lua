@@ -147,7 +147,11 @@ end
 -- Starts the rock's server if the settings want one, and adds its address to `addresses`. A server that already listens
 -- there goes on. Raises what is wrong.
 local function serve(settings, addresses)
-    local limits = {shutdown_timeout = tonumber(settings.shutdown_timeout), input_max = tonumber(settings.input_max)}
+    local limits = {
+        shutdown_timeout = tonumber(settings.shutdown_timeout),
+        input_max = tonumber(settings.input_max),
+        health = settings.http_health == 'true',
+    }
     for _, name in ipairs(NAMES) do
         limits[name] = tonumber(settings['http_' .. name])
     end

@@ -107,6 +107,30 @@ impl Auth {
         })
     }
 
+    /// The first space of this instance that is not any more what it was at the start. Does not yield.
+    pub fn lost_space(&self, tx: &Tx) -> Option<&'static str> {
+        self.storage.lost(tx)
+    }
+
+    /// Errors: `RevocationsUnknown` if this instance follows another and has not heard from it for too long.
+    pub fn check_following(&self) -> Result<(), Error> {
+        self.following.check(self)
+    }
+
+    /// Writes something to the log of writes. Errors: `NotDurable`, `DataGone`. Yields.
+    pub fn try_disk(&self, tx: &Tx) -> Result<(), Error> {
+        self.storage.attempts.try_disk(tx)
+    }
+
+    /// The pools of threads, by their names.
+    pub fn pools(&self) -> [(&'static str, &Pool); 3] {
+        [
+            ("crypto", &self.hashes),
+            ("verify", &self.verifier),
+            ("keys", &self.key_maker),
+        ]
+    }
+
     /// Whether there is nothing yet that could expire. Does not yield.
     pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
         self.storage.is_new(tx)

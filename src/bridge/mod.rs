@@ -253,6 +253,11 @@ impl Bridge {
         self.ring_back();
     }
 
+    /// How many accepted jobs have no answer yet, and how many may have none.
+    pub fn queue(&self) -> (usize, usize) {
+        (self.in_flight(), self.jobs.capacity())
+    }
+
     /// How many accepted jobs have no answer yet.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)

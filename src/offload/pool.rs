@@ -40,6 +40,11 @@ impl Pool {
         }
     }
 
+    /// How many pieces of work wait, and how many may.
+    pub fn queue(&self) -> (usize, usize) {
+        (self.threads.waiting(), self.threads.limit())
+    }
+
     /// Stops accepting work and ends the threads. See [`Threads::stop`].
     pub fn stop(&self, join: bool) {
         self.threads.stop(join);

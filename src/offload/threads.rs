@@ -78,6 +78,13 @@ impl Threads {
         }
     }
 
+    /// How many pieces of work wait.
+    pub fn waiting(&self) -> usize {
+        let queue = self.queue.lock();
+        let queue = queue.unwrap_or_else(|poisoned| poisoned.into_inner());
+        queue.as_ref().map_or(0, Sender::len)
+    }
+
     /// The most pieces of work that may wait.
     pub fn limit(&self) -> usize {
         self.limit
@@ -160,6 +167,7 @@ mod tests {
             .submit(Box::new(move || done.send(()).unwrap()))
             .unwrap();
         assert_eq!(thread.submit(Box::new(|| ())), Err(Refused::Full));
+        assert_eq!((thread.waiting(), thread.limit()), (1, 1));
         release.send(()).unwrap();
         finished.recv().unwrap();
         thread.stop(true);

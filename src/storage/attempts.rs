@@ -43,6 +43,19 @@ impl Attempts {
         self.unwritten.get(tx).borrow_mut().extend(left);
     }
 
+    /// Writes a row that is forgotten at once, to see whether the log of writes can be written. Errors: `NotDurable`,
+    /// `DataGone`. Yields.
+    pub fn try_disk(&self, tx: &Tx) -> Result<(), Error> {
+        // No login and no address is empty.
+        let row = Count {
+            key: String::new(),
+            expires_at: 0,
+            failures: 0,
+            delayed_until: 0,
+        };
+        transaction(tx, || Ok(self.space.replace(tx, &array(&row))?))
+    }
+
     /// Does not yield.
     pub fn get(&self, tx: &Tx, key: &str) -> Result<Option<Count>, Error> {
         if let Some(count) = self.unwritten.get(tx).borrow().get(key) {

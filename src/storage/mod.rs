@@ -30,6 +30,7 @@ use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_config::Config;
+use std::cell::RefCell;
 use std::sync::Arc;
 use tarantool::tuple::Tuple;
 
@@ -49,13 +50,19 @@ pub struct Storage {
     pub sessions: Sessions,
     pub attempts: Attempts,
     pub reserve: Arc<Reserve>,
+    /// All of these, by their names.
+    spaces: Vec<(&'static str, Space)>,
 }
 
 impl Storage {
     /// `tell` is called after every change of a pair. The error names a missing space.
     pub fn open(tx: &Tx, config: &Config, tell: Tell) -> Result<Self, String> {
-        let find =
-            |name: &str| Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"));
+        let spaces = RefCell::new(Vec::new());
+        let find = |name: &'static str| {
+            let space = Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"))?;
+            spaces.borrow_mut().push((name, space));
+            Ok::<_, String>(space)
+        };
         let reserve = Reserve::open(tx, config).map_err(|error| error.to_string())?;
         let reserve = Arc::new(reserve);
         let users = config.services.auth.then(|| find("user")).transpose()?;
@@ -102,11 +109,19 @@ impl Storage {
             },
             attempts: Attempts::new(tx, find("authkv_login_attempt")?),
             reserve,
+            spaces: spaces.take(),
         })
     }
 }
 
 impl Storage {
+    /// The first space that is not any more what it was at the start. Does not yield.
+    pub fn lost(&self, tx: &Tx) -> Option<&'static str> {
+        let mut spaces = self.spaces.iter();
+        let lost = spaces.find(|(name, space)| Space::find(tx, name) != Some(*space));
+        lost.map(|(name, _)| *name)
+    }
+
     /// Whether there is nothing yet that could expire. Does not yield.
     pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
         let expiring = self.key_values.as_ref();

@@ -148,6 +148,14 @@ impl Memory {
     }
 }
 
+/// Why a read-only instance should not get requests: because it could be writable, and because it does not follow any more.
+/// `by_setting`: the settings make it read-only. Evaluates Lua. Does not yield.
+pub fn standby(_tx: &Tx, by_setting: bool) -> (Option<String>, Option<String>) {
+    tarantool::lua_state()
+        .eval_with("return require('authkv.health').standby(...)", by_setting)
+        .unwrap_or_default()
+}
+
 /// The memory of memtx. Evaluates Lua. Does not yield.
 pub fn memory(_tx: &Tx) -> Option<Memory> {
     const ASK: &str = "
@@ -188,7 +196,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 13] = [
+const MODULES: [(&str, &str); 14] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -208,6 +216,10 @@ const MODULES: [(&str, &str); 13] = [
     (
         "authkv.follow",
         include_str!("../../tarantool_infra/follow.lua"),
+    ),
+    (
+        "authkv.health",
+        include_str!("../../tarantool_infra/health.lua"),
     ),
     (
         "authkv.lifecycle",

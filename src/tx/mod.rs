@@ -23,9 +23,9 @@ pub use orphan::is_read_only;
 pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
-    attempt, await_durability, await_durability_since, commits_begun, learn_refusal,
-    note_undurable, refuse_transactions, refuses_transactions, sees_undurable, take_undurable,
-    transaction, transaction_if, Mark,
+    attempt, await_durability, await_durability_since, commits_begun, commits_ended, disk_fails,
+    learn_refusal, note_undurable, refuse_transactions, refuses_transactions, sees_undurable,
+    take_undurable, transaction, transaction_if, Mark,
 };
 
 use std::marker::PhantomData;

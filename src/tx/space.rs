@@ -7,7 +7,7 @@ use tarantool::ffi::tarantool as ffi;
 use tarantool::tuple::Tuple;
 
 /// A space, by its id. The id stays while the space exists.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space(u32);
 
 /// An index of a space, by its id.

@@ -174,6 +174,20 @@ pub fn commits_begun(_tx: &Tx) -> u64 {
     COMMITS.with(|commits| commits.begun.get())
 }
 
+/// The number of commits that have succeeded so far, and of those that have not ended.
+pub fn commits_ended(_tx: &Tx) -> (u64, u64) {
+    COMMITS.with(|commits| {
+        let ended = commits.ended.get();
+        let succeeded = ended - commits.failed.get();
+        (succeeded, commits.begun.get() - ended)
+    })
+}
+
+/// Whether the log of writes could not be written when it was tried last.
+pub fn disk_fails(_tx: &Tx) -> bool {
+    COMMITS.with(|commits| commits.disk_fails.get())
+}
+
 /// Whether a read may see changes that are not durable: a commit has not ended, and the read sees its changes.
 pub fn sees_undurable(tx: &Tx) -> bool {
     COMMITS.with(|commits| commits.ended.get() < commits.begun.get()) && sees_committing(tx)

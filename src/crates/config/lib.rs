@@ -193,6 +193,7 @@ impl Config {
                 "http_connections_max",
                 self.http.connections_max.to_string(),
             ),
+            ("http_health", self.http.health.to_string()),
             ("input_max", self.input_max().to_string()),
             ("read_only", self.read_only.to_string()),
             ("log", self.log.text()),

@@ -7,11 +7,13 @@
 mod files;
 mod open_log;
 mod record;
+mod room;
 mod rows;
 mod scan;
 mod watch;
 
 pub use files::{log_path, snapshot_path, Files};
+pub use room::try_room;
 pub use rows::reach;
 pub use scan::{is_closed_snapshot, scan, End, Scan};
 pub use watch::Watch;
