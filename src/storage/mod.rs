@@ -53,7 +53,7 @@ pub struct Storage {
 
 impl Storage {
     /// `tell` is called after every change of a pair. The error names a missing space.
-    pub fn open(tx: &Tx, config: &Config, tell: Tell) -> Result<Self, String> {
+    pub fn open(tx: &Tx, config: &Arc<Config>, tell: Tell) -> Result<Self, String> {
         let find =
             |name: &str| Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"));
         let reserve = Reserve::open(tx, config).map_err(|error| error.to_string())?;
@@ -86,7 +86,7 @@ impl Storage {
             issued: Issued::new(
                 tx,
                 find("authkv_sequence")?,
-                config.token_ttl.as_secs(),
+                config.clone(),
                 reserve.clone(),
             ),
             revoked: Revoked { space: revoked },
