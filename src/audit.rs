@@ -10,6 +10,7 @@ use authkv_domain::Login;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How many lines of each kind are written in a second.
@@ -87,7 +88,10 @@ impl Event {
             _ => false,
         };
         let kind = if refused { REFUSED } else { row.name };
-        if !audit.is_on || !(row.audited || refused) || !audit.admits(tx, (kind, result.is_ok())) {
+        if !audit.config.live().audit_log
+            || !(row.audited || refused)
+            || !audit.admits(tx, (kind, result.is_ok()))
+        {
             return;
         }
         let (who, jti) = match (result, caller) {
@@ -126,8 +130,7 @@ impl Event {
 
 /// The audit log. For each kind it counts the lines of the present second, successes apart from failures.
 pub struct Audit {
-    is_on: bool,
-    is_json: bool,
+    config: Arc<Config>,
     seconds: TxCell<RefCell<HashMap<(&'static str, bool), Second>>>,
 }
 
@@ -137,10 +140,9 @@ struct Second {
 }
 
 impl Audit {
-    pub fn new(tx: &Tx, config: &Config) -> Self {
+    pub fn new(tx: &Tx, config: Arc<Config>) -> Self {
         Self {
-            is_on: config.audit_log,
-            is_json: config.log_json,
+            config,
             seconds: TxCell::new(tx, RefCell::default()),
         }
     }
@@ -148,7 +150,7 @@ impl Audit {
     fn write(&self, line: &impl Serialize) {
         // Serializing a structure of strings cannot fail.
         let line = serde_json::to_string(line).unwrap_or_default();
-        log::request(&line, self.is_json);
+        log::request(&line, self.config.live().log_json);
     }
 
     /// Logs how many lines were left out in seconds that are over.

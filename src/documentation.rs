@@ -31,7 +31,8 @@ fn settings() -> Rows {
             "" => plain(setting.meaning),
             text => text.to_owned(),
         };
-        let row = format!("| `{name}` | {default} | {allowed} | {text} |");
+        let when = setting.takes_effect.word();
+        let row = format!("| `{name}` | {default} | {allowed} | {when} | {text} |");
         rows.insert(name.to_owned(), row);
     }
     rows

@@ -95,7 +95,7 @@ fn load_files(tx: &Tx, config: &Config) -> Result<(Files, Option<Record>), Strin
     let begun = Instant::now();
     let makes = config.services.auth && !config.private_key_file.exists();
     if makes {
-        let algorithm = config.token_algorithm.name();
+        let algorithm = config.live().token_algorithm.name();
         log::info(&format!(
             "making a key for {algorithm}, which may take some seconds"
         ));
@@ -141,7 +141,7 @@ impl Instance {
             } else if handoff.is_none() {
                 return Err("authkv is started already".into());
             } else {
-                slot::wait_for_predecessor(tx, config.shutdown_timeout);
+                slot::wait_for_predecessor(tx, config.live().shutdown_timeout);
             }
         }
         let (files, record) = load_files(tx, &config)?;
@@ -216,7 +216,7 @@ impl Instance {
             core: Core {
                 auth,
                 kv: Kv::new(storage, life.clone()),
-                audit: Audit::new(tx, &config),
+                audit: Audit::new(tx, config.clone()),
                 config,
             },
             bridge,
@@ -365,6 +365,21 @@ impl Instance {
         Ok(started)
     }
 
+    /// Goes on with the live settings of `config`. The error says what is wrong; nothing has changed then. Yields.
+    pub fn reload(&self, tx: &Tx, config: &Config) -> Result<(), String> {
+        let (auth, live) = (&self.core.auth, config.live().clone());
+        let long = Instant::now() + Duration::from_secs(86_400);
+        let wait = |is_over: &dyn Fn() -> bool| {
+            fiber::wait_until(tx, long, is_over);
+        };
+        let hasher = || auth.other_hasher(&live);
+        let hasher = threads::apart("authkv-reload", hasher, wait)
+            .map_err(|e| format!("cannot start a thread: {e}"))??;
+        self.core.config.take_live(config);
+        auth.go_on_with(&live, hasher);
+        Ok(())
+    }
+
     /// Stops the HTTP server and finishes its requests, within the limit of the configuration. With `at_once`, idle
     /// connections close without one more request. The admin listener goes on. Returns whether all requests were finished.
     /// Yields.
@@ -407,7 +422,7 @@ impl Instance {
     fn finish(&self, tx: &Tx, mut servers: Vec<Server>, at_once: bool) -> bool {
         // Workers apply the limit themselves; the extra time is for their threads to end.
         let deadline =
-            Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
+            Instant::now() + self.core.config.live().shutdown_timeout + Duration::from_millis(500);
         for server in &mut servers {
             match at_once {
                 true => {
@@ -485,14 +500,14 @@ impl Instance {
         self.announce_stop();
         let finished = self.end(tx, true);
         // The predecessor also has requests to finish.
-        slot::wait_for_predecessor(tx, self.core.config.shutdown_timeout);
+        slot::wait_for_predecessor(tx, self.core.config.live().shutdown_timeout);
         finished
     }
 
     fn end(&self, tx: &Tx, at_once: bool) -> bool {
         self.life.stop();
         let deadline =
-            Instant::now() + self.core.config.shutdown_timeout + Duration::from_millis(500);
+            Instant::now() + self.core.config.live().shutdown_timeout + Duration::from_millis(500);
         if !at_once {
             // The successor answers from now on.
             if let Some(admin) = &self.http().admin {

@@ -184,6 +184,23 @@ fn http_start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
     })
 }
 
+/// `(settings)` → true: goes on with the settings in `settings` that change at run time, except for those of HTTP and of
+/// Tarantool. Errors are texts of their own. Yields.
+#[proc(packed_args)]
+fn reload(args: &RawBytes) -> Result<RawByteBuf, StartError> {
+    for_operator(|tx| {
+        let (settings,): (BTreeMap<String, String>,) =
+            rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
+        let instance = instance(tx).map_err(|error| error.to_string())?;
+        let _call = instance
+            .life
+            .begin_call()
+            .map_err(|error| error.to_string())?;
+        instance.reload(tx, &Config::new(settings)?)?;
+        encode_told(&true)
+    })
+}
+
 /// `()` → whether all requests were finished. Stops the HTTP server. Yields.
 #[proc(packed_args)]
 fn http_stop(args: &RawBytes) -> Reply {
@@ -289,7 +306,7 @@ fn client_at(
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
-    let command = Command::decode(operation, &input, 1, &instance.core.config.limits)?;
+    let command = Command::decode(operation, &input, 1, &instance.core.config.live().limits)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
         None => Caller::Anonymous,
@@ -318,7 +335,7 @@ fn run(
     caller: Caller,
     peer: Peer,
 ) -> Result<RawByteBuf, Error> {
-    let command = Command::decode(operation, input, skip, &instance.core.config.limits)?;
+    let command = Command::decode(operation, input, skip, &instance.core.config.live().limits)?;
     outcome(execute(tx, &instance.core, request(caller, command, peer))?)
 }
 

@@ -41,7 +41,9 @@ authkv.settings()                  the settings, their defaults and what they me
 authkv.prepare{…}                  before box.cfg: check the files and the limits, cut off the torn end of the log
 authkv.version()                   the version of the library that is loaded
 authkv.status()                    whether the instance is ready, each check with its reason, and what belongs to it
-authkv.start{…}                    start; if it runs, change the settings of HTTP and say which need a restart
+authkv.config()                    the settings in force, and where each comes from
+authkv.reload{NAME = }             go on with these settings; without them, read file, secrets and certificates again
+authkv.start{…}                    start; if it runs, change what can change and say which settings need a restart
 authkv.stop()                      finish what runs and stop serving
 authkv.restart()                   start anew with the same settings, and a new build of the library; no request is lost
 authkv.http.stop()                 finish what runs and stop serving HTTP

@@ -4,35 +4,18 @@ local fiber = require('fiber')
 local fio = require('fio')
 local log = require('log')
 
+local configuration = require('authkv.configuration')
 local copies = require('authkv.copies')
 local follow = require('authkv.follow')
 local health = require('authkv.health')
 local manifests = require('authkv.manifest')
 local native = require('authkv.native')
+local process = require('authkv.process')
 local rock = require('authkv.rock')
 local schema = require('authkv.schema')
+local sources = require('authkv.sources')
 
--- Settings that init.lua uses before it starts authkv.
-local OF_THE_PROCESS = {
-    LAYOUT = true, IPROTO_LISTEN = true, CONSOLE_LISTEN = true, READ_ONLY = true, MEMTX_MEMORY = true,
-    WAL_MODE = true, WAL_DIR_RESCAN_DELAY = true, CHECKPOINT_INTERVAL = true, CHECKPOINT_COUNT = true,
-    CHECKPOINT_WAL_THRESHOLD = true, FORCE_RECOVERY = true,
-    LOG = true, LOG_LEVEL = true,
-}
-
--- Sends an empty table as a map, not as an array.
-local function map(pairs_)
-    return next(pairs_) == nil and setmetatable({}, {__serialize = 'map'}) or pairs_
-end
-
--- The settings as strings: in Lua, numbers and booleans may be written without quotes.
-local function texts(given)
-    local all = {}
-    for name, value in pairs(given) do
-        all[tostring(name)] = tostring(value)
-    end
-    return all
-end
+local texts, overlaid = configuration.texts, configuration.overlaid
 
 local function copy(from)
     local to = {}
@@ -63,29 +46,6 @@ local function is_on_disk(build)
     local head = file:pread(PAGE, 0)
     file:close()
     return head ~= nil and head:hex():find(build, 1, true) ~= nil
-end
-
-local function is_of_http(name)
-    return name:match('^HTTP_') ~= nil
-end
-
--- The sorted names of the settings that differ. A missing setting has its default.
-local function differences(before, after)
-    before, after = texts(before), texts(after)
-    local names = {}
-    for _, row in ipairs(native.settings()) do
-        local name, default = row[1], row[2]
-        local function value(settings)
-            local text = settings[name]
-            return text ~= nil and text ~= '' and text or default
-        end
-        -- It only matters until the user admin exists.
-        if name ~= 'ADMIN_PASSWORD' and value(before) ~= value(after) then
-            table.insert(names, name)
-        end
-    end
-    table.sort(names)
-    return names
 end
 
 -- Checks settings by name and returns what a start needs to know of them before box.cfg. Raises what is wrong.
@@ -124,28 +84,39 @@ end
 
 -- `call` calls a procedure, and returns nil and the error if authkv refuses the call.
 local function new(call)
-    -- Local variables, because the console would print a table, and the settings hold passwords. `wanted`: the settings
-    -- given last, which a restart uses. `in_force`: those of the running instance, or nil. `http`: the addresses it
-    -- listens on; `admin`: those of the admin listener, or nil.
-    local wanted, in_force, http, admin = nil, nil, {}, nil
+    -- Local variables, because the console would print a table, and the settings hold passwords. `plan`: the settings
+    -- given last, which a restart uses: `base`, those of the start or of its sources; `from`, where each comes from;
+    -- `calls`, those of reloads, which go over them. `in_force`: those of the running instance, or nil; `origins`:
+    -- where each comes from; `kept`: those in force last. `http`: the addresses it listens on; `admin`: those of the
+    -- admin listener, or nil.
+    local plan, in_force, origins, kept, http, admin = nil, nil, {}, nil, {}, nil
+    -- Set by init.lua: `read`, which reads the sources again. Then box.cfg is authkv's to change.
+    local host
     -- `legacy`: what the running instance leaves to its successor. `starting`: an instance is being started.
     -- `resuming`: a successor is being started. `given_up`: that has failed, and the loaded image has no instance.
     local legacy, starting, resuming, given_up
     local follower, followed
 
-    -- Calls a procedure that starts something. Raises what is wrong, in words for the operator.
-    local function launch(procedure, ...)
+    -- Calls a procedure. Raises what is wrong, in words for the operator; `missing`, if the data does not have the
+    -- procedure.
+    local function perform(missing, procedure, ...)
         local func = box.func['authkv.' .. procedure]
         if func == nil then
-            error('authkv is not started', 0)
+            error(missing, 0)
         end
         local arguments = {...}
-        local ok, started = copies.load(function()
+        local ok, result = copies.load(function()
             return func:call(arguments)
         end)
         if not ok then
-            error(started.message, 0)
+            error(result.message, 0)
         end
+        return result
+    end
+
+    -- Calls a procedure that starts something. Raises what is wrong, in words for the operator.
+    local function launch(procedure, ...)
+        local started = perform('authkv is not started', procedure, ...)
         legacy, started.legacy = started.legacy, nil
         return started
     end
@@ -180,22 +151,42 @@ local function new(call)
         return stopped, err
     end
 
-    -- Upgrades the schema and starts an instance. Raises what is wrong; then nothing new runs.
-    local function begin(given)
+    -- The settings that are to be in force.
+    local function wanted()
+        return plan and overlaid(plan.base, plan.calls)
+    end
+
+    -- What the library gets. The format of the log is that of box.cfg, whoever has called it.
+    local function for_library(settings)
+        return overlaid({LOG_FORMAT = box.cfg.log_format}, settings)
+    end
+
+    -- Notes which settings are in force, where they come from, and which are to be.
+    local function note(settings, next_plan)
+        local goal = overlaid(next_plan.base, next_plan.calls)
+        for name in pairs(settings) do
+            if settings[name] == goal[name] then
+                origins[name] = next_plan.calls[name] and 'call' or next_plan.from[name]
+            end
+        end
+        plan, in_force, kept = next_plan, settings, settings
+    end
+
+    -- Upgrades the schema and starts an instance with these settings, which are those of a plan or most of them.
+    -- Raises what is wrong; then nothing new runs.
+    local function begin(given, next_plan)
         local settings = check_settings(given)
         schema.upgrade(settings)
-        local all = texts(given)
-        all.LOG_FORMAT = all.LOG_FORMAT or box.cfg.log_format
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()
         end
         local is_restored = manifests.is_restored(box.cfg.memtx_dir)
-        local started = launch('start', map(all), legacy or box.NULL, is_restored)
+        local started = launch('start', for_library(given), legacy or box.NULL, is_restored)
         if is_restored then
             manifests.note_restored(box.cfg.memtx_dir)
         end
-        wanted, in_force = given, given
+        note(given, next_plan)
         local ok, err = pcall(rock.serve, settings, started.http)
         if not ok then
             -- A successor goes on without HTTP, because the older instance has ended.
@@ -217,14 +208,14 @@ local function new(call)
         if settings.rock_listen == '' then
             rock.stop()
         end
-        local started = launch('http_start', map(texts(all)))
+        local started = launch('http_start', overlaid(all))
         rock.serve(settings, started.http)
         return started.http, started.admin
     end
 
-    -- Replaces the HTTP server as these settings say. Raises what is wrong; then the old one goes on.
-    local function change_http(all)
-        local before = in_force or wanted or {}
+    -- Replaces the HTTP server, which runs with the settings `before`, as `all` says. Raises what is wrong; then
+    -- the old one goes on.
+    local function change_http(before, all)
         local by_rock = check_settings(before).rock_listen ~= '' or check_settings(all).rock_listen ~= ''
         local ok, addresses, of_admin = pcall(serve_http, all)
         if not ok then
@@ -234,36 +225,82 @@ local function new(call)
             end
             error(addresses, 0)
         end
-        in_force, http, admin = all, addresses, of_admin
-        return addresses
+        http, admin = addresses, of_admin
     end
 
-    -- `start` while an instance runs: settings of HTTP change at once, others need a restart.
+    -- The settings that change at run time, apart from those of HTTP and of Tarantool.
+    local function change_live(all)
+        perform('this data is older than this authkv: start the leader with it first', 'reload', for_library(all))
+        rock.limit(check_settings(all))
+    end
+
+    local function check(settings, from)
+        local ok, result = pcall(check_settings, settings)
+        if not ok then
+            error(sources.explain(result, from), 0)
+        end
+        return result
+    end
+
+    -- Applies what can change at run time, and plans the rest. `renews_http`: with a new HTTP server in any case.
+    -- Returns the names of the settings as configuration.due does. Raises what is wrong; then nothing has changed.
+    local function apply(next_plan, renews_http)
+        local goal = overlaid(next_plan.base, next_plan.calls)
+        check(goal, next_plan.from)
+        local before = in_force
+        local due = configuration.due(before, goal, host ~= nil)
+        local all = configuration.changed(before, goal, due.now)
+        local settings = check(all, next_plan.from)
+        local undo = process.change(due.options, settings)
+        local ok, err = pcall(function()
+            if #due.live > 0 then
+                change_live(all)
+            end
+            if #due.http > 0 or renews_http then
+                change_http(before, all)
+            end
+        end)
+        if not ok then
+            undo()
+            if #due.live > 0 then
+                pcall(change_live, before)
+            end
+            error(err, 0)
+        end
+        if host ~= nil then
+            process.allow_for_stop(settings)
+        end
+        note(all, next_plan)
+        return due
+    end
+
+    local function log_waiting(due, prefix)
+        for _, name in ipairs(due.restart) do
+            log.warn('authkv%s: %s takes effect with authkv.restart()', prefix, name)
+        end
+        for _, name in ipairs(due.process) do
+            log.warn('authkv%s: %s takes effect with the next start of the process', prefix, name)
+        end
+    end
+
+    -- `start` while an instance runs: what can change does so at once.
     local function start_again(given)
-        local applied, waiting = {}, {}
-        for _, name in ipairs(differences(in_force, given)) do
-            table.insert(is_of_http(name) and applied or waiting, name)
+        local due = apply({base = given, from = {}, calls = {}}, false)
+        if #due.now > 0 then
+            log.info('authkv runs already: %s changed', table.concat(due.now, ', '))
         end
-        if #applied > 0 then
-            local all = {}
-            for name, value in pairs(in_force) do
-                all[name] = not is_of_http(name) and value or nil
+        log_waiting(due, ' runs already')
+        local waiting = {}
+        for _, names in ipairs({due.restart, due.process}) do
+            for _, name in ipairs(names) do
+                table.insert(waiting, name)
             end
-            for name, value in pairs(given) do
-                all[name] = is_of_http(name) and value or all[name]
-            end
-            change_http(all)
-            log.info('authkv runs already: %s changed', table.concat(applied, ', '))
         end
-        wanted = given
-        for _, name in ipairs(waiting) do
-            log.warn('authkv runs already: %s takes effect with %s', name,
-                OF_THE_PROCESS[name] and 'the next start of the process' or 'authkv.restart()')
-        end
-        if #applied + #waiting == 0 then
+        table.sort(waiting)
+        if #due.now + #waiting == 0 then
             log.info('authkv runs already, with these settings')
         end
-        return {http = copy(http), admin = admin, already_started = true, applied = applied, needs_restart = waiting}
+        return {http = copy(http), admin = admin, already_started = true, applied = due.now, needs_restart = waiting}
     end
 
     local function wait_for_others()
@@ -272,25 +309,34 @@ local function new(call)
         end
     end
 
-    -- Upgrades the schema and starts serving. `given` are the settings by name, as for check_settings. Returns the
-    -- addresses of HTTP, and the password if one was generated for a new admin. If an instance runs already, applies
-    -- what it can, and returns `already_started` and the names of settings in `applied` and `needs_restart`. Raises
-    -- what is wrong.
-    local function start(given)
-        given = copy(given or {})
-        check_settings(given)
+    -- Runs alone. Raises what `act` raises.
+    local function alone(act, ...)
         wait_for_others()
-        if in_force ~= nil and not given_up then
-            return start_again(given)
-        end
         starting = true
-        local ok, started = pcall(begin, given)
+        local ok, result = pcall(act, ...)
         starting = false
         if not ok then
-            error(started, 0)
+            error(result, 0)
         end
-        given_up = false
-        return started
+        return result
+    end
+
+    -- Upgrades the schema and starts serving. `given` are the settings by name, as for check_settings. init.lua tells
+    -- where they come from too: `from`, by name, and `read`, which reads them again. Returns the addresses of HTTP, and
+    -- the password if one was generated for a new admin. If an instance runs already, applies what it can, and returns
+    -- `already_started` and the names of settings in `applied` and `needs_restart`. Raises what is wrong.
+    local function start(given, by)
+        given = texts(given or {})
+        check_settings(given)
+        return alone(function()
+            if in_force ~= nil and not given_up then
+                return start_again(given)
+            end
+            origins = {}
+            local started = begin(given, {base = given, from = by and by.from or {}, calls = {}})
+            host, given_up = by, false
+            return started
+        end)
     end
 
     -- Finishes running requests and stops serving. Returns whether all were finished within the limit. Does nothing if
@@ -302,7 +348,7 @@ local function new(call)
         end
         stop_following()
         local finished = rock.stop()
-        if in_force == nil and wanted ~= nil then
+        if in_force == nil and plan ~= nil then
             return finished
         end
         local stopped, err = finish()
@@ -311,7 +357,8 @@ local function new(call)
 
     -- Starts a successor.
     local function resume_now()
-        local ok, started = pcall(begin, wanted)
+        local settings = configuration.without_process(kept, wanted(), host ~= nil)
+        local ok, started = pcall(begin, settings, plan)
         resuming, given_up = false, not ok and not loaded().runs
         return ok, started
     end
@@ -319,7 +366,7 @@ local function new(call)
     -- Starts an instance with the settings given last. Loads the library first if the file has another build. The old
     -- instance serves until the new one does, and then finishes its requests, so no request is lost.
     local function restart()
-        if wanted == nil then
+        if plan == nil then
             error('authkv is not started', 0)
         end
         -- Two restarts at a time would take over from the same instance, and one would never end.
@@ -376,20 +423,82 @@ local function new(call)
         return finished and stopped, err
     end
 
+    -- The plan with these changes. Null takes back what an earlier call has changed.
+    local function planned(base, changes)
+        local calls = copy(base.calls)
+        for name, value in pairs(changes) do
+            calls[name] = value ~= nil and tostring(value) or nil
+        end
+        return {base = base.base, from = base.from, calls = calls}
+    end
+
     -- Changes settings whose names begin with HTTP_, and reads certificates again. Connections end after their next
     -- answer, so no request is lost. Returns the addresses.
     local function http_reload(changes)
-        local all = copy(in_force or wanted or {})
-        local next_wanted = copy(wanted or {})
-        for name, value in pairs(changes or {}) do
-            if type(name) ~= 'string' or not is_of_http(name) then
+        for name in pairs(changes or {}) do
+            if type(name) ~= 'string' or not configuration.is_of_http(name) then
                 error('authkv.http.reload takes settings whose names begin with HTTP_, not ' .. tostring(name), 2)
             end
-            all[name], next_wanted[name] = value, value
         end
-        local addresses = change_http(all)
-        wanted = next_wanted
-        return addresses
+        return alone(function()
+            local next_plan = planned(plan or {base = {}, from = {}, calls = {}}, changes or {})
+            if in_force == nil then
+                -- The library says why it serves nothing.
+                change_http({}, overlaid(next_plan.base, next_plan.calls))
+            else
+                apply(next_plan, true)
+            end
+            return copy(http)
+        end)
+    end
+
+    -- Whether an HTTP server of these settings has certificates, which are read again.
+    local function has_certificates(settings)
+        return (settings.HTTP_TLS_CERT_FILE or '') ~= ''
+    end
+
+    local function reload_now(changes)
+        if in_force == nil then
+            error('authkv is not started', 0)
+        end
+        local base = plan
+        if changes == nil and host ~= nil then
+            local found = host.read()
+            base = {base = found.settings, from = found.from, calls = plan.calls}
+            for _, warning in ipairs(found.warnings) do
+                log.warn('authkv: %s', warning)
+            end
+        end
+        local due = apply(planned(base, changes or {}), changes == nil and has_certificates(in_force))
+        if #due.now > 0 then
+            log.info('authkv was reloaded: %s changed', table.concat(due.now, ', '))
+        end
+        log_waiting(due, ' was reloaded')
+        return {applied = due.now, needs_restart = due.restart, needs_process_restart = due.process}
+    end
+
+    -- Changes settings while authkv runs. Without an argument, reads the sources again, and the certificates. Returns
+    -- the names of settings: `applied`; `needs_restart`, for authkv.restart(); `needs_process_restart`. Raises
+    -- what is wrong; then nothing has changed. No request is lost.
+    local function reload(changes)
+        if changes ~= nil and type(changes) ~= 'table' then
+            error('usage: authkv.reload() or authkv.reload{NAME = value}', 2)
+        end
+        for name in pairs(changes or {}) do
+            if type(name) ~= 'string' then
+                error('usage: authkv.reload() or authkv.reload{NAME = value}', 2)
+            end
+        end
+        return alone(reload_now, changes)
+    end
+
+    -- The settings in the order of the list: rows of name, value in force, where it comes from, and what a change of it
+    -- waits for. Secrets are only said to be set.
+    local function config()
+        if plan == nil then
+            error('authkv is not started', 0)
+        end
+        return configuration.rows(in_force or kept, origins, wanted(), host ~= nil)
     end
 
     -- The health of the instance, with what belongs to it. Does not yield.
@@ -404,6 +513,8 @@ local function new(call)
         start = start,
         stop = stop,
         restart = restart,
+        reload = reload,
+        config = config,
         resume = resume,
         http = {
             stop = http_stop,

@@ -144,9 +144,8 @@ local function start(listen, limits)
     return {server = server, state = state, listen = listen, address = address}
 end
 
--- Starts the rock's server if the settings want one, and adds its address to `addresses`. A server that already listens
--- there goes on. Raises what is wrong.
-local function serve(settings, addresses)
+-- What a request may take, by these settings. A server that runs keeps to it from now on.
+local function limit(settings)
     local limits = {
         shutdown_timeout = tonumber(settings.shutdown_timeout),
         input_max = tonumber(settings.input_max),
@@ -156,10 +155,17 @@ local function serve(settings, addresses)
         limits[name] = tonumber(settings['http_' .. name])
     end
     mount.limit(limits)
-    local listen = settings.rock_listen
-    if running ~= nil and running.listen == listen then
+    if running ~= nil then
         running.state.limits = limits
-    else
+    end
+    return limits
+end
+
+-- Starts the rock's server if the settings want one, and adds its address to `addresses`. A server that already listens
+-- there goes on. Raises what is wrong.
+local function serve(settings, addresses)
+    local limits, listen = limit(settings), settings.rock_listen
+    if running == nil or running.listen ~= listen then
         stop()
         running = listen ~= '' and start(listen, limits) or nil
     end
@@ -168,4 +174,4 @@ local function serve(settings, addresses)
     end
 end
 
-return {module = module, serve = serve, stop = stop}
+return {module = module, serve = serve, limit = limit, stop = stop}

@@ -19,7 +19,8 @@ end
 local FOLLOWER = {'changes'}
 local PROXY = {'forwarded'}
 local ADMIN = {
-    'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page', 'import_lines',
+    'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page',
+    'import_lines', 'reload',
     'restored', 'key_files',
 }
 -- Procedures of older versions, to be removed.

@@ -11,7 +11,7 @@ pub fn access(tx: &Tx, auth: &Auth, subject: &Subject) -> Result<Access, Error> 
         return Ok(Access::everything());
     }
     let mut access = Access::default();
-    if auth.config.default_role {
+    if auth.config.live().default_role {
         access.add(default_permissions(tx, auth)?);
     }
     for granted in &subject.roles {

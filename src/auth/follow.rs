@@ -82,7 +82,7 @@ impl Following {
 
     /// Errors: `RevocationsUnknown` if this instance follows another and has not heard from it for too long.
     pub fn check(&self, auth: &Auth) -> Result<(), Error> {
-        let (Some(_), Some(lag)) = (&auth.config.follow, auth.config.follow_max_lag) else {
+        let (Some(_), Some(lag)) = (&auth.config.follow, auth.config.live().follow_max_lag) else {
             return Ok(());
         };
         // An instance that is stopping gets no changes any more. Its successor writes them to the same spaces.

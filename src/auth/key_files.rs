@@ -17,7 +17,8 @@ const DRAFT: &str = ".new";
 pub fn load_or_make(config: &Config) -> Result<PrivateKey, String> {
     let private_file = &config.private_key_file;
     if !private_file.exists() && !config.private_key_given {
-        let made = PrivateKey::make(config.token_algorithm).map_err(|e| of(private_file, e))?;
+        let made =
+            PrivateKey::make(config.live().token_algorithm).map_err(|e| of(private_file, e))?;
         write(private_file, made.to_pem().as_bytes(), 0o600)?;
     }
     load(private_file)

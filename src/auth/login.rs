@@ -102,13 +102,13 @@ fn try_prove<T: Send + 'static>(
     };
     let (password, found) = (input.password.clone(), subject.clone());
     let matched = auth.hashes.run(tx, move || {
-        let verdict = auth.hasher.verify(&password, &stored);
+        let verdict = auth.hasher.load().verify(&password, &stored);
         if !verdict.matches || !found.is_active() {
             return Ok(None);
         }
         let renewed = verdict
             .outdated
-            .then(|| auth.hasher.hash(&password))
+            .then(|| auth.hasher.load().hash(&password))
             .transpose()?;
         Ok(Some((then(&found)?, renewed)))
     })?;

@@ -19,20 +19,20 @@ mod throttle;
 pub mod users;
 
 pub use keyring::Files;
-pub use password::forget_memory;
+pub use password::{forget_memory, Hasher};
 
 use crate::offload::{Pool, ThreadHooks, Waits};
 use crate::storage::Storage;
 use crate::tx::life::Life;
 use crate::tx::Tx;
+use arc_swap::ArcSwap;
 use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::passed;
-use authkv_config::Config;
+use authkv_config::{Config, LiveConfig};
 use authkv_token::Tokens;
 use follow::Following;
 use keyring::Keyring;
-use password::Hasher;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -51,7 +51,7 @@ pub struct Auth {
     life: Arc<Life>,
     pub tokens: Tokens,
     keyring: Keyring,
-    hasher: Hasher,
+    hasher: ArcSwap<Hasher>,
     /// Mixed into unknown logins, to decide how long they take.
     login_salt: [u8; 32],
     following: Following,
@@ -83,7 +83,7 @@ impl Auth {
         Ok(Self {
             tokens: Tokens::new(config.tokens()),
             keyring: Keyring::new(tx, &config, &files),
-            hasher: Hasher::new(config.argon2)?,
+            hasher: ArcSwap::from_pointee(Hasher::new(config.live().argon2)?),
             login_salt: files
                 .main
                 .map_or([0; 32], |key| key.derive(b"logins that are not known")),
@@ -129,6 +129,22 @@ impl Auth {
             ("verify", &self.verifier),
             ("keys", &self.key_maker),
         ]
+    }
+
+    /// Hashes as these settings say. `None` if that is what it does already. The error says what is wrong. Slow: not on the
+    /// tx thread.
+    pub fn other_hasher(&self, live: &LiveConfig) -> Result<Option<Arc<Hasher>>, String> {
+        let is_same = self.config.live().argon2 == live.argon2;
+        let new = || Hasher::new(live.argon2).map(Arc::new);
+        (!is_same).then(new).transpose()
+    }
+
+    /// Goes on with these live settings, which the configuration has by now.
+    pub fn go_on_with(&self, live: &LiveConfig, hasher: Option<Arc<Hasher>>) {
+        self.tokens.set_times(live.token_ttl, live.token_leeway);
+        if let Some(hasher) = hasher {
+            self.hasher.store(hasher);
+        }
     }
 
     /// Whether there is nothing yet that could expire. Does not yield.

@@ -74,7 +74,7 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
 pub fn set(tx: &Tx, auth: &Auth, role: Role) -> Result<Outcome, Error> {
     let name = RoleName::new(role.name)?;
     name.check_changeable()?;
-    let permissions = Permissions::new(role.permissions, &auth.config.limits)?.into_inner();
+    let permissions = Permissions::new(role.permissions, &auth.config.live().limits)?.into_inner();
     let storage = &auth.storage;
     storage.reserve.transaction(tx, Depth::Last, || {
         let mirror = &storage.mirror;

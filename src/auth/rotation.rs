@@ -108,7 +108,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
 /// Makes a key and publishes it at once. It signs after `publish` seconds; `None`: after the time of the settings. Earlier
 /// keys of this instance verify until their tokens have expired. Errors: `ReadOnly`, `NotDurable`, `Overloaded`. Yields.
 pub fn rotate(tx: &Tx, auth: &'static Auth, publish: Option<u64>) -> Result<Outcome, Error> {
-    let publish = publish.unwrap_or(auth.config.key_publish.as_secs());
+    let publish = publish.unwrap_or(auth.config.live().key_publish.as_secs());
     replace(tx, auth, publish, None)
 }
 
@@ -137,7 +137,7 @@ fn replace(
         return Err(Error::ReadOnly);
     }
     let made = auth.key_maker.run(tx, || {
-        let made = PrivateKey::make(auth.config.token_algorithm);
+        let made = PrivateKey::make(auth.config.live().token_algorithm);
         Ok(made.map(|key| (files::store(keyring.directory(), &key), key)))
     })?;
     let (stored, key) = logged(made)?;

@@ -62,7 +62,7 @@ pub fn login(
     storage.reserve.transaction(tx, depth, || {
         // The user may have changed since the password was checked.
         active(tx, auth, &input.login, epoch)?.ok_or(Error::InvalidCredentials)?;
-        let kept = auth.config.sessions_max - 1;
+        let kept = auth.config.live().sessions_max - 1;
         for ended in storage.sessions.prune(tx, &input.login, kept)? {
             let until = ended.tokens_until;
             storage.revoked.put(tx, &storage.mirror, &ended.id, until)?;
@@ -187,7 +187,7 @@ fn begun(auth: &Auth, login: String, access: AccessToken, token: RefreshToken) -
         token_type: TokenType::Bearer,
         expires_in: auth.tokens.ttl().as_secs(),
         refresh_token: token.text,
-        refresh_expires_in: auth.config.refresh_ttl.as_secs(),
+        refresh_expires_in: auth.config.live().refresh_ttl.as_secs(),
         login,
         jti: access.jti,
     })
@@ -238,7 +238,7 @@ impl RefreshToken {
     ) -> SessionRow {
         SessionRow {
             id: self.id.clone(),
-            expires_at: now() + auth.config.refresh_ttl.as_secs(),
+            expires_at: now() + auth.config.live().refresh_ttl.as_secs(),
             login: login.to_owned(),
             created_at,
             epoch,

@@ -32,7 +32,8 @@ impl Attempt {
     /// Begins an attempt. Errors: `TooManyAttempts`. Does not yield.
     pub fn begin(tx: &Tx, auth: &Auth, login: &str, origin: &Origin) -> Result<Self, Error> {
         let peer = &origin.peer;
-        let exempt = &auth.config.login_delay.exempt;
+        let live = auth.config.live();
+        let exempt = &live.login_delay.exempt;
         let is_exempt = |address: IpAddr| exempt.iter().any(|network| network.contains(&address));
         let network = match peer.address() {
             Some(address) if !is_exempt(address) => peer.network(),
@@ -57,7 +58,7 @@ impl Attempt {
 
     /// Whether the attempt may be made, or its result be sent. Errors: `TooManyAttempts`. Does not yield.
     pub fn check(&self, tx: &Tx, auth: &Auth) -> Result<(), Error> {
-        let (mut wait, max) = (0, auth.config.login_delay.max);
+        let (mut wait, max) = (0, auth.config.live().login_delay.max);
         // A failure counts even before it is committed.
         latest(tx, || {
             for key in &self.keys {
@@ -77,7 +78,8 @@ impl Attempt {
 
     /// Counts a failure. Yields.
     pub fn failed(self, tx: &Tx, auth: &Auth) {
-        let delay = &auth.config.login_delay;
+        let live = auth.config.live();
+        let delay = &live.login_delay;
         if delay.max == 0 {
             return;
         }
@@ -105,7 +107,7 @@ impl Attempt {
     /// Clears the failures of this login, and records that it is known at this address. Yields if there is something to
     /// write.
     pub fn succeeded(self, tx: &Tx, auth: &Auth) {
-        if auth.config.login_delay.max > 0 {
+        if auth.config.live().login_delay.max > 0 {
             log_failure(self.note_success(tx, auth));
         }
     }

@@ -55,7 +55,7 @@ pub fn add(
     roles: Option<&[String]>,
 ) -> Result<String, Error> {
     let reserve = &auth.storage.reserve;
-    let is_ours = roles.is_some() || !auth.config.registration_open;
+    let is_ours = roles.is_some() || !auth.config.live().registration_open;
     if !is_ours {
         reserve.admit(tx)?;
     }
@@ -64,7 +64,7 @@ pub fn add(
         return Err(Error::LoginTaken);
     }
     let login = Login::new(input.login)?;
-    let password = rules(input.password, &auth.config.password_rules)?;
+    let password = rules(input.password, &auth.config.live().password_rules)?;
     let name = PersonName::new(input.name)?;
     let surname = PersonName::new(input.surname)?;
     let granted = |role: &String| access::granted(tx, auth, role);
@@ -77,7 +77,7 @@ pub fn add(
     roles.dedup();
     let hash = auth
         .hashes
-        .run(tx, move || auth.hasher.hash(password.secret()))?;
+        .run(tx, move || auth.hasher.load().hash(password.secret()))?;
     let body = || {
         users.insert(
             tx,
@@ -126,9 +126,9 @@ pub fn change_password(
         login: who.claims()?.sub.clone(),
         password: change.old,
     };
-    let new = Password::uncommon(change.new, &auth.config.password_rules)?;
+    let new = Password::uncommon(change.new, &auth.config.live().password_rules)?;
     let (hash, epoch) = prove(tx, auth, origin, &input, move |subject| {
-        Ok((auth.hasher.hash(new.secret())?, subject.epoch))
+        Ok((auth.hasher.load().hash(new.secret())?, subject.epoch))
     })?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
@@ -144,10 +144,10 @@ pub fn change_password(
 /// Sets the password of a user, and ends all tokens and sessions. Errors: `NoSuchUser`, `BadPassword`, `Overloaded`. Yields.
 pub fn set_password(tx: &Tx, auth: &'static Auth, input: Credentials) -> Result<Outcome, Error> {
     check_is_there(tx, auth, &input.login)?;
-    let password = Password::uncommon(input.password, &auth.config.password_rules)?;
+    let password = Password::uncommon(input.password, &auth.config.live().password_rules)?;
     let hash = auth
         .hashes
-        .run(tx, move || auth.hasher.hash(password.secret()))?;
+        .run(tx, move || auth.hasher.load().hash(password.secret()))?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
         let old = users.set_hash(tx, &input.login, &hash)?;

@@ -87,7 +87,7 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
             done += 1;
             match line {
                 Line::Warning(line) => log::warn(&line),
-                Line::Request(line) => log::request(&line, bridge.config.log_json),
+                Line::Request(line) => log::request(&line, bridge.config.live().log_json),
             }
         }
         match bridge.lost.swap(0, Ordering::Relaxed) {

@@ -43,9 +43,9 @@ impl Import {
     pub fn new(config: &Config, types: Types, mode: Mode, first: u64) -> Self {
         Self {
             mode,
-            limits: config.limits,
+            limits: config.live().limits,
             rules: Operation::BatchPut.rules(config, types),
-            lines: Lines::new(config.kv_input_max, first),
+            lines: Lines::new(config.live().kv_input_max, first),
             batch: Batch::default(),
             next: None,
             stopped: None,

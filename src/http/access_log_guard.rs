@@ -70,7 +70,7 @@ impl Drop for AccessLogGuard {
             trace_id: self.trace.as_ref().map(TraceParent::trace),
             parent_id: self.trace.as_ref().map(TraceParent::parent),
         };
-        let line = entry.line(self.shared.settings.log_json);
+        let line = entry.line(self.shared.settings.live().log_json);
         self.shared.bridge.log_request(line);
     }
 }

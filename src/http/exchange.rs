@@ -219,7 +219,7 @@ impl Exchange {
                 }
             }
         };
-        let command = Command::decode(route.operation, &input, 0, &config.limits)?;
+        let command = Command::decode(route.operation, &input, 0, &config.live().limits)?;
         Ok((command, self.bearer().map(Cow::Borrowed)))
     }
 

@@ -7,18 +7,19 @@ use crate::core::Core;
 use crate::health::Health;
 use crate::tx::lent::User;
 use crate::tx::life::Life;
+use arc_swap::ArcSwapOption;
 use authkv_base::error::Error;
 use authkv_base::memory::Memory;
 use authkv_base::origin::Peer;
 use authkv_codec::types::Types;
-use authkv_config::{Config, ForwardedHeader, HttpConfig};
+use authkv_config::{Config, ForwardedHeader, HttpConfig, LiveConfig};
 use authkv_token::Tokens;
 use authkv_wire::forwarded;
 use authkv_wire::head::{Field, Head};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -57,8 +58,8 @@ pub struct Shared {
     pub watched: Arc<Memory>,
     /// The revision of the last change of which watches were notified.
     pub notifications: watch::Sender<u64>,
-    /// The OpenAPI document, made at the first request.
-    document: OnceLock<Arc<File>>,
+    /// The OpenAPI document, made at the first request, and the live settings that it describes.
+    document: ArcSwapOption<(Arc<LiveConfig>, Arc<File>)>,
     requests: AtomicUsize,
     watches: AtomicUsize,
     connections: AtomicUsize,
@@ -121,7 +122,7 @@ impl Shared {
             leaving: AtomicBool::new(false),
             leave: CancellationToken::new(),
             notifications: watch::Sender::new(0),
-            document: OnceLock::new(),
+            document: ArcSwapOption::empty(),
             requests: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
@@ -138,8 +139,15 @@ impl Shared {
         if path != docs::DOCUMENT {
             return docs::find(path);
         }
-        let new = || docs::document(&self.settings, &self.config);
-        Some(self.document.get_or_init(new).clone())
+        let live = Arc::clone(&self.settings.live());
+        match &*self.document.load() {
+            Some(made) if Arc::ptr_eq(&made.0, &live) => Some(made.1.clone()),
+            _ => {
+                let page = docs::document(&self.settings, &self.config);
+                self.document.store(Some(Arc::new((live, page.clone()))));
+                Some(page)
+            }
+        }
     }
 
     /// Counts a request until the result is dropped. `None` if there are too many.
@@ -149,7 +157,7 @@ impl Shared {
 
     /// Counts a watch until the result is dropped. Errors: `Overloaded`.
     pub fn begin_watch(self: &Arc<Self>) -> Result<Watching, Error> {
-        let limit = self.settings.watch_max;
+        let limit = self.settings.live().watch_max;
         let what = "watches at a time";
         match take(&self.watches, limit) {
             true => Ok(Watching(self.clone())),

@@ -121,7 +121,7 @@ impl Worker {
     }
 
     async fn serve(self) -> io::Result<()> {
-        let limit = self.shared.settings.shutdown_timeout;
+        let settings = self.shared.settings.clone();
         let (loops, number) = (self.loops, self.number);
         tokio::spawn(async move { beat(&loops, number).await });
         if self.number == 0 && self.shared.site == Site::Main {
@@ -146,6 +146,7 @@ impl Worker {
         taking.spawn(async move { receiving.receive(self.incoming).await });
         while taking.join_next().await.is_some() {}
         self.signals.leave.cancelled().await;
+        let limit = settings.live().shutdown_timeout;
         let mut connections = acceptor.connections.lock().await;
         let mut ended = async || while connections.join_next().await.is_some() {};
         // Connections that have not ended in time may finish their present request, and are dropped then.

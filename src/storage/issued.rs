@@ -6,6 +6,7 @@ use crate::tx::{sees_undurable, Space, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::steady::kept_until;
 use authkv_codec::msgpack::Reader;
+use authkv_config::Config;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -20,15 +21,14 @@ pub struct Issued {
     space: Space,
     /// The time in the space that this instance has committed.
     durable: TxCell<Cell<u64>>,
-    ahead: u64,
+    config: Arc<Config>,
     reserve: Arc<Reserve>,
 }
 
 impl Issued {
-    /// `ttl`: the lifetime of a token in seconds.
-    pub fn new(tx: &Tx, space: Space, ttl: u64, reserve: Arc<Reserve>) -> Self {
+    pub fn new(tx: &Tx, space: Space, config: Arc<Config>, reserve: Arc<Reserve>) -> Self {
         Self {
-            ahead: (ttl / AHEAD_PART).clamp(1, AHEAD_MAX),
+            config,
             space,
             reserve,
             durable: TxCell::new(tx, Cell::new(0)),
@@ -55,8 +55,10 @@ impl Issued {
         if exp <= durable.get() {
             return Ok(());
         }
+        let ttl = self.config.live().token_ttl.as_secs();
+        let ahead = (ttl / AHEAD_PART).clamp(1, AHEAD_MAX);
         let written = self.reserve.transaction(tx, Depth::Last, || {
-            let until = self.until(tx)?.max(exp + self.ahead);
+            let until = self.until(tx)?.max(exp + ahead);
             self.space.replace(tx, &array(&(NAME, until)))?;
             Ok(until)
         });

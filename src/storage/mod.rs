@@ -56,7 +56,7 @@ pub struct Storage {
 
 impl Storage {
     /// `tell` is called after every change of a pair. The error names a missing space.
-    pub fn open(tx: &Tx, config: &Config, tell: Tell) -> Result<Self, String> {
+    pub fn open(tx: &Tx, config: &Arc<Config>, tell: Tell) -> Result<Self, String> {
         let spaces = RefCell::new(Vec::new());
         let find = |name: &'static str| {
             let space = Space::find(tx, name).ok_or_else(|| format!("there is no space {name}"))?;
@@ -93,7 +93,7 @@ impl Storage {
             issued: Issued::new(
                 tx,
                 find("authkv_sequence")?,
-                config.token_ttl.as_secs(),
+                config.clone(),
                 reserve.clone(),
             ),
             revoked: Revoked { space: revoked },

@@ -8,7 +8,7 @@ use super::{log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Function, Operation};
-use authkv_config::{secrets, Config, SETTINGS};
+use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,12 +26,27 @@ fn check_settings(given: HashMap<String, String>) -> Checked {
     }
 }
 
-/// The table of settings: rows of name, default and meaning.
+/// The table of settings: rows of name, default, meaning, and the word for when a change takes effect.
 fn settings() -> Vec<Vec<&'static str>> {
-    SETTINGS
-        .iter()
-        .map(|(name, default, meaning)| vec![*name, *default, *meaning])
-        .collect()
+    let row = |(name, default, meaning, takes_effect): &(_, _, _, TakesEffect)| {
+        vec![*name, *default, *meaning, takes_effect.word()]
+    };
+    SETTINGS.iter().map(row).collect()
+}
+
+/// The names of the settings that are options of `box.cfg` and change at run time.
+fn options() -> Vec<&'static str> {
+    let is_option = |row: &&(_, _, _, TakesEffect)| row.3 == TakesEffect::Options;
+    SETTINGS.iter().filter(is_option).map(|row| row.0).collect()
+}
+
+/// The values in force of settings that are valid, without secrets: rows of name and value.
+fn in_force(given: HashMap<String, String>) -> Option<Vec<Vec<String>>> {
+    let given: BTreeMap<_, _> = given.into_iter().collect();
+    let shown = guard(|| Ok(Config::new(given.clone()).map(|config| config.shown(&given))));
+    let row = |(name, value): (&str, String)| vec![name.to_owned(), value];
+    let rows = shown.ok()?.ok()?;
+    Some(rows.into_iter().map(row).collect())
 }
 
 /// The version of this library.
@@ -196,7 +211,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 14] = [
+const MODULES: [(&str, &str); 19] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -204,6 +219,14 @@ const MODULES: [(&str, &str); 14] = [
     (
         "authkv.bulk",
         include_str!("../../tarantool_infra/bulk.lua"),
+    ),
+    (
+        "authkv.config_file",
+        include_str!("../../tarantool_infra/config_file.lua"),
+    ),
+    (
+        "authkv.configuration",
+        include_str!("../../tarantool_infra/configuration.lua"),
     ),
     (
         "authkv.copies",
@@ -222,6 +245,10 @@ const MODULES: [(&str, &str); 14] = [
         include_str!("../../tarantool_infra/health.lua"),
     ),
     (
+        "authkv.kubernetes",
+        include_str!("../../tarantool_infra/kubernetes.lua"),
+    ),
+    (
         "authkv.lifecycle",
         include_str!("../../tarantool_infra/lifecycle.lua"),
     ),
@@ -238,12 +265,20 @@ const MODULES: [(&str, &str); 14] = [
         include_str!("../../tarantool_infra/pool.lua"),
     ),
     (
+        "authkv.process",
+        include_str!("../../tarantool_infra/process.lua"),
+    ),
+    (
         "authkv.rock",
         include_str!("../../tarantool_infra/rock.lua"),
     ),
     (
         "authkv.schema",
         include_str!("../../tarantool_infra/schema.lua"),
+    ),
+    (
+        "authkv.sources",
+        include_str!("../../tarantool_infra/sources.lua"),
     ),
     (
         "authkv.tools",
@@ -279,6 +314,8 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
             ("check_settings", tlua::function1(check_settings)),
             ("prepare", tlua::function1(super::prepare::prepare)),
             ("settings", tlua::function0(settings)),
+            ("options", tlua::function0(options)),
+            ("in_force", tlua::function1(in_force)),
             ("secrets", tlua::function0(secrets)),
             ("version", tlua::function0(version_of_authkv)),
             ("operations", tlua::function0(operations)),

@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 
+import jwt
 import pytest
 
 from support import harness
@@ -89,6 +90,10 @@ class Reloaded:
     def lives(self) -> int:
         return self.console.evaluate(f"return authkv.login('admin', '{harness.ADMIN_PASSWORD}').expires_in")[0]
 
+    def issuer(self) -> str:
+        token = self.console.evaluate(f"return authkv.login('admin', '{harness.ADMIN_PASSWORD}').token")[0]
+        return jwt.decode(token, options={"verify_signature": False})["iss"]
+
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.instance.process.pid}/fd").iterdir()))
 
@@ -117,14 +122,20 @@ def test_the_example_starts_reloads_and_stops(running):
 
 def test_a_reload_with_other_settings_applies_what_it_can(running):
     port = harness.free_port()
-    assert running.reload(f"{HOST}:{port}", TOKEN_TTL="77", HTTP_SERVER="mine") == ("ready", [])
+    settings = {"TOKEN_TTL": "77", "HTTP_SERVER": "mine", "TOKEN_ISSUER": "mine", "LOG_LEVEL": "debug"}
+    assert running.reload(f"{HOST}:{port}", **settings) == ("ready", [])
     running.logs_in(port)
-    assert "TOKEN_TTL takes effect with authkv.restart()" in running.instance.log()
-    assert running.lives() == 600
-    running.console.evaluate("return authkv.restart()")
     assert running.lives() == 77
-    assert running.reload(f"{HOST}:{port}", TOKEN_TTL="77", HTTP_SERVER="mine") == ("ready", [])
-    assert running.instance.log().count("TOKEN_TTL takes effect") == 1
+    assert "TOKEN_ISSUER takes effect with authkv.restart()" in running.instance.log()
+    # The options of box.cfg are the configuration's.
+    assert "LOG_LEVEL takes effect with the next start of the process" in running.instance.log()
+    assert running.console.evaluate("return box.cfg.log_level")[0] in (5, "info")
+    assert running.issuer() == "authkv"
+    running.console.evaluate("return authkv.restart()")
+    assert (running.lives(), running.issuer()) == (77, "mine")
+    del settings["LOG_LEVEL"]
+    assert running.reload(f"{HOST}:{port}", **settings) == ("ready", [])
+    assert running.instance.log().count("TOKEN_ISSUER takes effect") == 1
 
 
 def test_a_reload_that_is_wrong_says_so_and_what_ran_goes_on(running):

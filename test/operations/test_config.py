@@ -414,7 +414,7 @@ def test_compose_hands_on_every_setting_that_is_not_the_images(instance):
     }
     handed_on = compose["services"]["authkv"]["environment"]
     files = {f"AUTHKV_{name}_FILE" for name in secrets}
-    assert {f"AUTHKV_{row[0]}" for row in rows if row[0] not in fixed} | files == set(handed_on)
+    assert {f"AUTHKV_{row[0]}" for row in rows if row[0] not in fixed} | files | {"AUTHKV_CONFIG"} == set(handed_on)
     assert not any(handed_on.values())
     page = (harness.ROOT / "documentation" / "how-to-run.md").read_text()
     assert all(name.split("_")[0] in page for name in fixed)

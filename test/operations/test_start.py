@@ -183,33 +183,36 @@ def test_a_second_start_applies_what_it_can_and_names_the_rest(app):
         "HTTP_LISTEN": f"{HOST}:{port}",
         "HTTP_SERVER": "mine",
         "TOKEN_TTL": "55",
+        "REFRESH_TTL": "66",
+        "QUEUE": "77",
         "CLIENT_PASSWORD": "S3cret-of-clients",
         "MEMTX_MEMORY": "99999999",
     }
     again = app.begin(**changed)
     assert again == {
-        "http": [f"{HOST}:{port}"], "already_started": True, "applied": ["HTTP_LISTEN", "HTTP_SERVER"],
-        "needs_restart": ["CLIENT_PASSWORD", "MEMTX_MEMORY", "TOKEN_TTL"],
+        "http": [f"{HOST}:{port}"], "already_started": True, "applied": ["HTTP_LISTEN", "HTTP_SERVER", "REFRESH_TTL", "TOKEN_TTL"],
+        "needs_restart": ["CLIENT_PASSWORD", "MEMTX_MEMORY", "QUEUE"],
     }  # fmt: skip
     app.http_port = port
     app.logs_in()
     for name, how in [
         ("CLIENT_PASSWORD", "authkv.restart()"),
-        ("TOKEN_TTL", "authkv.restart()"),
+        ("QUEUE", "authkv.restart()"),
         ("MEMTX_MEMORY", "the next start of the process"),
     ]:
         assert app.said(f"{name} takes effect with {how}") == 1
     assert "S3cret-of-clients" not in app.log()
     lives = f"return authkv.login('admin', {lua(harness.ADMIN_PASSWORD)}).expires_in"
-    assert app.console.evaluate(lives) == [1800]
+    assert app.console.evaluate(lives) == [55]
     # As long as it is so, each start says it.
     assert app.begin(**changed)["needs_restart"] == again["needs_restart"]
     assert app.console.evaluate("return authkv.restart()")[0]["http"] == [f"{HOST}:{port}"]
     assert app.console.evaluate(lives) == [55]
-    assert app.begin(**changed)["needs_restart"] == []
+    # What waits for the process waits on.
+    assert app.begin(**changed)["needs_restart"] == ["MEMTX_MEMORY"]
     # Back to the first ones.
     app.http_port = int(app.given["HTTP_LISTEN"].rpartition(":")[2])
-    assert app.begin()["applied"] == ["HTTP_LISTEN", "HTTP_SERVER"]
+    assert app.begin()["applied"] == ["HTTP_LISTEN", "HTTP_SERVER", "REFRESH_TTL", "TOKEN_TTL"]
     app.logs_in()
 
 

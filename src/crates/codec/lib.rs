@@ -21,5 +21,5 @@ pub use distinct::are_distinct;
 pub use document::{without_mark, Document, Member, Members, Rules};
 pub use equal::equal;
 pub use fields::{flag, integer, number, seconds, shaped, string};
-pub use nearest::{repeated, shown, unknown, unknown_in};
+pub use nearest::{nearest, repeated, shown, unknown, unknown_in};
 pub use one_line::in_one_line;

@@ -52,7 +52,7 @@ pub fn shown(name: &[u8]) -> String {
 
 /// The known name with the fewest differences from `name`: letters added, removed, replaced or swapped with their neighbour
 /// (the optimal string alignment distance). Case, underscores and hyphens do not count. `None` if `known` is empty.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = letters(name);
     let distance = |one: &&&str| osa_distance(&name, &letters(one));
     known.iter().min_by_key(distance).copied()

@@ -180,14 +180,16 @@ impl Operation {
     /// The privilege that a caller needs: that of the table, or `Admin` for registrations if only administrators may register.
     pub fn privilege(self, config: &Config) -> Privilege {
         match self {
-            Self::Register | Self::UserRegister if !config.registration_open => Privilege::Admin,
+            Self::Register | Self::UserRegister if !config.live().registration_open => {
+                Privilege::Admin
+            }
             _ => self.row().privilege,
         }
     }
 
     /// The rules for the input, for every transport. `types` are the extension types of this Tarantool.
     pub fn rules(self, config: &Config, types: Types) -> Rules {
-        let depth = config.json_depth_max;
+        let depth = config.live().json_depth_max;
         match (self, self.row().service) {
             // The contract knows JSON only, and the auth service has no values.
             (Self::Get | Self::Put, _) | (_, Auth | AuthLarge) => Rules::json(depth),
@@ -201,8 +203,8 @@ impl Operation {
     /// The most bytes of the input, for every transport.
     pub fn input_max(self, config: &Config) -> usize {
         match self.row().service {
-            AuthLarge | Kv => config.kv_input_max,
-            Auth => config.auth_input_max,
+            AuthLarge | Kv => config.live().kv_input_max,
+            Auth => config.live().auth_input_max,
         }
     }
 }

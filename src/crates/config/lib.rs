@@ -2,23 +2,29 @@
 
 #![forbid(unsafe_code)]
 
+mod effect;
 mod http;
 mod log;
 mod origins;
 mod proxies;
 mod settings;
+mod shown;
 mod text;
 
+pub use effect::TakesEffect;
 pub use http::{AccessLog, Layers, Listen, TlsFiles};
 pub use log::{Level, Log};
 pub use origins::Origins;
 pub use proxies::{ForwardedHeader, Proxies};
-pub use settings::{secrets, Config, HttpConfig, SETTINGS};
+pub use settings::{secrets, Config, HttpConfig, LiveConfig, SETTINGS};
 
+use arc_swap::Guard;
+use authkv_codec::nearest;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use text::{Given, PREFIX};
 
@@ -53,7 +59,7 @@ impl Services {
 }
 
 /// The cost of Argon2id (RFC 9106 §3.1).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Argon2Cost {
     /// KiB.
     pub memory: u32,
@@ -79,8 +85,12 @@ impl Config {
         let is_known = |name: &str| SETTINGS.iter().any(|(known, ..)| *known == name);
         if let Some(unknown) = given.keys().find(|name| !is_known(name)) {
             let known: Vec<&str> = SETTINGS.iter().map(|(name, ..)| *name).collect();
+            let meant = nearest(unknown.trim_start_matches(PREFIX), &known);
+            let meant = meant.map_or_else(String::new, |name| {
+                format!("; did you mean {PREFIX}{name}?")
+            });
             return Err(format!(
-                "{PREFIX}{unknown} is not a setting; there are: {PREFIX}{{{}}}",
+                "{PREFIX}{unknown} is not a setting{meant} There are: {PREFIX}{{{}}}",
                 known.join(", ")
             ));
         }
@@ -93,12 +103,13 @@ impl Config {
 
     /// Checks the rules that involve several settings.
     fn check_together(&self) -> Result<(), String> {
-        if self.argon2.memory < 8 * self.argon2.parallelism {
+        let live = self.live();
+        if live.argon2.memory < 8 * live.argon2.parallelism {
             return Err(format!(
                 "{PREFIX}ARGON2_MEMORY should be at least 8 × {PREFIX}ARGON2_PARALLELISM"
             ));
         }
-        if self.password_rules.min > self.password_rules.max {
+        if live.password_rules.min > live.password_rules.max {
             return Err(format!(
                 "{PREFIX}PASSWORD_MIN should be at most {PREFIX}PASSWORD_MAX"
             ));
@@ -117,12 +128,12 @@ impl Config {
                 "{PREFIX}CONSOLE_LISTEN should be a path of at most {SOCKET_PATH_MAX} bytes, or off"
             ));
         }
-        if self.log.is_syslog() && self.log_json {
+        if self.log.is_syslog() && live.log_json {
             return Err(format!(
                 "{PREFIX}LOG_FORMAT should be plain if {PREFIX}LOG is syslog"
             ));
         }
-        if self.audit_log && self.log_level.is_above_info() {
+        if live.audit_log && self.log_level.is_above_info() {
             return Err(format!(
                 "{PREFIX}LOG_LEVEL={} would leave out the audit log: it needs {PREFIX}AUDIT_LOG=off",
                 self.log_level.name()
@@ -134,24 +145,37 @@ impl Config {
         Ok(())
     }
 
+    /// The settings that may change while the instance runs. A caller that yields asks again.
+    pub fn live(&self) -> Guard<Arc<LiveConfig>> {
+        self.live.load()
+    }
+
+    /// Takes the live settings of another value.
+    pub fn take_live(&self, other: &Self) {
+        self.live.store(other.live.load_full());
+    }
+
     /// The most bytes of the input of any operation.
     pub fn input_max(&self) -> usize {
-        self.kv_input_max.max(self.auth_input_max)
+        let live = self.live();
+        live.kv_input_max.max(live.auth_input_max)
     }
 
     /// The settings of tokens.
     pub fn tokens(&self) -> authkv_token::Settings {
+        let live = self.live();
         authkv_token::Settings {
             issuer: self.token_issuer.clone(),
             audience: self.token_audience.clone(),
-            ttl: self.token_ttl,
-            leeway: self.token_leeway,
+            ttl: live.token_ttl,
+            leeway: live.token_leeway,
             cache: self.token_cache,
         }
     }
 
     /// The values that `init.lua` needs, by the names of the settings in lower case. Contains secrets.
     pub fn for_lua(&self) -> Vec<(&'static str, String)> {
+        let live = self.live();
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let seconds = |duration: Duration| duration.as_secs().to_string();
         let secret = |secret: &Option<SecretString>| {
@@ -175,7 +199,7 @@ impl Config {
             ("client_password", secret(&self.client_password)),
             ("follower_password", secret(&self.follower_password)),
             ("follow", self.follow.clone().unwrap_or_default()),
-            ("shutdown_timeout", seconds(self.shutdown_timeout)),
+            ("shutdown_timeout", seconds(live.shutdown_timeout)),
             (
                 "rock_listen",
                 self.http
@@ -200,7 +224,7 @@ impl Config {
             ("log_level", self.log_level.number().to_string()),
             (
                 "log_format",
-                if self.log_json { "json" } else { "plain" }.to_owned(),
+                if live.log_json { "json" } else { "plain" }.to_owned(),
             ),
             ("memtx_memory", self.memtx_memory.to_string()),
             (
@@ -279,7 +303,7 @@ mod tests {
             }
         );
         assert_eq!(config.private_key_file, Path::new("./var/jwt_private.pem"));
-        assert_eq!(config.limits.batch, 10_000);
+        assert_eq!(config.live().limits.batch, 10_000);
     }
 
     #[test]

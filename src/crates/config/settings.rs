@@ -8,7 +8,8 @@ use super::proxies::{ForwardedHeader, Proxies};
 use super::text::{
     any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size, Given, PREFIX,
 };
-use super::{Argon2Cost, LoginDelay, Services};
+use super::{Argon2Cost, LoginDelay, Services, TakesEffect};
+use arc_swap::ArcSwap;
 use authkv_domain::{Class, Limits, Password, PasswordRules};
 use authkv_token::key::Algorithm;
 use authkv_token::LEEWAY_MAX;
@@ -30,41 +31,59 @@ pub struct Reference {
     pub meaning: &'static str,
     /// The text of the reference, in Markdown. If empty, it is `meaning`.
     pub text: &'static str,
+    pub takes_effect: TakesEffect,
 }
 
-/// Makes the table [`SETTINGS`], and the structs [`Config`] and [`HttpConfig`] with their constructors. An entry of the
-/// list, explained:
+/// Makes the table [`SETTINGS`], and the structs [`Config`], [`LiveConfig`] and [`HttpConfig`] with their constructors. An
+/// entry of the list, explained:
 ///
 /// ```text
 /// /// seconds a token lives                the text of `authkv.settings()`
 /// /// seconds that an access token lives   the text of the reference in Markdown, if it is another one
 /// TOKEN_TTL = "1800",                      name and default; a default in `<` and `>` is a description: see `Kind::or`
 ///     seconds(1, TOKEN_TTL_MAX)            the allowed texts, and their values: see `text.rs`
-///     => config.token_ttl: Duration;       the field for the value
+///     => live.token_ttl: Duration;         the field for the value
 /// ```
 ///
 /// A value goes to one of:
-/// - `config.field: Type`: a field of `Config`;
-/// - `http.field: Type`: a field of `HttpConfig`, which `authkv.http.reload` replaces;
-/// - `config(name)` or `http(name)`: a field that is made of several values, in a block above the list. There the value
-///   has this name.
+/// - `config.field: Type`: a field of `Config`, which `authkv.restart()` replaces;
+/// - `live.field: Type`: a field of `LiveConfig`, which `authkv.reload` replaces. Code that reads it asks `Config::live()`
+///   each time, and keeps no copy;
+/// - `http.field: Type`: a field of `HttpConfig`, which a new HTTP server gets. `authkv.reload` makes one. The name begins
+///   with `HTTP_`;
+/// - `config(name)`, `live(name)` or `http(name)`: a field that is made of several values, in a block above the list. There
+///   the value has this name.
 ///
-/// A new setting also needs a line in `docker-compose.yml` and in a table of the reference. Tests check that.
+/// So the field says when a change takes effect, unless a mark before it does: `[process]` for what `init.lua` needs before
+/// `box.cfg`, `[options]` for an option of `box.cfg` that `init.lua` sets and `authkv.reload` changes. See [`TakesEffect`].
+///
+/// A new setting also needs a line in `docker-compose.yml` and in a table of the reference. Tests check that, and that
+/// `test_reload_settings.py` observes each setting that a reload changes.
 macro_rules! settings {
     (
         $given:ident;
         Config { $($(#[doc = $about:literal])* $made:ident: $made_type:ty = $value:expr;)* }
+        LiveConfig { $($(#[doc = $live_about:literal])* $live_made:ident: $live_made_type:ty = $live_value:expr;)* }
         HttpConfig { $($(#[doc = $http_about:literal])* $http_made:ident: $http_made_type:ty = $http_value:expr;)* }
         $(
             #[doc = $meaning:literal] $(#[doc = $text:literal])*
-            $name:ident = $default:literal, $kind:expr =>
+            $name:ident = $default:literal, $kind:expr => $([$mark:ident])?
                 $(config.$field:ident: $field_type:ty;)? $(config($part:ident);)?
+                $(live.$live_field:ident: $live_field_type:ty;)? $(live($live_part:ident);)?
                 $(http.$http_field:ident: $http_field_type:ty;)? $(http($http_part:ident);)?
         )*
     ) => {
-        /// The settings: name, default, meaning. A default in angle brackets depends on other values.
-        pub const SETTINGS: &[(&str, &str, &str)] =
-            &[$((stringify!($name), $default, $meaning.trim_ascii())),*];
+        /// The settings: name, default, meaning, and when a change takes effect. A default in angle brackets depends on other
+        /// values.
+        pub const SETTINGS: &[(&str, &str, &str, TakesEffect)] = &[$((
+            stringify!($name),
+            $default,
+            $meaning.trim_ascii(),
+            TakesEffect::of(
+                concat!($(stringify!($mark))?),
+                concat!($(stringify!($field))? $(stringify!($part))?),
+            ),
+        )),*];
 
         /// The names of the settings that are secrets.
         pub fn secrets() -> Vec<&'static str> {
@@ -73,11 +92,18 @@ macro_rules! settings {
             secret.map(|(name, _)| name).collect()
         }
 
-        /// All settings of an instance. They do not change after its start.
+        /// All settings of an instance. They do not change after its start, but for those in `live`.
         #[derive(Debug)]
         pub struct Config {
             $($(#[doc = $meaning] pub $field: $field_type,)?)*
             $($(#[doc = $about])* pub $made: $made_type,)*
+        }
+
+        /// The settings that `authkv.reload` changes while the instance runs, apart from those of HTTP.
+        #[derive(Debug)]
+        pub struct LiveConfig {
+            $($(#[doc = $meaning] pub $live_field: $live_field_type,)?)*
+            $($(#[doc = $live_about])* pub $live_made: $live_made_type,)*
         }
 
         /// The settings of the HTTP server. They may change while the instance runs.
@@ -90,13 +116,18 @@ macro_rules! settings {
         impl Config {
             /// The settings as the reference shows them. For tests.
             pub fn reference() -> Vec<Reference> {
-                vec![$(Reference {
-                    name: stringify!($name),
-                    default: $default,
-                    allowed: $kind.allowed,
-                    meaning: $meaning.trim_ascii(),
-                    text: concat!($($text),*).trim_ascii(),
-                }),*]
+                let rows = SETTINGS.iter();
+                let texts = [$(($kind.allowed, concat!($($text),*).trim_ascii())),*];
+                rows.zip(texts)
+                    .map(|((name, default, meaning, takes_effect), (allowed, text))| Reference {
+                        name,
+                        default,
+                        allowed,
+                        meaning,
+                        text,
+                        takes_effect: *takes_effect,
+                    })
+                    .collect()
             }
 
             pub(super) fn read($given: &Given) -> Result<Self, String> {
@@ -106,6 +137,17 @@ macro_rules! settings {
                 )*
                 $(let $made = $value;)*
                 Ok(Self { $($($field,)?)* $($made),* })
+            }
+        }
+
+        impl LiveConfig {
+            pub(super) fn read($given: &Given) -> Result<Self, String> {
+                $(
+                    $(let $live_field = $given.read(stringify!($name), $default, $kind)?;)?
+                    $(let $live_part = $given.read(stringify!($name), $default, $kind)?;)?
+                )*
+                $(let $live_made = $live_value;)*
+                Ok(Self { $($($live_field,)?)* $($live_made),* })
             }
         }
 
@@ -133,15 +175,12 @@ settings! {
     given;
     Config {
         http: Arc<HttpConfig> = Arc::new(HttpConfig::read(given)?);
+        live: ArcSwap<LiveConfig> = ArcSwap::from_pointee(LiveConfig::read(given)?);
         console_listen: Option<PathBuf> = console.unwrap_or_else(|| Some(data_dir.join("console.sock")));
-        password_rules: PasswordRules =
-            PasswordRules { min: password_min, max: password_max, classes: password_classes };
         admin_password: Option<Password> = admin
-            .map(|secret| Password::new(secret, &password_rules))
+            .map(|secret| Password::new(secret, &live.load().password_rules))
             .transpose()
             .map_err(|error| format!("{PREFIX}ADMIN_PASSWORD: {error}"))?;
-        login_delay: LoginDelay =
-            LoginDelay { failures: login_failures, max: login_delay_max, exempt: login_delay_exempt };
         /// Bytes that pairs cannot use; 0 if nothing is reserved.
         memtx_reserve: u64 = {
             let default = (memtx_memory / 32).clamp(6 << 20, 64 << 20);
@@ -153,6 +192,12 @@ settings! {
         /// A setting names the file, so an existing file must be valid.
         public_key_given: bool = public_key.is_some();
         public_key_file: PathBuf = public_key.unwrap_or_else(|| data_dir.join("jwt_public.pem"));
+    }
+    LiveConfig {
+        password_rules: PasswordRules =
+            PasswordRules { min: password_min, max: password_max, classes: password_classes };
+        login_delay: LoginDelay =
+            LoginDelay { failures: login_failures, max: login_delay_max, exempt: login_delay_exempt };
         limits: Limits = Limits { batch: batch_max, key: key_max };
         argon2: Argon2Cost = Argon2Cost {
             memory: argon2_memory as u32,
@@ -178,13 +223,13 @@ settings! {
 
     /// directory of snapshots, logs of writes, and keys
     /// snapshots, logs of writes and keys; the directory is made when missing
-    DATA_DIR = "./var", path() => config.data_dir: PathBuf;
+    DATA_DIR = "./var", path() => [process] config.data_dir: PathBuf;
     // Lua has replaced the layout by single settings before this list is read.
     /// defaults to start from: single, authorization_tarantool or key_value_tarantool
     /// the set of [defaults](#two-processes) to start from
     LAYOUT = "single", of("single, authorization_tarantool, key_value_tarantool", |text| {
         matches!(text, "single" | "authorization_tarantool" | "key_value_tarantool").then_some(())
-    }) => config(_layout);
+    }) => [process] config(_layout);
     /// what this instance offers: auth, kv or auth,kv
     /// the services that this instance offers
     SERVICES = "auth,kv", of("auth, kv or auth,kv", Services::parse) => config.services: Services;
@@ -201,10 +246,10 @@ settings! {
     HTTP_ENGINE = "native", flag("rock", "native") => http(rock);
     /// address of iproto, or off
     /// address of iproto
-    IPROTO_LISTEN = "127.0.0.1:3301", of("host:port", host_and_port).unless("off") => config.iproto_listen: Option<String>;
+    IPROTO_LISTEN = "127.0.0.1:3301", of("host:port", host_and_port).unless("off") => [process] config.iproto_listen: Option<String>;
     /// unix socket of the console, or off
     /// unix socket of the console, with mode 0600; its path has at most 107 bytes
-    CONSOLE_LISTEN = "<data dir>/console.sock", path().unless("off").optional() => config(console);
+    CONSOLE_LISTEN = "<data dir>/console.sock", path().unless("off").optional() => [process] config(console);
     /// password of the user admin, used when there is no such user
     /// password of authkv's user `admin`, used if there is no such user; it has to keep the rules for passwords
     ADMIN_PASSWORD = "<random, shown once>", secret().optional() => config(admin);
@@ -219,14 +264,14 @@ settings! {
     FOLLOW = "<none>", of("host:port", host_and_port).optional() => config.follow: Option<String>;
     /// seconds without that instance after which tokens are refused, or unlimited
     /// seconds that the authorization instance may be out of reach before tokens are refused
-    FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => config.follow_max_lag: Option<Duration>;
+    FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => live.follow_max_lag: Option<Duration>;
     /// refuse to write: true or false
     /// refuse to write; the data must have been started writable once
-    READ_ONLY = "false", flag("true", "false") => config.read_only: bool;
+    READ_ONLY = "false", flag("true", "false") => [options] config.read_only: bool;
     /// bytes for tuples and indexes
     /// bytes of memory for tuples and indexes. From 2.11 on Tarantool takes 64 MiB (67108864) at least; with less, the log
     /// says what is in force
-    MEMTX_MEMORY = "268435456", number(33_554_432, 1 << 46) => config.memtx_memory: u64;
+    MEMTX_MEMORY = "268435456", number(33_554_432, 1 << 46) => [process] config.memtx_memory: u64;
     /// bytes of it that pairs cannot have, for users, tokens, roles, keys and deletes; or 0
     /// bytes of `MEMTX_MEMORY` that pairs cannot have, in pieces of 2 MiB: see [a full store](#a-full-store)
     MEMTX_RESERVE = "<a 32nd of MEMTX_MEMORY, 6 to 64 MiB>",
@@ -234,30 +279,30 @@ settings! {
     /// what an acknowledged write has reached: write (the operating system) or fsync (the disk)
     /// `write`: an acknowledged write survives a process that dies, not a machine that dies; `fsync`: it survives both, and
     /// takes as long as the disk: see [durability](#durability)
-    WAL_MODE = "write", flag("fsync", "write") => config.wal_fsync: bool;
+    WAL_MODE = "write", flag("fsync", "write") => [process] config.wal_fsync: bool;
     /// seconds between two looks for new files of the log, by a hot standby
     /// seconds between two looks for new files of the log of writes, by a hot standby: with more, it follows later if the
     /// system does not tell it of new files
-    WAL_DIR_RESCAN_DELAY = "2", seconds(1, 3600) => config.wal_dir_rescan_delay: Duration;
+    WAL_DIR_RESCAN_DELAY = "2", seconds(1, 3600) => [process] config.wal_dir_rescan_delay: Duration;
     /// seconds between two snapshots, or 0 for none by time
     /// seconds between two snapshots; 0 makes none by time. A start reads the newest snapshot and all writes after it: with
     /// more seconds it takes longer, with fewer the disk and a core are busy more often
-    CHECKPOINT_INTERVAL = "3600", seconds(0, 31_536_000) => config.checkpoint_interval: Duration;
+    CHECKPOINT_INTERVAL = "3600", seconds(0, 31_536_000) => [options] config.checkpoint_interval: Duration;
     /// snapshots that are kept, with the logs from the oldest of them on
     /// snapshots that are kept, with all logs from the oldest of them on: more of them can go back further if a file is
     /// damaged, and take more space
-    CHECKPOINT_COUNT = "2", size(1, 1000) => config.checkpoint_count: usize;
+    CHECKPOINT_COUNT = "2", size(1, 1000) => [options] config.checkpoint_count: usize;
     /// bytes of the log after which a snapshot is made, or unlimited
     /// bytes of the log of writes since the last snapshot that lead to the next one. It bounds the disk that the log takes and
     /// the time of a start if much is written; too few make snapshots all the time
     CHECKPOINT_WAL_THRESHOLD = "unlimited", number(1 << 20, 1 << 60).unless("unlimited")
-        => config.checkpoint_wal_threshold: Option<u64>;
+        => [options] config.checkpoint_wal_threshold: Option<u64>;
     /// start although files are damaged: true or false
     /// start although files are damaged. What cannot be read is skipped, and the writes in it are lost; the log names them:
     /// see [a damaged log](#a-damaged-log)
-    FORCE_RECOVERY = "false", flag("true", "false") => config.force_recovery: bool;
+    FORCE_RECOVERY = "false", flag("true", "false") => [process] config.force_recovery: bool;
     /// bytes of a key with its value
-    MEMTX_MAX_TUPLE_SIZE = "1048576", number(16_384, 1 << 30) => config.memtx_max_tuple_size: u64;
+    MEMTX_MAX_TUPLE_SIZE = "1048576", number(16_384, 1 << 30) => [process] config.memtx_max_tuple_size: u64;
     /// key (PEM) that signs tokens; the default one is made when missing
     /// the first key that signs tokens, in PEM: see [keys](#keys-and-rotation)
     PRIVATE_KEY_FILE = "<data dir>/jwt_private.pem", path().optional() => config(private_key);
@@ -266,7 +311,7 @@ settings! {
     PUBLIC_KEY_FILE = "<data dir>/jwt_public.pem", path().optional() => config(public_key);
     /// algorithm of keys that are made: RS256, ES256 or EdDSA
     /// algorithm of keys that are made from now on
-    TOKEN_ALGORITHM = "RS256", of("RS256, ES256 or EdDSA", Algorithm::from_name) => config.token_algorithm: Algorithm;
+    TOKEN_ALGORITHM = "RS256", of("RS256, ES256 or EdDSA", Algorithm::from_name) => live.token_algorithm: Algorithm;
     /// claim iss of tokens: instances whose tokens hold at one another have the same
     /// claim `iss` of tokens, the same on both sides of a split; tokens with another one are refused
     TOKEN_ISSUER = "authkv", any("a text") => config.token_issuer: String;
@@ -275,64 +320,64 @@ settings! {
     TOKEN_AUDIENCE = "authkv", any("a text") => config.token_audience: String;
     /// seconds from the publication of a rotated key to its first signature
     /// seconds from the publication of a new key to its first signature
-    KEY_PUBLISH = "300", seconds(0, 86_400) => config.key_publish: Duration;
+    KEY_PUBLISH = "300", seconds(0, 86_400) => live.key_publish: Duration;
     /// seconds a token lives
     /// seconds that an access token lives
-    TOKEN_TTL = "1800", seconds(1, TOKEN_TTL_MAX) => config.token_ttl: Duration;
+    TOKEN_TTL = "1800", seconds(1, TOKEN_TTL_MAX) => live.token_ttl: Duration;
     /// seconds that clocks may differ
-    TOKEN_LEEWAY = "30", seconds(0, LEEWAY_MAX) => config.token_leeway: Duration;
+    TOKEN_LEEWAY = "30", seconds(0, LEEWAY_MAX) => live.token_leeway: Duration;
     /// verified tokens that are remembered
     TOKEN_CACHE = "10000", size(1, 10_000_000) => config.token_cache: usize;
     /// seconds a session lives after its last refresh
     /// seconds that a refresh token lives, and so a session from its last refresh
-    REFRESH_TTL = "1209600", seconds(1, 315_360_000) => config.refresh_ttl: Duration;
+    REFRESH_TTL = "1209600", seconds(1, 315_360_000) => live.refresh_ttl: Duration;
     /// sessions of a user; the oldest ends for one more
     /// sessions of a user; one more ends the oldest
-    SESSIONS_MAX = "100", size(1, 10_000) => config.sessions_max: usize;
+    SESSIONS_MAX = "100", size(1, 10_000) => live.sessions_max: usize;
     /// who may add users: open (anyone) or admin
     /// who may register users: anyone, or administrators
-    REGISTRATION = "open", flag("open", "admin") => config.registration_open: bool;
+    REGISTRATION = "open", flag("open", "admin") => live.registration_open: bool;
     /// whether every user has the role default, which gives all keys unless it is set: on or off
     /// whether every user has the role `default`, which by default gives all keys; in a split, set it on the key-value
     /// instance
-    DEFAULT_ROLE = "on", flag("on", "off") => config.default_role: bool;
+    DEFAULT_ROLE = "on", flag("on", "off") => live.default_role: bool;
     /// characters in a password, at least
-    PASSWORD_MIN = "8", size(1, 1024) => config(password_min);
+    PASSWORD_MIN = "8", size(1, 1024) => live(password_min);
     /// characters in a password, at most
-    PASSWORD_MAX = "64", size(1, 1024) => config(password_max);
+    PASSWORD_MAX = "64", size(1, 1024) => live(password_max);
     /// classes of characters that a password needs, with commas between them, or none
     /// a password has a character of each of these classes; `special` is one of ``!@#$%^&*()_+-=/.,``
     PASSWORD_CLASSES = "lower,upper,digit,special",
-        list("lower, upper, digit and special with commas between them, or none", Class::by_name) => config(password_classes);
+        list("lower, upper, digit and special with commas between them, or none", Class::by_name) => live(password_classes);
     /// failed logins before the next ones are delayed
     /// [failed logins](#failed-logins) without a delay
-    LOGIN_FAILURES = "5", number(1, 1000) => config(login_failures);
+    LOGIN_FAILURES = "5", number(1, 1000) => live(login_failures);
     /// seconds of the longest such delay, or 0 for none at all
     /// seconds of the longest delay; 0 turns delays off
-    LOGIN_DELAY_MAX = "60", number(0, 86_400) => config(login_delay_max);
+    LOGIN_DELAY_MAX = "60", number(0, 86_400) => live(login_delay_max);
     /// networks whose addresses are not counted, such as those of proxies, with commas between them, or none
     /// addresses whose failures are not counted for the address, only for the login; unix sockets are exempt anyway
     LOGIN_DELAY_EXEMPT = "127.0.0.0/8,::1/128",
         list("networks like 10.0.0.0/8 or fd00::/8 with commas between them, or none", |text| text.parse::<IpNet>().ok())
-            => config(login_delay_exempt);
+            => live(login_delay_exempt);
     /// a line in the log for each event of security: on or off
     /// the [audit log](#audit-log), with a line for each event of security
-    AUDIT_LOG = "on", flag("on", "off") => config.audit_log: bool;
+    AUDIT_LOG = "on", flag("on", "off") => live.audit_log: bool;
     /// keys or pairs in a batch
-    BATCH_MAX = "10000", size(1, 1_000_000) => config(batch_max);
+    BATCH_MAX = "10000", size(1, 1_000_000) => live(batch_max);
     /// bytes in a key
     /// bytes in a key that is written
-    KEY_MAX = "1024", size(1, 65_535) => config(key_max);
+    KEY_MAX = "1024", size(1, 65_535) => live(key_max);
     /// arrays and objects inside one another in a value
-    JSON_DEPTH_MAX = "64", size(1, 256) => config.json_depth_max: usize;
+    JSON_DEPTH_MAX = "64", size(1, 256) => live.json_depth_max: usize;
     /// threads that serve HTTP
     HTTP_WORKERS = "<cores, at most 4>", size(1, 64).or(cores()) => http.workers: usize;
     /// bytes in the input of a read or write, or of a role
     /// bytes in the HTTP body or the arguments of a read or write, or of a role with its permissions
-    KV_INPUT_MAX = "8388608", size(1024, 1 << 28) => config.kv_input_max: usize;
+    KV_INPUT_MAX = "8388608", size(1024, 1 << 28) => live.kv_input_max: usize;
     /// bytes in any other input
     /// bytes in any other body or arguments
-    AUTH_INPUT_MAX = "16384", size(1024, 1 << 24) => config.auth_input_max: usize;
+    AUTH_INPUT_MAX = "16384", size(1024, 1 << 24) => live.auth_input_max: usize;
     /// seconds to send the header of a request
     /// seconds to send the header of a request, from its first byte on, and for the handshake of TLS; then 408
     HTTP_HEADER_TIMEOUT = "10", seconds(1, 3600) => http.header_timeout: Duration;
@@ -413,23 +458,23 @@ settings! {
     HTTP_HEALTH = "off", flag("on", "off") => http.health: bool;
     /// where the log goes: stderr, a file, pipe:command or syslog:options
     /// where Tarantool's log goes. A file is opened again at [SIGHUP](install.md#the-log)
-    LOG = "stderr", of(Log::ALLOWED, Log::parse) => config.log: Log;
+    LOG = "stderr", of(Log::ALLOWED, Log::parse) => [process] config.log: Log;
     /// which lines the log has: those of this level and worse
     /// the log has the lines of this level and worse. The [access log](#the-access-log) and the [audit log](#audit-log) are of
     /// level `info`
-    LOG_LEVEL = "info", of(Level::ALLOWED, Level::parse) => config.log_level: Level;
+    LOG_LEVEL = "info", of(Level::ALLOWED, Level::parse) => [options] config.log_level: Level;
     /// format of the log: plain or json
     /// format of Tarantool's log
-    LOG_FORMAT = "plain", flag("json", "plain") => config.log_json: bool;
+    LOG_FORMAT = "plain", flag("json", "plain") => [options] live.log_json: bool;
     /// bytes of the values that one read may return
     /// bytes of the values that one read may return, in msgpack
-    REPLY_MAX = "67108864", size(1024, 1 << 30) => config.reply_max: usize;
+    REPLY_MAX = "67108864", size(1024, 1 << 30) => live.reply_max: usize;
     /// requests between the HTTP workers and the tx thread
     /// requests between the HTTP workers and the tx thread; more are answered 503
     QUEUE = "8192", size(1, 100_000) => config.queue: usize;
     /// watches over HTTP at a time, which do not count as requests
     /// watches over HTTP at a time, which do not count as requests; more are answered 503
-    WATCH_MAX = "1000", size(1, 1_000_000) => config.watch_max: usize;
+    WATCH_MAX = "1000", size(1, 1_000_000) => live.watch_max: usize;
     /// bytes of changes that are kept for watches
     /// bytes of changes that are kept for watches; a watch that is further behind ends with `too_old`
     WATCH_BUFFER = "16777216", size(65_536, 1 << 32) => config.watch_buffer: usize;
@@ -440,13 +485,13 @@ settings! {
     CRYPTO_QUEUE = "64", size(1, 1024) => config.crypto_queue: usize;
     /// KiB of memory of Argon2id
     /// KiB of memory of a hash; at least 8 × `ARGON2_PARALLELISM`
-    ARGON2_MEMORY = "19456", number(8, 1_048_576) => config(argon2_memory);
+    ARGON2_MEMORY = "19456", number(8, 1_048_576) => live(argon2_memory);
     /// passes of Argon2id
-    ARGON2_ITERATIONS = "2", number(1, 1000) => config(argon2_iterations);
+    ARGON2_ITERATIONS = "2", number(1, 1000) => live(argon2_iterations);
     /// lanes of Argon2id
-    ARGON2_PARALLELISM = "1", number(1, 16) => config(argon2_parallelism);
+    ARGON2_PARALLELISM = "1", number(1, 16) => live(argon2_parallelism);
     /// seconds to finish what runs
-    SHUTDOWN_TIMEOUT = "10", seconds(1, 3600) => config.shutdown_timeout: Duration;
+    SHUTDOWN_TIMEOUT = "10", seconds(1, 3600) => live.shutdown_timeout: Duration;
 }
 
 fn cores() -> usize {

@@ -54,8 +54,10 @@ pub struct Tokens {
     signed: ArcSwapOption<String>,
     issuer: String,
     audience: String,
-    ttl: Duration,
-    leeway: Duration,
+    /// Seconds.
+    ttl: AtomicU64,
+    /// Seconds.
+    leeway: AtomicU64,
     /// Claims by the digest of the whole token, with its signature.
     verified: Cache<Digest, Arc<Verified>>,
 }
@@ -122,8 +124,8 @@ impl Tokens {
             signed: ArcSwapOption::empty(),
             issuer: settings.issuer,
             audience: settings.audience,
-            ttl: settings.ttl,
-            leeway: settings.leeway,
+            ttl: AtomicU64::new(settings.ttl.as_secs()),
+            leeway: AtomicU64::new(settings.leeway.as_secs()),
             verified: Cache::new(settings.cache),
         }
     }
@@ -157,12 +159,23 @@ impl Tokens {
 
     /// The lifetime of a new token.
     pub fn ttl(&self) -> Duration {
-        self.ttl
+        Duration::from_secs(self.ttl.load(Ordering::Relaxed))
+    }
+
+    /// Changes the lifetime of new tokens, and the leeway of all.
+    pub fn set_times(&self, ttl: Duration, leeway: Duration) {
+        self.ttl.store(ttl.as_secs(), Ordering::Relaxed);
+        self.leeway.store(leeway.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Seconds.
+    fn leeway(&self) -> u64 {
+        self.leeway.load(Ordering::Relaxed)
     }
 
     /// When tokens that expire at `exp` or earlier are no longer accepted. Times are seconds since 1970-01-01 UTC.
     pub fn accepted_until(&self, exp: u64) -> u64 {
-        exp + self.leeway.as_secs() + 1
+        exp + self.leeway() + 1
     }
 
     /// The time before which expired tokens are irrelevant at `time`: no instance accepts them, whatever leeway it has, now or
@@ -173,7 +186,7 @@ impl Tokens {
 
     /// Whether a token has begun and has not expired, with the leeway.
     pub fn is_in_time(&self, claims: &Claims) -> bool {
-        let (now, leeway) = (now(), self.leeway.as_secs());
+        let (now, leeway) = (now(), self.leeway());
         claims.nbf <= now + leeway && claims.exp + leeway >= now
     }
 
@@ -203,7 +216,7 @@ impl Tokens {
             jti: jti.clone(),
             iat: now,
             nbf: now,
-            exp: now + self.ttl.as_secs(),
+            exp: now + self.ttl().as_secs(),
             username: bearer.login.to_owned(),
             email: bearer.login.to_owned(),
             epoch: bearer.epoch,
@@ -261,7 +274,7 @@ impl Tokens {
         let ring = self.ring.load();
         let (key, verifying) = ring.find(&kid, steady::now())?;
         let mut validation = Validation::new(key.algorithm().into());
-        validation.leeway = self.leeway.as_secs();
+        validation.leeway = self.leeway();
         validation.validate_nbf = true;
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);

@@ -104,7 +104,7 @@ fn of_a_body(context: &Context<'_>) -> [Error; 6] {
     [
         shape,
         Error::TooDeep {
-            limit: config.json_depth_max,
+            limit: config.live().json_depth_max,
         },
         Error::InputTooLarge {
             limit: route.operation.input_max(config),
@@ -155,7 +155,7 @@ pub fn conflict() -> Error {
 
 /// The errors of any batch.
 pub fn batch(context: &Context<'_>) -> [Error; 2] {
-    let limit = context.config.limits.batch;
+    let limit = context.config.live().limits.batch;
     [Error::NoKeys, Error::TooManyKeys { limit }]
 }
 
@@ -165,12 +165,12 @@ pub fn repeated() -> Error {
 
 pub fn reply_too_large(context: &Context<'_>) -> Error {
     Error::ReplyTooLarge {
-        limit: context.config.reply_max,
+        limit: context.config.live().reply_max,
     }
 }
 
 pub fn bad_key(context: &Context<'_>) -> Error {
-    let limit = context.config.limits.key;
+    let limit = context.config.live().limits.key;
     Error::BadKey(KeyRule::Length { limit })
 }
 

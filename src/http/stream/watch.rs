@@ -72,7 +72,7 @@ async fn begin(exchange: &mut Exchange) -> Result<Watch, Error> {
     }
     let after = exchange.last_event_id()?.or(after);
     let now = Instant::now();
-    let leeway = runner.shared.settings.token_leeway;
+    let leeway = runner.shared.settings.live().token_leeway;
     let mut watch = Watch {
         // Subscribed before the first page is read, so that no change is missed.
         notifications: runner.shared.notifications.subscribe(),

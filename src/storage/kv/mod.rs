@@ -35,7 +35,7 @@ pub struct KeyValues {
     /// The expiry time and the key of every pair that expires.
     expiry: Space,
     max_tuple_size: usize,
-    reply_max: usize,
+    config: Arc<Config>,
     reserve: Arc<Reserve>,
     changes: TxCell<Changes>,
     /// Called with the last durable revision after every commit.
@@ -81,7 +81,7 @@ impl KeyValues {
     pub fn new(
         tx: &Tx,
         [space, expiry, sequence]: [Space; 3],
-        config: &Config,
+        config: &Arc<Config>,
         reserve: Arc<Reserve>,
         tell: Tell,
     ) -> Result<Self, Error> {
@@ -99,7 +99,7 @@ impl KeyValues {
             space,
             expiry,
             max_tuple_size: config.memtx_max_tuple_size as usize,
-            reply_max: config.reply_max,
+            config: config.clone(),
             changes: TxCell::new(tx, changes),
             reserve,
             tell,
@@ -109,6 +109,11 @@ impl KeyValues {
     /// Whether there is a pair that expires. Does not yield.
     pub fn has_expiring(&self, tx: &Tx) -> bool {
         self.expiry.index(0).len(tx) > 0
+    }
+
+    /// The most bytes of the values that one read may return.
+    fn reply_max(&self) -> usize {
+        self.config.live().reply_max
     }
 
     /// Tuples must have fewer bytes than this.

@@ -49,7 +49,7 @@ impl KeyValues {
                 strict
             }
         };
-        let looks = self.looks(tx);
+        let (looks, limit) = (self.looks(tx), self.reply_max());
         let now = LazyCell::new(milliseconds);
         let begin = out.len();
         let mut missing = Vec::new();
@@ -77,8 +77,7 @@ impl KeyValues {
                 }
                 ReadForm::Pairs { .. } => stored.write(&mut out),
             }
-            if out.len() > self.reply_max {
-                let limit = self.reply_max;
+            if out.len() > limit {
                 return Err(Error::ReplyTooLarge { limit });
             }
         }

@@ -211,7 +211,7 @@ impl Writing<'_> {
             return Ok(Effect::Missing);
         };
         self.found += tuple_bytes(&tuple).len();
-        let limit = self.store.reply_max;
+        let limit = self.store.reply_max();
         match self.found <= limit {
             true => Ok(Effect::Found(Found::new(tuple))),
             false => Err(Error::ReplyTooLarge { limit }),

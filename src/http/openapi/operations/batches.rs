@@ -173,7 +173,7 @@ pub fn kv_list(context: &Context<'_>) -> Description {
 }
 
 fn batch_of(context: &Context<'_>, items: Shape) -> ArrayBuilder {
-    let limit = context.config.limits.batch;
+    let limit = context.config.live().limits.batch;
     list(items).min_items(Some(1)).max_items(Some(limit))
 }
 

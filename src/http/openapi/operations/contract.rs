@@ -82,7 +82,7 @@ pub fn auth_check(_: &Context<'_>) -> Description {
 pub fn kv_get(context: &Context<'_>) -> Description {
     let found = br#"{"data":{"orbit":{"days":365.25,"next":null},"planet":"Earth"}}"#;
     let found = to_msgpack(found, 3).unwrap_or_default();
-    let limit = context.config.limits.batch;
+    let limit = context.config.live().limits.batch;
     let keys = list(of(Type::String).into()).unique_items(true);
     let keys = keys.min_items(Some(1)).max_items(Some(limit));
     let body = object("", [("keys", keys.into())]);
@@ -105,19 +105,19 @@ pub fn kv_put(context: &Context<'_>) -> Description {
     };
     let key = of(Type::String)
         .min_length(Some(1))
-        .max_length(Some(config.limits.key))
+        .max_length(Some(config.live().limits.key))
         .description(Some(format!(
             "At most {} bytes of UTF-8",
-            config.limits.key
+            config.live().limits.key
         )));
     let pairs = of(Type::Object)
         .property_names(Some(key.build()))
         .additional_properties(Some(AdditionalProperties::FreeForm(true)))
         .min_properties(Some(1))
-        .max_properties(Some(config.limits.batch))
+        .max_properties(Some(config.live().limits.batch))
         .description(Some(format!(
             "Any JSON, at most {} arrays and objects inside one another; integers are kept exactly within 64 bits",
-            config.json_depth_max
+            config.live().json_depth_max
         )));
     let example =
         json!({"data": {"planet": "Earth", "moons": 1, "orbit": {"days": 365.25, "next": null}}});

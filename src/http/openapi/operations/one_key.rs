@@ -24,7 +24,7 @@ pub fn kv_incr(context: &Context<'_>) -> Description {
     answers_of("Sum", exact("The value now", members), [("added", added)])
         .body("Addition", body, json!({"by": 1}))
         .optional()
-        .in_path(segment().max_length(Some(context.config.limits.key)))
+        .in_path(segment().max_length(Some(context.config.live().limits.key)))
         .fails([forbidden(AccessKind::Write), bad_key(context), TTL])
         .fails(sum())
 }
@@ -78,7 +78,7 @@ pub fn pair_put(context: &Context<'_>) -> Description {
         body: Some(body.build()),
         ..answers_of("WrittenPair", shape, examples)
     }
-    .in_path(segment().max_length(Some(context.config.limits.key)))
+    .in_path(segment().max_length(Some(context.config.live().limits.key)))
     .parameters([
         if_revision(),
         mode(),

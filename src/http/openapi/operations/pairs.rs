@@ -19,7 +19,7 @@ pub fn schemas(config: &Config) -> [(&'static str, Shape); 3] {
          `{{\"$datetime\": \"<RFC 3339>\"}}`, and `{{\"$ext\": {{\"type\": 6, \"data\": \"<base64>\"}}}}` for any other \
          extension of MessagePack. They are read as they are written. An object that itself has one such member only is \
          written `{{\"$map\": {{…}}}}`.",
-        config.json_depth_max
+        config.live().json_depth_max
     );
     let value = ObjectBuilder::new()
         .schema_type(SchemaType::AnyValue)
@@ -64,7 +64,7 @@ pub fn any_key() -> Shape {
 
 /// A key to write.
 pub fn new_key(context: &Context<'_>) -> Shape {
-    let limit = context.config.limits.key;
+    let limit = context.config.live().limits.key;
     segment()
         .max_length(Some(limit))
         .description(Some(format!(

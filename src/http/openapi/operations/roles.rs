@@ -30,7 +30,7 @@ pub fn role_list(_: &Context<'_>) -> Description {
 }
 
 pub fn role_set(context: &Context<'_>) -> Description {
-    let limit = context.config.limits.key;
+    let limit = context.config.live().limits.key;
     let about = format!(
         "What the keys begin with, at most {limit} bytes of UTF-8; an empty one is for all keys"
     );

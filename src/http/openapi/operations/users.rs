@@ -165,7 +165,8 @@ pub fn person(context: &Context<'_>) -> ObjectBuilder {
 
 /// A new password, with the rules of this instance.
 fn password(context: &Context<'_>) -> Shape {
-    let rules = &context.config.password_rules;
+    let live = context.config.live();
+    let rules = &live.password_rules;
     let (mut pattern, mut names) = ("^".to_owned(), Vec::new());
     for class in &rules.classes {
         let (name, characters) = match class {
