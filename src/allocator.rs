@@ -1,7 +1,7 @@
 //! The allocator of Rust code: mimalloc. A request is often freed by another thread than the one that made it, which glibc
 //! does under a lock. Any thread.
 
-use libmimalloc_sys::{mi_collect, mi_option_set_default, mi_option_t};
+use libmimalloc_sys::{mi_collect, mi_option_set_default, mi_option_t, mi_process_info};
 use mimalloc::MiMalloc;
 use std::ffi::c_long;
 
@@ -21,6 +21,26 @@ extern "C" fn reserve_little() {
     const KIB: c_long = 32 << 10;
     // SAFETY: any thread may call it at any time. It does not allocate.
     unsafe { mi_option_set_default(ARENA_RESERVE, KIB) }
+}
+
+/// How many bytes the allocator has from the kernel, those included that it keeps for later use.
+pub fn committed() -> usize {
+    let (mut committed, mut other) = (0, [0; 7]);
+    let [elapsed, user, system, rss, peak_rss, peak_commit, faults] = &mut other;
+    // SAFETY: any thread may call it at any time. It writes a number to each of these places.
+    unsafe {
+        mi_process_info(
+            elapsed,
+            user,
+            system,
+            rss,
+            peak_rss,
+            &mut committed,
+            peak_commit,
+            faults,
+        );
+    }
+    committed
 }
 
 /// Returns freed memory to the kernel. Otherwise mimalloc would keep it for later use.

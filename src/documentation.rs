@@ -4,6 +4,7 @@
 
 use authkv_base::error::{Error, Row};
 use authkv_config::Config;
+use authkv_metrics::list;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,17 @@ fn settings() -> Rows {
     rows
 }
 
+fn metrics() -> Rows {
+    let row = |metric: &&list::Metric| {
+        let labels = metric.labels.iter().map(|label| format!("`{label}`"));
+        let labels = labels.collect::<Vec<_>>().join(", ");
+        let (name, kind, help) = (metric.name, metric.kind.name(), metric.help);
+        let row = format!("| `{name}` | {kind} | {labels} | {help} |");
+        (name.to_owned(), row)
+    };
+    list::ALL.iter().map(row).collect()
+}
+
 /// A default in angle brackets is a description.
 fn cell_of_default(default: &str) -> String {
     let described = default
@@ -66,6 +78,7 @@ fn pages() -> Vec<(PathBuf, String, String)> {
     vec![
         page("documentation/api.md", errors()),
         page("documentation/how-to-run.md", settings()),
+        page("documentation/metrics.md", metrics()),
     ]
 }
 

@@ -21,17 +21,20 @@ use crate::storage::Storage;
 use crate::tx::lent::User;
 use crate::tx::life::Life;
 use crate::tx::returned::Returned;
+use crate::tx::session_kind::SessionKind;
 use crate::tx::{fiber, learn_mode, learn_refusal, log, lua, Tx, TxCell};
 use crate::upkeep;
+use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::Record;
 use authkv_base::threads::{self, give_way};
 use authkv_codec::types::Types;
 use authkv_config::{Config, HttpConfig};
 use authkv_mailbox::doorbell::Doorbell;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+mod metrics;
 mod slot;
 
 pub struct Instance {
@@ -40,6 +43,8 @@ pub struct Instance {
     pub types: Types,
     /// The form in which this Tarantool sends the results of procedures.
     pub returned: TxCell<Returned>,
+    /// Who calls procedures.
+    pub session_kind: TxCell<SessionKind>,
     pub core: Core,
     health: Arc<Health>,
     disk: Disk,
@@ -47,6 +52,10 @@ pub struct Instance {
     http: Mutex<Http>,
     /// The successor rings it when it takes over.
     successor: Doorbell,
+    /// Seconds since 1970.
+    started_at: u64,
+    /// The version of Tarantool.
+    tarantool: String,
 }
 
 /// What a start reports to the operator.
@@ -213,15 +222,19 @@ impl Instance {
             returned: TxCell::new(tx, Returned::new(tx)),
             health: Health::new(),
             disk: Disk::new(tx),
+            session_kind: TxCell::new(tx, SessionKind::new(tx)),
             core: Core {
                 auth,
                 kv: Kv::new(storage, life.clone()),
                 audit: Audit::new(tx, config.clone()),
                 config,
+                sources: OnceLock::new(),
             },
             bridge,
             http: Mutex::default(),
             successor: doorbell()?,
+            started_at: clock::now(),
+            tarantool: lua::version_text(tx),
             life,
         })
     }
@@ -235,6 +248,7 @@ impl Instance {
         is_restored: bool,
     ) -> Result<Started, String> {
         let core = &self.core;
+        let _ = core.sources.set(Box::new(|| self.metrics()));
         let text = |e: Error| e.to_string();
         // A new follower will fetch what others have revoked long ago.
         let follows = core.config.follow.is_some();

@@ -4,7 +4,7 @@
 
 use crate::auth::{follow, session};
 use crate::bulk::console;
-use crate::core::execute;
+use crate::core::{execute, metrics::refused};
 use crate::handoff::Handoff;
 use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
@@ -71,15 +71,16 @@ fn owner(args: &RawBytes) -> Reply {
         let _call = instance.life.begin_call()?;
         let operation = first_text(args).and_then(Operation::by_name);
         let operation = operation.ok_or_else(no_procedure)?;
-        let input = read(instance, operation, args)?;
-        run(
-            tx,
-            instance,
-            operation,
-            (&input, 1),
-            Caller::Owner,
-            Peer::Session,
-        )
+        let live = instance.core.config.live();
+        let limits = &live.limits;
+        let command = read(instance, operation, args)
+            .and_then(|input| Command::decode(operation, &input, 1, limits))
+            .inspect_err(|error| refused(Transport::Console, operation, error))?;
+        let origin = Origin {
+            transport: Transport::Console,
+            peer: Peer::Session,
+        };
+        act(tx, instance, origin, Caller::Owner, command)
     })
 }
 
@@ -293,50 +294,51 @@ fn client_at(
     peer: Peer,
 ) -> Result<RawByteBuf, Error> {
     let _call = instance.life.begin_call()?;
+    let transport = instance.session_kind.get(tx).transport(tx);
+    let (caller, command) = prepare(tx, instance, operation, args)
+        .inspect_err(|error| refused(transport, operation, error))?;
+    act(tx, instance, Origin { transport, peer }, caller, command)
+}
+
+/// The sender and the command of a client's call. Yields if the token is new.
+fn prepare(
+    tx: &Tx,
+    instance: &'static Instance,
+    operation: Operation,
+    args: &RawBytes,
+) -> Result<(Caller, Command), Error> {
+    let decode = |input: &Document<'_>, skip| {
+        Command::decode(operation, input, skip, &instance.core.config.live().limits)
+    };
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
-        return run(
-            tx,
-            instance,
-            operation,
-            (&input, 0),
-            Caller::Anonymous,
-            peer,
-        );
+        let command = decode(&input, 0)?;
+        return Ok((Caller::Anonymous, command));
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
-    let command = Command::decode(operation, &input, 1, &instance.core.config.live().limits)?;
+    let command = decode(&input, 1)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
         None => Caller::Anonymous,
     };
-    outcome(execute(tx, &instance.core, request(caller, command, peer))?)
+    Ok((caller, command))
 }
 
-/// A request over iproto or from the console. `peer` is the session that calls the procedure, or its client.
-fn request(caller: Caller, command: Command, peer: Peer) -> Request {
-    let origin = Origin {
-        transport: Transport::Iproto,
-        peer,
-    };
-    Request {
+/// Executes a command that is called over iproto or from the console. The peer may be the session that calls the procedure.
+fn act(
+    tx: &Tx,
+    instance: &'static Instance,
+    origin: Origin,
+    caller: Caller,
+    command: Command,
+) -> Result<RawByteBuf, Error> {
+    let request = Request {
         origin,
         caller,
         command,
-    }
-}
-
-fn run(
-    tx: &Tx,
-    instance: &'static Instance,
-    operation: Operation,
-    (input, skip): (&Document<'_>, usize),
-    caller: Caller,
-    peer: Peer,
-) -> Result<RawByteBuf, Error> {
-    let command = Command::decode(operation, input, skip, &instance.core.config.live().limits)?;
-    outcome(execute(tx, &instance.core, request(caller, command, peer))?)
+    };
+    outcome(execute(tx, &instance.core, request)?)
 }
 
 /// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.

@@ -9,6 +9,7 @@ local copies = require('authkv.copies')
 local follow = require('authkv.follow')
 local health = require('authkv.health')
 local manifests = require('authkv.manifest')
+local metrics = require('authkv.metrics')
 local native = require('authkv.native')
 local process = require('authkv.process')
 local rock = require('authkv.rock')
@@ -199,6 +200,7 @@ local function new(call)
         http, admin = started.http, started.admin
         follow_as(settings)
         health.register(loaded)
+        metrics.register()
         return started
     end
 

@@ -80,6 +80,15 @@ impl Following {
         self.started_at.elapsed().as_millis() as u64
     }
 
+    /// How long ago all changes were last known; at first the time since the start. Any thread.
+    pub fn lag(&self) -> Duration {
+        let followed_at = match self.followed_at.load(Ordering::Relaxed) {
+            NEVER => 0,
+            followed_at => followed_at,
+        };
+        Duration::from_millis(self.uptime().saturating_sub(followed_at))
+    }
+
     /// Errors: `RevocationsUnknown` if this instance follows another and has not heard from it for too long.
     pub fn check(&self, auth: &Auth) -> Result<(), Error> {
         let (Some(_), Some(lag)) = (&auth.config.follow, auth.config.live().follow_max_lag) else {

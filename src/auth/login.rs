@@ -1,6 +1,7 @@
 //! The proof of a password, and the login of `/api`. Runs on the tx thread. Passwords and signatures are computed on the
 //! crypto pool.
 
+use super::metrics::proved;
 use super::password::Stored;
 use super::subject::{active, record};
 use super::throttle::Attempt;
@@ -55,6 +56,18 @@ enum Proof<T> {
 /// cost, is replaced. An unknown or disabled login takes the time of a known one. Errors: `InvalidCredentials`,
 /// `TooManyAttempts`, `Overloaded`, those of `then`. Yields.
 pub fn prove<T: Send + 'static>(
+    tx: &Tx,
+    auth: &'static Auth,
+    origin: &Origin,
+    input: &Credentials,
+    then: impl Fn(&Subject) -> Result<T, Error> + Clone + Send + 'static,
+) -> Result<T, Error> {
+    let result = prove_once(tx, auth, origin, input, then);
+    proved(&result);
+    result
+}
+
+fn prove_once<T: Send + 'static>(
     tx: &Tx,
     auth: &'static Auth,
     origin: &Origin,

@@ -8,6 +8,7 @@ pub mod follow;
 mod key_files;
 pub mod keyring;
 pub mod login;
+mod metrics;
 mod password;
 pub mod principal;
 pub mod restored;

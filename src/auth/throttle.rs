@@ -6,6 +6,7 @@
 //! own count, so that failures elsewhere do not matter there (like the device cookies of OWASP's "Slow Down Online Guessing
 //! Attacks"). Counts expire, and a success clears the count of the login.
 
+use super::metrics::delayed;
 use super::Auth;
 use crate::storage::Count;
 use crate::tx::{latest, log, Tx};
@@ -13,6 +14,7 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_base::steady::now;
 use ring::digest::{digest, SHA256};
+use std::cell::Cell;
 use std::net::IpAddr;
 
 /// Seconds until a count is removed, from its last failure or the end of its delay.
@@ -86,6 +88,7 @@ impl Attempt {
         let is_short = auth.storage.reserve.admit(tx).is_err();
         // Failed logins must not use the memory that is reserved for administrators.
         let may_write = |before: Option<&Count>| !is_short || before.is_some();
+        let begins_delay = Cell::new(false);
         let counted = |key: &str, before: Option<Count>| {
             let before = before.filter(is_counting);
             let failures = before.map_or(0, |count| count.failures) + 1;
@@ -93,6 +96,7 @@ impl Attempt {
                 Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),
                 None => 0,
             };
+            begins_delay.set(begins_delay.get() || delayed_until > 0);
             Count {
                 key: key.to_owned(),
                 expires_at: delayed_until.max(now()) + FORGOTTEN_AFTER,
@@ -102,6 +106,9 @@ impl Attempt {
         };
         let attempts = &auth.storage.attempts;
         log_failure(attempts.change(tx, &self.keys, may_write, counted));
+        if begins_delay.get() {
+            delayed();
+        }
     }
 
     /// Clears the failures of this login, and records that it is known at this address. Yields if there is something to

@@ -1,9 +1,10 @@
 //! The tx side of the bridge: one fiber takes jobs, and pools of a fixed number of fibers execute those that yield. Runs on
 //! the tx thread.
 
+use super::metrics::waited;
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
-use crate::core::{execute, execute_undurable, Core};
+use crate::core::{execute_begun, execute_undurable, Core};
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{commits_begun, log, Tx};
 use authkv_base::error::Error;
@@ -14,7 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many fibers commit. More fibers put more commits into one write of the log; beyond this number nothing is gained.
 const COMMITTING: usize = 32;
@@ -130,6 +131,16 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
     }
 }
 
+impl Job {
+    /// Counts how long the job has waited, and returns the present time.
+    fn begin(&self) -> Instant {
+        let now = Instant::now();
+        let lane = self.request.command.operation().row().lane;
+        waited(lane, now.saturating_duration_since(self.queued));
+        now
+    }
+}
+
 /// Whether the command counts the pairs of a range.
 fn is_count(command: &Command) -> bool {
     matches!(command, Command::KvList(Ok(listing)) if listing.what == What::Count)
@@ -158,8 +169,9 @@ fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job:
     if job.is_abandoned() {
         return bridge.answer(job.reply, Err(Error::Cancelled));
     }
+    let begun = job.begin();
     let Job { request, reply, .. } = job;
-    let executed = guard(|| Ok(execute_undurable(tx, core, request)));
+    let executed = guard(|| Ok(execute_undurable(tx, core, request, begun)));
     match executed {
         Ok((result, Some(mark))) => parking.add(bridge, reply, result, mark),
         Ok((result, None)) => bridge.answer(reply, result),
@@ -170,7 +182,10 @@ fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job:
 fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
     let result = match job.is_abandoned() {
         true => Err(Error::Cancelled),
-        false => guard(|| execute(tx, core, job.request)),
+        false => {
+            let begun = job.begin();
+            guard(|| execute_begun(tx, core, job.request, begun))
+        }
     };
     bridge.answer(job.reply, result);
 }

@@ -3,6 +3,7 @@
 //! Queues in both directions are bounded. The tx thread never blocks; its fibers wait.
 
 pub mod dispatch;
+mod metrics;
 mod parking;
 
 use crate::offload::Waits;
@@ -21,6 +22,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
+use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 /// One command on its way to tx.
@@ -28,6 +30,7 @@ pub struct Job {
     request: Request,
     reply: Reply,
     gone: CancelFlag,
+    queued: Instant,
 }
 
 impl Job {
@@ -193,10 +196,12 @@ impl Bridge {
                     request,
                     reply,
                     gone,
+                    queued: Instant::now(),
                 })
                 .is_err()
         {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            metrics::refused();
             let limit = self.jobs.capacity();
             let what = "requests before the database";
             return Err(Error::Overloaded { what, limit });

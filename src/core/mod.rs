@@ -1,6 +1,11 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+mod measure;
+pub mod metrics;
+
+pub use measure::Sources;
+
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
 use crate::auth::{keyring, login, restored, roles, rotation, session, users, Auth};
@@ -13,7 +18,9 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
-use std::sync::Arc;
+use metrics::Running;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Executes commands.
 pub struct Core {
@@ -21,6 +28,8 @@ pub struct Core {
     pub kv: Kv,
     pub audit: Audit,
     pub config: Arc<Config>,
+    /// What other parts of the instance count. Set at the start.
+    pub sources: OnceLock<Sources>,
 }
 
 /// What a restore has changed, for the operator.
@@ -65,19 +74,39 @@ pub fn restored(tx: &Tx, core: &'static Core, known: Option<u64>) -> Result<Rest
 /// Executes a command and writes the audit log. Yields if the command waits for a thread or commits (see the lanes of
 /// [`Operation`]), or if it has read changes that are not durable yet.
 pub fn execute(tx: &Tx, core: &'static Core, request: Request) -> Result<Outcome, Error> {
-    let (result, undurable) = execute_undurable(tx, core, request);
+    execute_begun(tx, core, request, Instant::now())
+}
+
+/// Like [`execute`], for a request that has begun already.
+pub fn execute_begun(
+    tx: &Tx,
+    core: &'static Core,
+    request: Request,
+    begun: Instant,
+) -> Result<Outcome, Error> {
+    let running = Running::begin(&request.command, request.origin.transport, begun);
+    let (mut result, undurable) = run(tx, core, request);
     if let Some(mark) = undurable {
-        await_durability_since(tx, mark)?;
+        result = await_durability_since(tx, mark).and(result);
     }
+    running.end(&result);
     result
 }
 
-/// Like [`execute`], but does not wait for changes that are not durable yet. Returns what the answer has to wait for.
+/// Like [`execute_begun`], but does not wait for changes that are not durable yet. Returns what the answer has to wait for.
 pub fn execute_undurable(
     tx: &Tx,
     core: &'static Core,
     request: Request,
+    begun: Instant,
 ) -> (Result<Outcome, Error>, Option<Mark>) {
+    let running = Running::begin(&request.command, request.origin.transport, begun);
+    let (result, undurable) = run(tx, core, request);
+    running.end(&result);
+    (result, undurable)
+}
+
+fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error>, Option<Mark>) {
     let Request {
         mut origin,
         caller,
@@ -153,6 +182,7 @@ fn perform(
         Command::KeySet => Ok(keyring::key_set(auth)),
         Command::KeyList => keyring::list(tx, auth),
         Command::KeyRotate(publish) => rotation::rotate(tx, auth, publish?),
+        Command::ServerMetrics(of_tarantool) => Ok(measure::measure(tx, core, of_tarantool)),
         Command::KeyRetire(kid) => rotation::retire(tx, auth, &kid),
         Command::BatchGet(keys, strict) => kv::batch_get(tx, kv, &access()?, &keys?, strict),
         Command::BatchPut(steps) | Command::BatchDelete(steps) => {

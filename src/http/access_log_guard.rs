@@ -2,7 +2,8 @@
 //! how long it took, and why the answer ended.
 
 use super::access_log::Entry;
-use super::shared::Shared;
+use super::metrics::Answered;
+use super::shared::{Shared, Streaming};
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_config::AccessLog;
@@ -11,7 +12,7 @@ use hyper::Method;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Writes its line when it is dropped, if the settings want one.
+/// Writes its line when it is dropped, if the settings want one, and counts an answer in pieces.
 pub struct AccessLogGuard {
     pub shared: Arc<Shared>,
     pub request_id: String,
@@ -28,6 +29,9 @@ pub struct AccessLogGuard {
     pub bytes_in: usize,
     pub bytes_out: usize,
     pub started: Instant,
+    /// Of an answer in pieces, whose end is counted then.
+    pub place: Option<usize>,
+    pub streaming: Option<Streaming>,
     /// The trace that the request belongs to.
     pub trace: Option<TraceParent>,
 }
@@ -52,6 +56,17 @@ impl AccessLogGuard {
 
 impl Drop for AccessLogGuard {
     fn drop(&mut self) {
+        if let Some(place) = self.place {
+            Answered {
+                place,
+                method: self.method.as_str(),
+                status: self.status,
+                bytes_in: self.bytes_in,
+                bytes_out: self.bytes_out,
+                time: self.started.elapsed(),
+            }
+            .count();
+        }
         let status = if self.failed { 500 } else { self.status };
         if !Self::is_wanted(&self.shared, status) {
             return;

@@ -4,10 +4,12 @@
 //! answer. Runs on HTTP workers. `decode`, `refuse` and `finish` also run on the tx thread, for embedded requests.
 
 mod answer;
+mod scrape;
 
 use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
+use super::metrics;
 use super::outgoing::Outgoing;
 use super::pages::{self, Page, Target};
 use super::pair;
@@ -39,6 +41,8 @@ pub struct Exchange {
     profile: Profile,
     /// The path of the route, or `-`.
     path: &'static str,
+    /// Its place among the counters.
+    place: usize,
     target: Result<Target, Error>,
     id: String,
     started: Instant,
@@ -55,8 +59,10 @@ impl Exchange {
         let Found {
             profile,
             path,
+            place,
             target,
         } = find(shared, &head);
+        let is_page = matches!(target, Ok(Target::Page(_)));
         let in_flight = shared.begin_request();
         let given = head.request_id.text().filter(|id| request_id::is_valid(id));
         Self {
@@ -64,6 +70,7 @@ impl Exchange {
             allowed: cors::allowed(&shared.config.cors, &head),
             profile,
             path,
+            place: metrics::place(place, is_page),
             target: match &in_flight {
                 Some(_) => target,
                 None => Err(Error::Overloaded {
@@ -107,6 +114,10 @@ impl Exchange {
     /// Answers a request with a whole answer. `body` is empty if none is used; `held` is its reserved memory. A panic
     /// during decoding becomes an internal error of this request only.
     pub async fn answer(mut self, body: Bytes, held: Reservation) -> Outgoing {
+        if matches!(self.target, Ok(Target::Page(Page::Metrics))) {
+            // Boxed, because it is large and few answers need it.
+            return Box::pin(self.scrape()).await;
+        }
         let coding = self.head.accept_encoding.text().and_then(compress::choose);
         let compression = self.shared.config.compression;
         let is_read = matches!(

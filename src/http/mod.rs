@@ -17,6 +17,8 @@ mod h1;
 mod h2;
 mod lines;
 mod listen;
+pub mod metrics;
+mod metrics_page;
 mod openapi;
 mod outgoing;
 mod pages;
@@ -30,6 +32,7 @@ pub mod shared;
 mod stop;
 mod stream;
 mod tls;
+pub mod usage;
 mod v1;
 mod worker;
 

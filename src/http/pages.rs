@@ -3,6 +3,7 @@
 //! A page is a variant of [`Page`]: its place in [`find`] says who serves it, and [`Page::answer`] what it answers.
 
 use super::docs;
+use super::metrics_page;
 use super::probe::{self, Probe};
 use super::response::Response;
 use super::shared::{Shared, Site};
@@ -19,6 +20,8 @@ pub enum Page {
     /// A file of the documentation.
     File(Arc<docs::File>),
     Probe(Probe),
+    /// The metrics. An exchange that can wait asks tx for them first.
+    Metrics,
 }
 
 /// The page of this path, if this server has it.
@@ -28,6 +31,7 @@ pub fn find(shared: &Shared, path: &str) -> Option<Page> {
         Probe::find(path).filter(|_| is_served).map(Page::Probe)
     };
     match shared.site {
+        Site::Admin if path == metrics_page::PATH => Some(Page::Metrics),
         Site::Admin => probe(),
         Site::Main => probe().or_else(|| shared.file(path).map(Page::File)),
     }
@@ -38,6 +42,7 @@ impl Page {
         match self {
             Page::File(file) => file.path,
             Page::Probe(probe) => probe.path(),
+            Page::Metrics => metrics_page::PATH,
         }
     }
 
@@ -55,6 +60,7 @@ impl Page {
                 let tells_why = shared.site == Site::Admin;
                 probe::response(*probe, &checks, &head.query, tells_why)
             }
+            Page::Metrics => metrics_page::without_tx(head, shared),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The shared state of the HTTP server: the settings, and the use of what is limited.
 
 use super::docs::{self, File};
+use super::metrics;
 use super::request_id::Ids;
 use crate::bridge::Bridge;
 use crate::core::Core;
@@ -16,6 +17,7 @@ use authkv_config::{Config, ForwardedHeader, HttpConfig, LiveConfig};
 use authkv_token::Tokens;
 use authkv_wire::forwarded;
 use authkv_wire::head::{Field, Head};
+use authkv_wire::routes::Delivery;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,6 +43,7 @@ pub struct Shared {
     pub site: Site,
     pub health: Arc<Health>,
     pub bridge: &'static Bridge,
+    pub core: &'static Core,
     pub tokens: &'static Tokens,
     pub life: Arc<Life>,
     pub config: Arc<HttpConfig>,
@@ -62,6 +65,8 @@ pub struct Shared {
     document: ArcSwapOption<(Arc<LiveConfig>, Arc<File>)>,
     requests: AtomicUsize,
     watches: AtomicUsize,
+    /// Answers in pieces that are being sent, by the numbers of [`metrics::STREAMS`].
+    streams: [AtomicUsize; metrics::STREAMS.len()],
     connections: AtomicUsize,
     /// Connections that are being refused.
     turning_away: Arc<Semaphore>,
@@ -92,6 +97,16 @@ pub struct InFlight(Arc<Shared>);
 /// A watch that is sending.
 pub struct Watching(Arc<Shared>);
 
+/// An answer in pieces that is being sent.
+pub struct Streaming(Arc<Shared>, usize);
+
+/// How much is in use.
+pub struct Used {
+    pub connections: usize,
+    pub requests: usize,
+    pub streams: [usize; metrics::STREAMS.len()],
+}
+
 /// An open connection.
 pub struct Permit {
     shared: Arc<Shared>,
@@ -110,6 +125,7 @@ impl Shared {
             site,
             health: parts.health.clone(),
             bridge: parts.bridge,
+            core: parts.core,
             tokens: &parts.core.auth.tokens,
             life: parts.life.clone(),
             settings: parts.core.config.clone(),
@@ -125,6 +141,7 @@ impl Shared {
             document: ArcSwapOption::empty(),
             requests: AtomicUsize::new(0),
             watches: AtomicUsize::new(0),
+            streams: Default::default(),
             connections: AtomicUsize::new(0),
             turning_away: Arc::new(Semaphore::new(TURNING_AWAY_MAX)),
             by_address: Mutex::default(),
@@ -165,6 +182,32 @@ impl Shared {
         }
     }
 
+    /// Counts an answer in pieces until the result is dropped.
+    pub fn begin_stream(self: &Arc<Self>, delivery: Delivery) -> Option<Streaming> {
+        let kind = match delivery {
+            Delivery::Whole => return None,
+            Delivery::Watch => 0,
+            Delivery::Export => 1,
+            Delivery::Import => 2,
+        };
+        self.streams[kind].fetch_add(1, Ordering::Relaxed);
+        Some(Streaming(self.clone(), kind))
+    }
+
+    pub fn used(&self) -> Used {
+        let number = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        Used {
+            connections: number(&self.connections),
+            requests: number(&self.requests),
+            streams: self.streams.each_ref().map(number),
+        }
+    }
+
+    /// The most connections that may be open.
+    pub fn connections_max(&self) -> usize {
+        self.connections_max
+    }
+
     /// Notifies watches of changes that tx has committed. Does not return.
     pub async fn notify_watches(&self) {
         let mut notifications = self.bridge.notifications.subscribe();
@@ -180,6 +223,7 @@ impl Shared {
     /// Counts a connection until the result is dropped. Errors: `Overloaded`; those of [`Permit::count`].
     pub fn admit(self: &Arc<Self>, peer: &Peer) -> Result<Permit, Error> {
         if !take(&self.connections, self.connections_max) {
+            metrics::refused(false);
             return Err(Error::Overloaded {
                 what: "connections",
                 limit: self.connections_max,
@@ -190,6 +234,7 @@ impl Shared {
             network: None,
         };
         permit.count(peer)?;
+        metrics::accepted();
         Ok(permit)
     }
 
@@ -244,6 +289,7 @@ impl Permit {
         let limit = config.connections_per_address;
         let count = by_address.entry(network).or_default();
         if *count >= limit {
+            metrics::refused(true);
             return Err(Error::TooManyConnections { limit });
         }
         *count += 1;
@@ -261,6 +307,12 @@ impl Drop for InFlight {
 impl Drop for Watching {
     fn drop(&mut self) {
         self.0.watches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.streams[self.1].fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 //! What an operation has read may not be durable yet. [`crate::core::execute`] waits for that.
 
 mod answers;
+mod metrics;
 
 use crate::storage::{Effect, KeyValues, ReadForm, Storage};
 use crate::tx::life::Life;

@@ -5,5 +5,5 @@ mod threads;
 mod waits;
 
 pub use pool::Pool;
-pub use threads::ThreadHooks;
+pub use threads::{Load, ThreadHooks};
 pub use waits::Waits;

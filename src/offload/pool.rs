@@ -1,6 +1,6 @@
 //! Threads that do slow work for fibers.
 
-use super::threads::{Refused, ThreadHooks, Threads};
+use super::threads::{Load, Refused, ThreadHooks, Threads};
 use super::waits::Waits;
 use crate::tx::Tx;
 use authkv_base::error::Error;
@@ -42,7 +42,13 @@ impl Pool {
 
     /// How many pieces of work wait, and how many may.
     pub fn queue(&self) -> (usize, usize) {
-        (self.threads.waiting(), self.threads.limit())
+        let load = self.threads.load();
+        (load.queued, load.queued_max)
+    }
+
+    /// How much there is to do. Any thread.
+    pub fn load(&self) -> Load {
+        self.threads.load()
     }
 
     /// Stops accepting work and ends the threads. See [`Threads::stop`].

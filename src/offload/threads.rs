@@ -3,7 +3,8 @@
 use authkv_base::threads::spawn;
 use crossbeam_channel::{bounded, Receiver, Sender, TrySendError};
 use std::io;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +35,22 @@ pub struct Threads {
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The most pieces of work that may wait.
     limit: usize,
+    count: usize,
+    /// How many threads work.
+    busy: Arc<AtomicUsize>,
+    /// How often work was refused because the queue was full.
+    refused: AtomicU64,
+}
+
+/// How much threads have to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    pub threads: usize,
+    pub busy: usize,
+    pub queued: usize,
+    pub queued_max: usize,
+    /// How often work was refused because the queue was full.
+    pub refused: u64,
 }
 
 /// Why work was not taken.
@@ -47,21 +64,27 @@ impl Threads {
     /// Starts `threads` threads named `name`, with a queue for at most `queue` pieces of work.
     pub fn start(name: &str, threads: usize, queue: usize, hooks: ThreadHooks) -> io::Result<Self> {
         let (sender, receiver) = bounded::<Work>(queue);
+        let busy = Arc::new(AtomicUsize::new(0));
         let start = |number| {
-            let receiver = receiver.clone();
+            let (receiver, busy) = (receiver.clone(), busy.clone());
             let body = move || {
                 (hooks.begin)();
                 while let Some(work) = next(&receiver, hooks) {
+                    busy.fetch_add(1, Ordering::Relaxed);
                     work();
+                    busy.fetch_sub(1, Ordering::Relaxed);
                 }
             };
             spawn(format!("authkv-{name}-{number}"), body)
         };
-        let threads = (0..threads).map(start).collect::<io::Result<_>>()?;
+        let running = (0..threads).map(start).collect::<io::Result<_>>()?;
         Ok(Self {
             queue: Mutex::new(Some(sender)),
-            threads: Mutex::new(threads),
+            threads: Mutex::new(running),
             limit: queue,
+            count: threads,
+            busy,
+            refused: AtomicU64::new(0),
         })
     }
 
@@ -73,16 +96,26 @@ impl Threads {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         match queue.as_ref().map(|queue| queue.try_send(work)) {
             Some(Ok(())) => Ok(()),
-            Some(Err(TrySendError::Full(_))) => Err(Refused::Full),
+            Some(Err(TrySendError::Full(_))) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                Err(Refused::Full)
+            }
             Some(Err(TrySendError::Disconnected(_))) | None => Err(Refused::Stopped),
         }
     }
 
-    /// How many pieces of work wait.
-    pub fn waiting(&self) -> usize {
-        let queue = self.queue.lock();
-        let queue = queue.unwrap_or_else(|poisoned| poisoned.into_inner());
-        queue.as_ref().map_or(0, Sender::len)
+    pub fn load(&self) -> Load {
+        let queue = self
+            .queue
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        Load {
+            threads: self.count,
+            busy: self.busy.load(Ordering::Relaxed),
+            queued: queue.as_ref().map_or(0, Sender::len),
+            queued_max: self.limit,
+            refused: self.refused.load(Ordering::Relaxed),
+        }
     }
 
     /// The most pieces of work that may wait.
@@ -167,7 +200,9 @@ mod tests {
             .submit(Box::new(move || done.send(()).unwrap()))
             .unwrap();
         assert_eq!(thread.submit(Box::new(|| ())), Err(Refused::Full));
-        assert_eq!((thread.waiting(), thread.limit()), (1, 1));
+        let load = thread.load();
+        let counts = (load.threads, load.busy, load.queued, load.queued_max);
+        assert_eq!((counts, load.refused), ((1, 1, 1, 1), 1));
         release.send(()).unwrap();
         finished.recv().unwrap();
         thread.stop(true);

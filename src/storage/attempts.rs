@@ -30,6 +30,11 @@ const BY_EXPIRY: u32 = 1;
 const UNWRITTEN: usize = 10_000;
 
 impl Attempts {
+    /// The number of counts and records in the space. Does not yield.
+    pub fn len(&self, tx: &Tx) -> usize {
+        self.space.index(0).len(tx)
+    }
+
     pub fn new(tx: &Tx, space: Space) -> Self {
         Self {
             space,

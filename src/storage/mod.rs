@@ -125,7 +125,7 @@ impl Storage {
     /// Whether there is nothing yet that could expire. Does not yield.
     pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
         let expiring = self.key_values.as_ref();
-        let has_pairs = expiring.is_some_and(|pairs| pairs.has_expiring(tx));
+        let has_pairs = expiring.is_some_and(|pairs| pairs.expiring(tx) > 0);
         let has_changes = self.mirror.last(tx)? > self.generation.known(tx);
         Ok(!has_pairs && !has_changes)
     }

@@ -12,6 +12,11 @@ pub struct Revoked {
 }
 
 impl Revoked {
+    /// The number of revocations. Does not yield.
+    pub fn len(&self, tx: &Tx) -> usize {
+        self.space.index(0).len(tx)
+    }
+
     /// Whether a token or its session was revoked. Does not yield.
     pub fn contains(&self, tx: &Tx, id: &str) -> Result<bool, Error> {
         Ok(find(tx, self.space, id)?.is_some())

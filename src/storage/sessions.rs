@@ -29,6 +29,11 @@ const BY_EXPIRY: u32 = 1;
 const BY_LOGIN: u32 = 2;
 
 impl Sessions {
+    /// The number of sessions, ended ones included. Does not yield.
+    pub fn len(&self, tx: &Tx) -> usize {
+        self.space.index(0).len(tx)
+    }
+
     /// Does not yield.
     pub fn get(&self, tx: &Tx, id: &str) -> Result<Option<SessionRow>, Error> {
         super::get(tx, self.space, id, decode)

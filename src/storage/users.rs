@@ -33,6 +33,11 @@ pub struct UserRow {
 }
 
 impl Users {
+    /// The number of users. Does not yield.
+    pub fn len(&self, tx: &Tx) -> usize {
+        self.space.index(0).len(tx)
+    }
+
     /// Counts the hashes of the old system, so it reads the whole space once. Does not yield.
     pub fn new(tx: &Tx, space: Space) -> Self {
         let mut bcrypt = 0;

@@ -92,6 +92,14 @@ fn operations() -> Vec<LuaOperation> {
     Operation::ALL.iter().map(operation).collect()
 }
 
+/// The list of metrics: rows of name, type and meaning.
+fn metrics() -> Vec<Vec<&'static str>> {
+    authkv_metrics::list::ALL
+        .iter()
+        .map(|metric| vec![metric.name, metric.kind.name(), metric.help])
+        .collect()
+}
+
 /// Whether `memtx_use_mvcc_engine` is on. Evaluates Lua.
 pub fn uses_mvcc(_tx: &Tx) -> bool {
     tarantool::lua_state()
@@ -190,11 +198,15 @@ pub fn memory(_tx: &Tx) -> Option<Memory> {
     })
 }
 
+/// Tarantool's version. Evaluates Lua.
+pub fn version_text(_tx: &Tx) -> String {
+    let text = tarantool::lua_state().eval("return _TARANTOOL");
+    text.unwrap_or_default()
+}
+
 /// The first two numbers of Tarantool's version. Evaluates Lua.
-pub fn version(_tx: &Tx) -> (u32, u32) {
-    let text: String = tarantool::lua_state()
-        .eval("return _TARANTOOL")
-        .unwrap_or_default();
+pub fn version(tx: &Tx) -> (u32, u32) {
+    let text = version_text(tx);
     let mut numbers = text.split('.').map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
@@ -211,7 +223,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 19] = [
+const MODULES: [(&str, &str); 20] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -255,6 +267,10 @@ const MODULES: [(&str, &str); 19] = [
     (
         "authkv.manifest",
         include_str!("../../tarantool_infra/manifest.lua"),
+    ),
+    (
+        "authkv.metrics",
+        include_str!("../../tarantool_infra/metrics.lua"),
     ),
     (
         "authkv.mount",
@@ -319,6 +335,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
             ("secrets", tlua::function0(secrets)),
             ("version", tlua::function0(version_of_authkv)),
             ("operations", tlua::function0(operations)),
+            ("metrics", tlua::function0(metrics)),
         ));
         let modules: Vec<Vec<&str>> = MODULES
             .iter()

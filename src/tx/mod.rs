@@ -9,11 +9,13 @@ pub mod lent;
 pub mod life;
 pub mod log;
 pub mod lua;
+pub mod measure;
 pub mod orphan;
 mod prepare;
 mod retry;
 pub mod returned;
 pub mod session;
+pub mod session_kind;
 mod space;
 mod transaction;
 
@@ -25,7 +27,7 @@ pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     attempt, await_durability, await_durability_since, commits_begun, commits_ended, disk_fails,
     learn_refusal, note_undurable, refuse_transactions, refuses_transactions, sees_undurable,
-    take_undurable, transaction, transaction_if, Mark,
+    take_undurable, transaction, transaction_if, transactions, Mark,
 };
 
 use std::marker::PhantomData;

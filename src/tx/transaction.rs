@@ -4,7 +4,9 @@ use super::fiber::{self, Cond};
 use super::isolation::{sees_committing, Open};
 use super::{log, lua, retry, Failure, Tx};
 use authkv_base::error::Error;
+use authkv_metrics::{list, per_thread, Buckets, Family};
 use std::cell::Cell;
+use tarantool::ffi::tarantool::fiber_time64;
 
 /// The commits of this library, in the order in which the log of writes takes them.
 struct Commits {
@@ -16,6 +18,9 @@ struct Commits {
     data_gone: Cell<bool>,
     /// The log of writes could not be written when it was tried last.
     disk_fails: Cell<bool>,
+    /// The turn of the event loop in which a commit has last ended, and how many have ended in it.
+    turn: Cell<u64>,
+    together: Cell<u64>,
     /// A read since the last take has seen changes of a commit that had not ended.
     undurable: Cell<Option<Mark>>,
 }
@@ -26,6 +31,19 @@ impl Commits {
             begun: self.begun.get(),
             failed: self.failed.get(),
         }
+    }
+
+    /// Counts a commit. Commits that share a write of the log end in the same turn of the event loop.
+    fn count_together(&self, commits: u64) {
+        // SAFETY: takes nothing, on the tx thread. The time is that of the turn.
+        let turn = unsafe { fiber_time64() };
+        if turn != self.turn.replace(turn) {
+            match self.together.replace(0) {
+                0 => {}
+                together => COUNTS.with(|own| TOGETHER.observe(own, RESULTS.len(), together)),
+            }
+        }
+        self.together.set(self.together.get() + commits);
     }
 
     /// Logs when the log of writes begins to fail, and when it can be written again. Tarantool logs each failure.
@@ -47,6 +65,32 @@ pub struct Mark {
     failed: u64,
 }
 
+/// The results of transactions, in the order of their counters.
+const RESULTS: [&str; 3] = ["committed", "aborted", "failed"];
+const COMMITTED: usize = 0;
+const ABORTED: usize = 1;
+const FAILED: usize = 2;
+const TOGETHER: Buckets = Buckets::TRANSACTIONS;
+
+per_thread! {
+    /// Transactions by their results; then how many commits ended together.
+    static COUNTS: RESULTS.len() + TOGETHER.cells();
+}
+
+/// What is counted of transactions.
+pub fn transactions(_tx: &Tx) -> Vec<Family> {
+    // Tells the commits of a turn that has passed.
+    COMMITS.with(|commits| commits.count_together(0));
+    let sums = COUNTS.sums();
+    let (results, together) = sums.split_at(RESULTS.len());
+    let results = RESULTS.into_iter().zip(results.iter().copied());
+    let together = TOGETHER.read(together).into_iter();
+    vec![
+        list::TRANSACTIONS.labelled(results),
+        list::COMMIT_BATCH.family(together.map(|value| ([], value))),
+    ]
+}
+
 thread_local! {
     /// Used on the tx thread only, the only thread that commits.
     static COMMITS: Commits = Commits {
@@ -56,6 +100,8 @@ thread_local! {
         disk_fails: Cell::new(false),
         end: Cond::new(),
         data_gone: Cell::new(false),
+        turn: Cell::new(0),
+        together: Cell::new(0),
         undurable: Cell::new(None),
     };
 }
@@ -114,12 +160,16 @@ fn commit() -> Result<(), Error> {
         // An aborted commit has not reached the log, and nobody has seen its changes.
         if committed == Err(Error::TransactionAborted) && commits.begun.get() == number {
             commits.begun.set(number - 1);
+            COUNTS.add(ABORTED, 1);
             return committed;
         }
         commits.ended.set(commits.ended.get() + 1);
         if committed.is_ok() {
             commits.note_disk(false);
+            commits.count_together(1);
+            COUNTS.add(COMMITTED, 1);
         } else {
+            COUNTS.add(FAILED, 1);
             commits.failed.set(commits.failed.get() + 1);
         }
         commits.end.broadcast();

@@ -169,7 +169,7 @@ def test_what_a_client_may_execute_still_needs_the_token_of_an_administrator(ins
     client = transport(instance)
     user = client.do("session_login", "tester", GOOD).value["access_token"]
     admin = client.do("session_login", "admin", ADMIN_PASSWORD).value["access_token"]
-    for operation in ("user_list", "role_list", "key_list"):
+    for operation in ("user_list", "role_list", "key_list", "server_metrics"):
         assert isinstance(client.do(operation, admin), Ok)
         for token, name in ((user, "role_required"), ("x", "unauthenticated")):
             seen = client.do(operation, token)

@@ -218,6 +218,7 @@ def test_what_only_looks_is_not_told(people, transport):
     for operation, *args in [
         ("check", person.access), ("check", "garbage"), ("put", person.access, {fresh("key"): 1}), ("get", person.access, ["k"]),
         ("user_me", person.access), ("key_set",), ("user_list", people.admin), ("role_list", people.admin), ("key_list", people.admin),
+        ("server_metrics", people.admin),
     ]:  # fmt: skip
         people.do(transport, operation, *args)
     # What comes after is in the log after.

@@ -364,12 +364,27 @@ KEYS = [
     Row("retire_refuses_the_name_of_a_file", as_admin("key_retire", "jwt_private.pem"), Refused("no_such_signing_key")),
 ]  # fmt: skip
 
+METRICS = Ok(
+    {
+        "metrics": Like(
+            "the metrics of tx and others",
+            lambda metrics: {"authkv_tx_up", "authkv_users", "authkv_pairs"} <= {metric["name"] for metric in metrics},
+        )
+    }
+)
+SERVER = [
+    Row("metrics_are_told", as_admin("server_metrics"), METRICS),
+    Row("metrics_of_tarantool_are_told_too", as_admin("server_metrics", {"tarantool": True}), METRICS),
+    Row("metrics_refuse_another_option", as_admin("server_metrics", {"tarantol": True}), Refused("malformed")),
+    Row("metrics_refuse_a_number", as_admin("server_metrics", {"tarantool": 1}), Refused("malformed")),
+]  # fmt: skip
+
 # Arguments of every operation of administration that would be right, were they the administrator's.
 RIGHT = {
     "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
     "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_set_password": (EVE, OTHER_PASSWORD),
     "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
-    "role_delete": ("default",), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
+    "role_delete": ("default",), "server_metrics": (), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
 }  # fmt: skip
 assert list(RIGHT) == ADMINISTRATION
 CALLERS = [("a_user", BOB_TOKEN, NEEDS_ADMIN), ("who_may_introspect", INTROSPECT, NEEDS_ADMIN), ("garbage", GARBAGE, UNAUTHENTICATED)]
@@ -384,7 +399,7 @@ ADMINISTRATORS_ONLY += [
     Row("the_shape_is_checked_before_the_token", Call("role_set", (ROLE, "a/"), GARBAGE), Refused("malformed"), about_caller=True),
 ]
 
-ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *ROLES, *KEYS, *ADMINISTRATORS_ONLY]
+ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *ROLES, *KEYS, *SERVER, *ADMINISTRATORS_ONLY]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
 
 

@@ -107,6 +107,7 @@ def test_no_answer_to_an_administrator_has_a_password_or_a_hash(people):
         people.administer("user_set_password", person.login, "An0ther-Battery"),
         people.administer("user_disable", person.login),
         people.administer("key_list"),
+        people.administer("server_metrics"),
     ]
     shown = repr(answers)
     assert person.login in shown

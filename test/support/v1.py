@@ -82,6 +82,7 @@ OPERATIONS = {
     "role_list": Operation("GET", "/v1/admin/roles", {"roles"}, "roles.list"),
     "role_set": Operation("PUT", "/v1/admin/roles/{role}", ROLE, "roles.set", ("role", "permissions")),
     "role_delete": Operation("DELETE", "/v1/admin/roles/{role}", {"deleted"}, "roles.delete", ("role",)),
+    "server_metrics": Operation("GET", "/v1/admin/metrics", {"metrics"}, "metrics", as_table=True, options=True),
     "key_list": Operation("GET", "/v1/admin/keys", {"keys"}, "keys.list"),
     "key_rotate": Operation(
         "POST", "/v1/admin/keys/rotate", {"kid", "alg", "signs_from"}, "keys.rotate", as_table=True, options=True

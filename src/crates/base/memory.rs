@@ -25,6 +25,11 @@ impl Memory {
         })
     }
 
+    /// The bytes reserved now.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     pub fn max(&self) -> usize {
         self.max.load(Ordering::Relaxed)
     }

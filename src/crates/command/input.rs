@@ -64,6 +64,7 @@ impl Arguments for () {}
 impl Arguments for SecretString {}
 impl Arguments for PasswordChange {}
 impl Arguments for Option<u64> {}
+impl Arguments for bool {}
 impl Arguments for Listing {}
 impl Arguments for Steps {}
 impl Arguments for Txn {}

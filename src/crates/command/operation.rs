@@ -19,6 +19,8 @@ enum Service {
     /// The same service, for an input that may be as large as a batch of pairs.
     AuthLarge,
     Kv,
+    /// Every instance.
+    Any,
 }
 
 /// The privilege that a caller needs.
@@ -145,6 +147,7 @@ const LISTING: &[(&str, Kind)] = &[
 ];
 const PAGE: &[(&str, Kind)] = &[("after", Kind::Text), ("limit", Kind::Number)];
 const WATCH: &[(&str, Kind)] = &[("prefix", Kind::Text), ("after", Kind::Number)];
+const METRICS: &[(&str, Kind)] = &[("tarantool", Kind::Flag)];
 const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
 const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
@@ -164,6 +167,7 @@ impl Operation {
         match self.row().service {
             Auth | AuthLarge => services.auth,
             Kv => services.kv,
+            Any => true,
         }
     }
 
@@ -192,7 +196,7 @@ impl Operation {
         let depth = config.live().json_depth_max;
         match (self, self.row().service) {
             // The contract knows JSON only, and the auth service has no values.
-            (Self::Get | Self::Put, _) | (_, Auth | AuthLarge) => Rules::json(depth),
+            (Self::Get | Self::Put, _) | (_, Auth | AuthLarge | Any) => Rules::json(depth),
             (_, Kv) => Rules {
                 depth,
                 allowed: Allowed::Types(types),
@@ -204,7 +208,7 @@ impl Operation {
     pub fn input_max(self, config: &Config) -> usize {
         match self.row().service {
             AuthLarge | Kv => config.live().kv_input_max,
-            Auth => config.live().auth_input_max,
+            Auth | Any => config.live().auth_input_max,
         }
     }
 }

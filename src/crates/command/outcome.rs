@@ -1,6 +1,7 @@
 //! The result of a command, in the form of the answers of `/v1` and the procedures. Any thread.
 
 use authkv_domain::{ChangePage, Claims, ListPage, Permission, Role, User};
+use authkv_metrics::Metrics;
 use authkv_token::key::{Algorithm, Jwk};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -75,6 +76,7 @@ pub enum Outcome {
     Keys(SigningKeys),
     Rotated(NewSigningKey),
     Retired(RetiredSigningKey),
+    Metrics(Metrics),
     #[cfg(test)]
     Sample {
         text: String,

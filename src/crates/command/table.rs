@@ -266,6 +266,16 @@ macro_rules! for_each_operation {
                  `admin`.",
             )],
         }
+        /// `(token, {tarantool})` → `{metrics}`. Yields for a new token, and as the callbacks of Tarantool's module do.
+        // Whether those of Tarantool's module are included.
+        ServerMetrics [(bool)] => server_metrics {
+            service: Any, privilege: Admin, lane: Scan, audited: false,
+            console: &[owner("metrics")],
+            endpoints: &[get("/v1/admin/metrics").with_query(METRICS).says(
+                SERVER, "Read the metrics",
+                "What Prometheus gets from `/metrics` on the admin listener. Needs the role `admin`.",
+            )],
+        }
         /// `(token)` → `{keys}`. Yields for a new token.
         KeyList [] => key_list {
             service: Auth, privilege: Admin, lane: Inline, audited: false,

@@ -10,6 +10,7 @@ use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::steady;
 use authkv_domain::Claims;
+use authkv_metrics::{list, per_thread, Family};
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::{Header, Validation};
 use quick_cache::sync::Cache;
@@ -29,6 +30,18 @@ const MARGIN: u64 = 60;
 
 thread_local! {
     static RECENT: RefCell<Recent<Arc<Verified>>> = const { RefCell::new(Recent::EMPTY) };
+}
+
+/// The results of look-ups, in the order of their counters.
+const RESULTS: [&str; 4] = ["thread", "shared", "verified", "refused"];
+const THREAD: usize = 0;
+const SHARED: usize = 1;
+const VERIFIED: usize = 2;
+const REFUSED: usize = 3;
+
+per_thread! {
+    /// Look-ups of tokens by their results.
+    static LOOKUPS: RESULTS.len();
 }
 
 /// The longest leeway that a setting allows, in seconds.
@@ -235,6 +248,7 @@ impl Tokens {
     /// Looks a token up among the verified ones. Costs a SHA-256 of the token, unless this thread has looked it up lately.
     pub fn known(&self, token: &str) -> Known {
         if token.len() > MAX_LENGTH {
+            LOOKUPS.add(REFUSED, 1);
             return Known::Invalid;
         }
         let Some(verified) = self.find(token) else {
@@ -255,9 +269,11 @@ impl Tokens {
     fn find(&self, token: &str) -> Option<Arc<Verified>> {
         let recent = RECENT.with_borrow(|recent| recent.get(token).cloned());
         if recent.as_ref().is_some_and(|found| found.by == self.number) {
+            LOOKUPS.add(THREAD, 1);
             return recent;
         }
         let found = self.verified.get(&digest_of(token))?;
+        LOOKUPS.add(SHARED, 1);
         RECENT.with_borrow_mut(|recent| recent.put(token, found.clone()));
         Some(found)
     }
@@ -270,6 +286,12 @@ impl Tokens {
             Known::Invalid => return None,
             Known::New => {}
         }
+        let claims = self.verify_new(token);
+        LOOKUPS.add(if claims.is_some() { VERIFIED } else { REFUSED }, 1);
+        claims
+    }
+
+    fn verify_new(&self, token: &str) -> Option<Arc<Claims>> {
         let kid = strict::kid(token, TYPE)?;
         let ring = self.ring.load();
         let (key, verifying) = ring.find(&kid, steady::now())?;
@@ -288,6 +310,16 @@ impl Tokens {
         };
         self.verified.insert(digest_of(token), Arc::new(verified));
         Some(claims)
+    }
+
+    /// What is counted of tokens.
+    pub fn metrics(&self) -> Vec<Family> {
+        let lookups = RESULTS.into_iter().zip(LOOKUPS.sums());
+        vec![
+            list::TOKEN_LOOKUPS.labelled(lookups),
+            list::TOKEN_CACHE.single(self.verified.len()),
+            list::TOKEN_CACHE_MAX.single(self.verified.capacity()),
+        ]
     }
 }
 

@@ -16,6 +16,7 @@ pub struct Head {
     pub authorization: Field,
     pub content_type: Field,
     pub content_encoding: Field,
+    pub accept: Field,
     pub accept_encoding: Field,
     pub if_match: Field,
     pub if_none_match: Field,
@@ -76,6 +77,7 @@ impl Head {
             authorization: Field::None,
             content_type: Field::None,
             content_encoding: Field::None,
+            accept: Field::None,
             accept_encoding: Field::None,
             if_match: Field::None,
             if_none_match: Field::None,
@@ -102,6 +104,7 @@ impl Head {
             13 if name.eq_ignore_ascii_case("if-none-match") => &mut self.if_none_match,
             13 if name.eq_ignore_ascii_case("authorization") => &mut self.authorization,
             15 if name.eq_ignore_ascii_case("x-forwarded-for") => &mut self.x_forwarded_for,
+            6 if name.eq_ignore_ascii_case("accept") => &mut self.accept,
             15 if name.eq_ignore_ascii_case("accept-encoding") => &mut self.accept_encoding,
             16 if name.eq_ignore_ascii_case("content-encoding") => &mut self.content_encoding,
             29 if name.eq_ignore_ascii_case("access-control-request-method") => {
@@ -111,7 +114,7 @@ impl Head {
         };
         match (name.len(), name.as_bytes()[0].to_ascii_lowercase()) {
             // These fields are lists. Several lines make one list (RFC 9110 §5.3).
-            (8 | 13, b'i') | (9, b'f') | (15, b'x') => field.join(&value()),
+            (6, b'a') | (8 | 13, b'i') | (9, b'f') | (15, b'x') => field.join(&value()),
             _ => field.set(value()),
         }
     }

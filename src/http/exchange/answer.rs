@@ -1,6 +1,7 @@
 //! The answer to a request: the rendered result, and the headers of every answer.
 
 use super::super::access_log_guard::AccessLogGuard;
+use super::super::metrics::Answered;
 use super::super::outgoing::Outgoing;
 use super::super::pages::Target;
 use super::super::piece::{Pieces, Stream};
@@ -49,6 +50,15 @@ impl Exchange {
     ) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
+        Answered {
+            place: self.place,
+            method: self.head.method.as_str(),
+            status: response.status,
+            bytes_in: self.body_length,
+            bytes_out: response.body.len(),
+            time: self.started.elapsed(),
+        }
+        .count();
         // The access-log guard is dropped here, which writes its line.
         let (mut outgoing, _) = self.seal(response, error, held, is_logged);
         outgoing.in_flight = in_flight;
@@ -60,8 +70,13 @@ impl Exchange {
     pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
-        let (mut outgoing, access_log_guard) =
+        let (place, streaming) = (self.place, self.shared.begin_stream(self.delivery()));
+        let (mut outgoing, mut access_log_guard) =
             self.seal(response, None, Reservation::default(), true);
+        if let Some(guard) = &mut access_log_guard {
+            guard.place = Some(place);
+            guard.streaming = streaming;
+        }
         outgoing.in_flight = in_flight.filter(|_| !is_watch);
         outgoing.stream = Some(Box::new(Stream::new(pieces, access_log_guard, is_watch)));
         outgoing
@@ -108,6 +123,8 @@ impl Exchange {
             status: response.status,
             error: error.map(|error| error.row().name),
             failed: false,
+            place: None,
+            streaming: None,
             login: match &self.caller {
                 Caller::Bearer(claims) => Some(claims.sub.clone()),
                 _ => None,

@@ -8,6 +8,7 @@ mod keys;
 mod one_key;
 mod pairs;
 mod roles;
+mod server;
 mod sessions;
 mod streams;
 mod txn;
@@ -17,8 +18,8 @@ pub use pairs::schemas;
 pub use streams::{render as render_stream, EVENTS};
 
 use self::{
-    batches::*, contract::*, keys::*, one_key::*, roles::*, sessions::*, streams::*, txn::*,
-    users::*,
+    batches::*, contract::*, keys::*, one_key::*, roles::*, server::*, sessions::*, streams::*,
+    txn::*, users::*,
 };
 use super::description::{Context, Description};
 use authkv_command::Operation;

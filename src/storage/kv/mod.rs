@@ -106,9 +106,9 @@ impl KeyValues {
         })
     }
 
-    /// Whether there is a pair that expires. Does not yield.
-    pub fn has_expiring(&self, tx: &Tx) -> bool {
-        self.expiry.index(0).len(tx) > 0
+    /// The number of pairs that expire. Does not yield.
+    pub fn expiring(&self, tx: &Tx) -> usize {
+        self.expiry.index(0).len(tx)
     }
 
     /// The most bytes of the values that one read may return.

@@ -17,6 +17,17 @@ struct Time {
 }
 
 impl KeyValues {
+    /// The earliest time at which a pair expires or has expired, in milliseconds. Does not yield.
+    pub fn first_expiry(&self, tx: &Tx) -> Result<Option<u64>, Error> {
+        let mut first = None;
+        let index = self.expiry.index(0);
+        index.scan(tx, Range::All, |entry| {
+            first = Some(time_of(entry));
+            false
+        })?;
+        first.transpose()
+    }
+
     /// Removes at most `limit` pairs that had expired at `passed`, in milliseconds. If there may be more, returns by how many
     /// milliseconds the last removed pair was overdue. Errors: as [`Self::apply`]. Yields while it commits.
     pub fn sweep(&self, tx: &Tx, passed: u64, limit: usize) -> Result<Option<u64>, Error> {
@@ -28,6 +39,16 @@ impl KeyValues {
             let last = times.last().filter(|_| times.len() == limit);
             Ok((last.map(|last| passed - last.ms), true))
         })
+    }
+}
+
+/// The time at the beginning of a tuple of the space of times.
+fn time_of(entry: &[u8]) -> Result<u64, Error> {
+    let mut reader = Reader::new(entry);
+    reader.head()?;
+    match reader.head()? {
+        Head::Uint(ms) => Ok(ms),
+        _ => Err(Error::Internal),
     }
 }
 

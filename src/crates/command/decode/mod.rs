@@ -90,6 +90,11 @@ impl Command {
                 let publish = publish.map(|seconds| codec::number("publish", seconds));
                 Command::KeyRotate(publish.transpose()?.map(publication).transpose())
             }
+            Operation::ServerMetrics => {
+                let ([], [tarantool]) = input.fields_and_options([], ["tarantool"], skip)?;
+                let tarantool = tarantool.map(|flag| codec::flag("tarantool", flag));
+                Command::ServerMetrics(tarantool.transpose()?.unwrap_or_default())
+            }
             Operation::KeyRetire => Command::KeyRetire(text("kid", input, skip)?),
             Operation::Get => {
                 let [keys] = input.fields(["keys"], skip)?;

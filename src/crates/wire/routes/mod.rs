@@ -11,6 +11,8 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use table::ROUTES;
 
+pub use table::COUNT;
+
 pub use authkv_command::{Delivery, Input, Kind, Profile};
 
 /// A path and a method with their operation.
@@ -24,6 +26,8 @@ pub struct Route {
     pub query: &'static [(&'static str, Kind)],
     pub delivery: Delivery,
     path: &'static str,
+    /// The number of the first route with this path.
+    place: usize,
     /// The part of the path before the first name.
     literal: &'static str,
     /// All methods of the path, in the form of the header `Allow`.
@@ -39,6 +43,11 @@ impl Route {
     /// The path, without a trailing slash.
     pub fn path(&self) -> &'static str {
         self.path
+    }
+
+    /// The number of the first route with this path, below the number of [`all`] routes.
+    pub fn place(&self) -> usize {
+        self.place
     }
 
     /// The names in the path, in order.
@@ -132,6 +141,8 @@ pub struct Found<P> {
     pub profile: Profile,
     /// The path of the route, or `-`.
     pub path: &'static str,
+    /// See [`Route::place`].
+    pub place: Option<usize>,
     /// Errors: `NoSuchRoute`, `NotOffered`, `WrongMethod`, `Malformed` for a path that is not UTF-8.
     pub target: Result<Target<P>, Error>,
 }
@@ -152,6 +163,7 @@ pub fn find<P>(
     Found {
         profile,
         path: routes.peek().map_or("-", |(_, route, _)| route.path),
+        place: routes.peek().map(|(_, route, _)| route.place),
         target: target(method, path, routes, page),
     }
 }

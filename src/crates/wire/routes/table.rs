@@ -13,6 +13,7 @@ pub static ROUTES: [Route; COUNT] = {
         let mut of_it = 0;
         while of_it < endpoints.len() {
             routes[count] = route(all[at], &endpoints[of_it]);
+            routes[count].place = first(&routes, count);
             (count, of_it) = (count + 1, of_it + 1);
         }
         at += 1;
@@ -20,7 +21,8 @@ pub static ROUTES: [Route; COUNT] = {
     routes
 };
 
-const COUNT: usize = {
+/// The number of routes.
+pub const COUNT: usize = {
     let (mut count, mut at) = (0, 0);
     while at < Operation::ALL.len() {
         count += Operation::ALL[at].row().endpoints.len();
@@ -28,6 +30,15 @@ const COUNT: usize = {
     }
     count
 };
+
+/// The number of the first route with the path of the last one.
+const fn first(routes: &[Route; COUNT], last: usize) -> usize {
+    let mut at = 0;
+    while !same(routes[at].path, routes[last].path) {
+        at += 1;
+    }
+    at
+}
 
 const fn route(operation: Operation, endpoint: &'static Endpoint) -> Route {
     Route {
@@ -38,6 +49,7 @@ const fn route(operation: Operation, endpoint: &'static Endpoint) -> Route {
         query: endpoint.query,
         delivery: endpoint.delivery,
         path: endpoint.path,
+        place: 0,
         literal: literal(endpoint.path),
         allow: allow(endpoint),
     }

@@ -1,0 +1,42 @@
+//! What is counted of the queue for tx. Any thread.
+
+use super::Bridge;
+use authkv_command::Lane;
+use authkv_metrics::{list, per_thread, Buckets, Family};
+use std::time::Duration;
+
+/// The lanes in the order of [`Lane`].
+const LANES: [&str; 4] = ["inline", "commit", "scan", "crypto"];
+const WAIT: Buckets = Buckets::TX;
+const REFUSED: usize = LANES.len() * WAIT.cells();
+
+per_thread! {
+    /// The waits in each lane, and refused requests.
+    static COUNTS: REFUSED + 1;
+}
+
+/// Counts the wait of a request until it begins.
+#[inline]
+pub fn waited(lane: Lane, time: Duration) {
+    COUNTS.with(|own| WAIT.observe_time(own, lane as usize * WAIT.cells(), time));
+}
+
+/// Counts a request for which the queue had no room.
+pub fn refused() {
+    COUNTS.add(REFUSED, 1);
+}
+
+impl Bridge {
+    /// What is counted of the queue.
+    pub fn metrics(&self) -> Vec<Family> {
+        let sums = COUNTS.sums();
+        let waits = LANES.iter().zip(sums.chunks(WAIT.cells()));
+        let waits = waits.filter_map(|(lane, cells)| Some((*lane, WAIT.read(cells)?)));
+        vec![
+            list::QUEUE_JOBS.single(self.in_flight()),
+            list::QUEUE_JOBS_MAX.single(self.jobs.capacity()),
+            list::QUEUE_REFUSED.single(sums[REFUSED]),
+            list::QUEUE_WAIT.labelled(waits),
+        ]
+    }
+}
