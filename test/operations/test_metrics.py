@@ -325,8 +325,10 @@ def test_the_format_is_the_one_that_is_asked_for(measured):
 @pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool: install prometheus")
 def test_promtool_finds_nothing(measured, people, token):
     people.do("http", "batch_get", token, ["a"])
-    text = "".join(line for line in measured.get("/metrics").body.decode().splitlines(True) if "authkv_" in line)
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    # Tarantool's own, where its module is there, break rules of Prometheus.
+    lines = measured.get("/metrics").body.decode().splitlines(True)
+    ours = "".join(line for line in lines if re.match(r"(# \w+ )?authkv_", line))
+    checked = subprocess.run(["promtool", "check", "metrics"], input=ours, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
@@ -382,6 +384,8 @@ def test_tarantools_module_and_authkv_have_each_others_metrics(make_measured):
         "metrics.counter('shop_orders', 'Orders'):inc(3, {city = 'Omsk'}) metrics.histogram('shop_seconds', 'Times', {1, 2}):observe(1.5) "
         "metrics.summary('shop_waits', 'Waits', {[0.5] = 0.01}):observe(7) return true"
     )
+    # A scrape is counted itself.
+    instance.scrape()
     numbers = instance.scrape()
     assert numbers[series("shop_orders", city="Omsk")] == 3
     assert numbers[series("shop_seconds_bucket", le="2")] == 1 and numbers[series("shop_seconds_count")] == 1

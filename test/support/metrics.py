@@ -17,7 +17,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
-def series(name: str, **labels: str) -> Series:
+def series(name: str, /, **labels: str) -> Series:
     return name, tuple(sorted(labels.items()))
 
 
