@@ -9,7 +9,7 @@ use crate::handoff::Handoff;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, Tx};
+use crate::tx::{fiber, in_transaction, lua, refuses_transactions, session as tx_session, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
@@ -66,14 +66,9 @@ fn owner(args: &RawBytes) -> Reply {
         let operation = first_text(args).and_then(Operation::by_name);
         let operation = operation.ok_or_else(no_procedure)?;
         let input = read(instance, operation, args)?;
-        run(
-            tx,
-            instance,
-            operation,
-            (&input, 1),
-            Caller::Owner,
-            Peer::Session,
-        )
+        let command = Command::decode(operation, &input, 1, &instance.core.config.limits)?;
+        let request = request(Caller::Owner, command, origin(Peer::Session));
+        outcome(execute(tx, &instance.core, request)?)
     })
 }
 
@@ -264,48 +259,51 @@ fn client_at(
     let _call = instance.life.begin_call()?;
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
-        return run(
-            tx,
-            instance,
-            operation,
-            (&input, 0),
-            Caller::Anonymous,
-            peer,
-        );
+        let command = Command::decode(operation, &input, 0, &instance.core.config.limits)?;
+        let origin = admitted(tx, instance, peer)?;
+        let request = request(Caller::Anonymous, command, origin);
+        return outcome(execute(tx, &instance.core, request)?);
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
     let command = Command::decode(operation, &input, 1, &instance.core.config.limits)?;
+    let origin = admitted(tx, instance, peer)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
         None => Caller::Anonymous,
     };
-    outcome(execute(tx, &instance.core, request(caller, command, peer))?)
+    let request = request(caller, command, origin);
+    outcome(execute(tx, &instance.core, request)?)
 }
 
-/// A request over iproto or from the console. `peer` is the session that calls the procedure, or its client.
-fn request(caller: Caller, command: Command, peer: Peer) -> Request {
-    let origin = Origin {
+/// Counts a request of this client, which is the session that calls the procedure, or told by that session. Returns its origin.
+/// Errors: `TooManyRequests`. Does not yield.
+fn admitted(tx: &Tx, instance: &Instance, peer: Peer) -> Result<Origin, Error> {
+    let limits = &instance.core.limits;
+    let mut origin = origin(peer);
+    if limits.counts_addresses() {
+        // It costs an evaluation of Lua.
+        origin = tx_session::resolve(tx, origin);
+        limits.admit(&origin.peer)?;
+    }
+    Ok(origin)
+}
+
+fn origin(peer: Peer) -> Origin {
+    Origin {
         transport: Transport::Iproto,
         peer,
-    };
+    }
+}
+
+/// A request over iproto or from the console.
+fn request(caller: Caller, command: Command, origin: Origin) -> Request {
     Request {
         origin,
         caller,
         command,
+        counts: true,
     }
-}
-
-fn run(
-    tx: &Tx,
-    instance: &'static Instance,
-    operation: Operation,
-    (input, skip): (&Document<'_>, usize),
-    caller: Caller,
-    peer: Peer,
-) -> Result<RawByteBuf, Error> {
-    let command = Command::decode(operation, input, skip, &instance.core.config.limits)?;
-    outcome(execute(tx, &instance.core, request(caller, command, peer))?)
 }
 
 /// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.

@@ -1,6 +1,8 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod limits;
+
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
 use crate::auth::{keyring, login, restored, roles, rotation, session, users, Auth};
@@ -13,6 +15,7 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
+use limits::Limits;
 use std::sync::Arc;
 
 /// Executes commands.
@@ -20,6 +23,7 @@ pub struct Core {
     pub auth: Auth,
     pub kv: Kv,
     pub audit: Audit,
+    pub limits: Limits,
     pub config: Arc<Config>,
 }
 
@@ -82,6 +86,7 @@ pub fn execute_undurable(
         mut origin,
         caller,
         command,
+        counts,
     } = request;
     // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
@@ -92,7 +97,7 @@ pub fn execute_undurable(
         origin = tx_session::resolve(tx, origin);
     }
     let event = Event::begin(&command);
-    let result = perform(tx, core, &origin, &caller, command);
+    let result = perform(tx, core, (&origin, counts), &caller, command);
     event.end(tx, &core.audit, (origin, &caller), &result);
     (result, take_undurable(tx))
 }
@@ -100,11 +105,13 @@ pub fn execute_undurable(
 fn perform(
     tx: &Tx,
     core: &'static Core,
-    origin: &Origin,
+    (origin, counts): (&Origin, bool),
     caller: &Caller,
     command: Command,
 ) -> Result<Outcome, Error> {
-    let Core { auth, kv, .. } = core;
+    let Core {
+        auth, kv, limits, ..
+    } = core;
     let operation = command.operation();
     if !operation.offered_by(core.config.services) {
         return Err(Error::NotOffered);
@@ -115,7 +122,12 @@ fn perform(
         _ => Some(authenticate(tx, auth, caller)?),
     };
     if let Some(who) = &who {
+        if let (true, Ok(claims)) = (counts, who.claims()) {
+            limits.admit_user(&claims.sub)?;
+        }
         who.check(privilege)?;
+    } else if operation.is_registration() {
+        limits.admit_registration(&origin.peer)?;
     }
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     let access = || who()?.access(tx, auth);
@@ -159,6 +171,7 @@ fn perform(
             kv::batch(tx, kv, &access()?, &steps?)
         }
         Command::KvTxn(txn) => kv::txn(tx, kv, &access()?, &txn?),
+        Command::QuotaList(page) => kv::quotas(tx, kv, page?),
         Command::KvList(listing) => kv::list(tx, kv, &access()?, &listing?),
         Command::KvWatch(watching) => {
             let watching = watching?;

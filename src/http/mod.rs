@@ -21,6 +21,7 @@ mod openapi;
 mod outgoing;
 mod pair;
 mod piece;
+mod rate_limit;
 mod render;
 mod request_id;
 mod response;

@@ -3,6 +3,7 @@
 use super::docs::{self, Page};
 use super::request_id::Ids;
 use crate::bridge::Bridge;
+use crate::core::limits::Limits;
 use crate::core::Core;
 use crate::tx::lent::User;
 use crate::tx::life::Life;
@@ -29,6 +30,7 @@ const TURNING_AWAY_MAX: usize = 64;
 pub struct Shared {
     pub bridge: &'static Bridge,
     pub tokens: &'static Tokens,
+    pub limits: &'static Limits,
     pub life: Arc<Life>,
     pub config: Arc<HttpConfig>,
     /// The settings of the instance.
@@ -90,6 +92,7 @@ impl Shared {
         Arc::new(Self {
             bridge: parts.bridge,
             tokens: &parts.core.auth.tokens,
+            limits: &parts.core.limits,
             life: parts.life.clone(),
             settings: parts.core.config.clone(),
             types: parts.types,
@@ -184,6 +187,20 @@ impl Shared {
         forwarded::client(proxies, address, list).map_or_else(|| peer.clone(), Peer::Behind)
     }
 
+    /// Counts a request for the address of its client, unless that is a trusted proxy. Errors: `TooManyRequests`.
+    pub fn admit_request(&self, client: &Peer) -> Result<(), Error> {
+        match self.limits.counts_addresses() && !self.is_proxy(client) {
+            true => self.limits.admit(client),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a peer is a trusted proxy.
+    pub fn is_proxy(&self, peer: &Peer) -> bool {
+        let proxies = &self.config.proxies;
+        peer.address().is_some_and(|address| proxies.trust(address))
+    }
+
     /// Counts a connection that is refused with an explanation. `None` if there are too many of them.
     pub fn turn_away(&self) -> Option<OwnedSemaphorePermit> {
         self.turning_away.clone().try_acquire_owned().ok()
@@ -208,7 +225,7 @@ impl Permit {
     /// Counts the connection for the network of its peer, unless that is a trusted proxy. Errors: `TooManyConnections`.
     pub fn count(&mut self, peer: &Peer) -> Result<(), Error> {
         let config = &self.shared.config;
-        let is_proxy = peer.address().is_some_and(|one| config.proxies.trust(one));
+        let is_proxy = self.shared.is_proxy(peer);
         let Some(network) = peer.network().filter(|_| !is_proxy) else {
             return Ok(());
         };

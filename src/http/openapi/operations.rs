@@ -7,6 +7,7 @@ mod contract;
 mod keys;
 mod one_key;
 mod pairs;
+mod quotas;
 mod roles;
 mod sessions;
 mod streams;
@@ -17,8 +18,8 @@ pub use pairs::schemas;
 pub use streams::{render as render_stream, EVENTS};
 
 use self::{
-    batches::*, contract::*, keys::*, one_key::*, roles::*, sessions::*, streams::*, txn::*,
-    users::*,
+    batches::*, contract::*, keys::*, one_key::*, quotas::*, roles::*, sessions::*, streams::*,
+    txn::*, users::*,
 };
 use super::description::{Context, Description};
 use authkv_command::Operation;
