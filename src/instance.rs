@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::auth::first_admin::{self, Made};
 use crate::auth::{self, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
+use crate::core::limits::Limits;
 use crate::core::{restored, Core};
 use crate::disk::{self, Disk};
 use crate::handoff::{Handoff, Takeover};
@@ -227,6 +228,7 @@ impl Instance {
                 auth,
                 kv: Kv::new(storage, life.clone()),
                 audit: Audit::new(tx, config.clone()),
+                limits: Limits::new(&config),
                 config,
                 sources: OnceLock::new(),
             },

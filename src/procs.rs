@@ -10,7 +10,7 @@ use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, Tx};
+use crate::tx::{fiber, in_transaction, lua, refuses_transactions, session as tx_session, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
@@ -295,9 +295,10 @@ fn client_at(
 ) -> Result<RawByteBuf, Error> {
     let _call = instance.life.begin_call()?;
     let transport = instance.session_kind.get(tx).transport(tx);
-    let (caller, command) = prepare(tx, instance, operation, args)
+    let origin = Origin { transport, peer };
+    let (origin, caller, command) = prepare(tx, instance, operation, origin, args)
         .inspect_err(|error| refused(transport, operation, error))?;
-    act(tx, instance, Origin { transport, peer }, caller, command)
+    act(tx, instance, origin, caller, command)
 }
 
 /// The sender and the command of a client's call. Yields if the token is new.
@@ -305,24 +306,39 @@ fn prepare(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
+    origin: Origin,
     args: &RawBytes,
-) -> Result<(Caller, Command), Error> {
+) -> Result<(Origin, Caller, Command), Error> {
     let decode = |input: &Document<'_>, skip| {
         Command::decode(operation, input, skip, &instance.core.config.live().limits)
     };
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
         let command = decode(&input, 0)?;
-        return Ok((Caller::Anonymous, command));
+        return Ok((admitted(tx, instance, origin)?, Caller::Anonymous, command));
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
     let command = decode(&input, 1)?;
+    let origin = admitted(tx, instance, origin)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
         None => Caller::Anonymous,
     };
-    Ok((caller, command))
+    Ok((origin, caller, command))
+}
+
+/// Counts a request of this client. Returns its origin, in which the address may be known now. Errors: `TooManyRequests`. Does
+/// not yield.
+fn admitted(tx: &Tx, instance: &Instance, origin: Origin) -> Result<Origin, Error> {
+    let limits = &instance.core.limits;
+    if !limits.counts_addresses() {
+        return Ok(origin);
+    }
+    // It costs an evaluation of Lua.
+    let origin = tx_session::resolve(tx, origin);
+    limits.admit(&origin.peer)?;
+    Ok(origin)
 }
 
 /// Executes a command that is called over iproto or from the console. The peer may be the session that calls the procedure.
@@ -337,6 +353,7 @@ fn act(
         origin,
         caller,
         command,
+        counts: true,
     };
     outcome(execute(tx, &instance.core, request)?)
 }

@@ -36,6 +36,7 @@ authkv.as(token)                   all of these as the user of the token, and <a
 authkv.users                       <users>
 authkv.roles                       <roles: list, set, delete>
 authkv.keys                        <keys>: the keys that sign and verify tokens
+authkv.quotas                      <quotas>: what is used of the quotas of prefixes
 authkv.mount(httpd, {prefix = })   serve HTTP on a server of the http rock too, below the prefix where it is given
 authkv.settings()                  the settings, their defaults and what they mean
 authkv.prepare{…}                  before box.cfg: check the files and the limits, cut off the torn end of the log

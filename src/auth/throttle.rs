@@ -15,7 +15,6 @@ use authkv_base::origin::Origin;
 use authkv_base::steady::now;
 use ring::digest::{digest, SHA256};
 use std::cell::Cell;
-use std::net::IpAddr;
 
 /// Seconds until a count is removed, from its last failure or the end of its delay.
 const FORGOTTEN_AFTER: u64 = 15 * 60;
@@ -35,10 +34,9 @@ impl Attempt {
     pub fn begin(tx: &Tx, auth: &Auth, login: &str, origin: &Origin) -> Result<Self, Error> {
         let peer = &origin.peer;
         let live = auth.config.live();
-        let exempt = &live.login_delay.exempt;
-        let is_exempt = |address: IpAddr| exempt.iter().any(|network| network.contains(&address));
+        let delay = &live.login_delay;
         let network = match peer.address() {
-            Some(address) if !is_exempt(address) => peer.network(),
+            Some(address) if !delay.exempts(address) => peer.network(),
             _ => None,
         };
         let login = digest_of(login);

@@ -5,7 +5,7 @@ use super::login::{prove, users};
 use super::principal::Principal;
 use super::subject::{active, end_all};
 use super::Auth;
-use crate::storage::{Depth, NewUser, UserRow};
+use crate::storage::{Depth, NewUser, UserRow, Users};
 use crate::tx::{await_durability, transaction, Tx};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
@@ -46,7 +46,8 @@ pub fn create(
 }
 
 /// Adds a user with these roles and returns the login. Tokens and roles of an earlier user with this login do not count.
-/// Without `roles` it is a registration, which is refused once memory runs short. Yields.
+/// Without `roles` it is a registration, which is refused once memory runs short, or there are as many users as may register.
+/// Errors: also `TooManyUsers`. Yields.
 pub fn add(
     tx: &Tx,
     auth: &'static Auth,
@@ -60,6 +61,9 @@ pub fn add(
         reserve.admit(tx)?;
     }
     let users = users(auth)?;
+    if !is_ours {
+        check_room(tx, auth, users)?;
+    }
     if users.contains(tx, &input.login)? {
         return Err(Error::LoginTaken);
     }
@@ -100,10 +104,20 @@ pub fn add(
         false => {
             // Other fibers ran while the password was hashed.
             reserve.admit(tx)?;
+            check_room(tx, auth, users)?;
+            let _registering = users.begin_registration(tx);
             transaction(tx, body)?
         }
     };
     Ok(login.as_str().to_owned())
+}
+
+/// Whether one more user may register. Errors: `TooManyUsers`. Does not yield.
+fn check_room(tx: &Tx, auth: &Auth, users: &Users) -> Result<(), Error> {
+    match auth.config.live().users_max {
+        Some(limit) if users.len(tx) >= limit => Err(Error::TooManyUsers { limit }),
+        _ => Ok(()),
+    }
 }
 
 /// The caller, and what the caller may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.

@@ -115,6 +115,7 @@ fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error>
         origin,
         caller: Caller::Owner,
         command,
+        counts: true,
     };
     execute(tx, core, request)
 }

@@ -1,6 +1,7 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod limits;
 mod measure;
 pub mod metrics;
 
@@ -18,6 +19,7 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
+use limits::Limits;
 use metrics::Running;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -27,6 +29,7 @@ pub struct Core {
     pub auth: Auth,
     pub kv: Kv,
     pub audit: Audit,
+    pub limits: Limits,
     pub config: Arc<Config>,
     /// What other parts of the instance count. Set at the start.
     pub sources: OnceLock<Sources>,
@@ -111,6 +114,7 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         mut origin,
         caller,
         command,
+        counts,
     } = request;
     // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
@@ -121,7 +125,7 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         origin = tx_session::resolve(tx, origin);
     }
     let event = Event::begin(&command);
-    let result = perform(tx, core, &origin, &caller, command);
+    let result = perform(tx, core, (&origin, counts), &caller, command);
     event.end(tx, &core.audit, (origin, &caller), &result);
     (result, take_undurable(tx))
 }
@@ -129,11 +133,13 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
 fn perform(
     tx: &Tx,
     core: &'static Core,
-    origin: &Origin,
+    (origin, counts): (&Origin, bool),
     caller: &Caller,
     command: Command,
 ) -> Result<Outcome, Error> {
-    let Core { auth, kv, .. } = core;
+    let Core {
+        auth, kv, limits, ..
+    } = core;
     let operation = command.operation();
     if !operation.offered_by(core.config.services) {
         return Err(Error::NotOffered);
@@ -144,7 +150,12 @@ fn perform(
         _ => Some(authenticate(tx, auth, caller)?),
     };
     if let Some(who) = &who {
+        if let (true, Ok(claims)) = (counts, who.claims()) {
+            limits.admit_user(&claims.sub)?;
+        }
         who.check(privilege)?;
+    } else if operation.is_registration() {
+        limits.admit_registration(&origin.peer)?;
     }
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     let access = || who()?.access(tx, auth);
@@ -189,6 +200,7 @@ fn perform(
             kv::batch(tx, kv, &access()?, &steps?)
         }
         Command::KvTxn(txn) => kv::txn(tx, kv, &access()?, &txn?),
+        Command::QuotaList(page) => kv::quotas(tx, kv, page?),
         Command::KvList(listing) => kv::list(tx, kv, &access()?, &listing?),
         Command::KvWatch(watching) => {
             let watching = watching?;

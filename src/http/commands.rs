@@ -8,6 +8,7 @@ use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Outcome, Request};
 use authkv_token::Tokens;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -23,6 +24,8 @@ pub struct CommandRunner {
     pub peer: Peer,
     pub token: Option<String>,
     pub gone: CancelFlag,
+    /// Whether the request has counted for the limit of its user.
+    pub counted: AtomicBool,
 }
 
 impl CommandRunner {
@@ -40,6 +43,7 @@ impl CommandRunner {
             },
             caller: self.caller(),
             command,
+            counts: !self.counted.swap(true, Ordering::Relaxed),
         };
         let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await

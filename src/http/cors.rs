@@ -1,5 +1,6 @@
 //! Cross-origin requests from pages (Fetch §3.2): off unless origins are configured. Pure.
 
+use super::rate_limit;
 use super::response::Response;
 use authkv_config::Origins;
 use authkv_wire::head::Head;
@@ -44,7 +45,11 @@ pub fn add(origins: &Origins, allowed: Option<Allowed>, methods: &str, response:
         return;
     };
     response.set("Access-Control-Allow-Origin", origin);
-    response.set("Access-Control-Expose-Headers", EXPOSED);
+    let mut exposed = EXPOSED.to_owned();
+    if rate_limit::is_in(response) {
+        exposed.push_str(rate_limit::EXPOSED);
+    }
+    response.set("Access-Control-Expose-Headers", exposed);
     if preflight {
         response.set("Access-Control-Allow-Methods", methods.to_owned());
         response.set("Access-Control-Allow-Headers", TAKEN);

@@ -29,6 +29,7 @@ use authkv_wire::routes::{self, Delivery, Found, Input, Kind, Members, Profile, 
 use bytes::Bytes;
 use hyper::Method;
 use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,7 +64,9 @@ impl Exchange {
             target,
         } = find(shared, &head);
         let is_page = matches!(target, Ok(Target::Page(_)));
+        let peer = shared.client(peer, &head);
         let in_flight = shared.begin_request();
+        let admitted = shared.admit_request(&peer);
         let given = head.request_id.text().filter(|id| request_id::is_valid(id));
         Self {
             id: given.map_or_else(|| shared.ids.next(), str::to_owned),
@@ -72,14 +75,14 @@ impl Exchange {
             path,
             place: metrics::place(place, is_page),
             target: match &in_flight {
-                Some(_) => target,
+                Some(_) => admitted.and(target),
                 None => Err(Error::Overloaded {
                     what: "requests at a time",
                     limit: shared.config.requests_max,
                 }),
             },
             shared: shared.clone(),
-            peer: shared.client(peer, &head),
+            peer,
             head,
             started: Instant::now(),
             caller: Caller::Anonymous,
@@ -244,6 +247,7 @@ impl Exchange {
             peer: self.peer.clone(),
             token,
             gone: self.gone.clone(),
+            counted: AtomicBool::new(false),
         };
         self.caller = runner.caller();
         Ok((runner, members))
@@ -292,6 +296,7 @@ impl Exchange {
             },
             caller,
             command,
+            counts: true,
         }
     }
 

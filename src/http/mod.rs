@@ -25,6 +25,7 @@ mod pages;
 mod pair;
 mod piece;
 mod probe;
+mod rate_limit;
 mod render;
 mod request_id;
 mod response;

@@ -4,6 +4,7 @@ use super::docs::{self, File};
 use super::metrics;
 use super::request_id::Ids;
 use crate::bridge::Bridge;
+use crate::core::limits::Limits;
 use crate::core::Core;
 use crate::health::Health;
 use crate::tx::lent::User;
@@ -45,6 +46,7 @@ pub struct Shared {
     pub bridge: &'static Bridge,
     pub core: &'static Core,
     pub tokens: &'static Tokens,
+    pub limits: &'static Limits,
     pub life: Arc<Life>,
     pub config: Arc<HttpConfig>,
     /// The settings of the instance.
@@ -127,6 +129,7 @@ impl Shared {
             bridge: parts.bridge,
             core: parts.core,
             tokens: &parts.core.auth.tokens,
+            limits: &parts.core.limits,
             life: parts.life.clone(),
             settings: parts.core.config.clone(),
             types: parts.types,
@@ -257,6 +260,25 @@ impl Shared {
         forwarded::client(proxies, address, list).map_or_else(|| peer.clone(), Peer::Behind)
     }
 
+    /// Whether limits of rates concern this client: neither a trusted proxy, nor whoever asks the admin listener.
+    pub fn is_limited(&self, client: &Peer) -> bool {
+        self.site == Site::Main && self.limits.any() && !self.is_proxy(client)
+    }
+
+    /// Counts a request for the address of its client, if limits concern it. Errors: `TooManyRequests`.
+    pub fn admit_request(&self, client: &Peer) -> Result<(), Error> {
+        match self.is_limited(client) {
+            true => self.limits.admit(client),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a peer is a trusted proxy.
+    fn is_proxy(&self, peer: &Peer) -> bool {
+        let proxies = &self.config.proxies;
+        peer.address().is_some_and(|address| proxies.trust(address))
+    }
+
     /// Counts a connection that is refused with an explanation. `None` if there are too many of them.
     pub fn turn_away(&self) -> Option<OwnedSemaphorePermit> {
         self.turning_away.clone().try_acquire_owned().ok()
@@ -281,7 +303,7 @@ impl Permit {
     /// Counts the connection for the network of its peer, unless that is a trusted proxy. Errors: `TooManyConnections`.
     pub fn count(&mut self, peer: &Peer) -> Result<(), Error> {
         let config = &self.shared.config;
-        let is_proxy = peer.address().is_some_and(|one| config.proxies.trust(one));
+        let is_proxy = self.shared.is_proxy(peer);
         let Some(network) = peer.network().filter(|_| !is_proxy) else {
             return Ok(());
         };

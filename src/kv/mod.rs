@@ -9,7 +9,7 @@ use crate::storage::{Effect, KeyValues, ReadForm, Storage};
 use crate::tx::life::Life;
 use crate::tx::{fiber, note_undurable, take_undurable, Tx};
 use authkv_base::error::{AccessKind, Error};
-use authkv_command::Outcome;
+use authkv_command::{Outcome, Page, QuotaPage, QuotaUse};
 use authkv_domain::{Access, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -192,6 +192,30 @@ pub fn list(tx: &Tx, kv: &Kv, access: &Access, listing: &Listing) -> Result<Outc
         note_undurable(tx, undurable);
     }
     Ok(Outcome::Listed(page))
+}
+
+/// The use of quotas, in the order of their prefixes. Errors: `ShuttingDown`. Yields if it has to be counted.
+pub fn quotas(tx: &Tx, kv: &Kv, page: Page) -> Result<Outcome, Error> {
+    let mut found = QuotaPage::default();
+    let Some(quotas) = kv.store()?.quotas(tx)? else {
+        return Ok(Outcome::Quotas(found));
+    };
+    let after = page.after.as_deref().map(str::as_bytes);
+    let (usage, has_more) = quotas.usage(tx, after, page.limit);
+    found.quotas = usage
+        .into_iter()
+        .map(|usage| QuotaUse {
+            quota: usage.quota.pattern.clone(),
+            prefix: String::from_utf8_lossy(&usage.prefix).into_owned(),
+            pairs: usage.used.pairs,
+            pairs_max: usage.quota.pairs,
+            bytes: usage.used.bytes,
+            bytes_max: usage.quota.bytes,
+        })
+        .collect();
+    let last = found.quotas.last().filter(|_| has_more);
+    found.next = last.map(|one| one.prefix.clone());
+    Ok(Outcome::Quotas(found))
 }
 
 /// Counts slice by slice. Only one count runs at a time, whatever the transport, because each slice occupies tx. Yields.

@@ -1,7 +1,7 @@
 //! The space `user`: login, password hash, name, surname, and the time of the registration.
 
 use super::{array, broken, find, scan};
-use crate::tx::{log, transaction, Range, Space, Tx, TxCell};
+use crate::tx::{hides_committing, log, transaction, Range, Space, Tx, TxCell};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
@@ -13,6 +13,17 @@ pub struct Users {
     space: Space,
     /// The number of users whose hash still comes from the old system.
     bcrypt: TxCell<Cell<usize>>,
+    /// The number of registrations that have not ended.
+    registering: TxCell<Cell<usize>>,
+}
+
+/// A registration that is being committed, until it is dropped.
+pub struct Registering<'a>(&'a Cell<usize>);
+
+impl Drop for Registering<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 /// A user to add.
@@ -33,11 +44,6 @@ pub struct UserRow {
 }
 
 impl Users {
-    /// The number of users. Does not yield.
-    pub fn len(&self, tx: &Tx) -> usize {
-        self.space.index(0).len(tx)
-    }
-
     /// Counts the hashes of the old system, so it reads the whole space once. Does not yield.
     pub fn new(tx: &Tx, space: Space) -> Self {
         let mut bcrypt = 0;
@@ -51,6 +57,7 @@ impl Users {
         Self {
             space,
             bcrypt: TxCell::new(tx, Cell::new(bcrypt)),
+            registering: TxCell::new(tx, Cell::new(0)),
         }
     }
 
@@ -89,6 +96,23 @@ impl Users {
             0 => 0.0,
             users => self.bcrypt.get(tx).get() as f64 / users as f64,
         }
+    }
+
+    /// The number of users, those whose commits are open included. Does not yield.
+    pub fn len(&self, tx: &Tx) -> usize {
+        // With MVCC, a space does not count what is being committed.
+        let hidden = match hides_committing(tx) {
+            true => self.registering.get(tx).get(),
+            false => 0,
+        };
+        self.space.index(0).len(tx) + hidden
+    }
+
+    /// Counts a registration until the result is dropped, after its commit.
+    pub fn begin_registration<'a>(&'a self, tx: &'a Tx) -> Registering<'a> {
+        let count = self.registering.get(tx);
+        count.set(count.get() + 1);
+        Registering(count)
     }
 
     /// Adds a user. Errors: `LoginTaken`. The caller has opened a transaction.

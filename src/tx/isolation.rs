@@ -61,6 +61,11 @@ pub fn sees_committing(tx: &Tx) -> bool {
     !MODE.get().mvcc || in_transaction(tx)
 }
 
+/// Whether the length of a space leaves out what is being committed.
+pub fn hides_committing(_tx: &Tx) -> bool {
+    MODE.get().mvcc
+}
+
 /// Reads committed changes, durable or not, as a transaction does. `body` must neither write nor yield.
 pub fn latest<T>(tx: &Tx, body: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let _open = match sees_committing(tx) {

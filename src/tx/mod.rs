@@ -20,7 +20,7 @@ mod space;
 mod transaction;
 
 pub use failure::Failure;
-pub use isolation::{in_transaction, latest, learn_mode};
+pub use isolation::{hides_committing, in_transaction, latest, learn_mode};
 pub use orphan::is_read_only;
 pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};

@@ -361,6 +361,8 @@ KEYS = [
         keys) == 1 and keys[0]["signs"] is True and keys[0]["verifies_until"] is None and keys[0]["alg"] == "RS256")})),
     Row("rotate_refuses_publish_above_a_day", as_admin("key_rotate", {"publish": 86_401}), Refused("bad_option")),
     Row("retire_refuses_an_unknown_key", as_admin("key_retire", "unknown"), Refused("no_such_signing_key", "There is no such key")),
+    Row("quota_list_is_empty_without_quotas", as_admin("quota_list"), Ok({"quotas": [], "next": None})),
+    Row("quota_list_refuses_a_limit_of_0", as_admin("quota_list", {"limit": 0}), Refused("bad_option")),
     Row("retire_refuses_the_name_of_a_file", as_admin("key_retire", "jwt_private.pem"), Refused("no_such_signing_key")),
 ]  # fmt: skip
 
@@ -385,6 +387,7 @@ RIGHT = {
     "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_set_password": (EVE, OTHER_PASSWORD),
     "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
     "role_delete": ("default",), "server_metrics": (), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
+    "quota_list": (),
 }  # fmt: skip
 assert list(RIGHT) == ADMINISTRATION
 CALLERS = [("a_user", BOB_TOKEN, NEEDS_ADMIN), ("who_may_introspect", INTROSPECT, NEEDS_ADMIN), ("garbage", GARBAGE, UNAUTHENTICATED)]

@@ -123,6 +123,7 @@ OVER_HTTP = [
     ("GET", "/v1/admin/keys?x=1", None, "x", None),
     ("POST", "/v1/admin/keys/rotate", {"published": 1}, "published", "publish"),
     ("POST", "/v1/admin/keys/a/retire?x=1", None, "x", None),
+    ("GET", "/v1/admin/quotas?limit=1&x=1", None, "x", None),
 ]  # fmt: skip
 
 

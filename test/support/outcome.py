@@ -66,6 +66,9 @@ ERRORS = {
     "data_gone": (20057, 503, 503),
     "rewound": (20060, 503, 503),
     "clock_behind": (20061, 409, 409),
+    "too_many_requests": (20070, 429, 429),
+    "too_many_users": (20071, 507, 507),
+    "quota_exceeded": (20072, 507, 507),
 }
 
 

@@ -22,10 +22,10 @@ def address(instance: Instance) -> str:
 
 
 @contextmanager
-def replica_of(master: People) -> Iterator[Replica]:
-    """A replica of the instance of these people, which has its keys and is read-only."""
+def replica_of(master: People, **settings: str) -> Iterator[Replica]:
+    """A replica of the instance of these people, which has its keys and these settings and is read-only."""
     master.console.evaluate("box.schema.user.grant('authkv', 'replication')")
-    replica = Replica(keys=False, REPLICATION=address(master.instance), AUTHKV_READ_ONLY="true", **CHEAP_HASHES)
+    replica = Replica(keys=False, REPLICATION=address(master.instance), AUTHKV_READ_ONLY="true", **CHEAP_HASHES, **settings)
     for file in master.instance.data_dir.glob("jwt_*.pem"):
         shutil.copy(file, replica.data_dir)
     with replica:

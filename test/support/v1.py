@@ -88,6 +88,7 @@ OPERATIONS = {
         "POST", "/v1/admin/keys/rotate", {"kid", "alg", "signs_from"}, "keys.rotate", as_table=True, options=True
     ),
     "key_retire": Operation("POST", "/v1/admin/keys/{kid}/retire", {"kid", "verifies_until"}, "keys.retire", ("kid",)),
+    "quota_list": Operation("GET", "/v1/admin/quotas", {"quotas", "next"}, "quotas.list", as_table=True, options=True),
 }  # fmt: skip
 
 KEY_VALUES = {
@@ -109,7 +110,11 @@ OPERATIONS |= KEY_VALUES
 ADMINISTRATION = [name for name, operation in OPERATIONS.items() if operation.is_administration]
 
 # The members of the maps inside of answers.
-_INNER = {"users": USER, "permissions": {"prefix", "read", "write"}}
+_INNER = {
+    "users": USER,
+    "permissions": {"prefix", "read", "write"},
+    "quotas": {"quota", "prefix", "pairs", "pairs_max", "bytes", "bytes_max"},
+}
 _KEY = {"kid", "alg", "created_at", "signs_from", "verifies_until", "signs"}
 _JWK = {
     "RSA": {"kty", "use", "alg", "kid", "n", "e"},

@@ -222,6 +222,18 @@ errors! {
     /// after a restore the clock is behind numbers that the data has. Only in the console and at a start
     ClockBehind { generation: u64, last: u64 } = "clock_behind", 20061, 409, 409,
         "The clock or the revision is behind the data: {generation} is not above {last}, the last number that was given (microseconds since 1970). Set the clock right; if it is right, call authkv.restored{{revision = N}} with an N of at least {last} and at most 4503599627370496";
+    // `policy`: the name of the limit in the field `RateLimit`.
+    /// more requests, or registrations, than the limit that is named allows; nothing was done; try again after the seconds of
+    /// the message
+    TooManyRequests { policy: &'static str, seconds: u64 } = "too_many_requests", 20070, 429, 429,
+        "Too many requests for the limit {policy}: try again in {seconds} seconds";
+    /// there are `AUTHKV_USERS_MAX` users, so nobody can register
+    TooManyUsers { limit: usize } = "too_many_users", 20071, 507, 507,
+        "There are {limit} users, which is the most: nobody can register";
+    // `unit`: pairs or bytes.
+    /// a write would exceed the quota of the prefix that is named; nothing is written
+    QuotaExceeded { prefix: String, unit: &'static str, used: u64, limit: u64 } = "quota_exceeded", 20072, 507, 507,
+        "The quota of the prefix {prefix} is {limit} {unit}, and {used} are used: nothing has been written";
 }
 
 /// The properties of an error.
@@ -284,7 +296,9 @@ impl Error {
     /// Seconds after which the client may try again (RFC 9110 §10.2.3), if trying again can help.
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
-            Error::TooManyAttempts { seconds } => Some(*seconds),
+            Error::TooManyAttempts { seconds } | Error::TooManyRequests { seconds, .. } => {
+                Some(*seconds)
+            }
             // Somebody has to bring the directory back and start the server.
             Error::DataGone => Some(30),
             Error::Overloaded { .. }

@@ -1,5 +1,5 @@
 //! What every part of authkv needs: errors, clocks, the memory limit, the origin of a request, the guard against panics,
-//! threads, descriptors. Any thread.
+//! threads, descriptors, limits of rates. Any thread.
 
 #![forbid(unsafe_code)]
 
@@ -9,5 +9,6 @@ pub mod error;
 pub mod guard;
 pub mod memory;
 pub mod origin;
+pub mod rate;
 pub mod steady;
 pub mod threads;

@@ -75,9 +75,10 @@ pub const USERS: &str = "users";
 pub const ROLES: &str = "roles";
 pub const KEYS: &str = "keys";
 pub const SERVER: &str = "server";
+pub const QUOTAS: &str = "quotas";
 
 /// The tags of the OpenAPI document, with their descriptions.
-pub const TAGS: [(&str, &str); 10] = [
+pub const TAGS: [(&str, &str); 11] = [
     (OLD, "Users and their tokens, as in the old services"),
     (PAIRS, "Many keys at once"),
     (
@@ -97,6 +98,7 @@ pub const TAGS: [(&str, &str); 10] = [
     (ROLES, "Who may read and write which keys"),
     (KEYS, "The keys that sign tokens"),
     (SERVER, "The instance itself"),
+    (QUOTAS, "How much may be stored below prefixes of keys"),
 ];
 
 const fn endpoint(

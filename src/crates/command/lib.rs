@@ -16,8 +16,8 @@ pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS
 pub use input::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    Done, NewSigningKey, Outcome, Registered, RetiredSigningKey, RoleList, Session, SigningKey,
-    SigningKeys, TokenType, UserPage,
+    Done, NewSigningKey, Outcome, QuotaPage, QuotaUse, Registered, RetiredSigningKey, RoleList,
+    Session, SigningKey, SigningKeys, TokenType, UserPage,
 };
 
 use authkv_base::origin::Origin;
@@ -29,6 +29,8 @@ pub struct Request {
     pub origin: Origin,
     pub caller: Caller,
     pub command: Command,
+    /// Whether it counts for the limit of requests of its user. A request that takes several commands counts once.
+    pub counts: bool,
 }
 
 /// The sender of a command, as far as it is known without reading a space.

@@ -176,6 +176,16 @@ impl Operation {
         matches!(self.row().lane, Lane::Commit | Lane::Crypto)
     }
 
+    /// Whether it is about pairs.
+    pub fn is_of_pairs(self) -> bool {
+        self.row().service == Kv
+    }
+
+    /// Whether it adds a user for a stranger, if that is allowed.
+    pub fn is_registration(self) -> bool {
+        matches!(self, Self::Register | Self::UserRegister)
+    }
+
     /// Whether the first argument of its procedure is a token.
     pub fn takes_token(self) -> bool {
         self == Self::Check || self.row().privilege != Privilege::Nothing
@@ -184,9 +194,7 @@ impl Operation {
     /// The privilege that a caller needs: that of the table, or `Admin` for registrations if only administrators may register.
     pub fn privilege(self, config: &Config) -> Privilege {
         match self {
-            Self::Register | Self::UserRegister if !config.live().registration_open => {
-                Privilege::Admin
-            }
+            _ if self.is_registration() && !config.live().registration_open => Privilege::Admin,
             _ => self.row().privilege,
         }
     }

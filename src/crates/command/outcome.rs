@@ -74,6 +74,7 @@ pub enum Outcome {
         keys: Vec<Jwk>,
     },
     Keys(SigningKeys),
+    Quotas(QuotaPage),
     Rotated(NewSigningKey),
     Retired(RetiredSigningKey),
     Metrics(Metrics),
@@ -142,6 +143,36 @@ pub struct UserPage {
 #[serde(deny_unknown_fields)]
 pub struct RoleList {
     pub roles: Vec<Role>,
+}
+
+/// Quotas in the order of their prefixes, with what is used of them
+#[derive(Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaPage {
+    pub quotas: Vec<QuotaUse>,
+    /// What to ask `after` for those that follow; null at the end
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+/// A quota, and what the keys with its prefix use
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaUse {
+    /// The prefix or the pattern of the settings
+    pub quota: String,
+    /// The prefix of the keys that are counted
+    pub prefix: String,
+    /// Pairs, those included that have expired and were not removed yet
+    pub pairs: u64,
+    /// The most pairs; null if there is no limit
+    #[schema(required)]
+    pub pairs_max: Option<u64>,
+    /// Bytes of keys, values and content types in msgpack
+    pub bytes: u64,
+    /// The most bytes; null if there is no limit
+    #[schema(required)]
+    pub bytes_max: Option<u64>,
 }
 
 /// The keys that are published

@@ -303,6 +303,15 @@ macro_rules! for_each_operation {
                 "For emergencies: its tokens fail from now on. A key that signs cannot be retired. Needs the role `admin`.",
             )],
         }
+        /// `(token, {after, limit})` → `{quotas, next}`. Yields if the use has to be counted.
+        QuotaList [(Result<Page, Error>)] => quota_list {
+            service: Kv, privilege: Admin, lane: Scan, audited: false,
+            console: &[owner("quotas.list")],
+            endpoints: &[get("/v1/admin/quotas").with_query(PAGE).says(
+                QUOTAS, "List quotas",
+                "What is used of each quota of the settings, in the order of their prefixes. Needs the role `admin`.",
+            )],
+        }
         /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and if a pair is not durable yet.
         // With the keys, and whether all keys must exist.
         BatchGet [(Result<Keys, Error>, bool)] => batch_get {

@@ -20,9 +20,11 @@ pub use settings::{secrets, Config, HttpConfig, LiveConfig, SETTINGS};
 
 use arc_swap::Guard;
 use authkv_codec::nearest;
+use authkv_domain::Quota;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +80,13 @@ pub struct LoginDelay {
     pub exempt: Vec<IpNet>,
 }
 
+impl LoginDelay {
+    /// Whether an address does not identify a client.
+    pub fn exempts(&self, address: IpAddr) -> bool {
+        self.exempt.iter().any(|network| network.contains(&address))
+    }
+}
+
 impl Config {
     /// Builds the configuration from settings by name, without the prefix. Missing settings get their defaults. The error names
     /// the variable and the allowed values.
@@ -121,6 +130,14 @@ impl Config {
             return Err(format!(
                 "{PREFIX}FOLLOW needs {PREFIX}READ_ONLY=false: revocations are written"
             ));
+        }
+        let mut patterns = BTreeSet::new();
+        for Quota { pattern, .. } in &self.kv_quotas {
+            if !patterns.insert(pattern) {
+                return Err(format!(
+                    "{PREFIX}KV_QUOTAS has the prefix {pattern:?} more than once"
+                ));
+            }
         }
         let socket = self.console_listen.as_deref();
         if socket.is_some_and(|path| path.as_os_str().len() > SOCKET_PATH_MAX) {

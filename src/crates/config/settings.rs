@@ -10,7 +10,8 @@ use super::text::{
 };
 use super::{Argon2Cost, LoginDelay, Services, TakesEffect};
 use arc_swap::ArcSwap;
-use authkv_domain::{Class, Limits, Password, PasswordRules};
+use authkv_base::rate::Rate;
+use authkv_domain::{Class, Limits, Password, PasswordRules, Quota};
 use authkv_token::key::Algorithm;
 use authkv_token::LEEWAY_MAX;
 use ipnet::IpNet;
@@ -360,6 +361,24 @@ settings! {
     LOGIN_DELAY_EXEMPT = "127.0.0.0/8,::1/128",
         list("networks like 10.0.0.0/8 or fd00::/8 with commas between them, or none", |text| text.parse::<IpNet>().ok())
             => live(login_delay_exempt);
+    /// registrations from one address, as number/seconds, or unlimited
+    /// open registrations from one address: see [limits for strangers](#limits-for-strangers)
+    REGISTRATIONS_PER_ADDRESS = "unlimited", of(Rate::ALLOWED, Rate::parse).unless("unlimited")
+        => config.registrations_per_address: Option<Rate>;
+    /// users in all, after which nobody can register, or unlimited
+    /// users in all; with so many, only administrators can add users
+    USERS_MAX = "unlimited", size(1, 1_000_000_000).unless("unlimited") => live.users_max: Option<usize>;
+    /// requests from one address, as number/seconds, or unlimited
+    /// requests from one address: see [limits for strangers](#limits-for-strangers)
+    REQUESTS_PER_ADDRESS = "unlimited", of(Rate::ALLOWED, Rate::parse).unless("unlimited")
+        => config.requests_per_address: Option<Rate>;
+    /// requests with tokens of one user, as number/seconds, or unlimited
+    /// requests with tokens of one user, over all transports
+    REQUESTS_PER_USER = "unlimited", of(Rate::ALLOWED, Rate::parse).unless("unlimited")
+        => config.requests_per_user: Option<Rate>;
+    /// quotas of prefixes of keys, each as prefix:pairs:bytes with commas between them, or none
+    /// [quotas](#quotas) of prefixes of keys
+    KV_QUOTAS = "none", list(Quota::ALLOWED, Quota::parse) => config.kv_quotas: Vec<Quota>;
     /// a line in the log for each event of security: on or off
     /// the [audit log](#audit-log), with a line for each event of security
     AUDIT_LOG = "on", flag("on", "off") => live.audit_log: bool;

@@ -7,7 +7,7 @@ use super::super::pages::Target;
 use super::super::piece::{Pieces, Stream};
 use super::super::render::success;
 use super::super::response::Response;
-use super::super::{api, cors, v1};
+use super::super::{api, cors, rate_limit, v1};
 use super::Exchange;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
@@ -97,6 +97,7 @@ impl Exchange {
         let config = &self.shared.config;
         let streams = self.delivery() != Delivery::Whole && error.is_none();
         let methods = self.target.as_ref().map_or("", Target::allow);
+        self.add_limits(error, &mut response);
         cors::add(&config.cors, self.allowed, methods, &mut response);
         let operation = self.target.as_ref().ok().and_then(Target::route);
         let operation = operation.map(|route| route.operation);
@@ -142,6 +143,22 @@ impl Exchange {
             ..Outgoing::default()
         };
         (outgoing, access_log_guard)
+    }
+
+    /// Adds what is left of the limits that concern the request. Whose token was refused is nobody.
+    fn add_limits(&self, error: Option<&Error>, response: &mut Response) {
+        let limits = self.shared.limits;
+        if !self.shared.is_limited(&self.peer) {
+            return;
+        }
+        let login = match &self.caller {
+            Caller::Bearer(claims) if error != Some(&Error::Unauthenticated) => Some(&*claims.sub),
+            _ => None,
+        };
+        let operation = self.operation();
+        let registers = operation.is_some_and(Operation::is_registration)
+            && self.shared.settings.live().registration_open;
+        rate_limit::add(&limits.of(&self.peer, login, registers), response);
     }
 
     /// The answer to an error, without the headers of every answer.

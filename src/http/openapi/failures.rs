@@ -4,9 +4,9 @@ use super::description::{Context, Description};
 use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
 use authkv_codec::json_read::to_msgpack;
 use authkv_command::Privilege;
-use authkv_config::HttpConfig;
+use authkv_config::{Config, HttpConfig};
 use authkv_domain::RoleName;
-use authkv_wire::routes::{Delivery, Input, Kind};
+use authkv_wire::routes::{Delivery, Input, Kind, Route};
 
 /// The errors of a route's requests, once their head was read.
 pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> {
@@ -14,6 +14,7 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> 
     let operation = route.operation;
     let mut errors = of_the_caller(operation.privilege(context.config));
     errors.extend(description.failures.iter().cloned());
+    errors.extend(of_limits(context));
     if operation.may_write() && !description.only_reads {
         errors.extend([
             Error::ReadOnly,
@@ -66,6 +67,43 @@ pub fn without_a_path(http: &HttpConfig) -> [Error; 2] {
             limit: http.connections_per_address,
         },
     ]
+}
+
+/// The errors of the limits that this instance has.
+fn of_limits(context: &Context<'_>) -> Vec<Error> {
+    let (config, operation) = (context.config, context.route.operation);
+    let mut errors = Vec::new();
+    let registers = operation.is_registration() && config.live().registration_open;
+    if limits(context.route, config) {
+        errors.push(Error::TooManyRequests {
+            policy: "requests-per-address",
+            seconds: 4,
+        });
+    }
+    if let Some(limit) = config.live().users_max.filter(|_| registers) {
+        errors.push(Error::TooManyUsers { limit });
+    }
+    let writes_pairs = operation.may_write() && operation.is_of_pairs();
+    if let Some(quota) = config.kv_quotas.first().filter(|_| writes_pairs) {
+        errors.push(Error::QuotaExceeded {
+            prefix: quota.pattern.replace('*', "alice"),
+            unit: "pairs",
+            used: 1000,
+            limit: 1000,
+        });
+    }
+    errors
+}
+
+/// Whether a limit of a rate concerns the requests of a route.
+pub fn limits(route: &Route, config: &Config) -> bool {
+    let operation = route.operation;
+    let has_user = operation.privilege(config) != Privilege::Nothing;
+    config.requests_per_address.is_some()
+        || config.requests_per_user.is_some() && has_user
+        || config.registrations_per_address.is_some()
+            && operation.is_registration()
+            && config.live().registration_open
 }
 
 /// The errors of authentication and authorization.

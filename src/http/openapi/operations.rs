@@ -7,6 +7,7 @@ mod contract;
 mod keys;
 mod one_key;
 mod pairs;
+mod quotas;
 mod roles;
 mod server;
 mod sessions;
@@ -18,8 +19,8 @@ pub use pairs::schemas;
 pub use streams::{render as render_stream, EVENTS};
 
 use self::{
-    batches::*, contract::*, keys::*, one_key::*, roles::*, server::*, sessions::*, streams::*,
-    txn::*, users::*,
+    batches::*, contract::*, keys::*, one_key::*, quotas::*, roles::*, server::*, sessions::*,
+    streams::*, txn::*, users::*,
 };
 use super::description::{Context, Description};
 use authkv_command::Operation;

@@ -54,6 +54,11 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> BTreeMap<u1
         status.add(route, error.row().name, &rendered);
         status.headers.extend(headers(&error, rendered.status));
     }
+    if failures::limits(route, context.config) {
+        for status in found.values_mut() {
+            status.headers.extend(headers_of_limits());
+        }
+    }
     let response = |(code, status)| (code, response(route, description, code, status));
     found.into_iter().map(response).collect()
 }
@@ -174,6 +179,21 @@ fn headers_of_a_success(response: &Rendered) -> Vec<(&'static str, Header)> {
     };
     let names = response.headers.iter().map(|(name, _)| *name);
     names.filter_map(described).collect()
+}
+
+/// The headers of answers to requests that are counted.
+fn headers_of_limits() -> [(&'static str, Header); 2] {
+    let field = |about| header(of(Type::String), about);
+    [
+        (
+            "RateLimit",
+            field("What is left of each limit: `r` requests, and one more in `t` seconds (draft-ietf-httpapi-ratelimit-headers)"),
+        ),
+        (
+            "RateLimit-Policy",
+            field("The limits that concern the request: `q` requests, which come back within `w` seconds"),
+        ),
+    ]
 }
 
 /// The headers of this error only.

@@ -3,7 +3,9 @@
 mod effect;
 mod event;
 mod feed;
+mod quotas;
 mod read;
+mod recount;
 mod restored;
 mod revisions;
 mod scan;
@@ -23,6 +25,7 @@ use authkv_config::Config;
 use authkv_domain::{Access, ChangePage};
 
 use feed::Feed;
+use quotas::Quotas;
 use revisions::Revisions;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub struct KeyValues {
     max_tuple_size: usize,
     config: Arc<Config>,
     reserve: Arc<Reserve>,
+    /// `None` without quotas.
+    quotas: Option<Quotas>,
     changes: TxCell<Changes>,
     /// Called with the last durable revision after every commit.
     tell: Tell,
@@ -101,6 +106,7 @@ impl KeyValues {
             max_tuple_size: config.memtx_max_tuple_size as usize,
             config: config.clone(),
             changes: TxCell::new(tx, changes),
+            quotas: Quotas::new(tx, &config.kv_quotas),
             reserve,
             tell,
         })
@@ -183,6 +189,9 @@ impl KeyValues {
         let is_open = changes.feed.borrow().is_open();
         if let Some(last) = changes.revisions.learn(tx, is_open)? {
             changes.feed.borrow_mut().begin_after(last);
+            if let Some(quotas) = &self.quotas {
+                quotas.mark_stale(tx);
+            }
             self.tell(tx);
         }
         Ok(())

@@ -96,6 +96,7 @@ impl Writing<'_> {
         match found.transpose()? {
             Some(found) if found.expiry == Some(Expiry::from_ms(*ms)) => {
                 self.store.space.delete(self.tx, key)?;
+                self.count(key, Some(&found), None);
                 let revision = self.numbers.next();
                 self.tell(revision, Change::Expire, key.as_slice());
             }

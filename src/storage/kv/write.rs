@@ -3,9 +3,10 @@
 use super::super::Depth;
 use super::effect::{Applied, Effect, Found};
 use super::event::{Event, Events};
+use super::quotas::{Deltas, Quotas};
 use super::revisions::Numbers;
 use super::{KeyValues, Looks, Stored};
-use crate::tx::{attempt, latest, retry, tuple_bytes, Failure, Tx};
+use crate::tx::{attempt, is_read_only, latest, retry, tuple_bytes, Failure, Tx};
 use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::equal;
@@ -82,7 +83,12 @@ impl KeyValues {
         shrinks: bool,
         mut body: impl FnMut(&mut Writing<'_>) -> Result<(T, bool), Error>,
     ) -> Result<T, Error> {
-        let mut tried = || retry(tx, || self.write_once(tx, &mut body));
+        let once = || {
+            self.know_use(tx)?;
+            self.write_once(tx, &mut body)
+        };
+        let mut once = once;
+        let mut tried = || retry(tx, &mut once);
         if shrinks {
             return self.reserve.relieving(tx, Depth::Last, tried);
         }
@@ -96,13 +102,20 @@ impl KeyValues {
         body: impl FnOnce(&mut Writing<'_>) -> Result<(T, bool), Error>,
     ) -> Result<T, Error> {
         let changes = self.changes.get(tx);
-        let mut ticket = None;
+        let (mut ticket, mut counted) = (None, None);
         let done = attempt(tx, || {
             // Inside the transaction, because it sees all numbers in use and is aborted if others use new ones meanwhile.
             self.catch_up(tx)?;
+            self.check_use(tx)?;
             let mut writing = self.writing(tx);
             let (result, wanted) = body(&mut writing)?;
             let wanted = wanted && writing.changed;
+            if let (true, Some(quotas), Some(deltas)) =
+                (wanted, &self.quotas, writing.deltas.take())
+            {
+                quotas.take(tx, &deltas)?;
+                counted = Some((quotas, deltas));
+            }
             if wanted && writing.numbers.any() {
                 changes.revisions.keep(tx, &writing.numbers)?;
                 let events = std::mem::take(&mut writing.events);
@@ -111,6 +124,9 @@ impl KeyValues {
             }
             Ok((result, wanted))
         });
+        if let (Err(_), Some((quotas, deltas))) = (&done, counted) {
+            quotas.undo(tx, &deltas);
+        }
         if let Some(ticket) = ticket {
             changes.feed.borrow_mut().end(ticket, done.is_ok());
             match done {
@@ -124,6 +140,17 @@ impl KeyValues {
         done
     }
 
+    /// Whether it is known in this transaction what quotas use. Errors: `TransactionAborted`, to count and try again: others have
+    /// changed pairs.
+    fn check_use(&self, tx: &Tx) -> Result<(), Error> {
+        match &self.quotas {
+            Some(quotas) if quotas.is_stale(tx) && !is_read_only(tx) => {
+                Err(Error::TransactionAborted)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn writing<'a>(&'a self, tx: &'a Tx) -> Writing<'a> {
         Writing {
             tx,
@@ -132,6 +159,7 @@ impl KeyValues {
             now: milliseconds(),
             numbers: self.changes.get(tx).revisions.begin(),
             events: Events::default(),
+            deltas: self.quotas.as_ref().map(Quotas::begin),
             changed: false,
             found: 0,
             tuple: Vec::new(),
@@ -148,6 +176,8 @@ pub(super) struct Writing<'a> {
     pub now: u64,
     pub numbers: Numbers,
     events: Events,
+    /// What is changed in the use of quotas, if there are any.
+    deltas: Option<Deltas>,
     /// Whether there is anything to commit.
     pub changed: bool,
     /// The bytes of the pairs in the answer.
@@ -241,6 +271,8 @@ impl Writing<'_> {
             }
             Err(other) => return Err(other.into()),
         }
+        let size = key.len() - 1 + value.len() + rest.1.len();
+        self.count(key, found, Some(size));
         if let Some(old) = found.and_then(|found| found.expiry) {
             self.store.expiry.delete(tx, &time_of(key, old))?;
         }
@@ -262,6 +294,7 @@ impl Writing<'_> {
 
     fn delete(&mut self, key: &[u8], found: &Stored<'_>) -> Result<Effect, Error> {
         self.store.space.delete(self.tx, key)?;
+        self.count(key, Some(found), None);
         if let Some(expiry) = found.expiry {
             self.store.expiry.delete(self.tx, &time_of(key, expiry))?;
         }
@@ -308,6 +341,13 @@ impl Writing<'_> {
             },
             other => other,
         })
+    }
+
+    /// Notes for the quotas that a pair is replaced by one of this size, or removed.
+    pub fn count(&mut self, key: &[u8], found: Option<&Stored<'_>>, size: Option<usize>) {
+        if let (Some(deltas), Some(quotas)) = (&mut self.deltas, &self.store.quotas) {
+            quotas.note(deltas, key, found.map(Stored::quota_size), size);
+        }
     }
 
     /// Notes a change for the feed.

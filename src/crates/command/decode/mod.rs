@@ -61,15 +61,8 @@ impl Command {
                     new: codec::string("new_password", new)?.into(),
                 })
             }
-            Operation::UserList => {
-                let ([], [after, limit]) =
-                    input.fields_and_options([], ["after", "limit"], skip)?;
-                let after = after
-                    .map(|after| codec::string("after", after))
-                    .transpose()?;
-                let limit = parts::read_limit(limit)?;
-                Command::UserList(limit.map(|limit| Page { after, limit }))
-            }
+            Operation::UserList => Command::UserList(page(input, skip)?),
+            Operation::QuotaList => Command::QuotaList(page(input, skip)?),
             Operation::UserGet => Command::UserGet(text("login", input, skip)?),
             Operation::UserDelete => Command::UserDelete(text("login", input, skip)?),
             Operation::UserDisable => Command::UserDisable(text("login", input, skip)?),
@@ -132,6 +125,16 @@ impl Command {
 fn text(name: &'static str, input: &Document<'_>, skip: usize) -> Result<String, Error> {
     let [field] = input.fields([name], skip)?;
     codec::string(name, field)
+}
+
+/// The part of a list.
+fn page(input: &Document<'_>, skip: usize) -> Result<Result<Page, Error>, Error> {
+    let ([], [after, limit]) = input.fields_and_options([], ["after", "limit"], skip)?;
+    let after = after
+        .map(|after| codec::string("after", after))
+        .transpose()?;
+    let limit = parts::read_limit(limit)?;
+    Ok(limit.map(|limit| Page { after, limit }))
 }
 
 fn registration(input: &Document<'_>, skip: usize) -> Result<Registration, Error> {
