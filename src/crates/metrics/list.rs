@@ -99,7 +99,7 @@ metrics! {
     HTTP_REQUEST_BODY = Counter "authkv_http_request_body_bytes_total" ["route"],
         "Bytes of the bodies of requests";
     HTTP_RESPONSE_BODY = Counter "authkv_http_response_body_bytes_total" ["route"],
-        "Bytes of the bodies of answers, after compression";
+        "Bytes of the bodies of answers, before compression";
     HTTP_CONNECTIONS = Gauge "authkv_http_connections" [],
         "Open connections over HTTP";
     HTTP_CONNECTIONS_MAX = Gauge "authkv_http_connections_max" [],
