@@ -1,7 +1,7 @@
 //! The inputs of operations, and what the server has to know of them before it executes a command. Pure; any thread.
 
 use authkv_base::error::Error;
-use authkv_domain::{Keys, Listing, Role, Steps, Txn, Watching};
+use authkv_domain::{Keys, Listing, Permission, Steps, Txn, Watching};
 use secrecy::SecretString;
 
 /// The input of a registration before the check of its rules: a taken login is reported first.
@@ -32,6 +32,14 @@ pub struct PasswordChange {
 pub struct Grant {
     pub login: String,
     pub role: String,
+}
+
+/// A role as it is to be, before the check of its name.
+#[derive(Debug)]
+pub struct NewRole {
+    pub name: String,
+    /// Errors: `BadRole`.
+    pub permissions: Result<Vec<Permission>, Error>,
 }
 
 /// The requested part of a list.
@@ -97,7 +105,7 @@ impl Arguments for Grant {
     }
 }
 
-impl Arguments for Role {
+impl Arguments for NewRole {
     fn object(&self) -> Option<&str> {
         Some(&self.name)
     }

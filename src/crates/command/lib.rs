@@ -13,7 +13,7 @@ mod table;
 
 pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
-pub use input::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+pub use input::{Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Registration};
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
     Done, NewSigningKey, Outcome, Registered, RetiredSigningKey, RoleList, Session, SigningKey,

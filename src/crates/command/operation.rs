@@ -1,12 +1,12 @@
 //! [`Operation`], [`Command`] and [`Row`], all made from the table in `table.rs`. Pure; any thread.
 
 use crate::endpoint::*;
-use crate::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+use crate::{Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Registration};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;
 use authkv_codec::{Allowed, Rules};
 use authkv_config::{Config, Services};
-use authkv_domain::{Keys, Listing, Role, Steps, Txn, Watching};
+use authkv_domain::{Keys, Listing, Steps, Txn, Watching};
 use secrecy::SecretString;
 use Lane::*;
 use Privilege::*;

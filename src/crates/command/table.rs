@@ -248,7 +248,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, role, permissions)` → `{name, permissions}`. Yields.
         // A role with the most permissions and long prefixes is as large as a batch of pairs.
-        RoleSet [(Role)] => role_set {
+        RoleSet [(NewRole)] => role_set {
             service: AuthLarge, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.set")],
             endpoints: &[put("/v1/admin/roles/{role}").says(

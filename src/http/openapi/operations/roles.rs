@@ -59,11 +59,7 @@ pub fn role_delete(_: &Context<'_>) -> Description {
 }
 
 fn shop() -> Role {
-    let permission = |prefix: &str, write| Permission {
-        prefix: prefix.to_owned(),
-        read: true,
-        write,
-    };
+    let permission = |prefix, write| Permission::of_literal(prefix, true, write);
     Role {
         name: "shop".to_owned(),
         permissions: vec![permission("shop/", true), permission("rates/", false)],
