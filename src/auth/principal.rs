@@ -27,6 +27,14 @@ impl Principal<'_> {
         }
     }
 
+    /// The claims of the caller's token, and the caller as a user. Errors: `Unauthenticated` for the owner.
+    pub fn user(&self) -> Result<(&Arc<Claims>, &Subject), Error> {
+        match &self.0 {
+            Who::User(claims, subject) => Ok((claims, subject)),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
     /// What this caller may do with keys. Does not yield.
     pub fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {

@@ -21,6 +21,7 @@ mod openapi;
 mod outgoing;
 mod pair;
 mod piece;
+mod proxy_auth;
 mod render;
 mod request_id;
 mod response;

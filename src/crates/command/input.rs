@@ -1,7 +1,7 @@
 //! The inputs of operations, and what the server has to know of them before it executes a command. Pure; any thread.
 
-use authkv_base::error::Error;
-use authkv_domain::{Keys, Listing, Permission, Steps, Txn, Watching};
+use authkv_base::error::{AccessKind, Error};
+use authkv_domain::{Deletion, Keys, Listing, Permission, RoleName, Steps, Txn, Watching};
 use secrecy::SecretString;
 
 /// The input of a registration before the check of its rules: a taken login is reported first.
@@ -42,6 +42,13 @@ pub struct NewRole {
     pub permissions: Result<Vec<Permission>, Error>,
 }
 
+/// What a caller has to have.
+#[derive(Debug)]
+pub struct Question {
+    pub role: Option<RoleName>,
+    pub key: Option<(AccessKind, String)>,
+}
+
 /// The requested part of a list.
 #[derive(Debug)]
 pub struct Page {
@@ -75,6 +82,8 @@ impl Arguments for Option<u64> {}
 impl Arguments for Listing {}
 impl Arguments for Steps {}
 impl Arguments for Txn {}
+impl Arguments for Deletion {}
+impl Arguments for Question {}
 
 /// The name of what the operation is about.
 impl Arguments for String {

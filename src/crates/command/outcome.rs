@@ -47,6 +47,7 @@ pub enum Outcome {
     },
     #[serde(skip)]
     Changed(ChangePage),
+    Purged(Purged),
     PairWritten {
         key: String,
         revision: u64,
@@ -67,6 +68,7 @@ pub enum Outcome {
         permissions: Vec<Permission>,
     },
     Users(UserPage),
+    Allowed(Allowed),
     Role(Role),
     Roles(RoleList),
     KeySet {
@@ -123,6 +125,28 @@ pub struct Session {
 #[derive(Serialize, ToSchema)]
 pub enum TokenType {
     Bearer,
+}
+
+/// Who may do what was asked about
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Allowed {
+    pub login: String,
+    /// Those that were granted, so not `default`
+    pub roles: Vec<String>,
+}
+
+/// What a deletion of a range did
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Purged {
+    /// How many keys were deleted
+    pub deleted: usize,
+    /// Whether there may be more keys in the range: the same request goes on
+    pub more: bool,
+    /// That of the last deletion; null without one
+    #[schema(required)]
+    pub revision: Option<u64>,
 }
 
 /// Users in the order of their logins

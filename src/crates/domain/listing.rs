@@ -24,6 +24,14 @@ pub enum What {
     Total,
 }
 
+/// The keys to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    pub range: KeyRange,
+    /// At most this many.
+    pub limit: usize,
+}
+
 /// The keys from `from` up to but not including `to`, in the order of their bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyRange {

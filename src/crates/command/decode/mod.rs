@@ -7,12 +7,15 @@ mod parts;
 mod tests;
 mod txn;
 
+pub use kv::DELETION_MAX;
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
-use super::{Command, Credentials, Grant, NewRole, Operation, Page, PasswordChange, Registration};
-use authkv_base::error::Error;
+use super::{
+    Command, Credentials, Grant, NewRole, Operation, Page, PasswordChange, Question, Registration,
+};
+use authkv_base::error::{AccessKind, Error};
 use authkv_codec::{self as codec, Document};
-use authkv_domain::{Flags, Keyed, Keys, Limits, Permission};
+use authkv_domain::{Flags, Keyed, Keys, Limits, Permission, RoleName};
 use parts::Items;
 
 /// The most seconds from the publication of a key to its first signature.
@@ -75,6 +78,7 @@ impl Command {
             Operation::UserDisable => Command::UserDisable(text("login", input, skip)?),
             Operation::UserEnable => Command::UserEnable(text("login", input, skip)?),
             Operation::UserLogout => Command::UserLogout(text("login", input, skip)?),
+            Operation::AuthAccess => Command::AuthAccess(question(input, skip)?),
             Operation::RoleGrant => Command::RoleGrant(grant(input, skip)?),
             Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
             Operation::RoleSet => {
@@ -106,6 +110,7 @@ impl Command {
             }
             Operation::KvTxn => Command::KvTxn(txn::txn(input, skip, limits)?),
             Operation::KvList => Command::KvList(kv::listing(input, skip)?),
+            Operation::KvDelete => Command::KvDelete(kv::deletion(input, skip)?),
             Operation::KvIncr => Command::KvIncr(kv::increment(input, skip, limits)?),
             Operation::KvWatch => Command::KvWatch(kv::watching(input, skip)?),
             Operation::PairGet => Command::PairGet(kv::pair_get(input, skip)?),
@@ -156,6 +161,34 @@ fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
         login: codec::string("login", login)?,
         role: codec::string("role", role)?,
     })
+}
+
+/// The inner error is `BadRole` or `BadOption`.
+fn question(input: &Document<'_>, skip: usize) -> parts::Checked<Question> {
+    let ([], [role, key, access]) =
+        input.fields_and_options([], ["role", "key", "access"], skip)?;
+    let text = |name, field| parts::option(field, |field| codec::string(name, field));
+    let (role, key, access) = (
+        text("role", role)?,
+        text("key", key)?,
+        text("access", access)?,
+    );
+    let checked = || {
+        let access = access
+            .map(|name| AccessKind::from_name(&name))
+            .transpose()?;
+        if access.is_some() && key.is_none() {
+            return Err(Error::BadOption {
+                name: "access",
+                allowed: "given together with key",
+            });
+        }
+        Ok(Question {
+            role: role.map(RoleName::of_any_version).transpose()?,
+            key: key.map(|key| (access.unwrap_or(AccessKind::Read), key)),
+        })
+    };
+    Ok(checked())
 }
 
 /// The inner error is `BadRole`.
