@@ -141,6 +141,7 @@ pub struct Allowed {
 #[serde(deny_unknown_fields)]
 pub struct Purged {
     /// How many keys were deleted
+    #[schema(value_type = u64)]
     pub deleted: usize,
     /// Whether there may be more keys in the range: the same request goes on
     pub more: bool,
