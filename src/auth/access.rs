@@ -3,25 +3,25 @@
 use super::Auth;
 use crate::tx::Tx;
 use authkv_base::error::Error;
-use authkv_domain::{Access, Granted, Permission, RoleName, Subject};
+use authkv_domain::{Access, Granted, RoleName, Subject};
 
-/// What a user may do with keys. Does not yield.
-pub fn access(tx: &Tx, auth: &Auth, subject: &Subject) -> Result<Access, Error> {
+/// What the user with this login may do with keys. Does not yield.
+pub fn access(tx: &Tx, auth: &Auth, login: &str, subject: &Subject) -> Result<Access, Error> {
     if subject.has(RoleName::ADMIN) {
         return Ok(Access::everything());
     }
     let mut access = Access::default();
     if auth.config.live().default_role {
-        access.add(default_permissions(tx, auth)?);
+        add_default(tx, auth, login, &mut access)?;
     }
     for granted in &subject.roles {
         if granted.name == RoleName::DEFAULT {
-            access.add(default_permissions(tx, auth)?);
+            add_default(tx, auth, login, &mut access)?;
             continue;
         }
         let role = auth.storage.roles.get(tx, &granted.name)?;
         if let Some(role) = role.filter(|role| role.since == granted.since) {
-            access.add(role.permissions);
+            access.add(role.rules, login);
         }
     }
     Ok(access)
@@ -47,10 +47,13 @@ fn since(tx: &Tx, auth: &Auth, name: &str) -> Result<Option<u64>, Error> {
     }
 }
 
-/// The permissions of the role that every user has. Does not yield.
-fn default_permissions(tx: &Tx, auth: &Auth) -> Result<Vec<Permission>, Error> {
-    let stored = auth.storage.roles.get(tx, RoleName::DEFAULT)?;
-    Ok(stored.map_or_else(|| vec![Permission::everything()], |role| role.permissions))
+/// Adds the permissions of the role that every user has. Does not yield.
+fn add_default(tx: &Tx, auth: &Auth, login: &str, access: &mut Access) -> Result<(), Error> {
+    match auth.storage.roles.get(tx, RoleName::DEFAULT)? {
+        Some(role) => access.add(role.rules, login),
+        None => access.add_everything(),
+    }
+    Ok(())
 }
 
 /// The role of this name, in the form in which users hold it. Errors: `NoSuchRole`, `BadRole`. Does not yield.

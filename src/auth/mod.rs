@@ -3,6 +3,7 @@
 //! `password` is pure and slow, `key_files` blocks: both run on pools, or at the start. The rest runs on the tx thread.
 
 mod access;
+pub mod allowed;
 pub mod first_admin;
 pub mod follow;
 mod key_files;

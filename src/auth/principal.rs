@@ -27,10 +27,18 @@ impl Principal<'_> {
         }
     }
 
+    /// The claims of the caller's token, and the caller as a user. Errors: `Unauthenticated` for the owner.
+    pub fn user(&self) -> Result<(&Arc<Claims>, &Subject), Error> {
+        match &self.0 {
+            Who::User(claims, subject) => Ok((claims, subject)),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
     /// What this caller may do with keys. Does not yield.
     pub fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
-            Who::User(_, subject) => access::access(tx, auth, subject),
+            Who::User(claims, subject) => access::access(tx, auth, &claims.sub, subject),
             Who::Owner => Ok(Access::everything()),
         }
     }
@@ -41,7 +49,7 @@ impl Principal<'_> {
         match &self.0 {
             Who::User(claims, _) => {
                 let subject = subject::subject_of(tx, auth, claims)?;
-                access::access(tx, auth, &subject)
+                access::access(tx, auth, &claims.sub, &subject)
             }
             Who::Owner => Ok(Access::everything()),
         }
@@ -56,9 +64,9 @@ impl Principal<'_> {
         match privilege {
             Privilege::Nothing | Privilege::Token => Ok(()),
             Privilege::Admin if subject.has(admin) => Ok(()),
-            Privilege::Admin => Err(Error::RoleRequired(admin)),
+            Privilege::Admin => Err(Error::RoleRequired(admin.into())),
             Privilege::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
-            Privilege::Introspect => Err(Error::RoleRequired(introspect)),
+            Privilege::Introspect => Err(Error::RoleRequired(introspect.into())),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Auth;
 use crate::storage::Depth;
 use crate::tx::Tx;
 use authkv_base::error::Error;
-use authkv_command::{Done, Grant, Outcome, RoleList};
+use authkv_command::{Done, Grant, NewRole, Outcome, RoleList};
 use authkv_domain::{Granted, Permission, Permissions, Role, RoleName};
 
 /// How many roles a user may have.
@@ -71,10 +71,10 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
 }
 
 /// Makes a role, or replaces the permissions of one, from the next request on. Errors: `BadRole`. Yields.
-pub fn set(tx: &Tx, auth: &Auth, role: Role) -> Result<Outcome, Error> {
+pub fn set(tx: &Tx, auth: &Auth, role: NewRole) -> Result<Outcome, Error> {
     let name = RoleName::new(role.name)?;
     name.check_changeable()?;
-    let permissions = Permissions::new(role.permissions, &auth.config.live().limits)?.into_inner();
+    let permissions = Permissions::new(role.permissions?, &auth.config.live().limits)?.into_inner();
     let storage = &auth.storage;
     storage.reserve.transaction(tx, Depth::Last, || {
         let mirror = &storage.mirror;

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 const COMMITTING: usize = 32;
 /// How many fibers count pairs.
 const SCANNING: usize = 2;
+/// How many fibers delete ranges. Each has one transaction at a time.
+const PURGING: usize = 2;
 /// How many lines are written to the log before jobs get their turn. Each line counts as a look-up.
 const LINES: usize = 256;
 /// After how many look-ups workers are woken for the answers so far.
@@ -35,6 +37,7 @@ pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<()
     let lanes = Rc::new(Lanes {
         commits: start("commit", COMMITTING, usize::MAX)?,
         scans: start("scan", SCANNING, usize::MAX)?,
+        purges: start("purge", PURGING, usize::MAX)?,
         counts: start("count", 1, usize::MAX)?,
         // Enough to keep the crypto pool busy. Further jobs wait in the lane and not in the pool, so that they are skipped
         // if their clients go away.
@@ -49,6 +52,7 @@ pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<()
 struct Lanes {
     commits: Rc<Lane>,
     scans: Rc<Lane>,
+    purges: Rc<Lane>,
     /// Counts have a lane of their own, because they take long.
     counts: Rc<Lane>,
     logins: Rc<Lane>,
@@ -68,6 +72,7 @@ impl Drop for End<'_> {
         self.bridge.waits.abandon(self.tx);
         self.lanes.commits.close();
         self.lanes.scans.close();
+        self.lanes.purges.close();
         self.lanes.counts.close();
         self.lanes.parking.close();
         self.lanes.logins.close();
@@ -153,6 +158,7 @@ fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job)
         Kind::Commit => &lanes.commits,
         Kind::Scan if is_count(&job.request.command) => &lanes.counts,
         Kind::Scan => &lanes.scans,
+        Kind::Purge => &lanes.purges,
         Kind::Crypto => &lanes.logins,
     };
     if let Err(job) = lane.add(job) {

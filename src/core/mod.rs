@@ -9,7 +9,7 @@ pub use measure::Sources;
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
-use crate::auth::{keyring, login, restored, roles, rotation, session, users, Auth};
+use crate::auth::{allowed, keyring, login, restored, roles, rotation, session, users, Auth};
 use crate::kv::{self, Kv};
 use crate::tx::{
     await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
@@ -185,6 +185,7 @@ fn perform(
         Command::UserEnable(login) => users::set_disabled(tx, auth, &login, false),
         Command::UserLogout(login) => users::logout(tx, auth, &login),
         Command::UserSetPassword(input) => users::set_password(tx, auth, input),
+        Command::AuthAccess(question) => allowed::allowed(tx, auth, who()?, question?),
         Command::RoleGrant(grant) => roles::grant(tx, auth, &grant),
         Command::RoleRevoke(grant) => roles::revoke(tx, auth, &grant),
         Command::RoleList => roles::list(tx, auth),
@@ -202,6 +203,10 @@ fn perform(
         Command::KvTxn(txn) => kv::txn(tx, kv, &access()?, &txn?),
         Command::QuotaList(page) => kv::quotas(tx, kv, page?),
         Command::KvList(listing) => kv::list(tx, kv, &access()?, &listing?),
+        Command::KvDelete(deletion) => {
+            let access_now = || who()?.access_now(tx, auth);
+            kv::delete_range(tx, kv, access()?, access_now, deletion?)
+        }
         Command::KvWatch(watching) => {
             let watching = watching?;
             let access_now = || who()?.access_now(tx, auth);

@@ -25,6 +25,7 @@ mod pages;
 mod pair;
 mod piece;
 mod probe;
+mod proxy_auth;
 mod rate_limit;
 mod render;
 mod request_id;

@@ -1,7 +1,7 @@
 //! Successes as clients get them, in both profiles. Pure.
 
 use super::response::Response;
-use super::{api, pair, v1};
+use super::{api, pair, proxy_auth, v1};
 use authkv_base::error::Error;
 use authkv_command::Outcome;
 use authkv_wire::head::Head;
@@ -12,6 +12,7 @@ pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response
     let (status, body) = match (route.profile, outcome) {
         (Profile::Api, _) => api::render_outcome(outcome)?,
         (Profile::V1, Outcome::Pair(found)) => return pair::response(head, found),
+        (Profile::V1, Outcome::Allowed(allowed)) => return Ok(proxy_auth::response(allowed)),
         (Profile::V1, _) => v1::render_outcome(route.endpoint.status, outcome)?,
     };
     let mut response = Response::json(status, body);

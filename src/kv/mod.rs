@@ -9,8 +9,8 @@ use crate::storage::{Effect, KeyValues, ReadForm, Storage};
 use crate::tx::life::Life;
 use crate::tx::{fiber, note_undurable, take_undurable, Tx};
 use authkv_base::error::{AccessKind, Error};
-use authkv_command::{Outcome, Page, QuotaPage, QuotaUse};
-use authkv_domain::{Access, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
+use authkv_command::{Outcome, Page, Purged, QuotaPage, QuotaUse};
+use authkv_domain::{Access, Deletion, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -240,6 +240,42 @@ fn slices(
         note_undurable(tx, undurable);
     }
     Ok(count)
+}
+
+/// Deletes the keys of a range, slice by slice, each in a transaction of its own. `access_now` checks the caller anew before each.
+/// A failure after the first slice ends the deletion early without an error. Errors: `Forbidden` if not all keys may be deleted;
+/// those of a write. Yields.
+pub fn delete_range(
+    tx: &Tx,
+    kv: &Kv,
+    access: Access,
+    access_now: impl Fn() -> Result<Access, Error>,
+    deletion: Deletion,
+) -> Result<Outcome, Error> {
+    let store = kv.store()?;
+    let Deletion { mut range, limit } = deletion;
+    let mut done = Purged::default();
+    let mut access = Ok(access);
+    loop {
+        let slice = access.and_then(|access| {
+            let range = access.deletes_of(&range)?;
+            store.delete_slice(tx, &range, limit - done.deleted)
+        });
+        let slice = match slice {
+            Ok(slice) => slice,
+            Err(error) if done.deleted == 0 => return Err(error),
+            Err(_) => break,
+        };
+        done.deleted += slice.deleted;
+        done.revision = slice.last.or(done.revision);
+        done.more = slice.next.is_some();
+        let Some(next) = slice.next.filter(|_| done.deleted < limit) else {
+            break;
+        };
+        range.from = next;
+        access = rest(tx, kv).and_then(|()| access_now());
+    }
+    Ok(Outcome::Purged(done))
 }
 
 /// Lets other fibers run between two slices. Yields. Errors: `ShuttingDown`.

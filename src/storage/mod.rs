@@ -26,7 +26,7 @@ pub use sessions::{SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users};
 
-use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx};
+use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_config::Config;
@@ -102,7 +102,10 @@ impl Storage {
                 generation: generation.clone(),
             },
             generation,
-            roles: Roles { space: role },
+            roles: Roles {
+                space: role,
+                known: TxCell::new(tx, RefCell::default()),
+            },
             token_keys: TokenKeys { space: token_key },
             sessions: Sessions {
                 space: find("authkv_session")?,

@@ -7,7 +7,7 @@ import pytest
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.load import Load
 from support.outcome import Ok, Refusal, Refused
-from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
+from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, allow, forbidden, permission
 from support.split import UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, refused, when_following
 from support.tokens import kid
 from support.transports import TRANSPORTS, HttpTransport, Transport
@@ -239,3 +239,52 @@ def test_the_operations_of_v1_are_offered_by_the_authorization_instance_only(spl
         seen = kv.do(operation, *args)
         assert isinstance(seen, Refusal) and seen.name in ("not_offered", "no_such_route"), (operation, seen)
     split.assert_accepted(admin)
+
+
+def test_permissions_for_the_own_keys_and_parts_of_writing_are_followed(own):
+    split = own(AUTHKV_DEFAULT_ROLE="off")
+    people = split.people
+    role = people.role(allow("rw", prefix="users/{login}/"), allow("i", prefix="log/"), allow("r", key="terms"))
+    person = people.new(role)
+    mine = f"users/{person.login}/"
+    for name, kv in split.kv.items():
+        wait_until(
+            lambda kv=kv, mine=mine, name=name: isinstance(kv.put(person.access, {f"{mine}{name}": 1}), Ok), f"{name} knows the role"
+        )
+        assert refused(kv.put(person.access, {f"users/{person.login}x/a": 1}), kv, FORBIDDEN)
+        assert isinstance(kv.put(person.access, {f"log/{name}": 1}), Ok)
+        assert refused(kv.do("pair_delete", person.access, f"log/{name}"), kv, forbidden("delete", f"log/{name}"))
+        assert refused(kv.get(person.access, ["terms"]), kv, Refused("missing_keys"))
+        assert refused(kv.get(person.access, ["terms2"]), kv, FORBIDDEN)
+        assert refused(kv.do("kv_delete", person.access, {"prefix": "log/"}), kv, forbidden("delete", "log/"))
+        assert kv.do("kv_delete", person.access, {"prefix": mine}).value["deleted"] == 1
+    people.administer("role_set", role, [allow("d", prefix="log/")])
+    for name, kv in split.kv.items():
+        gone = lambda kv=kv, name=name: isinstance(kv.do("pair_delete", person.access, f"log/{name}"), Ok)  # noqa: E731
+        wait_until(gone, f"{name} knows the change", WITHIN_A_SECOND)
+
+
+def test_a_proxy_may_ask_either_instance_and_about_keys_the_one_that_has_them(own):
+    split = own(AUTHKV_DEFAULT_ROLE="off")
+    people = split.people
+    role = people.role(allow("r", prefix="users/{login}/"))
+    person = people.new(role)
+    allowed = Ok({"login": person.login, "roles": [role]})
+    key = f"users/{person.login}/a"
+    for name, kv in split.kv.items():
+        wait_until(lambda kv=kv: kv.do("auth_access", person.access, {"role": role, "key": key}) == allowed, f"{name} knows the role")
+        assert refused(kv.do("auth_access", person.access, {"key": key, "access": "write"}), kv, forbidden("write", key))
+        assert refused(kv.do("auth_access", person.access, {"role": "admin"}), kv, Refused("role_required"))
+    for name in TRANSPORTS:
+        people.expect(name, allowed, "auth_access", person.access, {"role": role})
+        people.expect(name, Refused("not_offered"), "auth_access", person.access, {"key": key})
+        for operation, *args in [("kv_delete", {"prefix": "users/"}), ("pair_get", key)]:
+            people.expect(name, Refused("not_offered"), operation, person.access, *args)
+    assert (
+        people.http.request("GET", f"/v1/pair?key={key}", None, {"Authorization": f"Bearer {person.access}"}).problem["code"]
+        == "not_offered"
+    )
+    people.administer("user_disable", person.login)
+    for name, kv in split.kv.items():
+        gone = lambda kv=kv: refused(kv.do("auth_access", person.access, {}), kv, UNAUTHENTICATED)  # noqa: E731
+        wait_until(gone, f"{name} refuses the token", WITHIN_A_SECOND)

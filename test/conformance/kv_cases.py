@@ -20,6 +20,7 @@ from support.kv_rows import (
     batch_delete,
     batch_get,
     batch_put,
+    delete_range,
     found,
     incr,
     item,
@@ -28,6 +29,7 @@ from support.kv_rows import (
     number,
     pair,
     txn,
+    written,
 )
 from support.outcome import Ok, Refused
 from support.people import UNAUTHENTICATED, forbidden
@@ -365,5 +367,50 @@ INCR += [
     Row("incr_checks_permissions_before_the_value", incr("r/a", who="some"), forbidden("write", "r/a"), (kept(**{"r/a": "x"}),)),
 ]  # fmt: skip
 
-ROWS = [*kv_batch_cases.ROWS, *TXN, *LIST, *INCR, *kv_pair_cases.ROWS]
+ABC = kept("a", "b/1", "b/2", "b/3", "c")
+
+
+def keys(*names: str) -> Ok:
+    return Ok({"keys": list(names), "next": None})
+
+
+def purged(count: int, more: bool = False) -> Ok:
+    return Ok({"deleted": count, "more": more, "revision": NEW if count else None})
+
+
+DELETE = [
+    Row("delete_range_of_a_prefix", delete_range(prefix="b/"), purged(3), (ABC,), ((listing(keys_only=True), keys("a", "c")),)),
+    Row("delete_range_of_a_range", delete_range(from_="b", to="b/3"), purged(2), (ABC,),
+        ((listing(keys_only=True), keys("a", "b/3", "c")),)),
+    Row("delete_range_without_an_end", delete_range(from_="b/2"), purged(3), (ABC,), ((listing(keys_only=True), keys("a", "b/1")),)),
+    Row("delete_range_of_a_part_of_a_prefix", delete_range(prefix="b/", from_="b/2", to="z"), purged(2), (ABC,)),
+    Row("delete_range_of_nothing", delete_range(prefix="x"), purged(0), (ABC,)),
+    Row("delete_range_that_ends_before_it_begins", delete_range(from_="c", to="a"), purged(0), (ABC,)),
+    Row("delete_range_of_all_where_it_says_so", delete_range(all=True), purged(5), (ABC,), ((listing(keys_only=True), keys()),)),
+    Row("delete_range_needs_a_range", delete_range(), BAD_OPTION, (ABC,)),
+    Row("delete_range_of_an_empty_prefix_is_refused", delete_range(prefix=""), BAD_OPTION, (ABC,)),
+    Row("delete_range_from_the_empty_key_is_refused", delete_range(from_=""), BAD_OPTION, (ABC,)),
+    Row("delete_range_of_all_and_a_prefix_is_refused", delete_range(all=True, prefix="b/"), BAD_OPTION, (ABC,)),
+    Row("delete_range_of_all_that_is_false_is_a_range", delete_range(all=False, prefix="b/"), purged(3), (ABC,)),
+    Row("delete_range_stops_at_a_limit", delete_range(prefix="b/", limit=2), purged(2, more=True), (ABC,),
+        ((listing(keys_only=True), keys("a", "b/3", "c")), (delete_range(prefix="b/", limit=2), purged(1)))),
+    Row("delete_range_with_a_limit_that_is_reached_at_the_end", delete_range(prefix="b/", limit=3), purged(3), (ABC,)),
+    *[Row(f"delete_range_refuses_a_limit_of_{limit}", delete_range(prefix="b/", limit=limit), BAD_OPTION, (ABC,))
+      for limit in (0, 100_001)],
+    Row("delete_range_refuses_a_text_for_a_limit", delete_range(prefix="b/", limit="x"), MALFORMED, (ABC,)),
+    Row("delete_range_refuses_a_prefix_that_is_a_number", delete_range(prefix=5), MALFORMED, (ABC,), but_http=True),
+    Row("delete_range_refuses_an_unknown_option", delete_range(prefix="b/", keys=1), MALFORMED, (ABC,)),
+    Row("delete_range_deletes_what_is_to_expire", delete_range(prefix="b/"), purged(1), (batch_put(item("b/1", 1, expires_at=FAR)),)),
+    Row("delete_range_of_who_may_write_it", delete_range(prefix="w/", who="some"), purged(1), (kept("w/a", "x"),)),
+    Row("delete_range_needs_the_right_to_all_of_it", delete_range(from_="r", to="s", who="some"), forbidden("write", "r"), (kept("rw/a"),)),
+    Row("delete_range_of_what_may_be_read_only", delete_range(prefix="r/", who="some"), forbidden("write", "r/"), (kept("r/a"),)),
+    Row("delete_range_of_all_needs_the_right_to_all", delete_range(all=True, who="some"), forbidden("write", ""), (kept("rw/a"),)),
+    Row("delete_range_checks_the_shape_before_the_token", delete_range(prefix="b/", limit="x", who="garbage"), MALFORMED),
+    Row("delete_range_checks_the_token_before_the_rules", delete_range(who="garbage"), UNAUTHENTICATED),
+    Row("delete_range_checks_the_rules_before_permissions", delete_range(prefix="no", limit=0, who="some"), BAD_OPTION),
+    Row("delete_range_gives_each_key_a_revision", delete_range(prefix="b/"), purged(3), (ABC,),
+        ((batch_put(item("b/1", 1)), written("b/1")),)),
+]  # fmt: skip
+
+ROWS = [*kv_batch_cases.ROWS, *TXN, *LIST, *DELETE, *INCR, *kv_pair_cases.ROWS]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -14,7 +15,7 @@ from support.kv_writes import WRITES
 from support.outcome import Like, Ok, Refused
 from support.people import forbidden, permission
 from support.tokens import GARBAGE
-from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpTransport
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, HttpQueryTransport, HttpTransport
 from support.v1 import KEY_VALUES
 
 
@@ -212,3 +213,95 @@ def test_an_instance_that_is_read_only_reads_and_refuses_to_write(make, visit, t
     for write in WRITES.values():
         operation, *args = write("k", "a")
         people.expect(transport, Refused("read_only"), operation, token, *args)
+
+
+BY_QUERY = [
+    row for row in ROWS if row.call.operation in ("pair_get", "pair_put", "pair_delete", "kv_incr") and row.is_for(HttpQueryTransport)
+]
+
+
+@pytest.mark.parametrize("row", BY_QUERY, ids=lambda row: row.name)
+def test_a_key_in_the_query_is_the_same_as_in_the_path(people, tokens, row: Row):
+    kv_rows.run(people, "http_query", tokens, row)
+
+
+@pytest.mark.parametrize("key", [".", "..", "", "a/../b", "/", "a//b", "+", "%2F", "a b"])
+def test_any_key_may_be_in_the_query(people, tokens, key):
+    """A query is no path: nothing is a dot segment there. What may not be written is refused as over any other way."""
+    headers = {"Authorization": f"Bearer {tokens['all']}"}
+    path = f"/v1/pair?key={quote(key, safe='')}"
+    written = people.http.request("PUT", path, b"5", headers)
+    if key in (".", "..", ""):
+        assert (written.status, written.problem["code"]) == (422, "bad_key")
+        return
+    assert written.json["key"] == key
+    assert people.http.request("GET", path, None, headers).json == 5
+    assert people.http.request("POST", path.replace("pair?", "pair/incr?"), None, headers).json["value"] == 6
+    assert people.http.request("DELETE", path, None, headers).json["deleted"]
+
+
+@pytest.mark.parametrize(
+    "method,path",
+    [
+        ("GET", "/v1/kv/a?key=a"), ("PUT", "/v1/kv/a?key=b"), ("DELETE", "/v1/kv/a?key="), ("POST", "/v1/kv/a/incr?key=a"),
+        ("GET", "/v1/pair"), ("PUT", "/v1/pair"), ("DELETE", "/v1/pair?if_revision=5"), ("POST", "/v1/pair/incr"),
+        ("GET", "/v1/pair?key=a&key=a"), ("GET", "/v1/pair?key=%ff"),
+    ],
+)  # fmt: skip
+def test_a_key_comes_once(people, tokens, method, path):
+    before = kv_rows.contents(people)
+    refused = people.http.request(method, path, b"1" if method == "PUT" else None, {"Authorization": f"Bearer {tokens['all']}"})
+    assert (refused.status, refused.problem["code"]) == (400, "malformed")
+    assert kv_rows.contents(people) == before
+
+
+def test_a_key_in_the_path_and_in_a_body_is_refused(people, tokens):
+    headers = {"Authorization": f"Bearer {tokens['all']}"}
+    for path in ("/v1/kv/a/incr", "/v1/pair/incr?key=a"):
+        refused = people.http.request("POST", path, {"key": "b"}, headers)
+        assert (refused.status, refused.problem["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("transport", ADMIN_TRANSPORTS)
+def test_a_range_of_many_slices_is_deleted_and_watches_see_each(people, tokens, transport):
+    token, prefix = tokens["all"], f"many/{transport}/"
+    keys = [f"{prefix}{n:04}" for n in range(1207)]
+    for at in range(0, len(keys), BATCH_MAX):
+        people.expect(
+            "iproto", Ok(Like("written", bool)), "batch_put", token, [{"key": key, "value": 1} for key in keys[at : at + BATCH_MAX]]
+        )
+    before = people.do("iproto", "kv_watch", token, {}).value["revision"]
+    first = people.do(transport, "kv_delete", token, {"prefix": prefix, "limit": 1100}).value
+    assert first == {"deleted": 1100, "more": True, "revision": before + 1100}
+    rest = people.do(transport, "kv_delete", token, {"prefix": prefix, "limit": 1100}).value
+    assert rest == {"deleted": 107, "more": False, "revision": before + 1207}
+    seen, after = [], before
+    while after < rest["revision"]:
+        page = people.do("iproto", "kv_watch", token, {"prefix": prefix, "after": after}).value
+        seen, after = seen + page["events"], page["revision"]
+    assert [(event["type"], event["key"], event["revision"]) for event in seen] == [
+        ("delete", key, before + 1 + n) for n, key in enumerate(keys)
+    ]
+
+
+def test_a_deletion_of_a_range_ends_where_the_right_to_it_ends(people, tokens):
+    """Between two slices the role is changed by the callback of a watch of the space; what was deleted is told."""
+    role = people.role(permission("ends/", write=True))
+    token = people.new(role).access
+    keys = [f"ends/{n:04}" for n in range(1600)]
+    for at in range(0, len(keys), BATCH_MAX):
+        people.expect(
+            "iproto", Ok(Like("written", bool)), "batch_put", tokens["all"], [{"key": key, "value": 1} for key in keys[at : at + BATCH_MAX]]
+        )
+    people.console.evaluate(
+        "local count = 0 box.space.key_value_store:on_replace(function(old, new) count = count + (new == nil and 1 or 0) "
+        f"if count == 700 then require('fiber').new(function() authkv.roles.set('{role}', {{}}) end) end end)"
+    )
+    done = people.do("http", "kv_delete", token, {"prefix": "ends/"}).value
+    assert 700 <= done["deleted"] < 1600 and done["more"], done
+    people.expect("http", forbidden("write", "ends/"), "kv_delete", token, {"prefix": "ends/"})
+    left = people.do("http", "kv_list", tokens["all"], {"prefix": "ends/", "count": True}).value["count"]
+    assert left == 1600 - done["deleted"]
+    people.console.evaluate(
+        "for _, trigger in ipairs(box.space.key_value_store:on_replace()) do box.space.key_value_store:on_replace(nil, trigger) end"
+    )

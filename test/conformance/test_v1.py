@@ -24,6 +24,7 @@ from support.people import (
     PASSWORD,
     UNAUTHENTICATED,
     People,
+    allow,
     fresh,
     permission,
     session_answer,
@@ -334,6 +335,34 @@ ROLES = [
     Row("set_role_refuses_1001_permissions", as_admin("role_set", ROLE, MANY), Refused("bad_role")),
     Row("set_role_refuses_permissions_of_another_type", as_admin("role_set", ROLE, "a/"), Refused("malformed")),
     Row("set_role_refuses_a_permission_without_a_prefix", as_admin("role_set", ROLE, [{"read": True}]), Refused("malformed")),
+    *[Row(f"set_role_takes_{name}", as_admin("role_set", ROLE, [one]), role(ROLE, one))
+      for name, one in {
+          "a_key": allow("rw", key="a"), "a_key_with_the_login": allow("r", key="users/{login}"),
+          "a_prefix_with_the_login": allow("r", prefix="users/{login}/"), "logins_in_any_place": allow("w", prefix="{login}:{login}/x"),
+          "braces_that_are_doubled": allow("r", prefix="{{login}}"), "braces_beside_the_login": allow("r", prefix="{{{login}}}"),
+          "insert_only": allow("i", prefix="a/"), "all_but_delete": allow("riu", prefix="a/"), "delete_only": allow("d", prefix="a/"),
+          "all_parts_of_write": allow("iud", prefix="a/"),
+      }.items()],
+    Row("set_role_takes_parts_of_write_beside_it", as_admin("role_set", ROLE, [allow("wiud", prefix="a/")]),
+        role(ROLE, permission("a/", write=True))),
+    Row("set_role_takes_no_for_parts", as_admin("role_set", ROLE, [{"prefix": "a/", "read": True, "delete": False}]), role(ROLE, READ_A)),
+    *[Row(f"set_role_refuses_{name}", as_admin("role_set", ROLE, [one]), Refused("bad_role"))
+      for name, one in {
+          "write_without_a_part": allow("w", prefix="a/") | {"delete": False}, "an_empty_key": allow("r", key=""),
+          "a_key_of_1025_bytes": allow("r", key="k" * 1025),
+          "a_prefix_that_ends_in_the_login": allow("r", prefix="users/{login}"),
+          "a_prefix_with_a_letter_after_the_login": allow("r", prefix="{login}s/"),
+          "a_prefix_with_a_dot_after_the_login": allow("r", prefix="{login}./"),
+          "an_unknown_name_in_braces": allow("r", prefix="users/{user}/"), "a_name_with_spaces": allow("r", prefix="{ login }/"),
+          "no_name_in_braces": allow("r", prefix="{}/"), "a_brace_alone": allow("r", prefix="a{"), "a_closing_brace": allow("r", key="a}b"),
+      }.items()],
+    *[Row(f"set_role_knows_no_{name}", as_admin("role_set", ROLE, [one]), Refused("malformed"))
+      for name, one in {
+          "prefix_and_key": {"prefix": "a", "key": "b", "read": True}, "unknown_access": {"prefix": "a", "list": True},
+          "text_for_access": {"prefix": "a", "insert": "yes"}, "number_for_a_key": {"key": 5, "read": True},
+      }.items()],
+    Row("set_role_checks_the_role_of_the_caller_before_permissions", Call("role_set", (ROLE, [allow("r", prefix="{")]), BOB_TOKEN),
+        NEEDS_ADMIN, about_caller=True),
     Row("delete_role_ends_it", as_admin("role_delete", ROLE), DELETED, (as_admin("role_set", ROLE, []),),
         ((as_admin("role_delete", ROLE), NO_SUCH_ROLE), (as_admin("role_grant", BOB, ROLE), NO_SUCH_ROLE))),
     Row("delete_role_takes_it_from_users", as_admin("role_delete", ROLE), DELETED,

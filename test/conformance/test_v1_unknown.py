@@ -46,6 +46,9 @@ CASES = [
     ("kv_list", [{"prefx": "shop/"}], "prefx", "prefix"),
     ("kv_list", [{"keysonly": True}], "keysonly", "keys_only"),
     ("kv_list", [{"limits": 1}], "limits", "limit"),
+    ("kv_delete", [{"prefx": "k"}], "prefx", "prefix"),
+    ("kv_delete", [{"prefix": "k", "al": True}], "al", "all"),
+    ("auth_access", [{"roles": "k"}], "roles", "role"),
 ]  # fmt: skip
 
 

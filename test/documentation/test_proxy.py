@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import requests
 from support import harness
 from support.blocks import blocks
 from support.harness import ADMIN_PASSWORD, DEADLINE, HOST
+from support.people import allow
 from support.wire import BODY, Wire
 
 PAGE = (harness.ROOT / "documentation/behind-a-proxy.md").read_text()
@@ -52,7 +54,11 @@ PROXIES = {
 }
 
 
-MORE = {"haproxy tcp": ("haproxy", ["-db", "-f"], lambda where: of_page("haproxy tcp"))}
+MORE = {
+    "haproxy tcp": ("haproxy", ["-db", "-f"], lambda where: of_page("haproxy tcp")),
+    "nginx auth": ("nginx", ["-c"], lambda where: NGINX.format(directory=where, site=of_page("nginx auth"))),
+    "caddy auth": ("caddy", ["run", "--adapter", "caddyfile", "--config"], lambda where: "{\n admin off\n}\n" + of_page("caddy auth")),
+}
 
 
 @dataclass
@@ -76,8 +82,8 @@ class Proxy:
             return session.send(request, stream=True, timeout=DEADLINE)
 
 
-def start(name: str, instance: harness.Instance, directory: Path, site: str | None = None):
-    """The process of a proxy, and its port; skips the test if it is not installed."""
+def start(name: str, instance: harness.Instance, directory: Path, site: str | None = None, behind: int | None = None):
+    """The process of a proxy, and its port; skips the test if it is not installed. `behind` is the port of an application."""
     program, arguments, text = (PROXIES | MORE)[name]
     found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
     if found is None:
@@ -86,6 +92,7 @@ def start(name: str, instance: harness.Instance, directory: Path, site: str | No
     config = directory / "config"
     text = text(directory) if site is None else NGINX.format(directory=directory, site=site)
     assert "127.0.0.1:8000" in text and "127.0.0.1:8080" in text
+    text = text.replace("127.0.0.1:9000", f"{HOST}:{behind}")
     config.write_text(text.replace("127.0.0.1:8000", f"{HOST}:{port}").replace("127.0.0.1:8080", f"{HOST}:{instance.http_port}"))
     log = (directory / "output").open("wb")
     environment = os.environ | {"HOME": str(directory), "XDG_DATA_HOME": str(directory), "XDG_CONFIG_HOME": str(directory)}
@@ -267,3 +274,94 @@ def test_the_address_of_a_client_comes_through_by_the_proxy_protocol(make, tmp_p
         assert remote(instance, port, "127.0.3.9").startswith("127.0.3.9:")
     finally:
         stop(process)
+
+
+class Application(BaseHTTPRequestHandler):
+    """Answers with the headers of each request that comes through."""
+
+    def do_GET(self):
+        body = json.dumps([[name.lower(), value] for name, value in self.headers.items()]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module", params=["nginx auth", "caddy auth"])
+def guarded(request, instance, tmp_path_factory):
+    """A proxy that asks authkv before it passes a request on to an application."""
+    application = ThreadingHTTPServer((HOST, 0), Application)
+    thread = threading.Thread(target=application.serve_forever)
+    thread.start()
+    process = None
+    try:
+        process, port = start(request.param, instance, tmp_path_factory.mktemp("guarded"), behind=application.server_port)
+        yield Proxy(request.param, port, "")
+    finally:
+        if process:
+            stop(process)
+        application.shutdown()
+        thread.join()
+        application.server_close()
+
+
+def ask_as(proxy: Proxy, token: str | None, path: str = "/shop/x", method: str = "GET", **headers):
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.request(method, proxy.url + path, headers=headers, timeout=DEADLINE)
+
+
+def told(response) -> dict:
+    """What the application was told of the user, each header at most once."""
+    assert response.status_code == 200, response.text
+    seen = [one for one in response.json() if one[0].replace("_", "-").startswith("x-authkv")]
+    assert len(dict(seen)) == len(seen), seen
+    return {name: value for name, value in seen if value}
+
+
+FORGED = {"X-Authkv-Login": "admin", "x-authkv-roles": "admin,shop"}
+
+
+def test_a_proxy_passes_on_what_authkv_allows_and_says_whose_it_is(guarded, people):
+    people.administer("role_set", "shop", [])
+    shop, other = people.new("shop"), people.new()
+    for token, status in [(None, 401), ("x", 401), (other.access, 403)]:
+        refused = ask_as(guarded, token, **FORGED)
+        assert refused.status_code == status and "x-authkv" not in refused.text, refused.text
+        assert status == 403 or refused.headers["WWW-Authenticate"].startswith('Bearer realm="authkv"')
+    expected = {"x-authkv-login": shop.login, "x-authkv-roles": "shop"}
+    assert told(ask_as(guarded, shop.access)) == expected
+    assert told(ask_as(guarded, shop.access, **FORGED)) == expected
+    people.administer("role_revoke", shop.login, "shop")
+    assert ask_as(guarded, shop.access).status_code == 403
+
+
+def test_a_proxy_asks_for_access_to_a_key_by_the_method(guarded, people):
+    if guarded.name != "nginx auth":
+        pytest.skip("the configuration of the page asks for a role only")
+    people.administer("role_set", "default", [])
+    reader, writer, other = (
+        people.new(people.role(allow("r", key="reports"))),
+        people.new(people.role(allow("w", key="reports"))),
+        people.new(),
+    )
+    for person, method, status in [
+        (reader, "GET", 200), (reader, "PUT", 403), (writer, "GET", 403), (writer, "PUT", 200), (other, "GET", 403),
+    ]:  # fmt: skip
+        response = ask_as(guarded, person.access, "/reports/2026?access=read&role=x", method, **FORGED)
+        assert response.status_code == status, (method, response.text)
+        assert status != 200 or told(response)["x-authkv-login"] == person.login
+    # Nobody reaches the question itself.
+    assert ask_as(guarded, reader.access, "/_may_report").status_code == 404
+
+
+def test_a_proxy_tells_of_no_roles_where_there_are_none(guarded, people):
+    if guarded.name != "nginx auth":
+        pytest.skip("the configuration of the page asks for a role only")
+    people.administer("role_set", "default", [allow("r", key="reports")])
+    person = people.new()
+    assert told(ask_as(guarded, person.access, "/reports/a", **FORGED)) == {"x-authkv-login": person.login}

@@ -99,6 +99,20 @@ def test_who_only_writes_learns_which_keys_exist(people):
         people.administer("role_set", "default", [permission("", True, True)])
 
 
+def test_a_login_that_was_deleted_leaves_its_keys_to_the_next(people):
+    person = people.new()
+    key = f"users/{person.login}/a"
+    people.administer("role_set", "default", [permission("users/{login}/", True, True)])
+    try:
+        assert people.http.put(person.access, {key: 1}) == Ok([])
+        people.administer("user_delete", person.login)
+        assert people.http.register(person.login, person.password, "Bob", "Stone") == Ok()
+        again = people.http.login(person.login, person.password).value
+        assert people.http.get(again, [key]) == Ok({key: 1})
+    finally:
+        people.administer("role_set", "default", [permission("", True, True)])
+
+
 def test_no_answer_to_an_administrator_has_a_password_or_a_hash(people):
     person = people.new()
     answers = [

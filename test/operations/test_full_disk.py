@@ -103,6 +103,7 @@ REFUSED = {
     "batch_put": lambda full, one: (one.access, [{"key": "new", "value": 1}]),
     "batch_delete": lambda full, one: (one.access, ["k"]),
     "kv_incr": lambda full, one: (one.access, "k"),
+    "kv_delete": lambda full, one: (one.access, {"prefix": "k"}),
     "register": lambda full, one: (fresh("other"), PASSWORD, "Bob", "Stone"),
     "user_create": lambda full, one: (full.admin, fresh("other"), PASSWORD, "Bob", "Stone"),
     "user_delete": lambda full, one: (full.admin, one.login),

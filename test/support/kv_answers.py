@@ -76,6 +76,9 @@ def assert_answer(name: str, answer: dict) -> None:
                 _assert_pair(one)
         case "pair_get":
             _assert_pair(answer)
+        case "kv_delete":
+            assert type(answer["deleted"]) is int and isinstance(answer["more"], bool), answer
+            assert _is_revision(answer["revision"], 2) if answer["deleted"] else answer["revision"] is None, answer
         case "kv_watch":
             assert _is_revision(answer["revision"], 0), answer
             _assert_events(answer["events"])

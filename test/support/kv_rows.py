@@ -151,6 +151,11 @@ def listing(**options) -> Call:
     return _call("kv_list", [], {name.rstrip("_"): value for name, value in options.items()})
 
 
+def delete_range(**options) -> Call:
+    """`from_` stands for `from`."""
+    return _call("kv_delete", [], {name.rstrip("_"): value for name, value in options.items()})
+
+
 def incr(key: str, **options) -> Call:
     return _call("kv_incr", [key], options)
 

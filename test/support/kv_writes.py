@@ -16,5 +16,6 @@ WRITES = {
     "batch_put": lambda a, b: ("batch_put", [{"key": b, "value": 2}, {"key": a, "value": 2}]),
     "batch_put_in_part": lambda a, b: ("batch_put", [{"key": a, "value": 2, "if_revision": 0}, {"key": b, "value": 2}], {"atomic": False}),
     "batch_delete": lambda a, b: ("batch_delete", [b, a]),
+    "kv_delete": lambda a, b: ("kv_delete", {"from": a, "to": f"{a}\0"}),
     "kv_txn": lambda a, b: ("kv_txn", steps(("put", b, 1), ("incr", a), ("get", a), ("delete", a), ("incr", a))),
 }  # fmt: skip

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from support.harness import ADMIN_PASSWORD, Instance
 from support.outcome import A_TEXT, A_TIME, A_TOKEN, Like, Ok, Refusal, Refused, assert_outcome
-from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport, HttpTransport, Transport
+from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport, HttpQueryTransport, HttpTransport, Transport
 
 # Keeps every rule and is none of the most common ones, which /v1 refuses.
 PASSWORD = "Unc0mmon-horse"
@@ -55,6 +55,13 @@ def user_answer(login: str, *role_names: str, disabled: bool = False) -> dict:
 
 def permission(prefix: str, read: bool = False, write: bool = False) -> dict:
     return {"prefix": prefix, "read": read, "write": write}
+
+
+def allow(what: str, **keyed: str) -> dict:
+    """A permission by the first letters of what it allows, for `prefix="a/"` or `key="a"`, as it is shown."""
+    names = {"r": "read", "w": "write", "i": "insert", "u": "update", "d": "delete"}
+    given = {names[letter]: True for letter in what}
+    return {**keyed, "read": False, "write": False} | given
 
 
 def fresh(kind: str) -> str:
@@ -106,7 +113,7 @@ class People:
 
     def transport(self, name: str) -> Transport:
         if name not in self._transports:
-            self._transports[name] = ADMIN_TRANSPORTS[name](self.instance)
+            self._transports[name] = (ADMIN_TRANSPORTS | {"http_query": HttpQueryTransport})[name](self.instance)
         return self._transports[name]
 
     @property

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -204,6 +205,21 @@ class HttpTransport(Transport):
 
     def close(self):
         self.connection.close()
+
+
+class HttpQueryTransport(HttpTransport):
+    """HTTP, with the key of operations on one key in the query."""
+
+    name = "http_query"
+
+    def request(self, method: str, path: str, body=None, headers: dict | None = None) -> Response:
+        found = re.fullmatch(r"/v1/kv/([^/?]+)(/incr)?(?:\?(.*))?", path)
+        if found:
+            key, verb, query = found.groups()
+            # As people write it: a slash may stand as it is.
+            query = "&".join([f"key={key.replace('%2F', '/')}", *([query] if query else [])])
+            path = f"/v1/pair{verb or ''}?{query}"
+        return super().request(method, path, body, headers)
 
 
 LOGOUT = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from support import kv_answers, rest
 from support.lua import lua
@@ -66,6 +66,8 @@ OPERATIONS = {
     "user_password": Operation("PUT", "/v1/me/password", {"changed"}, "password", ("old_password", "new_password")),
     "session_introspect": Operation("POST", "/v1/introspect", INTROSPECTED, "introspect", ("token",)),
     "key_set": Operation("GET", "/.well-known/jwks.json", {"keys"}, "keys.set", takes_token=False),
+    # Over HTTP the answer has no body: its members are in the header.
+    "auth_access": Operation("GET", "/v1/auth", {"login", "roles"}, "access", as_table=True, options=True, status=204),
     "user_list": Operation("GET", "/v1/admin/users", {"users", "next"}, "users.list", as_table=True, options=True),
     "user_get": _of_user("", USER, "users.get", "GET"),
     "user_create": Operation(
@@ -97,6 +99,7 @@ KEY_VALUES = {
     "batch_delete": Operation("POST", "/v1/batch/delete", {"committed", "results"}, "batch.delete", ("keys",), options=True),
     "kv_txn": Operation("POST", "/v1/txn", {"succeeded", "results"}, "kv.txn", as_table=True, options=True),
     "kv_list": Operation("GET", "/v1/kv", {"pairs", "next"}, "kv.list", as_table=True, options=True),
+    "kv_delete": Operation("DELETE", "/v1/kv", {"deleted", "more", "revision"}, "kv.delete", as_table=True, options=True),
     "kv_incr": Operation("POST", "/v1/kv/{key}/incr", {"key", "value", "revision"}, "kv.incr", ("key",), options=True, bare=True),
     "pair_get": Operation("GET", "/v1/kv/{key}", {"key", "value", "revision"}, "pair.get", ("key",), options=True),
     "pair_put": Operation(
@@ -110,11 +113,9 @@ OPERATIONS |= KEY_VALUES
 ADMINISTRATION = [name for name, operation in OPERATIONS.items() if operation.is_administration]
 
 # The members of the maps inside of answers.
-_INNER = {
-    "users": USER,
-    "permissions": {"prefix", "read", "write"},
-    "quotas": {"quota", "prefix", "pairs", "pairs_max", "bytes", "bytes_max"},
-}
+_INNER = {"users": USER, "quotas": {"quota", "prefix", "pairs", "pairs_max", "bytes", "bytes_max"}}
+# A permission has one of these, then these, and others only where they are true.
+_KEYED, _FLAGS, _PARTS = {"prefix", "key"}, {"read", "write"}, {"insert", "update", "delete"}
 _KEY = {"kid", "alg", "created_at", "signs_from", "verifies_until", "signs"}
 _JWK = {
     "RSA": {"kty", "use", "alg", "kid", "n", "e"},
@@ -125,6 +126,13 @@ _JWK = {
 
 def procedure(name: str) -> str:
     return f"authkv.{name}"
+
+
+def _assert_permissions(answer: dict) -> None:
+    for one in answer.get("permissions", []):
+        parts = one.keys() & _PARTS
+        assert len(one.keys() & _KEYED) == 1 and one.keys() - _KEYED == _FLAGS | parts, one
+        assert not (one["write"] and parts) and all(one[part] is True for part in parts), one
 
 
 def answered(name: str, answer) -> Ok:
@@ -140,8 +148,10 @@ def answered(name: str, answer) -> Ok:
     assert answer.keys() == members, answer
     for member, inner in _INNER.items():
         assert all(one.keys() == inner for one in answer.get(member, [])), answer
+    _assert_permissions(answer)
     for role in answer["roles"] if name == "role_list" else []:
-        assert role.keys() == ROLE and all(one.keys() == _INNER["permissions"] for one in role["permissions"]), role
+        assert role.keys() == ROLE, role
+        _assert_permissions(role)
     for key in answer.get("keys", []):
         assert key.keys() == (_JWK[key["kty"]] if name == "key_set" else _KEY), key
     return Ok(answer)
@@ -180,7 +190,7 @@ def http(name: str, args: tuple) -> Request:
     members |= options
     key = members.get("key")
     path = re.sub(r"{(\w+)}", lambda found: quote(members.pop(found[1]), safe=""), operation.path)
-    if operation.method == "GET":
+    if operation.method == "GET" or name == "kv_delete":
         return Request(operation.method, path + rest.question(members), None, token)
     if name in KEY_VALUES and not operation.bare:
         return Request(operation.method, path, to_json(members), token)
@@ -271,6 +281,11 @@ def outcome(name: str, response, request: Request) -> Ok | Refusal:
     if name == "pair_get":
         assert response.status == 200, response
         return answered(name, rest.pair(request.key, response))
+    if name == "auth_access":
+        assert (response.status, response.body) == (204, b""), response
+        login, roles = (response.headers.get_all(f"X-Authkv-{name}") for name in ("Login", "Roles"))
+        assert response.headers.get_all("Cache-Control") == ["no-store"] and len(login) == len(roles) == 1, response
+        return answered(name, {"login": unquote(login[0]), "roles": [unquote(role) for role in roles[0].split(",") if role]})
     caching = "public, max-age=60" if name == "key_set" else "no-store"
     assert response.headers.get_all("Cache-Control") == [caching], response
     answer = from_json(response.json) if name in KEY_VALUES else response.json

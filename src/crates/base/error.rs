@@ -163,10 +163,10 @@ errors! {
         "There are too many connections from this address: at most {limit} are allowed";
     /// the client closed its side before its turn came
     Cancelled = "cancelled", 20038, 503, 503, "The connection was closed before the turn of this request came";
-    /// the user may not read, or write, the key that is named
+    /// the user may not read, write, insert, update or delete the key that is named
     Forbidden { kind: AccessKind, key: String } = "forbidden", 20039, 403, 403, "You may not {kind} the key {key}";
     /// the operation needs the role that is named
-    RoleRequired(role: &'static str) = "role_required", 20040, 403, 403, "This needs the role {role}";
+    RoleRequired(role: Cow<'static, str>) = "role_required", 20040, 403, 403, "This needs the role {role}";
     /// too many failed logins; nothing was looked at; try again after the seconds of the message
     TooManyAttempts { seconds: u64 } = "too_many_attempts", 20041, 429, 429,
         "Too many failed logins: try again in {seconds} seconds";
@@ -273,15 +273,40 @@ impl fmt::Display for KeyRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessKind {
     Read,
+    /// All of the following.
     Write,
+    Insert,
+    Update,
+    Delete,
+}
+
+impl AccessKind {
+    /// What `Write` is made of.
+    pub const PARTS_OF_WRITE: [Self; 3] = [Self::Insert, Self::Update, Self::Delete];
+
+    const NAMED: [(&'static str, Self); 5] = [
+        ("read", Self::Read),
+        ("write", Self::Write),
+        ("insert", Self::Insert),
+        ("update", Self::Update),
+        ("delete", Self::Delete),
+    ];
+
+    /// Errors: `BadOption`.
+    pub fn from_name(name: &str) -> Result<Self, Error> {
+        let kind = Self::NAMED.into_iter().find(|(known, _)| *known == name);
+        kind.map(|(_, kind)| kind).ok_or(Error::BadOption {
+            name: "access",
+            allowed: "read, write, insert, update or delete",
+        })
+    }
 }
 
 impl fmt::Display for AccessKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        })
+        let mut named = Self::NAMED.into_iter();
+        let name = named.find_map(|(name, kind)| (kind == *self).then_some(name));
+        f.write_str(name.unwrap_or_default())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The inputs of operations, and what the server has to know of them before it executes a command. Pure; any thread.
 
-use authkv_base::error::Error;
-use authkv_domain::{Keys, Listing, Role, Steps, Txn, Watching};
+use authkv_base::error::{AccessKind, Error};
+use authkv_domain::{Deletion, Keys, Listing, Permission, RoleName, Steps, Txn, Watching};
 use secrecy::SecretString;
 
 /// The input of a registration before the check of its rules: a taken login is reported first.
@@ -32,6 +32,21 @@ pub struct PasswordChange {
 pub struct Grant {
     pub login: String,
     pub role: String,
+}
+
+/// A role as it is to be, before the check of its name.
+#[derive(Debug)]
+pub struct NewRole {
+    pub name: String,
+    /// Errors: `BadRole`.
+    pub permissions: Result<Vec<Permission>, Error>,
+}
+
+/// What a caller has to have.
+#[derive(Debug)]
+pub struct Question {
+    pub role: Option<RoleName>,
+    pub key: Option<(AccessKind, String)>,
 }
 
 /// The requested part of a list.
@@ -68,6 +83,8 @@ impl Arguments for bool {}
 impl Arguments for Listing {}
 impl Arguments for Steps {}
 impl Arguments for Txn {}
+impl Arguments for Deletion {}
+impl Arguments for Question {}
 
 /// The name of what the operation is about.
 impl Arguments for String {
@@ -98,7 +115,7 @@ impl Arguments for Grant {
     }
 }
 
-impl Arguments for Role {
+impl Arguments for NewRole {
     fn object(&self) -> Option<&str> {
         Some(&self.name)
     }

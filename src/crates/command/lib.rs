@@ -11,13 +11,15 @@ mod outcome;
 mod sample;
 mod table;
 
-pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
+pub use decode::{CONTENT_TYPE_MAX, DELETION_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
-pub use input::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+pub use input::{
+    Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Question, Registration,
+};
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    Done, NewSigningKey, Outcome, QuotaPage, QuotaUse, Registered, RetiredSigningKey, RoleList,
-    Session, SigningKey, SigningKeys, TokenType, UserPage,
+    Allowed, Done, NewSigningKey, Outcome, Purged, QuotaPage, QuotaUse, Registered,
+    RetiredSigningKey, RoleList, Session, SigningKey, SigningKeys, TokenType, UserPage,
 };
 
 use authkv_base::origin::Origin;

@@ -1,12 +1,12 @@
 //! [`Operation`], [`Command`] and [`Row`], all made from the table in `table.rs`. Pure; any thread.
 
 use crate::endpoint::*;
-use crate::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+use crate::{Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Question, Registration};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;
 use authkv_codec::{Allowed, Rules};
 use authkv_config::{Config, Services};
-use authkv_domain::{Keys, Listing, Role, Steps, Txn, Watching};
+use authkv_domain::{Deletion, Keys, Listing, Steps, Txn, Watching};
 use secrecy::SecretString;
 use Lane::*;
 use Privilege::*;
@@ -43,6 +43,8 @@ pub enum Lane {
     Commit,
     /// Fibers that read many pairs, in slices.
     Scan,
+    /// Fibers that delete many pairs, in slices.
+    Purge,
     /// Fibers that wait for the crypto threads.
     Crypto,
 }
@@ -130,6 +132,27 @@ crate::for_each_operation! { operations
 }
 
 const IF_REVISION: &[(&str, Kind)] = &[("if_revision", Kind::Number)];
+const KEY: &[(&str, Kind)] = &[("key", Kind::Text)];
+const KEY_IF_REVISION: &[(&str, Kind)] = &[("key", Kind::Text), ("if_revision", Kind::Number)];
+const KEY_PAIR_OPTIONS: &[(&str, Kind)] = &[
+    ("key", Kind::Text),
+    ("if_revision", Kind::Number),
+    ("mode", Kind::Text),
+    ("ttl", Kind::Seconds),
+    ("expires_at", Kind::Seconds),
+];
+const QUESTION: &[(&str, Kind)] = &[
+    ("role", Kind::Text),
+    ("key", Kind::Text),
+    ("access", Kind::Text),
+];
+const DELETION: &[(&str, Kind)] = &[
+    ("prefix", Kind::Text),
+    ("from", Kind::Text),
+    ("to", Kind::Text),
+    ("limit", Kind::Number),
+    ("all", Kind::Flag),
+];
 const PAIR_OPTIONS: &[(&str, Kind)] = &[
     ("if_revision", Kind::Number),
     ("mode", Kind::Text),
@@ -173,7 +196,7 @@ impl Operation {
 
     /// Whether this operation may write. All operations in the lanes of writers count, even if they only sign or verify.
     pub fn may_write(self) -> bool {
-        matches!(self.row().lane, Lane::Commit | Lane::Crypto)
+        matches!(self.row().lane, Lane::Commit | Lane::Crypto | Lane::Purge)
     }
 
     /// Whether it is about pairs.

@@ -48,6 +48,7 @@ pub enum Outcome {
     },
     #[serde(skip)]
     Changed(ChangePage),
+    Purged(Purged),
     PairWritten {
         key: String,
         revision: u64,
@@ -68,6 +69,7 @@ pub enum Outcome {
         permissions: Vec<Permission>,
     },
     Users(UserPage),
+    Allowed(Allowed),
     Role(Role),
     Roles(RoleList),
     KeySet {
@@ -126,6 +128,29 @@ pub struct Session {
 #[derive(Serialize, ToSchema)]
 pub enum TokenType {
     Bearer,
+}
+
+/// Who may do what was asked about
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Allowed {
+    pub login: String,
+    /// Those that were granted, so not `default`
+    pub roles: Vec<String>,
+}
+
+/// What a deletion of a range did
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Purged {
+    /// How many keys were deleted
+    #[schema(value_type = u64)]
+    pub deleted: usize,
+    /// Whether there may be more keys in the range: the same request goes on
+    pub more: bool,
+    /// That of the last deletion; null without one
+    #[schema(required)]
+    pub revision: Option<u64>,
 }
 
 /// Users in the order of their logins

@@ -219,6 +219,17 @@ macro_rules! for_each_operation {
                 "All tokens and sessions of the user end. Needs the role `admin`.",
             )],
         }
+        /// `(token, {role, key, access})` → `{login, roles}`. Yields for a new token.
+        AuthAccess [(Result<Question, Error>)] => auth_access {
+            service: Any, privilege: Token, lane: Inline, audited: false,
+            console: &[user("access")],
+            endpoints: &[get("/v1/auth").with_query(QUESTION).says(
+                SESSIONS, "Whether a request may pass, for proxies",
+                "The answer has no body. It says in its header who the user of the token is, for what is behind the proxy. \
+                 With `role` the user has to have that role, with `key` access to that key of the store, which need not \
+                 exist; otherwise it is 403. Without a valid token it is 401.",
+            )],
+        }
         /// `(token, login, role)` → a user. Yields.
         RoleGrant [(Grant)] => role_grant {
             service: Auth, privilege: Admin, lane: Commit, audited: true,
@@ -248,7 +259,7 @@ macro_rules! for_each_operation {
         }
         /// `(token, role, permissions)` → `{name, permissions}`. Yields.
         // A role with the most permissions and long prefixes is as large as a batch of pairs.
-        RoleSet [(Role)] => role_set {
+        RoleSet [(NewRole)] => role_set {
             service: AuthLarge, privilege: Admin, lane: Commit, audited: true,
             console: &[owner("roles.set")],
             endpoints: &[put("/v1/admin/roles/{role}").says(
@@ -385,17 +396,34 @@ macro_rules! for_each_operation {
                 ),
             ],
         }
+        /// `(token, {prefix, from, to, limit, all})` → `{deleted, more, revision}`. Yields.
+        KvDelete [(Result<Deletion, Error>)] => kv_delete {
+            service: Kv, privilege: Token, lane: Purge, audited: false,
+            console: &[owner("kv.delete")],
+            endpoints: &[delete("/v1/kv").with_query(DELETION).says(
+                PAIRS, "Delete the keys of a range",
+                "It is not one transaction: keys are deleted in order, some hundred at a time, and others see the rest until \
+                 then. All keys of the range have to be permitted for deletion, or none is deleted. Where `more` is true, \
+                 the same request goes on. A failure after the first keys is told so, and what was deleted stays so.",
+            )],
+        }
         /// `(token, key, {by, ttl, expires_at})` → `{key, value, revision}`. Yields.
         // With one step.
         KvIncr [(Result<Steps, Error>)] => kv_incr {
             service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("kv.incr")],
-            endpoints: &[post("/v1/kv/{key}/incr").says(
-                ONE, "Add to a number",
-                "A key that does not exist counts as 0. The time at which the pair expires stays as it is; `ttl` and \
-                 `expires_at` count where the key is new. The key has to be permitted for reading and writing. The body may \
-                 be left out.",
-            )],
+            endpoints: &[
+                post("/v1/kv/{key}/incr").says(
+                    ONE, "Add to a number",
+                    "A key that does not exist counts as 0. The time at which the pair expires stays as it is; `ttl` and \
+                     `expires_at` count where the key is new. The key has to be permitted for reading and writing. The body may \
+                     be left out.",
+                ),
+                post("/v1/pair/incr").with_query(KEY).named("kv_incr_by_query").says(
+                    ONE, "Add to a number, with the key in the query",
+                    "For keys with slashes behind proxies that change paths. Otherwise the same as with the key in the path.",
+                ),
+            ],
         }
         /// `(token, {prefix, after, timeout})` → `{events, revision}`. Yields as `batch_get` does, and while it waits.
         KvWatch [(Result<Watching, Error>)] => kv_watch {
@@ -415,31 +443,49 @@ macro_rules! for_each_operation {
         PairGet [(Result<Steps, Error>)] => pair_get {
             service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("pair.get")],
-            endpoints: &[get("/v1/kv/{key}").with_query(IF_REVISION).says(
-                ONE, "Read a value",
-                "The body is the value: bytes with the type with which they came, anything else as JSON. Its entity tag is \
-                 the revision. HEAD is answered as well.",
-            )],
+            endpoints: &[
+                get("/v1/kv/{key}").with_query(IF_REVISION).says(
+                    ONE, "Read a value",
+                    "The body is the value: bytes with the type with which they came, anything else as JSON. Its entity tag is \
+                     the revision. HEAD is answered as well.",
+                ),
+                get("/v1/pair").with_query(KEY_IF_REVISION).named("pair_get_by_query").says(
+                    ONE, "Read a value, with the key in the query",
+                    "For keys with slashes behind proxies that change paths. Otherwise the same as with the key in the path.",
+                ),
+            ],
         }
         /// `(token, key, value, {mode, if_revision, ttl, expires_at, content_type})` → `{key, revision, created}`. Yields.
         PairPut [(Result<Steps, Error>)] => pair_put {
             service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("pair.put")],
-            endpoints: &[put("/v1/kv/{key}").with(Input::Value).with_query(PAIR_OPTIONS).says(
-                ONE, "Write a value",
-                "The body is the value: with `application/json`, with `application/x-www-form-urlencoded` (what `curl -d` \
-                 says of any body) and without a type it is read as JSON; with any other type its bytes are kept, and the \
-                 type with them. The pair is replaced as a whole: without `ttl` it does not expire any more.",
-            )],
+            endpoints: &[
+                put("/v1/kv/{key}").with(Input::Value).with_query(PAIR_OPTIONS).says(
+                    ONE, "Write a value",
+                    "The body is the value: with `application/json`, with `application/x-www-form-urlencoded` (what `curl -d` \
+                     says of any body) and without a type it is read as JSON; with any other type its bytes are kept, and the \
+                     type with them. The pair is replaced as a whole: without `ttl` it does not expire any more.",
+                ),
+                put("/v1/pair").with(Input::Value).with_query(KEY_PAIR_OPTIONS).named("pair_put_by_query").says(
+                    ONE, "Write a value, with the key in the query",
+                    "For keys with slashes behind proxies that change paths. Otherwise the same as with the key in the path.",
+                ),
+            ],
         }
         /// `(token, key, {if_revision})` → `{deleted, revision}`. Yields.
         PairDelete [(Result<Steps, Error>)] => pair_delete {
             service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("pair.delete")],
-            endpoints: &[delete("/v1/kv/{key}").with_query(IF_REVISION).says(
-                ONE, "Delete a key",
-                "The revision in the answer is that of the deletion.",
-            )],
+            endpoints: &[
+                delete("/v1/kv/{key}").with_query(IF_REVISION).says(
+                    ONE, "Delete a key",
+                    "The revision in the answer is that of the deletion.",
+                ),
+                delete("/v1/pair").with_query(KEY_IF_REVISION).named("pair_delete_by_query").says(
+                    ONE, "Delete a key, with the key in the query",
+                    "For keys with slashes behind proxies that change paths. Otherwise the same as with the key in the path.",
+                ),
+            ],
         }
         $($more)*
     } };

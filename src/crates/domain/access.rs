@@ -1,45 +1,12 @@
-//! Who may read and write which keys. Pure; any thread.
+//! Who may do what with which keys. Pure; any thread.
 //!
 //! [`super::permitted`] applies these rules to requests.
 
-use super::{is_dot_segment, key_text, Limits};
+use super::pattern::{login_in_keys, Pattern};
+use super::{is_dot_segment, KeyRange, Permission};
 use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::Reader;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use utoipa::ToSchema;
-
-// The doc comment is in the OpenAPI document.
-/// What may be done with the keys that begin with `prefix`
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Permission {
-    pub prefix: String,
-    #[serde(default)]
-    #[schema(required)]
-    pub read: bool,
-    #[serde(default)]
-    #[schema(required)]
-    pub write: bool,
-}
-
-impl Permission {
-    /// The permission for all keys.
-    pub const fn everything() -> Self {
-        Self {
-            prefix: String::new(),
-            read: true,
-            write: true,
-        }
-    }
-
-    fn allows(&self, kind: AccessKind) -> bool {
-        match kind {
-            AccessKind::Read => self.read,
-            AccessKind::Write => self.write,
-        }
-    }
-}
+use std::sync::Arc;
 
 /// The name of a role: 1 to 128 ASCII letters, digits, `_`, `-` and `.`. The names `.` and `..` are refused, because clients
 /// take them out of paths.
@@ -96,68 +63,243 @@ impl RoleName {
     }
 }
 
-/// The permissions of one role.
+/// The permissions of one role, in order for look-ups.
 #[derive(Debug)]
-pub struct Permissions(Vec<Permission>);
+pub struct Rules {
+    permissions: Vec<Permission>,
+    patterns: Vec<Pattern>,
+    read: Lookup,
+    insert: Lookup,
+    update: Lookup,
+    delete: Lookup,
+}
 
-impl Permissions {
-    pub const MAX: usize = 1000;
+/// The patterns of one kind of access, by their places in [`Rules::patterns`].
+#[derive(Debug, Default)]
+struct Lookup {
+    /// All keys.
+    all: bool,
+    /// Prefixes without a login, in order; none begins with another.
+    prefixes: Vec<u16>,
+    /// Keys without a login, in order.
+    keys: Vec<u16>,
+    of_login: Vec<u16>,
+}
 
-    /// Errors: `BadRole`.
-    pub fn new(permissions: Vec<Permission>, limits: &Limits) -> Result<Self, Error> {
-        if permissions.len() > Self::MAX {
-            return Err(Error::BadRole("it may have at most 1000 permissions"));
+impl Rules {
+    pub fn new(permissions: Vec<Permission>) -> Self {
+        let patterns: Vec<Pattern> = permissions.iter().map(Permission::pattern).collect();
+        let lookup = |kind| Lookup::new(&permissions, &patterns, kind);
+        Self {
+            read: lookup(AccessKind::Read),
+            insert: lookup(AccessKind::Insert),
+            update: lookup(AccessKind::Update),
+            delete: lookup(AccessKind::Delete),
+            patterns,
+            permissions,
         }
-        if permissions.iter().any(|one| one.prefix.len() > limits.key) {
-            return Err(Error::BadRole("a prefix is longer than a key may be"));
-        }
-        Ok(Self(permissions))
     }
 
-    pub fn into_inner(self) -> Vec<Permission> {
-        self.0
+    pub fn permissions(&self) -> &[Permission] {
+        &self.permissions
+    }
+
+    /// About the bytes of memory that this takes.
+    pub fn size(&self) -> usize {
+        let text = |one: &Permission| 2 * one.text().len() + 256;
+        self.permissions.iter().map(text).sum()
+    }
+
+    fn has_login(&self) -> bool {
+        self.patterns.iter().any(Pattern::has_login)
+    }
+
+    fn holds(&self, kind: AccessKind, is: impl Fn(&Lookup) -> bool) -> bool {
+        match kind {
+            AccessKind::Read => is(&self.read),
+            AccessKind::Insert => is(&self.insert),
+            AccessKind::Update => is(&self.update),
+            AccessKind::Delete => is(&self.delete),
+            AccessKind::Write => [&self.insert, &self.update, &self.delete]
+                .into_iter()
+                .all(is),
+        }
+    }
+
+    fn ranges<'a>(
+        &'a self,
+        kind: AccessKind,
+        login: &'a [u8],
+    ) -> impl Iterator<Item = KeyRange> + 'a {
+        let permissions = self.permissions.iter().zip(&self.patterns);
+        permissions
+            .filter(move |(one, _)| one.allows(kind))
+            .filter_map(|(_, pattern)| pattern.range(login))
     }
 }
 
-/// The keys that a caller may read or write: without a permission, none.
+impl Lookup {
+    fn new(permissions: &[Permission], patterns: &[Pattern], kind: AccessKind) -> Self {
+        let mut lookup = Self::default();
+        let start = |place: &u16| patterns[usize::from(*place)].start();
+        for (place, pattern) in patterns.iter().enumerate() {
+            let Some(place) = u16::try_from(place)
+                .ok()
+                .filter(|_| permissions[place].allows(kind))
+            else {
+                continue;
+            };
+            match (pattern.has_login(), pattern.is_key) {
+                (true, _) => lookup.of_login.push(place),
+                (false, true) => lookup.keys.push(place),
+                (false, false) => lookup.prefixes.push(place),
+            }
+        }
+        lookup.keys.sort_by_key(start);
+        lookup.prefixes.sort_by_key(start);
+        // The keys of a longer prefix are among those of the shorter one before it.
+        lookup
+            .prefixes
+            .dedup_by(|one, before| start(one).starts_with(start(before)));
+        lookup.all = lookup
+            .prefixes
+            .first()
+            .is_some_and(|one| start(one).is_empty());
+        lookup
+    }
+
+    fn allows(&self, patterns: &[Pattern], key: &[u8], login: &[u8]) -> bool {
+        let pattern = |place: &u16| &patterns[usize::from(*place)];
+        // The only one that can be the beginning of the key is the last one that is not above it.
+        let above = self
+            .prefixes
+            .partition_point(|place| pattern(place).start() <= key);
+        self.all
+            || self.prefixes[..above]
+                .last()
+                .is_some_and(|place| key.starts_with(pattern(place).start()))
+            || self
+                .keys
+                .binary_search_by_key(&key, |place| pattern(place).start())
+                .is_ok()
+            || self
+                .of_login
+                .iter()
+                .any(|place| pattern(place).matches(key, login))
+    }
+}
+
+/// What a caller may do with keys: without a permission, nothing.
 #[derive(Debug, Default)]
 pub struct Access {
-    permissions: Cow<'static, [Permission]>,
+    sources: Vec<Source>,
+    /// The login as it stands in keys; empty if no permission needs it.
+    login: String,
+}
+
+/// What gives permissions.
+#[derive(Debug)]
+enum Source {
+    /// Everything with all keys.
+    Everything,
+    Role(Arc<Rules>),
 }
 
 impl Access {
     pub fn everything() -> Self {
-        const EVERYTHING: &[Permission] = &[Permission::everything()];
-        Self {
-            permissions: Cow::Borrowed(EVERYTHING),
-        }
+        let mut access = Self::default();
+        access.add_everything();
+        access
     }
 
-    pub fn add(&mut self, permissions: Vec<Permission>) {
-        match self.permissions.is_empty() {
-            true => self.permissions = permissions.into(),
-            false => self.permissions.to_mut().extend(permissions),
-        }
+    pub fn add_everything(&mut self) {
+        self.sources.push(Source::Everything);
     }
 
+    /// Adds the permissions of a role of the user with this login.
+    pub fn add(&mut self, rules: Arc<Rules>, login: &str) {
+        if self.login.is_empty() && rules.has_login() {
+            self.login = login_in_keys(login).into_owned();
+        }
+        self.sources.push(Source::Role(rules));
+    }
+
+    /// All permissions, with the login in its place.
     pub fn into_permissions(self) -> Vec<Permission> {
-        self.permissions.into_owned()
+        let mut all = Vec::new();
+        for source in &self.sources {
+            match source {
+                Source::Everything => all.push(Permission::everything()),
+                Source::Role(rules) => {
+                    let own = |one: &Permission| one.clone().of_login(self.login.as_bytes());
+                    all.extend(rules.permissions.iter().filter_map(own));
+                }
+            }
+        }
+        all
     }
 
-    /// The permissions for `kind`.
-    pub(super) fn of(&self, kind: AccessKind) -> impl Iterator<Item = &Permission> {
-        self.permissions.iter().filter(move |one| one.allows(kind))
+    /// The ranges of keys for which `kind` is allowed, in order and without overlaps.
+    pub(super) fn ranges(&self, kind: AccessKind) -> Vec<KeyRange> {
+        let mut ranges = Vec::new();
+        for source in &self.sources {
+            match source {
+                Source::Everything => ranges.push(KeyRange::default()),
+                Source::Role(rules) => ranges.extend(rules.ranges(kind, self.login.as_bytes())),
+            }
+        }
+        KeyRange::union(ranges)
     }
 
     /// Whether `kind` is allowed for all keys.
     pub fn allows_all(&self, kind: AccessKind) -> bool {
-        self.of(kind).any(|one| one.prefix.is_empty())
+        self.sources.iter().any(|source| match source {
+            Source::Everything => true,
+            Source::Role(rules) => rules.holds(kind, |lookup| lookup.all),
+        })
+    }
+
+    /// Whether everything is allowed for all keys.
+    pub(super) fn is_everything(&self) -> bool {
+        self.allows_all(AccessKind::Read) && self.allows_all(AccessKind::Write)
     }
 
     /// Whether `kind` is allowed for this key.
     pub fn allows(&self, kind: AccessKind, key: &[u8]) -> bool {
-        self.of(kind)
-            .any(|one| key.starts_with(one.prefix.as_bytes()))
+        let one = |kind| {
+            self.sources.iter().any(|source| match source {
+                Source::Everything => true,
+                Source::Role(rules) => {
+                    let login = self.login.as_bytes();
+                    rules.holds(kind, |lookup| lookup.allows(&rules.patterns, key, login))
+                }
+            })
+        };
+        match kind {
+            // Each part may come from another role.
+            AccessKind::Write => AccessKind::PARTS_OF_WRITE.into_iter().all(one),
+            _ => one(kind),
+        }
+    }
+
+    /// The error for `kind`, which is not allowed for this key. Who may not write the key at all is told so.
+    pub fn refusal(&self, kind: AccessKind, key: &[u8]) -> Error {
+        let is_part = AccessKind::PARTS_OF_WRITE.contains(&kind);
+        let may = |part| self.allows(part, key);
+        let kind = match is_part && !AccessKind::PARTS_OF_WRITE.into_iter().any(may) {
+            true => AccessKind::Write,
+            false => kind,
+        };
+        let key = String::from_utf8_lossy(key).into_owned();
+        Error::Forbidden { kind, key }
+    }
+
+    /// Errors: `Forbidden`.
+    pub fn check_key(&self, kind: AccessKind, key: &[u8]) -> Result<(), Error> {
+        match self.allows(kind, key) {
+            true => Ok(()),
+            false => Err(self.refusal(kind, key)),
+        }
     }
 
     /// Checks keys, given as one-element msgpack arrays. Errors: `Forbidden` with the first key for which `kind` is not
@@ -165,18 +307,12 @@ impl Access {
     pub(super) fn check<'a>(
         &self,
         kind: AccessKind,
-        keys: impl Iterator<Item = &'a [u8]>,
+        mut keys: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), Error> {
-        if self.allows_all(kind) {
-            return Ok(());
+        match self.allows_all(kind) {
+            true => Ok(()),
+            false => keys.try_for_each(|key| self.check_key(kind, key_bytes(key))),
         }
-        for key in keys {
-            if !self.allows(kind, key_bytes(key)) {
-                let key = key_text(&key[1..]);
-                return Err(Error::Forbidden { kind, key });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -187,72 +323,5 @@ pub(super) fn key_bytes(key: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn access(permissions: &[(&str, bool, bool)]) -> Access {
-        let mut access = Access::default();
-        for (prefix, read, write) in permissions {
-            access.add(vec![Permission {
-                prefix: (*prefix).to_owned(),
-                read: *read,
-                write: *write,
-            }]);
-        }
-        access
-    }
-
-    fn refused(access: &Access, kind: AccessKind) -> Option<String> {
-        let keys = [b"\x91\xa3a/1" as &[u8], b"\x91\xa3b/1", b"\x91\xa1c"];
-        match access.check(kind, keys.into_iter()) {
-            Err(Error::Forbidden { key, .. }) => Some(key),
-            other => other.map(|()| None).unwrap(),
-        }
-    }
-
-    #[test]
-    fn the_first_key_that_no_permission_covers_is_named() {
-        use AccessKind::{Read, Write};
-        for (permissions, kind, key) in [
-            (&[][..], Read, Some("a/1")),
-            (&[("", true, false)], Read, None),
-            (&[("", true, false)], Write, Some("a/1")),
-            (&[("a/", true, true), ("c", true, true)], Read, Some("b/1")),
-            (&[("a/", true, true), ("b", false, true)], Write, Some("c")),
-            (
-                &[("a", true, true), ("b", true, true), ("c", true, false)],
-                Read,
-                None,
-            ),
-            (
-                &[("a/1/", true, true), ("", false, true)],
-                Read,
-                Some("a/1"),
-            ),
-        ] {
-            let key = key.map(str::to_owned);
-            assert_eq!(refused(&access(permissions), kind), key, "{permissions:?}");
-        }
-        assert_eq!(refused(&Access::everything(), Write), None);
-    }
-
-    #[test]
-    fn the_name_of_a_role_has_rules() {
-        for (text, ok) in [
-            ("a", true),
-            ("Team_1.read-only", true),
-            (&"r".repeat(128), true),
-            (&format!("user-{}", "a".repeat(64)), true),
-            (&"r".repeat(129), false),
-            ("", false),
-            ("a b", false),
-            ("роль", false),
-            ("a/b", false),
-            (".", false),
-            ("..", false),
-            ("...", true),
-        ] {
-            assert_eq!(RoleName::new(text.to_owned()).is_ok(), ok, "{text}");
-        }
-    }
-}
+#[path = "access/tests.rs"]
+mod tests;

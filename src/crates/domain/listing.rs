@@ -24,6 +24,14 @@ pub enum What {
     Total,
 }
 
+/// The keys to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    pub range: KeyRange,
+    /// At most this many.
+    pub limit: usize,
+}
+
 /// The keys from `from` up to but not including `to`, in the order of their bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyRange {
@@ -58,6 +66,14 @@ impl KeyRange {
         }
     }
 
+    /// One key.
+    pub fn of_key(key: &[u8]) -> Self {
+        Self {
+            from: key.to_vec(),
+            to: Some([key, b"\0"].concat()),
+        }
+    }
+
     /// The keys in both ranges.
     pub fn and(&self, other: &Self) -> Self {
         let to = match (&self.to, &other.to) {
@@ -68,6 +84,22 @@ impl KeyRange {
             from: self.from.as_slice().max(&other.from).to_vec(),
             to,
         }
+    }
+
+    /// The keys of all these ranges, in order and without overlaps.
+    pub fn union(mut ranges: Vec<Self>) -> Vec<Self> {
+        ranges.sort_unstable_by(|one, other| one.from.cmp(&other.from));
+        ranges.dedup_by(|one, before| {
+            let overlaps = before.reaches(&one.from);
+            if overlaps {
+                before.to = match (before.to.take(), one.to.take()) {
+                    (Some(one), Some(other)) => Some(one.max(other)),
+                    _ => None,
+                };
+            }
+            overlaps
+        });
+        ranges
     }
 
     pub fn is_empty(&self) -> bool {
@@ -102,6 +134,20 @@ mod tests {
         ] {
             assert_eq!(KeyRange::of_prefix(prefix), range(prefix, to));
         }
+    }
+
+    #[test]
+    fn ranges_that_overlap_become_one() {
+        let of = |prefix: &str| KeyRange::of_prefix(prefix.as_bytes());
+        let all = vec![
+            of("b"),
+            of("a/1"),
+            KeyRange::of_key(b"bx"),
+            of("a/"),
+            range(b"a/5", Some(b"b")),
+        ];
+        assert_eq!(KeyRange::union(all), [range(b"a/", Some(b"b")), of("b")]);
+        assert_eq!(KeyRange::union(vec![of("x"), of(""), of("y")]), [of("")]);
     }
 
     #[test]

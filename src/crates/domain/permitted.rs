@@ -3,7 +3,7 @@
 //! Only [`Access`] makes these values, and the store accepts nothing else. So no access to pairs can skip the check.
 
 use super::access::key_bytes;
-use super::{key_text, Access, Comparison, KeyRange, Keys, Step, Steps, Txn};
+use super::{Access, Comparison, KeyRange, Keys, Step, Steps, Txn};
 use authkv_base::error::{AccessKind, Error};
 
 /// Keys that the caller may read.
@@ -12,6 +12,10 @@ pub struct Readable<'a>(&'a Keys);
 /// Ranges of keys that the caller may read, in order and without overlaps.
 #[derive(Debug)]
 pub struct ReadableRanges(Vec<KeyRange>);
+
+/// A range of keys, all of which the caller may delete.
+#[derive(Debug)]
+pub struct DeletableRange<'a>(&'a KeyRange);
 
 /// Comparisons with keys, all of which the caller may read.
 pub struct Comparable<'a>(&'a [Comparison]);
@@ -32,22 +36,41 @@ impl Access {
 
     /// The parts of a range that the caller may read.
     pub fn reads_of(&self, range: &KeyRange) -> ReadableRanges {
-        let mut prefixes: Vec<&[u8]> = self
-            .of(AccessKind::Read)
-            .map(|one| one.prefix.as_bytes())
-            .collect();
-        prefixes.sort_unstable();
-        // The keys of a longer prefix are among those of the shorter one before it.
-        prefixes.dedup_by(|one, before| one.starts_with(before));
-        let ranges = prefixes.into_iter().map(KeyRange::of_prefix);
+        let ranges = self.ranges(AccessKind::Read).into_iter();
         let ranges = ranges.map(|one| one.and(range));
         ReadableRanges(ranges.filter(|one| !one.is_empty()).collect())
+    }
+
+    /// Checks that the caller may delete every key of a range. Errors: `Forbidden` with the first key of the range that may not be
+    /// deleted, whether it exists or not.
+    pub fn deletes_of<'a>(&self, range: &'a KeyRange) -> Result<DeletableRange<'a>, Error> {
+        let mut from = range.from.clone();
+        for allowed in self.ranges(AccessKind::Delete) {
+            let is_before = !allowed.reaches(&from);
+            if is_before || range.is_empty() {
+                continue;
+            }
+            if allowed.from > from {
+                break;
+            }
+            let Some(to) = allowed.to else {
+                return Ok(DeletableRange(range));
+            };
+            from = to;
+            if !range.reaches(&from) {
+                return Ok(DeletableRange(range));
+            }
+        }
+        match range.is_empty() {
+            true => Ok(DeletableRange(range)),
+            false => Err(self.refusal(AccessKind::Delete, &from)),
+        }
     }
 
     /// Checks each step. A step that the caller may not take is no error here.
     pub fn permit_each<'a>(&self, steps: &'a Steps) -> Permitted<'a> {
         let mut forbidden = Vec::new();
-        if !(self.allows_all(AccessKind::Read) && self.allows_all(AccessKind::Write)) {
+        if !self.is_everything() {
             forbidden.extend(steps.iter().map(|step| self.forbids(steps, step)));
         }
         Permitted { steps, forbidden }
@@ -58,8 +81,7 @@ impl Access {
         let permitted = self.permit_each(steps);
         for (step, forbidden) in steps.iter().zip(&permitted.forbidden) {
             if let Some(kind) = *forbidden {
-                let key = key_text(&steps.key(step)[1..]);
-                return Err(Error::Forbidden { kind, key });
+                return Err(self.refusal(kind, key_bytes(steps.key(step))));
             }
         }
         Ok(permitted)
@@ -82,7 +104,7 @@ impl Access {
     /// The permission that the caller lacks for a step.
     fn forbids(&self, steps: &Steps, step: &Step) -> Option<AccessKind> {
         let key = key_bytes(steps.key(step));
-        let mut kinds = step.action.permissions().iter().copied();
+        let mut kinds = step.permissions().iter().copied();
         kinds.find(|kind| !self.allows(*kind, key))
     }
 }
@@ -96,6 +118,12 @@ impl<'a> Readable<'a> {
 impl ReadableRanges {
     pub fn iter(&self) -> impl Iterator<Item = &KeyRange> {
         self.0.iter()
+    }
+}
+
+impl<'a> DeletableRange<'a> {
+    pub fn range(&self) -> &'a KeyRange {
+        self.0
     }
 }
 
@@ -121,17 +149,70 @@ impl<'a> Permitted<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Action, IfRevision, Permission};
+    use crate::{Action, Flags, IfRevision, Keyed, Permission, Rules};
+    use std::sync::Arc;
+
+    fn of(permissions: Vec<Permission>) -> Access {
+        let mut access = Access::default();
+        access.add(Arc::new(Rules::new(permissions)), "ann");
+        access
+    }
 
     fn access(permissions: &[(&str, bool, bool)]) -> Access {
-        let mut access = Access::default();
-        let permission = |(prefix, read, write): &(&str, bool, bool)| Permission {
-            prefix: (*prefix).to_owned(),
-            read: *read,
-            write: *write,
+        let permission = |(prefix, read, write): &(&str, bool, bool)| {
+            Permission::of_literal(prefix, *read, *write)
         };
-        access.add(permissions.iter().map(permission).collect());
-        access
+        of(permissions.iter().map(permission).collect())
+    }
+
+    #[test]
+    fn a_range_may_be_deleted_whole_or_not_at_all() {
+        let allowed = |keyed| {
+            let delete = Flags {
+                delete: Some(true),
+                ..Flags::default()
+            };
+            Permission::new(keyed, delete).unwrap()
+        };
+        let prefix = |text: &str| allowed(Keyed::Prefix(text.to_owned()));
+        let some = of(vec![
+            prefix("a/"),
+            prefix("a0"),
+            prefix("c"),
+            prefix("{login}/"),
+            allowed(Keyed::Key("k".to_owned())),
+        ]);
+        let range = |from: &str, to: Option<&str>| KeyRange {
+            from: from.into(),
+            to: to.map(Into::into),
+        };
+        for (range, refused) in [
+            (range("a/", Some("a0")), None),
+            // What follows a/ begins with a0.
+            (range("a/5", Some("a0zz")), None),
+            (range("a/", Some("a2")), Some("a1")),
+            (range("a", Some("a0")), Some("a")),
+            (range("c", Some("cc")), None),
+            (range("c", None), Some("d")),
+            (range("ann/", Some("ann0")), None),
+            (range("ann", Some("ann0")), Some("ann")),
+            (range("k", Some("k\0")), None),
+            (range("k", Some("k\0\0")), Some("k\0")),
+            (range("x", Some("x")), None),
+            (range("", None), Some("")),
+        ] {
+            let seen = match some.deletes_of(&range) {
+                Err(Error::Forbidden {
+                    key,
+                    kind: AccessKind::Write,
+                }) => Some(key),
+                other => other.map(|_| None).unwrap(),
+            };
+            assert_eq!(seen.as_deref(), refused, "{range:?}");
+        }
+        assert!(Access::everything()
+            .deletes_of(&KeyRange::default())
+            .is_ok());
     }
 
     #[test]

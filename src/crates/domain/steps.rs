@@ -41,15 +41,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// The permissions that the step needs.
-    pub fn permissions(&self) -> &'static [AccessKind] {
-        match self {
-            Action::Get => &[AccessKind::Read],
-            Action::Put { .. } | Action::Delete => &[AccessKind::Write],
-            Action::Increment { .. } => &[AccessKind::Read, AccessKind::Write],
-        }
-    }
-
     /// Whether the step succeeds although it does nothing because there is a pair.
     pub fn accepts_existing(&self) -> bool {
         let Action::Put { mode, .. } = self else {
@@ -63,6 +54,33 @@ impl Action {
         match self {
             Action::Get | Action::Delete => true,
             Action::Put { .. } | Action::Increment { .. } => false,
+        }
+    }
+}
+
+impl Step {
+    /// The permissions that the step needs, by what it can do to the pair, whether or not there is one.
+    pub fn permissions(&self) -> &'static [AccessKind] {
+        use AccessKind::{Delete, Insert, Read, Update};
+        let Action::Put { mode, content } = &self.action else {
+            return match self.action {
+                Action::Get => &[Read],
+                Action::Delete => &[Delete],
+                Action::Increment { .. } | Action::Put { .. } => &[Read, Insert, Update],
+            };
+        };
+        let (inserts, updates) = match mode {
+            Mode::Fill | Mode::Insert => (true, false),
+            Mode::Replace => (false, true),
+            Mode::Upsert => self.if_revision.sides(),
+        };
+        // A value that expires is a deletion. Whoever makes a key says how long it lives.
+        match (inserts, updates, content.expiry.is_some()) {
+            (true, false, _) => &[Insert],
+            (false, _, false) => &[Update],
+            (false, _, true) => &[Update, Delete],
+            (true, true, false) => &[Insert, Update],
+            (true, true, true) => &[Insert, Update, Delete],
         }
     }
 }
@@ -114,6 +132,23 @@ pub enum IfRevision {
 }
 
 impl IfRevision {
+    /// Whether it can hold if there is no pair, and if there is one.
+    fn sides(&self) -> (bool, bool) {
+        match self {
+            IfRevision::Any => (true, true),
+            IfRevision::Is(one) => (*one == 0, *one != 0),
+            IfRevision::IsOneOf(all) => {
+                let sides = (all.contains(&0), all.iter().any(|one| *one != 0));
+                // It never holds.
+                if all.is_empty() {
+                    (true, true)
+                } else {
+                    sides
+                }
+            }
+        }
+    }
+
     pub fn allows(&self, revision: u64) -> bool {
         match self {
             IfRevision::Any => true,
@@ -272,6 +307,50 @@ impl Steps {
         Span {
             start,
             end: self.bytes.len() as u32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_put_needs_what_it_can_do() {
+        use AccessKind::{Delete, Insert, Update};
+        let limits = Limits { batch: 1, key: 9 };
+        let some = |all: &[u64]| IfRevision::IsOneOf(all.into());
+        for (mode, if_revision, expires, needed) in [
+            (Mode::Fill, IfRevision::Any, true, &[Insert][..]),
+            (Mode::Insert, IfRevision::Any, false, &[Insert]),
+            (Mode::Insert, IfRevision::Is(5), false, &[Insert]),
+            (Mode::Replace, IfRevision::Any, false, &[Update]),
+            (Mode::Replace, IfRevision::Is(0), true, &[Update, Delete]),
+            (Mode::Upsert, IfRevision::Any, false, &[Insert, Update]),
+            (
+                Mode::Upsert,
+                IfRevision::Any,
+                true,
+                &[Insert, Update, Delete],
+            ),
+            (Mode::Upsert, IfRevision::Is(0), true, &[Insert]),
+            (Mode::Upsert, IfRevision::Is(5), false, &[Update]),
+            (Mode::Upsert, some(&[5, 6]), true, &[Update, Delete]),
+            (Mode::Upsert, some(&[0, 6]), false, &[Insert, Update]),
+            (Mode::Upsert, some(&[0]), false, &[Insert]),
+            (Mode::Upsert, some(&[]), false, &[Insert, Update]),
+        ] {
+            let expiry = expires.then(|| Expiry::from_ms(1));
+            let content = NewContent {
+                expiry,
+                ..NewContent::default()
+            };
+            let mut steps = Steps::new(true);
+            steps
+                .push_put(&limits, b"k", mode, if_revision.clone(), content)
+                .unwrap();
+            let seen: Vec<_> = steps.iter().map(Step::permissions).collect();
+            assert_eq!(seen, [needed], "{mode:?} {if_revision:?} {expires}");
         }
     }
 }

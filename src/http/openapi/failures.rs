@@ -112,8 +112,8 @@ fn of_the_caller(privilege: Privilege) -> Vec<Error> {
     match privilege {
         Privilege::Nothing => return Vec::new(),
         Privilege::Token => {}
-        Privilege::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN)),
-        Privilege::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT)),
+        Privilege::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN.into())),
+        Privilege::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT.into())),
     }
     errors
 }

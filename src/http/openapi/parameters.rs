@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::Required;
 
 /// The pattern of a role's name.
-const ROLE: &str = r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$";
+pub const ROLE: &str = r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,128}$";
 
 /// The names in the path of a route.
 pub fn of_path(context: &Context<'_>, description: &Description) -> Vec<Parameter> {
@@ -56,6 +56,24 @@ fn parameter(name: &str, about: &str, shape: Shape, place: ParameterIn) -> Param
         .description(Some(about))
         .schema(Some(shape))
         .parameter_in(place)
+}
+
+/// The key of the operation, if it is in the query and not in the path.
+pub fn key_of_query(context: &Context<'_>) -> Vec<ParameterBuilder> {
+    let in_query = context.route.names().next().is_none();
+    let key = || {
+        query(
+            "key",
+            "The key: a slash may be `/` or `%2F`",
+            of(Type::String),
+        )
+    };
+    let key = in_query.then(|| {
+        key()
+            .required(Required::True)
+            .example(Some("planet".into()))
+    });
+    key.into_iter().collect()
 }
 
 /// The size of a page.

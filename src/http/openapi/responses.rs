@@ -169,6 +169,14 @@ fn headers_of_a_success(response: &Rendered) -> Vec<(&'static str, Header)> {
                 of(Type::Number),
                 "Seconds since 1970 at which the pair expires, where it does",
             ),
+            "X-Authkv-Login" => (
+                of(Type::String),
+                "The login, percent-encoded except for ASCII letters, digits and `-._~@+`",
+            ),
+            "X-Authkv-Roles" => (
+                of(Type::String),
+                "The roles that were granted, with commas between them; empty without any",
+            ),
             "X-Total-Count" => (
                 integer(),
                 "How many pairs there are at the start, where all are asked for by one who may read all",
@@ -230,7 +238,7 @@ fn header(schema: ObjectBuilder, about: &str) -> Header {
 
 fn description(profile: Profile, code: u16) -> &'static str {
     match (code, profile) {
-        (200 | 201, _) => "Done",
+        (200 | 201 | 204, _) => "Done",
         (400, Profile::Api) => "A rule is broken; the first one is named",
         (422, Profile::V1) => "A rule is broken; the first one is named",
         (422, Profile::Api) => "The body is not JSON, or has another shape; it is never repeated",

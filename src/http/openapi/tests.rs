@@ -33,8 +33,8 @@ fn the_operations_are_the_routes() {
 /// The header fields of an operation.
 fn fields(method: &str, path: &str) -> &'static [&'static str] {
     match (method, path) {
-        ("GET" | "PUT", "/v1/kv/{key}") => &["If-Match", "If-None-Match"],
-        ("DELETE", "/v1/kv/{key}") => &["If-Match"],
+        ("GET" | "PUT", "/v1/kv/{key}" | "/v1/pair") => &["If-Match", "If-None-Match"],
+        ("DELETE", "/v1/kv/{key}" | "/v1/pair") => &["If-Match"],
         ("GET", "/v1/watch") => &["Last-Event-ID"],
         _ => &[],
     }
@@ -59,6 +59,10 @@ fn an_operation_has_an_id_and_a_tag_and_what_its_route_takes() {
             Delivery::Export => "kv_export",
             Delivery::Import => "kv_import",
             Delivery::Whole | Delivery::Watch => row.name,
+        };
+        let name = match path.starts_with("/v1/pair") {
+            true => format!("{name}_by_query"),
+            false => name.to_owned(),
         };
         assert!(route.profile == Profile::Api || id == name, "{id}");
         assert_eq!(

@@ -3,6 +3,7 @@
 mod effect;
 mod event;
 mod feed;
+mod purge;
 mod quotas;
 mod read;
 mod recount;
@@ -202,6 +203,11 @@ impl KeyValues {
         let changes = self.changes.get(tx);
         changes.notifications.broadcast();
         (self.tell)(changes.feed.borrow().known());
+    }
+
+    /// The tuple of a key, a one-element array. Does not yield.
+    fn one(&self, tx: &Tx, key: &[u8]) -> Result<Option<Tuple>, Error> {
+        Ok(self.space.index(0).get(tx, key)?)
     }
 
     /// Begins to read pairs. See [`Looks`].

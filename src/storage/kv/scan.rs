@@ -9,7 +9,7 @@ use authkv_codec::msgpack::{is_utf8, Reader};
 use authkv_domain::{key_text, KeyRange, ListPage, ReadableRanges};
 
 /// The most tuples in one slice, expired ones included.
-const LOOK: usize = 2000;
+pub(super) const LOOK: usize = 2000;
 /// About the most bytes of values in one slice.
 const BYTES: usize = 1 << 20;
 

@@ -6,7 +6,7 @@ use super::event::{Event, Events};
 use super::quotas::{Deltas, Quotas};
 use super::revisions::Numbers;
 use super::{KeyValues, Looks, Stored};
-use crate::tx::{attempt, is_read_only, latest, retry, tuple_bytes, Failure, Tx};
+use crate::tx::{attempt, is_read_only, latest, retry, tuple_bytes, Failure, Range, Tx};
 use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::equal;
@@ -216,7 +216,10 @@ impl Writing<'_> {
         match (&step.action, live) {
             (Action::Get, None) | (Action::Delete, None) => Ok(Effect::Missing),
             (Action::Get, Some(_)) => self.found(tuple),
-            (Action::Delete, Some(live)) => self.delete(key, live),
+            (Action::Delete, Some(live)) => {
+                let revision = self.remove(key, live)?;
+                Ok(Effect::Deleted { revision })
+            }
             (
                 Action::Put {
                     mode: Mode::Insert | Mode::Fill,
@@ -292,7 +295,8 @@ impl Writing<'_> {
         })
     }
 
-    fn delete(&mut self, key: &[u8], found: &Stored<'_>) -> Result<Effect, Error> {
+    /// Deletes a pair, and returns the revision of the deletion.
+    pub fn remove(&mut self, key: &[u8], found: &Stored<'_>) -> Result<u64, Error> {
         self.store.space.delete(self.tx, key)?;
         self.count(key, Some(found), None);
         if let Some(expiry) = found.expiry {
@@ -300,7 +304,19 @@ impl Writing<'_> {
         }
         let revision = self.numbers.next();
         self.tell(revision, Change::Delete, key);
-        Ok(Effect::Deleted { revision })
+        Ok(revision)
+    }
+
+    /// Passes the tuples of a range to `body` until it returns `false`, and notes those that are not durable yet, or are being
+    /// removed.
+    pub fn scan_pairs(
+        &self,
+        range: Range<'_>,
+        mut body: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Error> {
+        self.store.space.index(0).scan(self.tx, range, &mut body)?;
+        self.looks.missed(|feed| feed.is_removing_any(|_| true));
+        Ok(())
     }
 
     fn increment(

@@ -6,7 +6,9 @@ use super::parts::{
 use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::{self as codec, Document};
-use authkv_domain::{Action, KeyRange, Limits, Listing, NewContent, Steps, Watching, What};
+use authkv_domain::{
+    Action, Deletion, KeyRange, Limits, Listing, NewContent, Steps, Watching, What,
+};
 use std::time::Duration;
 
 /// The most seconds that a request for changes may wait.
@@ -24,18 +26,13 @@ pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
     ];
     let ([], [prefix, from, to, after, limit, keys_only, count]) =
         input.fields_and_options([], names, skip)?;
-    let text = |name, field| option(field, |field| codec::string(name, field));
-    let prefix = text("prefix", prefix)?.unwrap_or_default();
-    let range = KeyRange {
-        from: text("from", from)?.unwrap_or_default().into_bytes(),
-        to: text("to", to)?.map(String::into_bytes),
-    };
-    let after = text("after", after)?;
+    let range = range(prefix, from, to)?;
+    let after = option(after, |field| codec::string("after", field))?;
     let limit = read_limit(limit)?;
     let keys_only = option(keys_only, |field| codec::flag("keys_only", field))?.unwrap_or(false);
     let count = option(count, |field| codec::flag("count", field))?.unwrap_or(false);
     Ok(limit.map(|limit| Listing {
-        range: range.and(&KeyRange::of_prefix(prefix.as_bytes())),
+        range,
         after,
         what: match (count, keys_only) {
             (true, _) => What::Count,
@@ -43,6 +40,42 @@ pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
             (false, false) => What::Pairs(limit),
         },
     }))
+}
+
+/// The most keys that one request deletes by a range, and how many it does if it does not say.
+pub const DELETION_MAX: u64 = 100_000;
+
+pub fn deletion(input: &Document<'_>, skip: usize) -> Checked<Deletion> {
+    let names = ["prefix", "from", "to", "limit", "all"];
+    let ([], [prefix, from, to, limit, all]) = input.fields_and_options([], names, skip)?;
+    let range = range(prefix, from, to)?;
+    let limit = option(limit, |field| codec::number("limit", field))?.unwrap_or(DELETION_MAX);
+    let all = option(all, |field| codec::flag("all", field))?.unwrap_or(false);
+    const LIMIT: &str = "from 1 to 100000";
+    let bad = |name, allowed| Ok(Err(Error::BadOption { name, allowed }));
+    let is_whole = range == KeyRange::default();
+    match (all, limit) {
+        (_, 0) => bad("limit", LIMIT),
+        (_, limit) if limit > DELETION_MAX => bad("limit", LIMIT),
+        // An empty prefix is more likely a mistake than a wish.
+        (false, _) if is_whole => bad("all", "true, to delete all keys"),
+        (true, _) if !is_whole => bad("all", "given without prefix, from and to"),
+        _ => Ok(Ok(Deletion {
+            range,
+            limit: limit as usize,
+        })),
+    }
+}
+
+/// The keys that begin with `prefix`, from `from` on and before `to`.
+fn range(prefix: Option<&[u8]>, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<KeyRange, Error> {
+    let text = |name, field| option(field, |field| codec::string(name, field));
+    let prefix = text("prefix", prefix)?.unwrap_or_default();
+    let range = KeyRange {
+        from: text("from", from)?.unwrap_or_default().into_bytes(),
+        to: text("to", to)?.map(String::into_bytes),
+    };
+    Ok(range.and(&KeyRange::of_prefix(prefix.as_bytes())))
 }
 
 pub fn increment(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<Steps> {

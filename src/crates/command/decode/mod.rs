@@ -7,12 +7,15 @@ mod parts;
 mod tests;
 mod txn;
 
+pub use kv::DELETION_MAX;
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
-use super::{Command, Credentials, Grant, Operation, Page, PasswordChange, Registration};
-use authkv_base::error::Error;
+use super::{
+    Command, Credentials, Grant, NewRole, Operation, Page, PasswordChange, Question, Registration,
+};
+use authkv_base::error::{AccessKind, Error};
 use authkv_codec::{self as codec, Document};
-use authkv_domain::{Keys, Limits, Permission, Role};
+use authkv_domain::{Flags, Keyed, Keys, Limits, Permission, RoleName};
 use parts::Items;
 
 /// The most seconds from the publication of a key to its first signature.
@@ -68,11 +71,12 @@ impl Command {
             Operation::UserDisable => Command::UserDisable(text("login", input, skip)?),
             Operation::UserEnable => Command::UserEnable(text("login", input, skip)?),
             Operation::UserLogout => Command::UserLogout(text("login", input, skip)?),
+            Operation::AuthAccess => Command::AuthAccess(question(input, skip)?),
             Operation::RoleGrant => Command::RoleGrant(grant(input, skip)?),
             Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
             Operation::RoleSet => {
                 let [role, list] = input.fields(["role", "permissions"], skip)?;
-                Command::RoleSet(Role {
+                Command::RoleSet(NewRole {
                     name: codec::string("role", role)?,
                     permissions: permissions(input, list)?,
                 })
@@ -104,6 +108,7 @@ impl Command {
             }
             Operation::KvTxn => Command::KvTxn(txn::txn(input, skip, limits)?),
             Operation::KvList => Command::KvList(kv::listing(input, skip)?),
+            Operation::KvDelete => Command::KvDelete(kv::deletion(input, skip)?),
             Operation::KvIncr => Command::KvIncr(kv::increment(input, skip, limits)?),
             Operation::KvWatch => Command::KvWatch(kv::watching(input, skip)?),
             Operation::PairGet => Command::PairGet(kv::pair_get(input, skip)?),
@@ -166,19 +171,64 @@ fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
     })
 }
 
-fn permissions(input: &Document<'_>, list: &[u8]) -> Result<Vec<Permission>, Error> {
+/// The inner error is `BadRole` or `BadOption`.
+fn question(input: &Document<'_>, skip: usize) -> parts::Checked<Question> {
+    let ([], [role, key, access]) =
+        input.fields_and_options([], ["role", "key", "access"], skip)?;
+    let text = |name, field| parts::option(field, |field| codec::string(name, field));
+    let (role, key, access) = (
+        text("role", role)?,
+        text("key", key)?,
+        text("access", access)?,
+    );
+    let checked = || {
+        let access = access
+            .map(|name| AccessKind::from_name(&name))
+            .transpose()?;
+        if access.is_some() && key.is_none() {
+            return Err(Error::BadOption {
+                name: "access",
+                allowed: "given together with key",
+            });
+        }
+        Ok(Question {
+            role: role.map(RoleName::of_any_version).transpose()?,
+            key: key.map(|key| (access.unwrap_or(AccessKind::Read), key)),
+        })
+    };
+    Ok(checked())
+}
+
+/// The inner error is `BadRole`.
+fn permissions(input: &Document<'_>, list: &[u8]) -> parts::Checked<Vec<Permission>> {
     const NAME: &str = "permissions";
-    const FORM: &str = "an array of objects with prefix, read and write";
+    const FORM: &str =
+        "an array of objects with prefix or key, and read, write, insert, update and delete";
+    const NAMES: [&str; 7] = [
+        "prefix", "key", "read", "write", "insert", "update", "delete",
+    ];
     let mut items = Items::of(input, NAME, list, FORM)?;
-    let mut permissions = Vec::new();
-    while let Some(found) = items.members(input, NAME, FORM, ["prefix", "read", "write"]) {
-        let [prefix, read, write] = found?;
-        let prefix = prefix.ok_or_else(|| parts::should_be(NAME, FORM))?;
+    let mut permissions = Ok(Vec::new());
+    while let Some(found) = items.members(input, NAME, FORM, NAMES) {
+        let [prefix, key, read, write, insert, update, delete] = found?;
+        let text = |name, field| codec::string(name, field);
+        let keyed = match (parts::given(prefix), parts::given(key)) {
+            (Some(prefix), None) => Keyed::Prefix(text("prefix", prefix)?),
+            (None, Some(key)) => Keyed::Key(text("key", key)?),
+            _ => return Err(parts::should_be(NAME, FORM)),
+        };
         let flag = |name, field| parts::option(field, |field| codec::flag(name, field));
-        permissions.push(Permission {
-            prefix: codec::string("prefix", prefix)?,
-            read: flag("read", read)?.unwrap_or(false),
-            write: flag("write", write)?.unwrap_or(false),
+        let flags = Flags {
+            read: flag("read", read)?,
+            write: flag("write", write)?,
+            insert: flag("insert", insert)?,
+            update: flag("update", update)?,
+            delete: flag("delete", delete)?,
+        };
+        // The shape of the others is checked all the same.
+        permissions = permissions.and_then(|mut all: Vec<_>| {
+            all.push(Permission::new(keyed, flags)?);
+            Ok(all)
         });
     }
     Ok(permissions)

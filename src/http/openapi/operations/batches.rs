@@ -4,7 +4,7 @@ use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use super::pairs::*;
 use super::streams::{exported, imported};
 use authkv_base::error::{AccessKind, Error};
-use authkv_command::Outcome;
+use authkv_command::{Outcome, Purged, DELETION_MAX};
 use authkv_domain::ListPage;
 use authkv_wire::routes::Delivery;
 use serde_json::{json, Value};
@@ -170,6 +170,49 @@ pub fn kv_list(context: &Context<'_>) -> Description {
             query("count", "Only how many there are in all", of(Type::Boolean)),
         ])
         .fails([BAD_LIMIT])
+}
+
+pub fn kv_delete(_: &Context<'_>) -> Description {
+    let purged = |deleted, more, revision| {
+        Outcome::Purged(Purged {
+            deleted,
+            more,
+            revision,
+        })
+    };
+    let examples = [
+        ("deleted", purged(3, false, Some(14))),
+        ("nothing", purged(0, false, None)),
+    ];
+    let limit = count().minimum(Some(1)).maximum(Some(DELETION_MAX));
+    answers::<Purged>(examples)
+        .parameters([
+            query("prefix", "What the keys begin with", of(Type::String)),
+            query(
+                "from",
+                "The first key, which need not exist",
+                of(Type::String),
+            ),
+            query(
+                "to",
+                "The key before which the range ends, which need not exist",
+                of(Type::String),
+            ),
+            query(
+                "limit",
+                "How many keys are deleted, at most; 100000 where it is left out",
+                limit,
+            ),
+            query(
+                "all",
+                "`true` to delete all keys, without `prefix`, `from` and `to`",
+                of(Type::Boolean),
+            ),
+        ])
+        .fails([
+            forbidden(AccessKind::Delete),
+            bad_option("all", "true, to delete all keys"),
+        ])
 }
 
 fn batch_of(context: &Context<'_>, items: Shape) -> ArrayBuilder {

@@ -24,12 +24,13 @@ pub fn kv_incr(context: &Context<'_>) -> Description {
     answers_of("Sum", exact("The value now", members), [("added", added)])
         .body("Addition", body, json!({"by": 1}))
         .optional()
+        .parameters(key_of_query(context))
         .in_path(segment().max_length(Some(context.config.live().limits.key)))
         .fails([forbidden(AccessKind::Write), bad_key(context), TTL])
         .fails(sum())
 }
 
-pub fn pair_get(_: &Context<'_>) -> Description {
+pub fn pair_get(context: &Context<'_>) -> Description {
     let pair = |json: Value| Outcome::Pair(msgpack(&json.to_string()));
     let orbit = json!({"key": "orbit", "value": {"days": 365.25, "next": null}, "revision": 5});
     let known = "Revisions that the client has, as entity tags: nothing is sent where the pair has one of them";
@@ -41,6 +42,7 @@ pub fn pair_get(_: &Context<'_>) -> Description {
         ],
         ..Description::default()
     }
+    .parameters(key_of_query(context))
     .parameters([
         if_revision(),
         // Any text: a tag that is no revision matches nothing.
@@ -79,6 +81,7 @@ pub fn pair_put(context: &Context<'_>) -> Description {
         ..answers_of("WrittenPair", shape, examples)
     }
     .in_path(segment().max_length(Some(context.config.live().limits.key)))
+    .parameters(key_of_query(context))
     .parameters([
         if_revision(),
         mode(),
@@ -100,7 +103,7 @@ pub fn pair_put(context: &Context<'_>) -> Description {
     .fails([too_large(context)])
 }
 
-pub fn pair_delete(_: &Context<'_>) -> Description {
+pub fn pair_delete(context: &Context<'_>) -> Description {
     let deleted = Outcome::PairDeleted {
         deleted: true,
         revision: 14,
@@ -111,6 +114,7 @@ pub fn pair_delete(_: &Context<'_>) -> Description {
         exact("Done", members),
         [("deleted", deleted)],
     )
+    .parameters(key_of_query(context))
     .parameters([if_revision(), header("If-Match", ONE_OF, of(Type::String))])
     .fails([
         forbidden(AccessKind::Write),

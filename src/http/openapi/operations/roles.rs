@@ -32,13 +32,30 @@ pub fn role_list(_: &Context<'_>) -> Description {
 pub fn role_set(context: &Context<'_>) -> Description {
     let limit = context.config.live().limits.key;
     let about = format!(
-        "What the keys begin with, at most {limit} bytes of UTF-8; an empty one is for all keys"
+        "What the keys begin with, at most {limit} bytes of UTF-8; an empty one is for all keys. `{{login}}` is the login of the \
+         user, then a character follows that no login has; a brace of a key is doubled"
     );
-    let prefix = of(Type::String).max_length(Some(limit));
-    let prefix = prefix.description(Some(about));
-    let flag = || flag("`false` where it is left out");
-    let permission = object("", [("prefix", prefix.into())]);
-    let permission = closed(with(permission, [("read", flag()), ("write", flag())]));
+    let text = |about| -> Shape {
+        let text = of(Type::String).max_length(Some(limit));
+        text.description(Some(about)).into()
+    };
+    let flag = |about: &str| flag(&format!("{about}; `false` where it is left out"));
+    let keyed = [
+        ("prefix", text(about)),
+        (
+            "key",
+            text("The only key, instead of `prefix`, in the same form".to_owned()),
+        ),
+    ];
+    let permission = with(of(Type::Object), keyed);
+    let flags = [
+        ("read", flag("To read")),
+        ("write", flag("All of `insert`, `update` and `delete`")),
+        ("insert", flag("To make keys that do not exist")),
+        ("update", flag("To change values")),
+        ("delete", flag("To delete keys, and to let values expire")),
+    ];
+    let permission = closed(with(permission, flags));
     let permissions = list(named("NewPermission")).max_items(Some(Permissions::MAX));
     let example = json!({"permissions": [
         {"prefix": "shop/", "read": true, "write": true},
@@ -59,11 +76,7 @@ pub fn role_delete(_: &Context<'_>) -> Description {
 }
 
 fn shop() -> Role {
-    let permission = |prefix: &str, write| Permission {
-        prefix: prefix.to_owned(),
-        read: true,
-        write,
-    };
+    let permission = |prefix, write| Permission::of_literal(prefix, true, write);
     Role {
         name: "shop".to_owned(),
         permissions: vec![permission("shop/", true), permission("rates/", false)],

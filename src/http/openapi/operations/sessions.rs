@@ -1,8 +1,8 @@
 //! Sessions and their tokens. Pure.
 
-use super::super::{description::*, failures::*, shapes::*};
-use authkv_base::error::Error;
-use authkv_command::{Done, Outcome, Session, TokenType};
+use super::super::{description::*, failures::*, parameters::*, shapes::*};
+use authkv_base::error::{AccessKind, Error};
+use authkv_command::{Allowed, Done, Outcome, Session, TokenType};
 use authkv_domain::Claims;
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -29,6 +29,42 @@ pub fn session_refresh(_: &Context<'_>) -> Description {
             example,
         )
         .fails([Error::InvalidRefreshToken { reused: None }])
+}
+
+/// The answer has no body over HTTP.
+pub fn auth_access(_: &Context<'_>) -> Description {
+    let allowed = Outcome::Allowed(Allowed {
+        login: "alice".to_owned(),
+        roles: vec!["shop".to_owned()],
+    });
+    let kinds = one_of(&["read", "write", "insert", "update", "delete"]);
+    Description {
+        answers: vec![("allowed", allowed)],
+        ..Description::default()
+    }
+    .parameters([
+        query(
+            "role",
+            "A role that the user has to have",
+            of(Type::String).pattern(Some(ROLE)),
+        ),
+        query(
+            "key",
+            "A key that the user has to have access to, which need not exist",
+            of(Type::String),
+        ),
+        query(
+            "access",
+            "Which access to `key`; `read` where it is left out",
+            kinds,
+        ),
+    ])
+    .fails([
+        Error::RoleRequired("shop".into()),
+        forbidden(AccessKind::Read),
+        bad_option("access", "given together with key"),
+        Error::BadRole("its name should have 1 to 128 ASCII letters, digits, _, - and ."),
+    ])
 }
 
 pub fn session_logout_all(_: &Context<'_>) -> Description {
