@@ -22,6 +22,7 @@ pub struct Event {
     operation: Operation,
     object: Option<String>,
     role: Option<String>,
+    session: Option<String>,
 }
 
 /// A line of the audit log.
@@ -36,6 +37,12 @@ struct Line<'a> {
     whom: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
+    /// The session that was ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    /// The refresh token was used before, within the time of grace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<bool>,
     from: String,
     front: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +76,7 @@ impl Event {
             operation,
             object: audited(command.arguments().object()),
             role: audited(command.arguments().role()),
+            session: command.arguments().session().map(cut),
         }
     }
 
@@ -116,6 +124,12 @@ impl Event {
             who,
             whom: found.or(self.object.as_deref()),
             role: self.role.as_deref(),
+            // Only then it is the id of a session for certain.
+            session: self.session.as_deref().filter(|_| result.is_ok()),
+            again: match result {
+                Ok(Outcome::Session(session)) => session.again.then_some(true),
+                _ => None,
+            },
             from: origin.peer.to_string(),
             front: origin.transport.name(),
             jti,

@@ -288,6 +288,7 @@ fn request(caller: Caller, command: Command, peer: Peer) -> Request {
     let origin = Origin {
         transport: Transport::Iproto,
         peer,
+        agent: None,
     };
     Request {
         origin,

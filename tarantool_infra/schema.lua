@@ -6,7 +6,7 @@ local log = require('log')
 local native = require('authkv.native')
 local pool = require('authkv.pool')
 
-local VERSION = 4
+local VERSION = 5
 
 -- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
@@ -129,6 +129,10 @@ local function own_spaces()
         {name = 'epoch', type = 'unsigned'},
         {name = 'tokens_until', type = 'unsigned'},
         {name = 'digest', type = 'string'},
+        -- {time in milliseconds, digest of the token that was used, salt of the next one}.
+        {name = 'refreshed', type = 'array', is_nullable = true},
+        {name = 'address', type = 'string', is_nullable = true},
+        {name = 'agent', type = 'string', is_nullable = true},
     })
     index(session, 'expires_at', {'expires_at'})
     index(session, 'login', {'login', 'created_at'})

@@ -10,6 +10,8 @@ pub mod keyring;
 pub mod login;
 mod password;
 pub mod principal;
+pub mod refresh;
+mod refresh_token;
 pub mod restored;
 pub mod roles;
 pub mod rotation;
@@ -33,6 +35,7 @@ use authkv_token::Tokens;
 use follow::Following;
 use keyring::Keyring;
 use password::Hasher;
+use ring::hmac;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -54,6 +57,8 @@ pub struct Auth {
     hasher: Hasher,
     /// Mixed into unknown logins, to decide how long they take.
     login_salt: [u8; 32],
+    /// Mixed into refresh tokens, so that who reads the data alone cannot compute any.
+    refresh_key: hmac::Key,
     following: Following,
     /// Hashes passwords and signs tokens.
     pub hashes: Pool,
@@ -79,14 +84,17 @@ impl Auth {
                 .map_err(|e: io::Error| format!("cannot start threads: {e}"))
         };
         let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
+        let derive = |purpose: &[u8]| {
+            let main = files.main.as_ref();
+            main.map_or([0; 32], |key| key.derive(purpose))
+        };
         let (threads, queue) = (config.crypto_threads, config.crypto_queue);
         Ok(Self {
             tokens: Tokens::new(config.tokens()),
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
-            login_salt: files
-                .main
-                .map_or([0; 32], |key| key.derive(b"logins that are not known")),
+            login_salt: derive(b"logins that are not known"),
+            refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"refresh tokens")),
             following: Following::new(heard_ago, heard),
             hashes: pool(
                 "crypto",

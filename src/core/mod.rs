@@ -3,7 +3,7 @@
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
-use crate::auth::{keyring, login, restored, roles, rotation, session, users, Auth};
+use crate::auth::{keyring, login, refresh, restored, roles, rotation, session, users, Auth};
 use crate::kv::{self, Kv};
 use crate::tx::{
     await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
@@ -132,7 +132,11 @@ fn perform(
         Command::Login(input) => login::login(tx, auth, origin, input),
         Command::Logout => session::logout(tx, auth, who()?),
         Command::SessionLogin(input) => session::login(tx, auth, origin, input),
-        Command::SessionRefresh(token) => session::refresh(tx, auth, &token),
+        Command::SessionRefresh(token) => refresh::refresh(tx, auth, origin, &token),
+        Command::SessionList => session::list_own(tx, auth, who()?),
+        Command::SessionRevoke(id) => session::revoke_own(tx, auth, who()?, &id.0),
+        Command::UserSessionList(login) => session::list_of(tx, auth, who()?, &login),
+        Command::UserSessionRevoke(of) => session::revoke_of(tx, auth, &of),
         Command::SessionLogoutAll => session::logout_all(tx, auth, who()?),
         Command::SessionIntrospect(token) => session::introspect(tx, auth, token),
         Command::UserMe => users::me(tx, auth, who()?),

@@ -37,6 +37,7 @@ impl CommandRunner {
             origin: Origin {
                 transport: Transport::Http,
                 peer: self.peer.clone(),
+                agent: None,
             },
             caller: self.caller(),
             command,

@@ -22,7 +22,7 @@ pub use mirror::{Entry, Mirror};
 pub use reserve::{Depth, Reserve};
 pub use revoked::Revoked;
 pub use roles::Roles;
-pub use sessions::{SessionRow, Sessions};
+pub use sessions::{Refreshed, SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users};
 

@@ -12,13 +12,14 @@ import jwt
 import pytest
 
 from support.contract import LOGIN_TAKEN
-from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
+from support.outcome import A_TEXT, A_TIME, ANYTHING, Like, Ok, Refused
 from support.people import (
     COMMON,
     INVALID_CREDENTIALS,
     INVALID_REFRESH_TOKEN,
     NEEDS_ADMIN,
     NO_SUCH_ROLE,
+    NO_SUCH_SESSION,
     NO_SUCH_USER,
     OTHER_PASSWORD,
     PASSWORD,
@@ -85,6 +86,7 @@ class Cast:
 ADMIN = Of("admin", "access")
 INTROSPECT = Of("introspect", "access")
 BOB, BOB_TOKEN, BOB_REFRESH = Of("bob"), Of("bob", "access"), Of("bob", "refresh")
+BOB_SESSION = Of("bob", "session_id")
 EVE, EVE_TOKEN = Of("eve"), Of("eve", "access")
 NEW = Of("new", "unused")
 ROLE = Of("a", "role")
@@ -132,6 +134,23 @@ def login(who=BOB, password=PASSWORD) -> Call:
 
 def refresh(token=BOB_REFRESH) -> Call:
     return Call("session_refresh", (token,))
+
+
+def sessions(token=BOB_TOKEN) -> Call:
+    return Call("session_list", (), token)
+
+
+def revoke(session, token=BOB_TOKEN) -> Call:
+    return Call("session_revoke", (session,), token)
+
+
+def listed(current: bool = True, refreshed_at: object = None) -> Ok:
+    """Bob's only session. Over HTTP it began at the address of the tests, and the client has a name or none."""
+    session = {
+        "session": BOB_SESSION, "created_at": A_TIME, "refreshed_at": refreshed_at, "expires_at": A_TIME,
+        "address": ANYTHING, "user_agent": ANYTHING, "current": current,
+    }  # fmt: skip
+    return Ok({"sessions": [session]})
 
 
 def me(token=BOB_TOKEN) -> Call:
@@ -232,7 +251,7 @@ SESSIONS = [
     Row("login_takes_no_other_types", login(password=1), Refused("malformed")),
     Row("login_takes_no_null", login(password=None), Refused("malformed")),
     Row("refresh_gives_a_session", refresh(), SESSION, then=((check(), Ok(True)),)),
-    Row("refresh_refuses_a_used_token", refresh(), INVALID_REFRESH_TOKEN, (refresh(),)),
+    Row("refresh_takes_a_used_token_for_a_while", refresh(), SESSION, (refresh(),), ((check(), Ok(True)), (refresh(), SESSION))),
     Row("refresh_refuses_an_access_token", refresh(BOB_TOKEN), INVALID_REFRESH_TOKEN, then=((refresh(), SESSION),)),
     Row("refresh_refuses_garbage", refresh("x" * 43), INVALID_REFRESH_TOKEN),
     Row("refresh_refuses_nothing", refresh(""), INVALID_REFRESH_TOKEN),
@@ -248,6 +267,29 @@ SESSIONS = [
         ((check(), Ok(False)), (check(Of("bob", "api_token")), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN),
          (check(EVE_TOKEN), Ok(True)), (login(), SESSION))),
     Row("logout_all_refuses_garbage", Call("session_logout_all", (), GARBAGE), UNAUTHENTICATED),
+    Row("session_list_shows_the_session_of_the_token", sessions(), listed(), (me(),)),
+    Row("session_list_shows_a_refresh", sessions(), listed(refreshed_at=A_TIME), (refresh(),)),
+    Row("session_list_shows_a_token_of_api_that_it_is_of_none", sessions(Of("bob", "api_token")), listed(current=False), (me(),)),
+    Row("session_list_shows_nobody_elses", sessions(Of("eve", "api_token")), Ok({"sessions": []}), (me(),)),
+    Row("session_list_refuses_garbage", sessions(GARBAGE), UNAUTHENTICATED),
+    Row("session_revoke_ends_the_session", revoke(BOB_SESSION), REVOKED, (me(),),
+        ((check(), Ok(False)), (me(), UNAUTHENTICATED), (refresh(), INVALID_REFRESH_TOKEN), (login(), SESSION))),
+    Row("session_revoke_ends_another_session_only", revoke(BOB_SESSION, Of("bob", "api_token")), REVOKED, (me(),),
+        ((check(), Ok(False)), (check(Of("bob", "api_token")), Ok(True)))),
+    Row("session_revoke_refuses_a_session_that_has_ended", revoke(BOB_SESSION, Of("bob", "api_token")), NO_SUCH_SESSION,
+        (Call("auth_logout", (), BOB_TOKEN),)),
+    Row("session_revoke_refuses_the_session_of_another_user", revoke(BOB_SESSION, EVE_TOKEN), NO_SUCH_SESSION,
+        then=((check(), Ok(True)), (refresh(), SESSION))),
+    Row("session_revoke_refuses_an_unknown_session", revoke("x"), NO_SUCH_SESSION),
+    Row("session_revoke_refuses_garbage", revoke(BOB_SESSION, GARBAGE), UNAUTHENTICATED, then=((check(), Ok(True)),)),
+    Row("user_session_list_shows_the_sessions", as_admin("user_session_list", BOB), listed(current=False), (me(),)),
+    Row("user_session_list_of_who_has_none_is_empty", as_admin("user_session_list", BOB), Ok({"sessions": []})),
+    Row("user_session_list_refuses_an_unknown_login", as_admin("user_session_list", NEW), NO_SUCH_USER),
+    Row("user_session_revoke_ends_the_session", as_admin("user_session_revoke", BOB, BOB_SESSION), REVOKED, (me(),),
+        ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), SESSION))),
+    Row("user_session_revoke_refuses_the_session_of_another_user", as_admin("user_session_revoke", EVE, BOB_SESSION),
+        NO_SUCH_SESSION, then=((check(), Ok(True)),)),
+    Row("user_session_revoke_refuses_an_unknown_login", as_admin("user_session_revoke", NEW, BOB_SESSION), NO_SUCH_USER),
 ]  # fmt: skip
 
 
@@ -367,7 +409,8 @@ KEYS = [
 # Arguments of every operation of administration that would be right, were they the administrator's.
 RIGHT = {
     "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
-    "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_set_password": (EVE, OTHER_PASSWORD),
+    "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_session_list": (EVE,),
+    "user_session_revoke": (EVE, "x"), "user_set_password": (EVE, OTHER_PASSWORD),
     "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
     "role_delete": ("default",), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
 }  # fmt: skip

@@ -66,6 +66,7 @@ ERRORS = {
     "data_gone": (20057, 503, 503),
     "rewound": (20060, 503, 503),
     "clock_behind": (20061, 409, 409),
+    "no_such_session": (20070, 404, 404),
 }
 
 

@@ -6,6 +6,8 @@ import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import jwt
+
 from support.harness import ADMIN_PASSWORD, Instance
 from support.outcome import A_TEXT, A_TIME, A_TOKEN, Like, Ok, Refusal, Refused, assert_outcome
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport, HttpTransport, Transport
@@ -21,6 +23,7 @@ INVALID_CREDENTIALS = Refused("invalid_credentials", "You have entered an incorr
 INVALID_REFRESH_TOKEN = Refused("invalid_refresh_token", "The refresh token is not valid: log in again")
 NO_SUCH_USER = Refused("no_such_user", "There is no such user")
 NO_SUCH_ROLE = Refused("no_such_role", "There is no such role")
+NO_SUCH_SESSION = Refused("no_such_session", "There is no such session")
 NEEDS_ADMIN = Refused("role_required", "This needs the role admin")
 
 
@@ -77,6 +80,12 @@ class Person:
     def session(self) -> dict:
         return self.log_in()
 
+    def reuse(self) -> None:
+        """Uses a refresh token that is older than the last one, which ends the session."""
+        newer = self.people.expect("http", Ok(self.people.session_answer()), "session_refresh", self.refresh)
+        self.people.expect("http", Ok(self.people.session_answer()), "session_refresh", newer["refresh_token"])
+        self.people.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", self.refresh)
+
     @property
     def access(self) -> str:
         return self.session["access_token"]
@@ -84,6 +93,11 @@ class Person:
     @property
     def refresh(self) -> str:
         return self.session["refresh_token"]
+
+    @property
+    def session_id(self) -> str:
+        """The id of that session."""
+        return jwt.decode(self.access, options={"verify_signature": False})["sid"]
 
     @cached_property
     def api_token(self) -> str:

@@ -19,6 +19,7 @@ from support.values import from_json, to_json
 OWNER = object()
 
 USER = {"login", "name", "surname", "created_at", "disabled", "roles"}
+LISTED_SESSION = {"session", "created_at", "refreshed_at", "expires_at", "address", "user_agent", "current"}
 SESSION = {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
 INTROSPECTED = {"active", "token_type", "username", "sub", "iss", "aud", "jti", "iat", "nbf", "exp"}
 ROLE = {"name", "permissions"}
@@ -60,6 +61,8 @@ OPERATIONS = {
     ),
     "session_login": Operation("POST", "/v1/login", SESSION, "session.login", ("login", "password"), takes_token=False),
     "session_refresh": Operation("POST", "/v1/refresh", SESSION, "session.refresh", ("refresh_token",), takes_token=False),
+    "session_list": Operation("GET", "/v1/sessions", {"sessions"}, "session.list"),
+    "session_revoke": Operation("DELETE", "/v1/sessions/{session}", {"revoked"}, "session.revoke", ("session",)),
     "auth_logout": Operation("POST", "/v1/logout", {"revoked"}, "logout"),
     "session_logout_all": Operation("POST", "/v1/logout/all", {"revoked"}, "logout_all"),
     "user_me": Operation("GET", "/v1/me", USER | {"permissions"}, "me"),
@@ -76,6 +79,8 @@ OPERATIONS = {
     "user_disable": _of_user("/disable", USER, "users.disable"),
     "user_enable": _of_user("/enable", USER, "users.enable"),
     "user_logout": _of_user("/logout", {"revoked"}, "users.logout"),
+    "user_session_list": _of_user("/sessions", {"sessions"}, "users.sessions", "GET"),
+    "user_session_revoke": _of_user("/sessions/{session}", {"revoked"}, "users.revoke_session", "DELETE", args=("session",)),
     "user_set_password": _of_user("/password", {"changed"}, "users.set_password", "PUT", args=("password",)),
     "role_grant": _of_user("/roles/{role}", USER, "roles.grant", "PUT", args=("role",)),
     "role_revoke": _of_user("/roles/{role}", USER, "roles.revoke", "DELETE", args=("role",)),
@@ -108,7 +113,7 @@ OPERATIONS |= KEY_VALUES
 ADMINISTRATION = [name for name, operation in OPERATIONS.items() if operation.is_administration]
 
 # The members of the maps inside of answers.
-_INNER = {"users": USER, "permissions": {"prefix", "read", "write"}}
+_INNER = {"users": USER, "sessions": LISTED_SESSION, "permissions": {"prefix", "read", "write"}}
 _KEY = {"kid", "alg", "created_at", "signs_from", "verifies_until", "signs"}
 _JWK = {
     "RSA": {"kty", "use", "alg", "kid", "n", "e"},

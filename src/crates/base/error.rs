@@ -222,6 +222,8 @@ errors! {
     /// after a restore the clock is behind numbers that the data has. Only in the console and at a start
     ClockBehind { generation: u64, last: u64 } = "clock_behind", 20061, 409, 409,
         "The clock or the revision is behind the data: {generation} is not above {last}, the last number that was given (microseconds since 1970). Set the clock right; if it is right, call authkv.restored{{revision = N}} with an N of at least {last} and at most 4503599627370496";
+    /// there is no such session of this user, or it has ended
+    NoSuchSession = "no_such_session", 20070, 404, 404, "There is no such session";
 }
 
 /// The properties of an error.

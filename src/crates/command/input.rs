@@ -34,6 +34,17 @@ pub struct Grant {
     pub role: String,
 }
 
+/// A session of a user, by its id.
+#[derive(Debug)]
+pub struct UserSession {
+    pub login: String,
+    pub session: String,
+}
+
+/// A session of the caller, by its id.
+#[derive(Debug)]
+pub struct SessionId(pub String);
+
 /// The requested part of a list.
 #[derive(Debug)]
 pub struct Page {
@@ -51,6 +62,11 @@ pub trait Arguments {
 
     /// The role that is granted or revoked, for the audit log.
     fn role(&self) -> Option<&str> {
+        None
+    }
+
+    /// The session that is ended, for the audit log.
+    fn session(&self) -> Option<&str> {
         None
     }
 
@@ -94,6 +110,22 @@ impl Arguments for Grant {
 
     fn role(&self) -> Option<&str> {
         Some(&self.role)
+    }
+}
+
+impl Arguments for UserSession {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+
+    fn session(&self) -> Option<&str> {
+        Some(&self.session)
+    }
+}
+
+impl Arguments for SessionId {
+    fn session(&self) -> Option<&str> {
+        Some(&self.0)
     }
 }
 

@@ -13,11 +13,13 @@ mod table;
 
 pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
-pub use input::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+pub use input::{
+    Arguments, Credentials, Grant, Page, PasswordChange, Registration, SessionId, UserSession,
+};
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    Done, NewSigningKey, Outcome, Registered, RetiredSigningKey, RoleList, Session, SigningKey,
-    SigningKeys, TokenType, UserPage,
+    ActiveSession, Done, NewSigningKey, Outcome, Registered, RetiredSigningKey, RoleList, Session,
+    SessionList, SigningKey, SigningKeys, TokenType, UserPage,
 };
 
 use authkv_base::origin::Origin;

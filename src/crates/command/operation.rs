@@ -2,6 +2,7 @@
 
 use crate::endpoint::*;
 use crate::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+use crate::{SessionId, UserSession};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;
 use authkv_codec::{Allowed, Rules};

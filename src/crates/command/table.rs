@@ -101,7 +101,27 @@ macro_rules! for_each_operation {
             console: &[anyone("session.refresh", &["refresh_token"])],
             endpoints: &[post("/v1/refresh").says(
                 SESSIONS, "Get new tokens for a refresh token",
-                "The refresh token is used up. One that is used again ends its session (RFC 9700 §4.14).",
+                "The refresh token is used up. For some seconds it gives the same new refresh token again; used later, it \
+                 ends its session (RFC 9700 §4.14).",
+            )],
+        }
+        /// `(token)` → `{sessions}`. Yields for a new token.
+        SessionList [] => session_list {
+            service: Auth, privilege: Token, lane: Inline, audited: false,
+            console: &[user("session.list")],
+            endpoints: &[get("/v1/sessions").says(
+                SESSIONS, "List one's own sessions",
+                "The newest 1000, the newest first.",
+            )],
+        }
+        /// `(token, session)` → `{revoked}`. Yields.
+        // With the id of a session.
+        SessionRevoke [(SessionId)] => session_revoke {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("session.revoke")],
+            endpoints: &[delete("/v1/sessions/{session}").says(
+                SESSIONS, "End one of one's own sessions",
+                "Its refresh token and all its access tokens end.",
             )],
         }
         /// `(token)` → `{revoked}`. Yields.
@@ -208,6 +228,24 @@ macro_rules! for_each_operation {
             endpoints: &[post("/v1/admin/users/{login}/logout").without_body().says(
                 USERS, "End all sessions of another user",
                 "All tokens of the user fail from now on. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → `{sessions}`. Yields for a new token.
+        UserSessionList [(String)] => user_session_list {
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
+            console: &[owner("users.sessions")],
+            endpoints: &[get("/v1/admin/users/{login}/sessions").says(
+                USERS, "List the sessions of a user",
+                "The newest 1000, the newest first. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, session)` → `{revoked}`. Yields.
+        UserSessionRevoke [(UserSession)] => user_session_revoke {
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
+            console: &[owner("users.revoke_session")],
+            endpoints: &[delete("/v1/admin/users/{login}/sessions/{session}").says(
+                USERS, "End a session of a user",
+                "Its refresh token and all its access tokens end. Needs the role `admin`.",
             )],
         }
         /// `(token, login, password)` → `{changed}`. Yields.

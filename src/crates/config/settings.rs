@@ -275,6 +275,10 @@ settings! {
     /// seconds a session lives after its last refresh
     /// seconds that a refresh token lives, and so a session from its last refresh
     REFRESH_TTL = "1209600", seconds(1, 315_360_000) => config.refresh_ttl: Duration;
+    /// seconds in which a used refresh token gives the same new one again, or 0 for none
+    /// seconds after its use in which a [refresh token](commands/sessions.md#refresh) gives the same new one again; 0 lets any
+    /// second use end the session
+    REFRESH_GRACE = "10", seconds(0, 300) => config.refresh_grace: Duration;
     /// sessions of a user; the oldest ends for one more
     /// sessions of a user; one more ends the oldest
     SESSIONS_MAX = "100", size(1, 10_000) => config.sessions_max: usize;

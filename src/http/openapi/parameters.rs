@@ -20,6 +20,7 @@ pub fn of_path(context: &Context<'_>, description: &Description) -> Vec<Paramete
                 let role = of(Type::String).pattern(Some(ROLE));
                 ("The name of a role", role, "shop")
             }
+            "session" => ("The id of a session", any, "mZ0tYrF3Qx2cVbKJ8eWu5g"),
             "key" => (
                 "The key, percent-encoded as one segment: a slash is `%2F`. Not `.` or `..`",
                 any,

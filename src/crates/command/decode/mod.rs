@@ -10,6 +10,7 @@ mod txn;
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
 use super::{Command, Credentials, Grant, Operation, Page, PasswordChange, Registration};
+use super::{SessionId, UserSession};
 use authkv_base::error::Error;
 use authkv_codec::{self as codec, Document};
 use authkv_domain::{Keys, Limits, Permission, Role};
@@ -51,6 +52,17 @@ impl Command {
             Operation::SessionRefresh => {
                 Command::SessionRefresh(text("refresh_token", input, skip)?.into())
             }
+            Operation::SessionRevoke => {
+                Command::SessionRevoke(SessionId(text("session", input, skip)?))
+            }
+            Operation::UserSessionRevoke => {
+                let [login, session] = input.fields(["login", "session"], skip)?;
+                Command::UserSessionRevoke(UserSession {
+                    login: codec::string("login", login)?,
+                    session: codec::string("session", session)?,
+                })
+            }
+            Operation::UserSessionList => Command::UserSessionList(text("login", input, skip)?),
             Operation::SessionIntrospect => {
                 Command::SessionIntrospect(text("token", input, skip)?.into())
             }
@@ -116,6 +128,7 @@ impl Command {
             Operation::Logout => nothing().map(|()| Command::Logout)?,
             Operation::Check => nothing().map(|()| Command::Check)?,
             Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,
+            Operation::SessionList => nothing().map(|()| Command::SessionList)?,
             Operation::UserMe => nothing().map(|()| Command::UserMe)?,
             Operation::KeySet => nothing().map(|()| Command::KeySet)?,
             Operation::RoleList => nothing().map(|()| Command::RoleList)?,
