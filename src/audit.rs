@@ -23,6 +23,7 @@ pub struct Event {
     object: Option<String>,
     role: Option<String>,
     session: Option<String>,
+    api_key: Option<String>,
 }
 
 /// A line of the audit log.
@@ -40,6 +41,9 @@ struct Line<'a> {
     /// The session that was ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<&'a str>,
+    /// The API key that was made or revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
     /// The refresh token was used before, within the time of grace.
     #[serde(skip_serializing_if = "Option::is_none")]
     again: Option<bool>,
@@ -77,6 +81,7 @@ impl Event {
             object: audited(command.arguments().object()),
             role: audited(command.arguments().role()),
             session: command.arguments().session().map(cut),
+            api_key: command.arguments().api_key().map(cut),
         }
     }
 
@@ -91,7 +96,7 @@ impl Event {
         let row = self.operation.row();
         let refused = match result {
             Err(Error::Unauthenticated) => !matches!(caller, Caller::Anonymous),
-            Err(Error::Forbidden { .. } | Error::RoleRequired(_)) => true,
+            Err(Error::Forbidden { .. } | Error::RoleRequired(_) | Error::NotForApiKeys) => true,
             _ => false,
         };
         let kind = if refused { REFUSED } else { row.name };
@@ -105,9 +110,14 @@ impl Event {
             (_, Caller::Bearer(claims)) if refused || row.privilege != Privilege::Nothing => {
                 (Some(&*claims.sub), Some(&*claims.jti))
             }
+            (_, Caller::Key(key)) if refused || row.privilege != Privilege::Nothing => {
+                (key.login(), key.login().map(|_| &*key.id))
+            }
             (_, Caller::Owner) => (Some(OWNER), None),
             // The operation needs no token, so the token was not checked.
-            (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_)) => (None, None),
+            (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_) | Caller::Key(_)) => {
+                (None, None)
+            }
         };
         let found = match result {
             Ok(Outcome::Rotated(key)) => Some(&*key.kid),
@@ -126,6 +136,11 @@ impl Event {
             role: self.role.as_deref(),
             // Only then it is the id of a session for certain.
             session: self.session.as_deref().filter(|_| result.is_ok()),
+            api_key: match result {
+                Ok(Outcome::ApiKeyMade(key)) => Some(&*key.about.api_key),
+                Ok(_) => self.api_key.as_deref(),
+                Err(_) => None,
+            },
             again: match result {
                 Ok(Outcome::Session(session)) => session.again.then_some(true),
                 _ => None,

@@ -121,6 +121,20 @@ local function own_spaces()
         {name = 'created_at', type = 'unsigned'},
         {name = 'signs_from', type = 'unsigned'},
     })
+    mirrored('authkv_api_key', 'id', 'expires_at', {
+        {name = 'login', type = 'string', is_nullable = true},
+        {name = 'digest', type = 'string', is_nullable = true},
+        {name = 'name', type = 'string', is_nullable = true},
+        {name = 'roles', type = 'array', is_nullable = true},
+        {name = 'created_at', type = 'unsigned', is_nullable = true},
+    })
+    index(box.space.authkv_api_key, 'login', {{field = 'login', is_nullable = true}})
+    local use = space('authkv_api_key_use', {
+        {name = 'id', type = 'string'},
+        {name = 'expires_at', type = 'unsigned'},
+        {name = 'used_at', type = 'unsigned'},
+    })
+    index(use, 'expires_at', {'expires_at'})
     local session = space('authkv_session', {
         {name = 'id', type = 'string'},
         {name = 'expires_at', type = 'unsigned'},

@@ -5,13 +5,13 @@ use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_domain::{Access, Granted, Permission, RoleName, Subject};
 
-/// What a user may do with keys. Does not yield.
-pub fn access(tx: &Tx, auth: &Auth, subject: &Subject) -> Result<Access, Error> {
+/// What a user may do with keys. `has_default`: the role `default` counts, if users have it. Does not yield.
+pub fn access(tx: &Tx, auth: &Auth, subject: &Subject, has_default: bool) -> Result<Access, Error> {
     if subject.has(RoleName::ADMIN) {
         return Ok(Access::everything());
     }
     let mut access = Access::default();
-    if auth.config.default_role {
+    if has_default && auth.config.default_role {
         access.add(default_permissions(tx, auth)?);
     }
     for granted in &subject.roles {

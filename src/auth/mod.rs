@@ -3,6 +3,7 @@
 //! `password` is pure and slow, `key_files` blocks: both run on pools, or at the start. The rest runs on the tx thread.
 
 mod access;
+pub mod api_keys;
 pub mod first_admin;
 pub mod follow;
 mod key_files;
@@ -27,6 +28,7 @@ use crate::offload::{Pool, ThreadHooks, Waits};
 use crate::storage::Storage;
 use crate::tx::life::Life;
 use crate::tx::Tx;
+use api_keys::Uses;
 use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::passed;
@@ -60,6 +62,8 @@ pub struct Auth {
     /// Mixed into refresh tokens, so that who reads the data alone cannot compute any.
     refresh_key: hmac::Key,
     following: Following,
+    /// When API keys were used.
+    uses: Uses,
     /// Hashes passwords and signs tokens.
     pub hashes: Pool,
     /// Verifies tokens for fibers, and signs those of refreshed sessions: neither should wait behind hashes.
@@ -95,6 +99,7 @@ impl Auth {
             hasher: Hasher::new(config.argon2)?,
             login_salt: derive(b"logins that are not known"),
             refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"refresh tokens")),
+            uses: Uses::new(tx),
             following: Following::new(heard_ago, heard),
             hashes: pool(
                 "crypto",
@@ -155,9 +160,10 @@ impl Auth {
         // First, because a read-only instance can write it too.
         let attempts = storage.attempts.forget(tx, time, slice)?;
         let sessions = storage.sessions.forget(tx, time, slice)?;
+        let uses = storage.api_keys.forget(tx, time, slice)?;
         let before = Tokens::forgotten_before(time);
         let mirrored = storage.mirror.forget(tx, before, slice)?;
-        Ok(attempts || sessions || mirrored)
+        Ok(attempts || sessions || uses || mirrored)
     }
 
     /// The files of keys: the name of each in a back-up, and its path. `keys` is a directory.

@@ -1,11 +1,13 @@
 //! The authenticated sender of a command. Runs on the tx thread.
 
+use super::api_keys::{user_of, KeyUser};
 use super::Auth;
 use super::{access, subject};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_command::{Caller, Privilege};
 use authkv_domain::{Access, Claims, RoleName, Subject};
+use authkv_token::ApiKey;
 use std::sync::Arc;
 
 /// The authenticated sender of a command. Only [`authenticate`] makes one.
@@ -15,22 +17,52 @@ pub struct Principal<'a>(Who<'a>);
 #[derive(Debug)]
 enum Who<'a> {
     User(&'a Arc<Claims>, Subject),
+    Key(&'a ApiKey, Box<KeyUser>),
     Owner,
 }
 
 impl Principal<'_> {
-    /// The claims of the caller's token. Errors: `Unauthenticated` for the owner, who has no token.
+    /// The claims of the caller's token. Errors: `NotForApiKeys` for an API key; `Unauthenticated` for the owner, who has no
+    /// token.
     pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
         match &self.0 {
             Who::User(claims, _) => Ok(claims),
+            Who::Key(..) => Err(Error::NotForApiKeys),
             Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// The claims of the caller's token, or those that an API key has in an answer about it. `None` for the owner.
+    pub fn described(&self, auth: &Auth) -> Option<Arc<Claims>> {
+        match &self.0 {
+            Who::User(claims, _) => Some(Arc::clone(claims)),
+            Who::Key(_, user) => Some(user.claims(auth)),
+            Who::Owner => None,
+        }
+    }
+
+    /// The login of the caller. Errors: `Unauthenticated` for the owner, who has none.
+    pub fn login(&self) -> Result<&str, Error> {
+        match &self.0 {
+            Who::User(claims, _) => Ok(&claims.sub),
+            Who::Key(_, user) => Ok(&user.row.login),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// Errors: `NotForApiKeys`.
+    pub fn check_is_no_key(&self) -> Result<(), Error> {
+        match &self.0 {
+            Who::Key(..) => Err(Error::NotForApiKeys),
+            Who::User(..) | Who::Owner => Ok(()),
         }
     }
 
     /// What this caller may do with keys. Does not yield.
     pub fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
-            Who::User(_, subject) => access::access(tx, auth, subject),
+            Who::User(_, subject) => access::access(tx, auth, subject, true),
+            Who::Key(_, user) => access::access(tx, auth, &user.subject, user.has_default()),
             Who::Owner => Ok(Access::everything()),
         }
     }
@@ -41,7 +73,11 @@ impl Principal<'_> {
         match &self.0 {
             Who::User(claims, _) => {
                 let subject = subject::subject_of(tx, auth, claims)?;
-                access::access(tx, auth, &subject)
+                access::access(tx, auth, &subject, true)
+            }
+            Who::Key(key, _) => {
+                let user = user_of(tx, auth, key)?;
+                access::access(tx, auth, &user.subject, user.has_default())
             }
             Who::Owner => Ok(Access::everything()),
         }
@@ -50,8 +86,10 @@ impl Principal<'_> {
     /// Errors: `RoleRequired`.
     pub fn check(&self, privilege: Privilege) -> Result<(), Error> {
         let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
-        let Who::User(_, subject) = &self.0 else {
-            return Ok(());
+        let subject = match &self.0 {
+            Who::User(_, subject) => subject,
+            Who::Key(_, user) => &user.subject,
+            Who::Owner => return Ok(()),
         };
         match privilege {
             Privilege::Nothing | Privilege::Token => Ok(()),
@@ -72,6 +110,10 @@ pub fn authenticate<'a>(tx: &Tx, auth: &Auth, caller: &'a Caller) -> Result<Prin
         Caller::Bearer(claims) => {
             let subject = subject::subject_of(tx, auth, claims)?;
             Ok(Principal(Who::User(claims, subject)))
+        }
+        Caller::Key(key) => {
+            let user = user_of(tx, auth, key)?;
+            Ok(Principal(Who::Key(key, Box::new(user))))
         }
     }
 }

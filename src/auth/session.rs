@@ -1,9 +1,9 @@
 //! Sessions: how they begin and end, and which ones a user has. Runs on the tx thread. Signatures are made on the crypto pool.
 
 use super::login::prove;
-use super::principal::Principal;
+use super::principal::{authenticate, Principal};
 use super::refresh_token::RefreshToken;
-use super::subject::{active, end_all, record, subject_of};
+use super::subject::{active, end_all, record};
 use super::users::check_is_there;
 use super::Auth;
 use crate::storage::{Depth, SessionRow};
@@ -16,7 +16,7 @@ use authkv_command::{
     ActiveSession, Caller, Credentials, Done, Outcome, Session, SessionList, TokenType, UserSession,
 };
 use authkv_domain::{RoleName, Subject};
-use authkv_token::{AccessToken, Bearer, Draft, Known};
+use authkv_token::{AccessToken, ApiKey, Bearer, Draft, Known};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
@@ -27,6 +27,9 @@ const AGENT_MAX: usize = 255;
 
 /// Verifies a token: one seen before at once, a new one on a thread, which yields.
 pub fn caller(tx: &Tx, auth: &'static Auth, token: String) -> Result<Caller, Error> {
+    if let Some(key) = ApiKey::read(&token) {
+        return Ok(Caller::Key(Arc::new(key)));
+    }
     let claims = match auth.tokens.known(&token) {
         Known::Valid(claims) => Some(claims),
         Known::Invalid => None,
@@ -124,12 +127,9 @@ pub fn logout_all(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Erro
 
 /// Whether a token is valid at this moment, and its claims (RFC 7662). Yields for a token not seen before.
 pub fn introspect(tx: &Tx, auth: &'static Auth, token: SecretString) -> Result<Outcome, Error> {
-    let claims = match caller(tx, auth, token.expose_secret().to_owned())? {
-        Caller::Bearer(claims) => claims,
-        _ => return Ok(Outcome::Introspected(None)),
-    };
-    match subject_of(tx, auth, &claims) {
-        Ok(_) => Ok(Outcome::Introspected(Some(Arc::clone(&claims)))),
+    let caller = caller(tx, auth, token.expose_secret().to_owned())?;
+    match authenticate(tx, auth, &caller) {
+        Ok(who) => Ok(Outcome::Introspected(who.described(auth))),
         Err(Error::Unauthenticated) => Ok(Outcome::Introspected(None)),
         Err(other) => Err(other),
     }

@@ -14,6 +14,7 @@ use authkv_command::{
     Credentials, Done, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
 };
 use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
+use authkv_token::NewApiKey;
 use secrecy::SecretString;
 
 /// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadPersonName`; `Overloaded`. Yields.
@@ -41,6 +42,26 @@ pub fn create(
     roles: Vec<String>,
 ) -> Result<Outcome, Error> {
     let added = add(tx, auth, input, Password::uncommon, Some(&roles));
+    let login = added.map_err(Error::in_plain_words)?;
+    get(tx, auth, &login)
+}
+
+/// Adds a service user, by an administrator: nobody knows the password, so that only API keys act as this user. Errors: also
+/// `NoSuchRole`.
+pub fn create_service(
+    tx: &Tx,
+    auth: &'static Auth,
+    login: String,
+    roles: Vec<String>,
+) -> Result<Outcome, Error> {
+    let input = Registration {
+        login,
+        password: NewApiKey::draw()?.text,
+        name: "Service".to_owned(),
+        surname: "Service".to_owned(),
+    };
+    let unknown = |password, _: &PasswordRules| Ok(Password::unknown(password));
+    let added = add(tx, auth, input, unknown, Some(&roles));
     let login = added.map_err(Error::in_plain_words)?;
     get(tx, auth, &login)
 }
@@ -89,7 +110,9 @@ pub fn add(
             },
         )?;
         let login = login.as_str();
-        // An earlier user of this login may have left tokens, sessions and roles: they end.
+        // An earlier user of this login may have left tokens, keys, sessions and roles: they end.
+        let storage = &auth.storage;
+        storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
         end_all(tx, auth, login, |subject| {
             subject.disabled = false;
             subject.roles.clone_from(&roles);
@@ -108,7 +131,7 @@ pub fn add(
 
 /// The caller, and what the caller may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.
 pub fn me(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
-    let user = user(tx, auth, &who.claims()?.sub)?;
+    let user = user(tx, auth, who.login()?)?;
     let permissions = who.access(tx, auth)?.into_permissions();
     Ok(Outcome::Me { user, permissions })
 }
@@ -207,6 +230,7 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
     let gone = storage.reserve.transaction(tx, Depth::Last, || {
         let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
+        storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
         // At least now, even if no token was ever issued.
         let until = storage.issued.until(tx)?.max(now());
         storage

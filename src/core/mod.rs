@@ -3,7 +3,9 @@
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
-use crate::auth::{keyring, login, refresh, restored, roles, rotation, session, users, Auth};
+use crate::auth::{
+    api_keys, keyring, login, refresh, restored, roles, rotation, session, users, Auth,
+};
 use crate::kv::{self, Kv};
 use crate::tx::{
     await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
@@ -115,6 +117,9 @@ fn perform(
         _ => Some(authenticate(tx, auth, caller)?),
     };
     if let Some(who) = &who {
+        if operation.refuses_api_keys() {
+            who.check_is_no_key()?;
+        }
         who.check(privilege)?;
     }
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
@@ -123,7 +128,7 @@ fn perform(
         Command::Get(keys) => kv::get(tx, kv, &access()?, &keys?),
         Command::Put(steps) => kv::put(tx, kv, &access()?, &steps?),
         Command::Check => match authenticate(tx, auth, caller) {
-            Ok(principal) => Ok(Outcome::Checked(principal.claims().ok().cloned())),
+            Ok(principal) => Ok(Outcome::Checked(principal.described(auth))),
             Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
             Err(other) => Err(other),
         },
@@ -139,6 +144,13 @@ fn perform(
         Command::UserSessionRevoke(of) => session::revoke_of(tx, auth, &of),
         Command::SessionLogoutAll => session::logout_all(tx, auth, who()?),
         Command::SessionIntrospect(token) => session::introspect(tx, auth, token),
+        Command::ApiKeyCreate(input) => api_keys::create_own(tx, auth, who()?, input),
+        Command::ApiKeyList => api_keys::list_own(tx, auth, who()?),
+        Command::ApiKeyRevoke(id) => api_keys::revoke_own(tx, auth, who()?, &id.0),
+        Command::UserApiKeyCreate(input) => api_keys::create_of(tx, auth, input),
+        Command::UserApiKeyList(login) => api_keys::list_of(tx, auth, &login),
+        Command::UserApiKeyRevoke(of) => api_keys::revoke_of(tx, auth, &of),
+        Command::UserCreateService(one) => users::create_service(tx, auth, one.login, one.roles),
         Command::UserMe => users::me(tx, auth, who()?),
         Command::UserPassword(input) => users::change_password(tx, auth, who()?, origin, input),
         Command::UserList(page) => users::list(tx, auth, page?),

@@ -7,7 +7,7 @@ use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Outcome, Request};
-use authkv_token::Tokens;
+use authkv_token::{ApiKey, Tokens};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -65,6 +65,9 @@ impl RetryBudget {
 
 /// The caller with this token, or without one.
 pub fn caller(tokens: &Tokens, token: Option<&str>) -> Caller {
+    if let Some(key) = token.and_then(ApiKey::read) {
+        return Caller::Key(Arc::new(key));
+    }
     match token.map(|token| tokens.verify(token)) {
         None => Caller::Anonymous,
         Some(None) => Caller::Refused,

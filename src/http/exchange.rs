@@ -144,7 +144,7 @@ impl Exchange {
         }
         self.caller = caller(self.shared.tokens, self.bearer());
         match self.caller {
-            Caller::Bearer(_) => Ok(()),
+            Caller::Bearer(_) | Caller::Key(_) => Ok(()),
             _ => Err(Error::Unauthenticated),
         }
     }

@@ -6,6 +6,7 @@ outcome; then it may run further steps with outcomes of their own. A refused cal
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import jwt
@@ -18,9 +19,11 @@ from support.people import (
     INVALID_CREDENTIALS,
     INVALID_REFRESH_TOKEN,
     NEEDS_ADMIN,
+    NO_SUCH_API_KEY,
     NO_SUCH_ROLE,
     NO_SUCH_SESSION,
     NO_SUCH_USER,
+    NOT_FOR_API_KEYS,
     OTHER_PASSWORD,
     PASSWORD,
     UNAUTHENTICATED,
@@ -64,7 +67,7 @@ class Cast:
         if one.what in ("role", "unused"):
             return self.known.setdefault(one, fresh(one.what))
         if one.person not in self.known:
-            given = (INTROSPECT.person,) if one.person == INTROSPECT.person else ()
+            given = {INTROSPECT.person: (INTROSPECT.person,), "admin2": ("admin",)}.get(one.person, ())
             self.known[one.person] = self.people.new(*given)
         return getattr(self.known[one.person], one.what)
 
@@ -86,6 +89,7 @@ class Cast:
 ADMIN = Of("admin", "access")
 INTROSPECT = Of("introspect", "access")
 BOB, BOB_TOKEN, BOB_REFRESH = Of("bob"), Of("bob", "access"), Of("bob", "refresh")
+BOB_KEY, BOB_KEY_ID = Of("bob", "key"), Of("bob", "key_id")
 BOB_SESSION = Of("bob", "session_id")
 EVE, EVE_TOKEN = Of("eve"), Of("eve", "access")
 NEW = Of("new", "unused")
@@ -339,6 +343,98 @@ INTROSPECTION = [
 ]  # fmt: skip
 
 
+def service(login: str) -> dict:
+    return user_answer(login, "introspect") | {"name": "Service", "surname": "Service"}
+
+
+def api_keys(token=BOB_TOKEN) -> Call:
+    return Call("api_key_list", (), token)
+
+
+def make_key(*args, token=BOB_TOKEN) -> Call:
+    return Call("api_key_create", args, token)
+
+
+def made(name: str, roles: list | None = None, **more) -> Ok:
+    shown = {"api_key": A_TEXT, "name": name, "roles": roles, "created_at": A_TIME, "expires_at": A_TIME, "used_at": None}
+    return Ok({"key": A_KEY} | shown | more)
+
+
+A_KEY = Like("a key", lambda seen: isinstance(seen, str) and re.fullmatch(r"authkv_[0-9A-Za-z]{49}", seen) is not None)
+NO_KEYS = Ok({"api_keys": []})
+ONE_KEY = Ok({"api_keys": Like("one", lambda seen: len(seen) == 1 and seen[0]["name"] == "test")})
+
+
+def revoke_key(key=BOB_KEY_ID, token=BOB_TOKEN) -> Call:
+    return Call("api_key_revoke", (key,), token)
+
+
+API_KEYS = [
+    Row("api_key_create_makes_a_key", make_key("nightly"), made("nightly")),
+    Row("api_key_create_takes_roles_and_a_life", make_key("x", {"roles": ["default"], "ttl": 60}), made("x", ["default"])),
+    Row("api_key_create_takes_no_roles", make_key("x", {"roles": []}), made("x", [])),
+    Row("api_key_create_takes_a_name_of_any_script", make_key("ключ 1"), made("ключ 1")),
+    *[Row(f"api_key_create_refuses_{what}", make_key(*args), Refused(error), then=((api_keys(), NO_KEYS),))
+      for what, args, error in [
+          ("an_empty_name", ("",), "bad_option"), ("a_name_of_65", ("x" * 65,), "bad_option"),
+          ("a_name_with_a_line", ("a\nb",), "bad_option"), ("a_life_of_0", ("x", {"ttl": 0}), "bad_option"),
+          ("a_life_of_more_than_ten_years", ("x", {"ttl": 315_360_001}), "bad_option"),
+          ("an_unknown_role", ("x", {"roles": ["unknown"]}), "no_such_role"),
+          ("a_role_that_the_user_does_not_have", ("x", {"roles": ["admin"]}), "bad_role"),
+          ("a_name_that_is_a_number", (1,), "malformed"), ("roles_that_are_a_text", ("x", {"roles": "default"}), "malformed"),
+          ("an_unknown_option", ("x", {"role": []}), "malformed"),
+      ]],
+    Row("api_key_create_refuses_garbage", make_key("x", token=GARBAGE), UNAUTHENTICATED),
+    Row("api_key_list_shows_the_keys_without_their_secrets", api_keys(), ONE_KEY, (api_keys(BOB_TOKEN), check(BOB_KEY))),
+    Row("api_key_list_shows_nobody_elses", api_keys(EVE_TOKEN), NO_KEYS, (check(BOB_KEY),)),
+    Row("api_key_revoke_ends_the_key", revoke_key(), REVOKED, (check(BOB_KEY),),
+        ((check(BOB_KEY), Ok(False)), (me(BOB_KEY), UNAUTHENTICATED), (api_keys(), NO_KEYS), (revoke_key(), NO_SUCH_API_KEY))),
+    Row("api_key_revoke_refuses_the_key_of_another_user", revoke_key(token=EVE_TOKEN), NO_SUCH_API_KEY,
+        then=((check(BOB_KEY), Ok(True)),)),
+    Row("api_key_revoke_refuses_an_unknown_key", revoke_key("x"), NO_SUCH_API_KEY),
+    Row("a_key_shows_its_user", me(BOB_KEY), Ok(Made(who, (BOB,)))),
+    *[Row(f"{operation}_is_not_for_api_keys", Call(operation, args, BOB_KEY), NOT_FOR_API_KEYS, about_caller=True,
+          then=((check(), Ok(True)), (check(BOB_KEY), Ok(True))))
+      for operation, args in [
+          ("auth_logout", ()), ("session_logout_all", ()), ("session_list", ()), ("session_revoke", (BOB_SESSION,)),
+          ("user_password", (PASSWORD, OTHER_PASSWORD)), ("user_set_password", (BOB, OTHER_PASSWORD)),
+          ("api_key_create", ("x",)), ("api_key_list", ()), ("api_key_revoke", (BOB_KEY_ID,)),
+          ("user_api_key_create", (BOB, "x")),
+      ]],
+    Row("a_key_needs_the_role_too", Call("user_list", (), BOB_KEY), NEEDS_ADMIN, about_caller=True),
+    Row("a_key_of_an_administrator_administers", Call("user_get", (BOB,), Of("admin2", "key")), user(), about_caller=True),
+    Row("introspect_shows_an_api_key", introspect(BOB_KEY), Ok(Made(active, (BOB,)))),
+    Row("a_key_is_no_refresh_token", refresh(BOB_KEY), INVALID_REFRESH_TOKEN, then=((check(BOB_KEY), Ok(True)),)),
+    *[Row(f"{what}_ends_a_key", ending, answer, (check(BOB_KEY),), ((check(BOB_KEY), Ok(False)), *then))
+      for what, ending, answer, then in [
+          ("disabling", as_admin("user_disable", BOB), user(disabled=True),
+           ((as_admin("user_enable", BOB), user()), (check(BOB_KEY), Ok(True)))),
+          ("deletion", as_admin("user_delete", BOB), DELETED,
+           ((create(BOB), user()), (check(BOB_KEY), Ok(False)), (as_admin("user_api_key_list", BOB), NO_KEYS))),
+      ]],
+    *[Row(f"{what}_leaves_a_key", ending, answer, (check(BOB_KEY),), ((check(BOB_KEY), Ok(True)),))
+      for what, ending, answer in [
+          ("logout_all", Call("session_logout_all", (), BOB_TOKEN), REVOKED), ("a_new_password", password(), CHANGED),
+          ("logout_by_the_administrator", as_admin("user_logout", BOB), REVOKED),
+      ]],
+    Row("user_api_key_create_makes_a_key", as_admin("user_api_key_create", BOB, "x", {"ttl": 60}), made("x")),
+    Row("user_api_key_create_refuses_an_unknown_login", as_admin("user_api_key_create", NEW, "x"), NO_SUCH_USER),
+    Row("user_api_key_list_shows_the_keys", as_admin("user_api_key_list", BOB), ONE_KEY, (check(BOB_KEY),)),
+    Row("user_api_key_list_refuses_an_unknown_login", as_admin("user_api_key_list", NEW), NO_SUCH_USER),
+    Row("user_api_key_revoke_ends_the_key", as_admin("user_api_key_revoke", BOB, BOB_KEY_ID), REVOKED, (check(BOB_KEY),),
+        ((check(BOB_KEY), Ok(False)),)),
+    Row("user_api_key_revoke_refuses_the_key_of_another_user", as_admin("user_api_key_revoke", EVE, BOB_KEY_ID), NO_SUCH_API_KEY,
+        then=((check(BOB_KEY), Ok(True)),)),
+    Row("create_service_makes_a_user_whose_password_nobody_knows",
+        as_admin("user_create_service", NEW, {"roles": ["introspect"]}), Ok(Made(service, (NEW,))),
+        then=((login(NEW), INVALID_CREDENTIALS), (as_admin("user_api_key_create", NEW, "x", {"roles": ["introspect"]}),
+                                                  made("x", ["introspect"])))),
+    Row("create_service_refuses_a_taken_login", as_admin("user_create_service", BOB), LOGIN_TAKEN),
+    Row("create_service_refuses_an_unknown_role", as_admin("user_create_service", NEW, {"roles": ["unknown"]}), NO_SUCH_ROLE),
+    Row("create_service_refuses_a_bad_login", as_admin("user_create_service", "a b"), Refused("bad_login")),
+]  # fmt: skip
+
+
 def role(name, *permissions) -> Ok:
     return Ok({"name": name, "permissions": list(permissions)})
 
@@ -410,7 +506,8 @@ KEYS = [
 RIGHT = {
     "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
     "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_session_list": (EVE,),
-    "user_session_revoke": (EVE, "x"), "user_set_password": (EVE, OTHER_PASSWORD),
+    "user_session_revoke": (EVE, "x"), "user_api_key_create": (EVE, "x"), "user_api_key_list": (EVE,),
+    "user_api_key_revoke": (EVE, "x"), "user_create_service": (NEW,), "user_set_password": (EVE, OTHER_PASSWORD),
     "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
     "role_delete": ("default",), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
 }  # fmt: skip
@@ -427,7 +524,7 @@ ADMINISTRATORS_ONLY += [
     Row("the_shape_is_checked_before_the_token", Call("role_set", (ROLE, "a/"), GARBAGE), Refused("malformed"), about_caller=True),
 ]
 
-ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *ROLES, *KEYS, *ADMINISTRATORS_ONLY]
+ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *API_KEYS, *ROLES, *KEYS, *ADMINISTRATORS_ONLY]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
 
 

@@ -24,6 +24,8 @@ INVALID_REFRESH_TOKEN = Refused("invalid_refresh_token", "The refresh token is n
 NO_SUCH_USER = Refused("no_such_user", "There is no such user")
 NO_SUCH_ROLE = Refused("no_such_role", "There is no such role")
 NO_SUCH_SESSION = Refused("no_such_session", "There is no such session")
+NO_SUCH_API_KEY = Refused("no_such_api_key", "There is no such API key")
+NOT_FOR_API_KEYS = Refused("not_for_api_keys", "An API key may not do this: log in")
 NEEDS_ADMIN = Refused("role_required", "This needs the role admin")
 
 
@@ -98,6 +100,20 @@ class Person:
     def session_id(self) -> str:
         """The id of that session."""
         return jwt.decode(self.access, options={"verify_signature": False})["sid"]
+
+    @cached_property
+    def api_key(self) -> dict:
+        """An API key with all roles of its user, as it was shown once."""
+        return self.people.do("http", "api_key_create", self.access, "test").value
+
+    @property
+    def key(self) -> str:
+        """That key, for `Authorization`."""
+        return self.api_key["key"]
+
+    @property
+    def key_id(self) -> str:
+        return self.api_key["api_key"]
 
     @cached_property
     def api_token(self) -> str:

@@ -20,6 +20,7 @@ OWNER = object()
 
 USER = {"login", "name", "surname", "created_at", "disabled", "roles"}
 LISTED_SESSION = {"session", "created_at", "refreshed_at", "expires_at", "address", "user_agent", "current"}
+API_KEY = {"api_key", "name", "roles", "created_at", "expires_at", "used_at"}
 SESSION = {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
 INTROSPECTED = {"active", "token_type", "username", "sub", "iss", "aud", "jti", "iat", "nbf", "exp"}
 ROLE = {"name", "permissions"}
@@ -68,6 +69,11 @@ OPERATIONS = {
     "user_me": Operation("GET", "/v1/me", USER | {"permissions"}, "me"),
     "user_password": Operation("PUT", "/v1/me/password", {"changed"}, "password", ("old_password", "new_password")),
     "session_introspect": Operation("POST", "/v1/introspect", INTROSPECTED, "introspect", ("token",)),
+    "api_key_create": Operation(
+        "POST", "/v1/api-keys", API_KEY | {"key"}, "api_keys.create", ("name",), options=True, status=201
+    ),
+    "api_key_list": Operation("GET", "/v1/api-keys", {"api_keys"}, "api_keys.list"),
+    "api_key_revoke": Operation("DELETE", "/v1/api-keys/{api_key}", {"revoked"}, "api_keys.revoke", ("api_key",)),
     "key_set": Operation("GET", "/.well-known/jwks.json", {"keys"}, "keys.set", takes_token=False),
     "user_list": Operation("GET", "/v1/admin/users", {"users", "next"}, "users.list", as_table=True, options=True),
     "user_get": _of_user("", USER, "users.get", "GET"),
@@ -81,6 +87,14 @@ OPERATIONS = {
     "user_logout": _of_user("/logout", {"revoked"}, "users.logout"),
     "user_session_list": _of_user("/sessions", {"sessions"}, "users.sessions", "GET"),
     "user_session_revoke": _of_user("/sessions/{session}", {"revoked"}, "users.revoke_session", "DELETE", args=("session",)),
+    "user_api_key_create": _of_user(
+        "/api-keys", API_KEY | {"key"}, "users.create_api_key", args=("name",), options=True, status=201
+    ),
+    "user_api_key_list": _of_user("/api-keys", {"api_keys"}, "users.api_keys", "GET"),
+    "user_api_key_revoke": _of_user("/api-keys/{api_key}", {"revoked"}, "users.revoke_api_key", "DELETE", args=("api_key",)),
+    "user_create_service": Operation(
+        "POST", "/v1/admin/services", USER, "users.create_service", ("login",), options=True, status=201
+    ),
     "user_set_password": _of_user("/password", {"changed"}, "users.set_password", "PUT", args=("password",)),
     "role_grant": _of_user("/roles/{role}", USER, "roles.grant", "PUT", args=("role",)),
     "role_revoke": _of_user("/roles/{role}", USER, "roles.revoke", "DELETE", args=("role",)),
@@ -113,7 +127,7 @@ OPERATIONS |= KEY_VALUES
 ADMINISTRATION = [name for name, operation in OPERATIONS.items() if operation.is_administration]
 
 # The members of the maps inside of answers.
-_INNER = {"users": USER, "sessions": LISTED_SESSION, "permissions": {"prefix", "read", "write"}}
+_INNER = {"users": USER, "sessions": LISTED_SESSION, "api_keys": API_KEY, "permissions": {"prefix", "read", "write"}}
 _KEY = {"kid", "alg", "created_at", "signs_from", "verifies_until", "signs"}
 _JWK = {
     "RSA": {"kty", "use", "alg", "kid", "n", "e"},

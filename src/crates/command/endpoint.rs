@@ -74,9 +74,10 @@ pub const SESSIONS: &str = "sessions";
 pub const USERS: &str = "users";
 pub const ROLES: &str = "roles";
 pub const KEYS: &str = "keys";
+pub const API_KEYS: &str = "API keys";
 
 /// The tags of the OpenAPI document, with their descriptions.
-pub const TAGS: [(&str, &str); 9] = [
+pub const TAGS: [(&str, &str); 10] = [
     (OLD, "Users and their tokens, as in the old services"),
     (PAIRS, "Many keys at once"),
     (
@@ -95,6 +96,7 @@ pub const TAGS: [(&str, &str); 9] = [
     ),
     (ROLES, "Who may read and write which keys"),
     (KEYS, "The keys that sign tokens"),
+    (API_KEYS, "Secrets of programs, in place of access tokens"),
 ];
 
 const fn endpoint(

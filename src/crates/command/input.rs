@@ -45,6 +45,42 @@ pub struct UserSession {
 #[derive(Debug)]
 pub struct SessionId(pub String);
 
+/// An API key to be made.
+#[derive(Debug)]
+pub struct ApiKeyInput {
+    pub name: String,
+    /// The names of the roles that it has, or `None` for all of its user's.
+    pub roles: Option<Vec<String>>,
+    /// Seconds.
+    pub ttl: Option<u64>,
+}
+
+/// An API key to be made for a user.
+#[derive(Debug)]
+pub struct UserApiKeyInput {
+    pub login: String,
+    pub key: ApiKeyInput,
+}
+
+/// An API key of the caller, by its id.
+#[derive(Debug)]
+pub struct ApiKeyId(pub String);
+
+/// An API key of a user, by its id.
+#[derive(Debug)]
+pub struct UserApiKey {
+    pub login: String,
+    pub api_key: String,
+}
+
+/// A service user to be made.
+#[derive(Debug)]
+pub struct ServiceUser {
+    pub login: String,
+    /// The names of roles.
+    pub roles: Vec<String>,
+}
+
 /// The requested part of a list.
 #[derive(Debug)]
 pub struct Page {
@@ -67,6 +103,11 @@ pub trait Arguments {
 
     /// The session that is ended, for the audit log.
     fn session(&self) -> Option<&str> {
+        None
+    }
+
+    /// The API key that is revoked, for the audit log.
+    fn api_key(&self) -> Option<&str> {
         None
     }
 
@@ -126,6 +167,36 @@ impl Arguments for UserSession {
 impl Arguments for SessionId {
     fn session(&self) -> Option<&str> {
         Some(&self.0)
+    }
+}
+
+impl Arguments for ApiKeyInput {}
+
+impl Arguments for UserApiKeyInput {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+}
+
+impl Arguments for ApiKeyId {
+    fn api_key(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+impl Arguments for UserApiKey {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+
+    fn api_key(&self) -> Option<&str> {
+        Some(&self.api_key)
+    }
+}
+
+impl Arguments for ServiceUser {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
     }
 }
 

@@ -14,16 +14,19 @@ mod table;
 pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
 pub use input::{
-    Arguments, Credentials, Grant, Page, PasswordChange, Registration, SessionId, UserSession,
+    ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Page, PasswordChange, Registration,
+    ServiceUser, SessionId, UserApiKey, UserApiKeyInput, UserSession,
 };
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    ActiveSession, Done, NewSigningKey, Outcome, Registered, RetiredSigningKey, RoleList, Session,
-    SessionList, SigningKey, SigningKeys, TokenType, UserPage,
+    ActiveSession, ApiKeyList, Done, ListedApiKey, NewApiKey, NewSigningKey, Outcome, Registered,
+    RetiredSigningKey, RoleList, Session, SessionList, SigningKey, SigningKeys, TokenType,
+    UserPage,
 };
 
 use authkv_base::origin::Origin;
 use authkv_domain::Claims;
+use authkv_token::ApiKey;
 use std::sync::Arc;
 
 /// A command with its sender and origin.
@@ -42,6 +45,8 @@ pub enum Caller {
     Refused,
     /// A token with a valid signature, times and issuer. It may have been revoked.
     Bearer(Arc<Claims>),
+    /// An API key in the right form. It may be that of nobody.
+    Key(Arc<ApiKey>),
     /// Someone who has Tarantool's own right to execute the owner's procedure.
     Owner,
 }

@@ -1,6 +1,7 @@
 //! [`Operation`], [`Command`] and [`Row`], all made from the table in `table.rs`. Pure; any thread.
 
 use crate::endpoint::*;
+use crate::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use crate::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
 use crate::{SessionId, UserSession};
 use authkv_base::error::Error;
@@ -176,6 +177,24 @@ impl Operation {
     /// Whether the first argument of its procedure is a token.
     pub fn takes_token(self) -> bool {
         self == Self::Check || self.row().privilege != Privilege::Nothing
+    }
+
+    /// Whether an API key may not do this, whatever its user may do: it proves or changes who somebody is, or is about the
+    /// sessions of the caller.
+    pub fn refuses_api_keys(self) -> bool {
+        matches!(
+            self,
+            Self::Logout
+                | Self::SessionLogoutAll
+                | Self::SessionList
+                | Self::SessionRevoke
+                | Self::UserPassword
+                | Self::UserSetPassword
+                | Self::ApiKeyCreate
+                | Self::ApiKeyList
+                | Self::ApiKeyRevoke
+                | Self::UserApiKeyCreate
+        )
     }
 
     /// The privilege that a caller needs: that of the table, or `Admin` for registrations if only administrators may register.

@@ -24,6 +24,8 @@ pub enum Outcome {
     },
     Session(Session),
     Sessions(SessionList),
+    ApiKeyMade(NewApiKey),
+    ApiKeys(ApiKeyList),
     Done(Done),
     /// The claims of the token, if it is valid now.
     #[serde(serialize_with = "authorized")]
@@ -152,6 +154,40 @@ pub struct ActiveSession {
     pub user_agent: Option<String>,
     /// Whether it is the session of this request's token
     pub current: bool,
+}
+
+/// API keys, in the order in which they were made
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyList {
+    pub api_keys: Vec<ListedApiKey>,
+}
+
+/// An API key without its secret
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedApiKey {
+    /// The id of the key
+    pub api_key: String,
+    pub name: String,
+    /// The roles of its user that it has; null if it has all of them
+    #[schema(required)]
+    pub roles: Option<Vec<String>>,
+    /// Seconds since 1970
+    pub created_at: u64,
+    /// Seconds since 1970
+    pub expires_at: u64,
+    /// Seconds since 1970; null if it was never used
+    #[schema(required)]
+    pub used_at: Option<u64>,
+}
+
+/// A new API key. It is not shown again.
+#[derive(Serialize)]
+pub struct NewApiKey {
+    pub key: String,
+    #[serde(flatten)]
+    pub about: ListedApiKey,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -159,6 +159,31 @@ macro_rules! for_each_operation {
                  failed login.",
             )],
         }
+        /// `(token, name, {roles, ttl})` → `{key, api_key, name, roles, created_at, expires_at, used_at}`. Yields.
+        ApiKeyCreate [(ApiKeyInput)] => api_key_create {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("api_keys.create")],
+            endpoints: &[post("/v1/api-keys").creating().says(
+                API_KEYS, "Make an API key",
+                "`key` is shown once. Without `roles` it has all roles of its user. Not for API keys.",
+            )],
+        }
+        /// `(token)` → `{api_keys}`. Yields for a new token.
+        ApiKeyList [] => api_key_list {
+            service: Auth, privilege: Token, lane: Inline, audited: false,
+            console: &[user("api_keys.list")],
+            endpoints: &[get("/v1/api-keys").says(API_KEYS, "List one's own API keys", "Not for API keys.")],
+        }
+        /// `(token, api_key)` → `{revoked}`. Yields.
+        // With the id of a key.
+        ApiKeyRevoke [(ApiKeyId)] => api_key_revoke {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("api_keys.revoke")],
+            endpoints: &[delete("/v1/api-keys/{api_key}").says(
+                API_KEYS, "Revoke an API key",
+                "It fails from the next request on. Not for API keys.",
+            )],
+        }
         /// `()` → `{keys}` (RFC 7517 §5).
         KeySet [] => key_set {
             service: Auth, privilege: Nothing, lane: Inline, audited: false,
@@ -246,6 +271,41 @@ macro_rules! for_each_operation {
             endpoints: &[delete("/v1/admin/users/{login}/sessions/{session}").says(
                 USERS, "End a session of a user",
                 "Its refresh token and all its access tokens end. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, name, {roles, ttl})` → the result of `api_key_create`. Yields.
+        UserApiKeyCreate [(UserApiKeyInput)] => user_api_key_create {
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
+            console: &[owner("users.create_api_key")],
+            endpoints: &[post("/v1/admin/users/{login}/api-keys").creating().says(
+                API_KEYS, "Make an API key for a user",
+                "`key` is shown once. Needs the role `admin`. Not for API keys.",
+            )],
+        }
+        /// `(token, login)` → `{api_keys}`. Yields for a new token.
+        UserApiKeyList [(String)] => user_api_key_list {
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
+            console: &[owner("users.api_keys")],
+            endpoints: &[get("/v1/admin/users/{login}/api-keys").says(
+                API_KEYS, "List the API keys of a user", "Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, api_key)` → `{revoked}`. Yields.
+        UserApiKeyRevoke [(UserApiKey)] => user_api_key_revoke {
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
+            console: &[owner("users.revoke_api_key")],
+            endpoints: &[delete("/v1/admin/users/{login}/api-keys/{api_key}").says(
+                API_KEYS, "Revoke an API key of a user",
+                "It fails from the next request on. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, {roles})` → a user. Yields.
+        UserCreateService [(ServiceUser)] => user_create_service {
+            service: Auth, privilege: Admin, lane: Crypto, audited: true,
+            console: &[owner("users.create_service")],
+            endpoints: &[post("/v1/admin/services").creating().says(
+                API_KEYS, "Add a service user",
+                "A user whose password nobody knows, for programs: only API keys act as this user. Needs the role `admin`.",
             )],
         }
         /// `(token, login, password)` → `{changed}`. Yields.

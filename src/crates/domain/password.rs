@@ -110,6 +110,11 @@ impl Password {
         }
     }
 
+    /// A password that was drawn and that nobody learns: no rule is for it.
+    pub fn unknown(drawn: SecretString) -> Self {
+        Self(drawn)
+    }
+
     pub fn secret(&self) -> &SecretString {
         &self.0
     }

@@ -114,6 +114,7 @@ impl Exchange {
             failed: false,
             login: match &self.caller {
                 Caller::Bearer(claims) => Some(claims.sub.clone()),
+                Caller::Key(key) => key.login().map(str::to_owned),
                 _ => None,
             },
             bytes_in: self.body_length,

@@ -9,6 +9,7 @@ mod txn;
 
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
+use super::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use super::{Command, Credentials, Grant, Operation, Page, PasswordChange, Registration};
 use super::{SessionId, UserSession};
 use authkv_base::error::Error;
@@ -37,15 +38,40 @@ impl Command {
             Operation::UserCreate => {
                 let names = ["login", "password", "name", "surname"];
                 let (fields, [roles]) = input.fields_and_options(names, ["roles"], skip)?;
-                let roles: Option<Vec<String>> = roles
-                    .map(|roles| codec::shaped("roles", roles, "an array of names"))
-                    .transpose()?;
-                let roles = roles.unwrap_or_default();
-                if roles.len() > ROLES_MAX {
-                    return Err(Error::malformed("roles should be at most 100"));
-                }
+                let roles = role_names(roles)?.unwrap_or_default();
                 Command::UserCreate(registered(fields)?, roles)
             }
+            Operation::UserCreateService => {
+                let ([login], [roles]) = input.fields_and_options(["login"], ["roles"], skip)?;
+                Command::UserCreateService(ServiceUser {
+                    login: codec::string("login", login)?,
+                    roles: role_names(roles)?.unwrap_or_default(),
+                })
+            }
+            Operation::ApiKeyCreate => {
+                let ([name], options) =
+                    input.fields_and_options(["name"], ["roles", "ttl"], skip)?;
+                Command::ApiKeyCreate(api_key(name, options)?)
+            }
+            Operation::UserApiKeyCreate => {
+                let ([login, name], options) =
+                    input.fields_and_options(["login", "name"], ["roles", "ttl"], skip)?;
+                Command::UserApiKeyCreate(UserApiKeyInput {
+                    login: codec::string("login", login)?,
+                    key: api_key(name, options)?,
+                })
+            }
+            Operation::ApiKeyRevoke => {
+                Command::ApiKeyRevoke(ApiKeyId(text("api_key", input, skip)?))
+            }
+            Operation::UserApiKeyRevoke => {
+                let [login, api_key] = input.fields(["login", "api_key"], skip)?;
+                Command::UserApiKeyRevoke(UserApiKey {
+                    login: codec::string("login", login)?,
+                    api_key: codec::string("api_key", api_key)?,
+                })
+            }
+            Operation::UserApiKeyList => Command::UserApiKeyList(text("login", input, skip)?),
             Operation::Login => Command::Login(credentials(input, skip)?),
             Operation::SessionLogin => Command::SessionLogin(credentials(input, skip)?),
             Operation::UserSetPassword => Command::UserSetPassword(credentials(input, skip)?),
@@ -128,6 +154,7 @@ impl Command {
             Operation::Logout => nothing().map(|()| Command::Logout)?,
             Operation::Check => nothing().map(|()| Command::Check)?,
             Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,
+            Operation::ApiKeyList => nothing().map(|()| Command::ApiKeyList)?,
             Operation::SessionList => nothing().map(|()| Command::SessionList)?,
             Operation::UserMe => nothing().map(|()| Command::UserMe)?,
             Operation::KeySet => nothing().map(|()| Command::KeySet)?,
@@ -152,6 +179,26 @@ fn registered([login, password, name, surname]: [&[u8]; 4]) -> Result<Registrati
         password: codec::string("password", password)?.into(),
         name: codec::string("name", name)?,
         surname: codec::string("surname", surname)?,
+    })
+}
+
+/// The names of roles, if they are given.
+fn role_names(roles: Option<&[u8]>) -> Result<Option<Vec<String>>, Error> {
+    let read = |roles| codec::shaped("roles", roles, "an array of names");
+    let roles: Option<Vec<String>> = roles.map(read).transpose()?;
+    match roles {
+        Some(roles) if roles.len() > ROLES_MAX => {
+            Err(Error::malformed("roles should be at most 100"))
+        }
+        roles => Ok(roles),
+    }
+}
+
+fn api_key(name: &[u8], [roles, ttl]: [Option<&[u8]>; 2]) -> Result<ApiKeyInput, Error> {
+    Ok(ApiKeyInput {
+        name: codec::string("name", name)?,
+        roles: role_names(roles)?,
+        ttl: parts::option(ttl, |ttl| codec::number("ttl", ttl))?,
     })
 }
 
