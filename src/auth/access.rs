@@ -43,6 +43,8 @@ fn since(tx: &Tx, auth: &Auth, name: &str) -> Result<Option<u64>, Error> {
     match name {
         // Built-in roles always exist and never change identity.
         RoleName::ADMIN | RoleName::INTROSPECT | RoleName::DEFAULT => Ok(Some(0)),
+        // Older versions let make a role of this name, which then stays what it is.
+        RoleName::RECOVERY => Ok(auth.storage.roles.since(tx, name)?.or(Some(0))),
         _ => auth.storage.roles.since(tx, name),
     }
 }

@@ -4,11 +4,13 @@
 
 mod access;
 pub mod api_keys;
+mod denylist;
 pub mod first_admin;
 pub mod follow;
 mod key_files;
 pub mod keyring;
 pub mod login;
+pub mod one_time;
 mod password;
 pub mod principal;
 pub mod refresh;
@@ -33,7 +35,9 @@ use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::passed;
 use authkv_config::Config;
-use authkv_token::Tokens;
+use authkv_domain::Password;
+use authkv_token::{random, Tokens};
+use denylist::Denylist;
 use follow::Following;
 use keyring::Keyring;
 use password::Hasher;
@@ -57,10 +61,13 @@ pub struct Auth {
     pub tokens: Tokens,
     keyring: Keyring,
     hasher: Hasher,
+    denylist: Option<Denylist>,
     /// Mixed into unknown logins, to decide how long they take.
     login_salt: [u8; 32],
     /// Mixed into refresh tokens, so that who reads the data alone cannot compute any.
     refresh_key: hmac::Key,
+    /// Signs one-time tokens.
+    one_time_key: hmac::Key,
     following: Following,
     /// When API keys were used.
     uses: Uses,
@@ -92,13 +99,24 @@ impl Auth {
             let main = files.main.as_ref();
             main.map_or([0; 32], |key| key.derive(purpose))
         };
+        // Without a key file nobody could be told from others, so such tokens end with the process.
+        let derive_or_draw = |purpose: &[u8]| match files.main.as_ref() {
+            Some(key) => Ok(key.derive(purpose)),
+            None => random().map_err(|error| error.to_string()),
+        };
         let (threads, queue) = (config.crypto_threads, config.crypto_queue);
         Ok(Self {
             tokens: Tokens::new(config.tokens()),
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
+            denylist: config
+                .password_denylist
+                .as_deref()
+                .map(Denylist::open)
+                .transpose()?,
             login_salt: derive(b"logins that are not known"),
             refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"refresh tokens")),
+            one_time_key: hmac::Key::new(hmac::HMAC_SHA256, &derive_or_draw(b"one-time tokens")?),
             uses: Uses::new(tx),
             following: Following::new(heard_ago, heard),
             hashes: pool(
@@ -118,6 +136,16 @@ impl Auth {
             storage,
             life,
         })
+    }
+
+    /// The hash of a new password. Errors: `BadPassword` for one that has leaked. Crypto threads only.
+    fn hash_new(&self, password: &Password) -> Result<String, Error> {
+        if let Some(list) = self.denylist.as_ref().filter(|_| password.is_for_v1()) {
+            if list.has(password.secret())? {
+                return Err(Error::BadPassword("it is in a list of leaked ones".into()));
+            }
+        }
+        self.hasher.hash(password.secret())
     }
 
     /// Whether there is nothing yet that could expire. Does not yield.

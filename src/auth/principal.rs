@@ -83,6 +83,11 @@ impl Principal<'_> {
         }
     }
 
+    /// Whether the caller has the role `admin`, or is the owner.
+    pub fn is_admin(&self) -> bool {
+        self.check(Privilege::Admin).is_ok()
+    }
+
     /// Errors: `RoleRequired`.
     pub fn check(&self, privilege: Privilege) -> Result<(), Error> {
         let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
@@ -97,6 +102,8 @@ impl Principal<'_> {
             Privilege::Admin => Err(Error::RoleRequired(admin)),
             Privilege::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
             Privilege::Introspect => Err(Error::RoleRequired(introspect)),
+            Privilege::Recovery if subject.has(admin) || subject.has_recovery() => Ok(()),
+            Privilege::Recovery => Err(Error::RoleRequired(RoleName::RECOVERY)),
         }
     }
 }

@@ -11,7 +11,7 @@ use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{
-    Credentials, Done, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
+    Credentials, Done, Names, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
 };
 use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
 use authkv_token::NewApiKey;
@@ -96,9 +96,7 @@ pub fn add(
         .collect::<Result<Vec<_>, _>>()?;
     roles.sort();
     roles.dedup();
-    let hash = auth
-        .hashes
-        .run(tx, move || auth.hasher.hash(password.secret()))?;
+    let hash = auth.hashes.run(tx, move || auth.hash_new(&password))?;
     let body = || {
         users.insert(
             tx,
@@ -151,7 +149,7 @@ pub fn change_password(
     };
     let new = Password::uncommon(change.new, &auth.config.password_rules)?;
     let (hash, epoch) = prove(tx, auth, origin, &input, move |subject| {
-        Ok((auth.hasher.hash(new.secret())?, subject.epoch))
+        Ok((auth.hash_new(&new)?, subject.epoch))
     })?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
@@ -168,9 +166,7 @@ pub fn change_password(
 pub fn set_password(tx: &Tx, auth: &'static Auth, input: Credentials) -> Result<Outcome, Error> {
     check_is_there(tx, auth, &input.login)?;
     let password = Password::uncommon(input.password, &auth.config.password_rules)?;
-    let hash = auth
-        .hashes
-        .run(tx, move || auth.hasher.hash(password.secret()))?;
+    let hash = auth.hashes.run(tx, move || auth.hash_new(&password))?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
         let old = users.set_hash(tx, &input.login, &hash)?;
@@ -222,12 +218,42 @@ pub fn check_is_there(tx: &Tx, auth: &Auth, login: &str) -> Result<(), Error> {
     }
 }
 
-/// Deletes a user, and ends all tokens and sessions. A later user with this login is another user. Errors: `NoSuchUser`.
+/// Deletes a user, and ends all tokens, keys and sessions. A later user with this login is another user. Errors: `NoSuchUser`.
 /// Yields.
 pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
+    delete_if(tx, auth, login, || Ok(()))
+}
+
+/// Deletes the caller, given the password. Errors: `InvalidCredentials` and `TooManyAttempts` for the password; `Overloaded`. Yields.
+pub fn delete_own(
+    tx: &Tx,
+    auth: &'static Auth,
+    who: &Principal,
+    origin: &Origin,
+    password: SecretString,
+) -> Result<Outcome, Error> {
+    let input = Credentials {
+        login: who.login()?.to_owned(),
+        password,
+    };
+    let epoch = prove(tx, auth, origin, &input, |subject| Ok(subject.epoch))?;
+    delete_if(tx, auth, &input.login, || {
+        // The user may have changed since the password was checked.
+        let is_same = active(tx, auth, &input.login, epoch)?;
+        is_same.map(|_| ()).ok_or(Error::InvalidCredentials)
+    })
+}
+
+fn delete_if(
+    tx: &Tx,
+    auth: &Auth,
+    login: &str,
+    check: impl Fn() -> Result<(), Error>,
+) -> Result<Outcome, Error> {
     let users = users(auth)?;
     let storage = &auth.storage;
     let gone = storage.reserve.transaction(tx, Depth::Last, || {
+        check()?;
         let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
         storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
@@ -240,6 +266,17 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
     })?;
     users.count_gone(tx, &gone);
     Ok(Outcome::Done(Done::Deleted))
+}
+
+/// Changes the name and the surname of the caller. Errors: `BadPersonName`. Yields.
+pub fn rename(tx: &Tx, auth: &Auth, who: &Principal, input: Names) -> Result<Outcome, Error> {
+    let login = who.login()?;
+    let name = PersonName::new(input.name).map_err(Error::in_plain_words)?;
+    let surname = PersonName::new(input.surname).map_err(Error::in_plain_words)?;
+    let users = users(auth)?;
+    let reserve = &auth.storage.reserve;
+    reserve.transaction(tx, Depth::Last, || users.rename(tx, login, &name, &surname))?;
+    get(tx, auth, login)
 }
 
 /// Enables or disables a user. Disabling ends all tokens and sessions. Errors: `NoSuchUser`. Yields.

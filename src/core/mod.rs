@@ -4,7 +4,7 @@
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
 use crate::auth::{
-    api_keys, keyring, login, refresh, restored, roles, rotation, session, users, Auth,
+    api_keys, keyring, login, one_time, refresh, restored, roles, rotation, session, users, Auth,
 };
 use crate::kv::{self, Kv};
 use crate::tx::{
@@ -144,6 +144,10 @@ fn perform(
         Command::UserSessionRevoke(of) => session::revoke_of(tx, auth, &of),
         Command::SessionLogoutAll => session::logout_all(tx, auth, who()?),
         Command::SessionIntrospect(token) => session::introspect(tx, auth, token),
+        Command::UserRename(names) => users::rename(tx, auth, who()?, names),
+        Command::UserDeleteOwn(given) => users::delete_own(tx, auth, who()?, origin, given),
+        Command::UserResetToken(request) => one_time::make(tx, auth, who()?, &request),
+        Command::UserResetPassword(input) => one_time::reset(tx, auth, input),
         Command::ApiKeyCreate(input) => api_keys::create_own(tx, auth, who()?, input),
         Command::ApiKeyList => api_keys::list_own(tx, auth, who()?),
         Command::ApiKeyRevoke(id) => api_keys::revoke_own(tx, auth, who()?, &id.0),

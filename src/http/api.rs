@@ -46,11 +46,9 @@ pub fn render_error(operation: Option<Operation>, error: &Error) -> (u16, Vec<u8
             token: "-",
             message: &text,
         }),
-        Error::Unauthenticated | Error::NotForApiKeys if operation == Some(Operation::Logout) => {
-            json(&Message {
-                message: LOGOUT_REFUSED,
-            })
-        }
+        Error::Unauthenticated if operation == Some(Operation::Logout) => json(&Message {
+            message: LOGOUT_REFUSED,
+        }),
         _ => json(&Message { message: &text }),
     };
     (error.row().api_status, body)

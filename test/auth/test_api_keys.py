@@ -65,8 +65,7 @@ def test_a_key_reads_and_writes_as_its_user(people, transport):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_logout_of_api_is_not_for_a_key(people, transport):
     person = people.new()
-    expected = Refused("unauthenticated") if people.transport(transport).is_http else Refused("not_for_api_keys")
-    people.expect(transport, expected, "logout", person.key)
+    people.expect(transport, Refused("not_for_api_keys"), "logout", person.key)
     people.assert_holds(person.key)
 
 
@@ -251,7 +250,7 @@ def test_a_watch_ends_with_its_key(people):
     put(people, person.key, "watched", 1)
     asked = urllib.request.Request(f"{people.instance.url}/v1/watch", headers={"Authorization": f"Bearer {person.key}"})
     with urllib.request.urlopen(asked, timeout=30) as stream:
-        assert stream.readline() == b"event: ready\n"
+        assert next(line for line in stream if line.startswith(b"event:")) == b"event: ready\n"
         people.expect("http", ANY, "api_key_revoke", person.access, person.key_id)
         put(people, person.access, "watched", 2)
         lines = [line for line in stream if line.startswith(b"data: {")]

@@ -6,6 +6,7 @@ outcome; then it may run further steps with outcomes of their own. A refused cal
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from support.people import (
     COMMON,
     INVALID_CREDENTIALS,
     INVALID_REFRESH_TOKEN,
+    INVALID_RESET_TOKEN,
     NEEDS_ADMIN,
     NO_SUCH_API_KEY,
     NO_SUCH_ROLE,
@@ -67,7 +69,7 @@ class Cast:
         if one.what in ("role", "unused"):
             return self.known.setdefault(one, fresh(one.what))
         if one.person not in self.known:
-            given = {INTROSPECT.person: (INTROSPECT.person,), "admin2": ("admin",)}.get(one.person, ())
+            given = {INTROSPECT.person: (INTROSPECT.person,), "admin2": ("admin",), "recovery": ("recovery",)}.get(one.person, ())
             self.known[one.person] = self.people.new(*given)
         return getattr(self.known[one.person], one.what)
 
@@ -89,6 +91,8 @@ class Cast:
 ADMIN = Of("admin", "access")
 INTROSPECT = Of("introspect", "access")
 BOB, BOB_TOKEN, BOB_REFRESH = Of("bob"), Of("bob", "access"), Of("bob", "refresh")
+BOB_RESET = Of("bob", "reset_token")
+RECOVERY = Of("recovery", "access")
 BOB_KEY, BOB_KEY_ID = Of("bob", "key"), Of("bob", "key_id")
 BOB_SESSION = Of("bob", "session_id")
 EVE, EVE_TOKEN = Of("eve"), Of("eve", "access")
@@ -362,6 +366,7 @@ def made(name: str, roles: list | None = None, **more) -> Ok:
 
 A_KEY = Like("a key", lambda seen: isinstance(seen, str) and re.fullmatch(r"authkv_[0-9A-Za-z]{49}", seen) is not None)
 NO_KEYS = Ok({"api_keys": []})
+NEEDS_RECOVERY = Refused("role_required", "This needs the role recovery")
 ONE_KEY = Ok({"api_keys": Like("one", lambda seen: len(seen) == 1 and seen[0]["name"] == "test")})
 
 
@@ -432,6 +437,86 @@ API_KEYS = [
     Row("create_service_refuses_a_taken_login", as_admin("user_create_service", BOB), LOGIN_TAKEN),
     Row("create_service_refuses_an_unknown_role", as_admin("user_create_service", NEW, {"roles": ["unknown"]}), NO_SUCH_ROLE),
     Row("create_service_refuses_a_bad_login", as_admin("user_create_service", "a b"), Refused("bad_login")),
+]  # fmt: skip
+
+
+def rename(name="Ann-Marie", surname="Poe", token=BOB_TOKEN) -> Call:
+    return Call("user_rename", (name, surname), token)
+
+
+def delete_own(password=PASSWORD, token=BOB_TOKEN) -> Call:
+    return Call("user_delete_own", (password,), token)
+
+
+def reset(token=BOB_RESET, password=OTHER_PASSWORD) -> Call:
+    return Call("user_reset_password", (token, password))
+
+
+def renamed(login: str) -> dict:
+    return user_answer(login) | {"name": "Ann-Marie", "surname": "Poe"}
+
+
+def other_login(token: str) -> str:
+    """The token with one bit of the login changed."""
+    raw = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    raw[16] ^= 1
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+A_RESET_TOKEN = Ok({"reset_token": A_TEXT, "expires_at": A_TIME})
+ACCOUNTS = [
+    Row("rename_changes_the_name", rename(), Ok(Made(renamed, (BOB,))), then=((as_admin("user_get", BOB), Ok(Made(renamed, (BOB,)))),
+                                                                              (check(), Ok(True)), (login(), SESSION))),
+    *[Row(f"rename_refuses_{what}", rename(**wrong), Refused(error), then=((as_admin("user_get", BOB), user()),))
+      for what, wrong, error in [
+          ("a_name_of_1", {"name": "B"}, "bad_initial"), ("a_surname_with_a_digit", {"surname": "Poe2"}, "bad_initial"),
+          ("a_name_that_is_a_number", {"name": 1}, "malformed"),
+      ]],
+    Row("rename_refuses_garbage", rename(token=GARBAGE), UNAUTHENTICATED),
+    Row("delete_own_ends_the_user", delete_own(), DELETED, (me(), check(BOB_KEY)),
+        ((check(), Ok(False)), (check(BOB_KEY), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), INVALID_CREDENTIALS),
+         (as_admin("user_get", BOB), NO_SUCH_USER), (create(BOB), user()), (check(), Ok(False)))),
+    Row("delete_own_needs_the_password", delete_own(OTHER_PASSWORD), INVALID_CREDENTIALS, (me(),),
+        ((check(), Ok(True)), (login(), SESSION))),
+    Row("delete_own_is_not_for_api_keys", delete_own(token=BOB_KEY), NOT_FOR_API_KEYS, about_caller=True, then=((login(), SESSION),)),
+    Row("delete_own_refuses_garbage", delete_own(token=GARBAGE), UNAUTHENTICATED, then=((login(), SESSION),)),
+    Row("delete_own_takes_no_other_types", delete_own(1), Refused("malformed"), then=((login(), SESSION),)),
+    Row("reset_token_is_made", as_admin("user_reset_token", BOB), A_RESET_TOKEN, then=((check(), Ok(True)), (login(), SESSION))),
+    Row("reset_token_takes_a_life", as_admin("user_reset_token", BOB, {"ttl": 604_800}), A_RESET_TOKEN),
+    Row("reset_token_refuses_a_life_of_0", as_admin("user_reset_token", BOB, {"ttl": 0}), Refused("bad_option")),
+    Row("reset_token_refuses_a_life_of_more_than_a_week", as_admin("user_reset_token", BOB, {"ttl": 604_801}), Refused("bad_option")),
+    Row("reset_token_refuses_an_unknown_login", as_admin("user_reset_token", NEW), NO_SUCH_USER),
+    Row("reset_token_is_for_its_role", Call("user_reset_token", (BOB,), RECOVERY), A_RESET_TOKEN, about_caller=True),
+    Row("reset_token_is_for_a_key_of_its_role", Call("user_reset_token", (BOB,), Of("recovery", "key")), A_RESET_TOKEN, about_caller=True),
+    Row("reset_token_is_not_for_everyone", Call("user_reset_token", (BOB,), BOB_TOKEN), NEEDS_RECOVERY, about_caller=True),
+    Row("reset_token_is_not_for_who_may_introspect", Call("user_reset_token", (BOB,), INTROSPECT), NEEDS_RECOVERY, about_caller=True),
+    Row("reset_token_of_an_administrator_is_for_administrators", Call("user_reset_token", (Of("admin2"),), RECOVERY), NEEDS_ADMIN,
+        about_caller=True),
+    Row("reset_token_of_its_own_role_is_for_administrators", Call("user_reset_token", (Of("recovery"),), RECOVERY), NEEDS_ADMIN,
+        about_caller=True),
+    Row("reset_sets_the_password_and_ends_every_session", reset(), CHANGED, (me(),),
+        ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), INVALID_CREDENTIALS),
+         (login(password=OTHER_PASSWORD), SESSION))),
+    Row("reset_refuses_a_used_token", reset(password=PASSWORD), INVALID_RESET_TOKEN, (reset(),),
+        ((login(password=OTHER_PASSWORD), SESSION),)),
+    *[Row(f"reset_refuses_a_token_after_{what}", reset(), INVALID_RESET_TOKEN, given)
+      for what, given in [
+          ("a_logout_of_all", (as_admin("user_logout", BOB),)),
+          ("a_deletion", (as_admin("user_delete", BOB),)),
+          ("a_deletion_and_a_new_user", (as_admin("user_delete", BOB), create(BOB))),
+          ("a_disabling", (as_admin("user_disable", BOB),)),
+          ("a_new_password", (as_admin("user_set_password", BOB, PASSWORD),)),
+      ]],
+    *[Row(f"reset_refuses_{what}", reset(token), INVALID_RESET_TOKEN, then=((login(), SESSION),))
+      for what, token in [
+          ("nothing", ""), ("garbage", GARBAGE), ("an_access_token", BOB_TOKEN), ("a_refresh_token", BOB_REFRESH),
+          ("a_token_of_one_more_byte", Made(lambda token: token + "AAAA", (BOB_RESET,))), ("zeros", "A" * 100), ("much", "A" * 5000),
+          ("a_token_that_is_cut", Made(lambda token: token[4:], (BOB_RESET,))),
+          ("a_token_of_another_login", Made(other_login, (BOB_RESET,))),
+      ]],
+    *[Row(f"reset_refuses_{what}_and_keeps_the_token", reset(password=wrong), expected,
+          then=((login(), SESSION), (reset(), CHANGED)))
+      for what, wrong, expected in PASSWORDS],
 ]  # fmt: skip
 
 
@@ -524,7 +609,7 @@ ADMINISTRATORS_ONLY += [
     Row("the_shape_is_checked_before_the_token", Call("role_set", (ROLE, "a/"), GARBAGE), Refused("malformed"), about_caller=True),
 ]
 
-ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *API_KEYS, *ROLES, *KEYS, *ADMINISTRATORS_ONLY]
+ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *API_KEYS, *ACCOUNTS, *ROLES, *KEYS, *ADMINISTRATORS_ONLY]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
 
 

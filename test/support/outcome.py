@@ -67,9 +67,10 @@ ERRORS = {
     "rewound": (20060, 503, 503),
     "clock_behind": (20061, 409, 409),
     "no_such_session": (20070, 404, 404),
-    "not_for_api_keys": (20071, 401, 403),
+    "not_for_api_keys": (20071, 403, 403),
     "no_such_api_key": (20072, 404, 404),
     "too_many_api_keys": (20073, 409, 409),
+    "invalid_reset_token": (20074, 401, 401),
 }
 
 

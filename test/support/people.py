@@ -26,6 +26,7 @@ NO_SUCH_ROLE = Refused("no_such_role", "There is no such role")
 NO_SUCH_SESSION = Refused("no_such_session", "There is no such session")
 NO_SUCH_API_KEY = Refused("no_such_api_key", "There is no such API key")
 NOT_FOR_API_KEYS = Refused("not_for_api_keys", "An API key may not do this: log in")
+INVALID_RESET_TOKEN = Refused("invalid_reset_token", "The one-time token is not valid: ask for another one")
 NEEDS_ADMIN = Refused("role_required", "This needs the role admin")
 
 
@@ -100,6 +101,11 @@ class Person:
     def session_id(self) -> str:
         """The id of that session."""
         return jwt.decode(self.access, options={"verify_signature": False})["sid"]
+
+    @cached_property
+    def reset_token(self) -> str:
+        """A one-time token for a new password."""
+        return self.people.administer("user_reset_token", self.login)["reset_token"]
 
     @cached_property
     def api_key(self) -> dict:

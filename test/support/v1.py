@@ -68,6 +68,15 @@ OPERATIONS = {
     "session_logout_all": Operation("POST", "/v1/logout/all", {"revoked"}, "logout_all"),
     "user_me": Operation("GET", "/v1/me", USER | {"permissions"}, "me"),
     "user_password": Operation("PUT", "/v1/me/password", {"changed"}, "password", ("old_password", "new_password")),
+    "user_rename": Operation("PUT", "/v1/me", USER, "rename", ("name", "surname")),
+    "user_delete_own": Operation("DELETE", "/v1/me", {"deleted"}, "delete", ("password",)),
+    "user_reset_token": Operation(
+        "POST", "/v1/users/{login}/reset-token", {"reset_token", "expires_at"}, "users.reset_token", ("login",),
+        options=True, bare=True,
+    ),
+    "user_reset_password": Operation(
+        "POST", "/v1/reset-password", {"changed"}, "users.reset_password", ("reset_token", "password"), takes_token=False
+    ),
     "session_introspect": Operation("POST", "/v1/introspect", INTROSPECTED, "introspect", ("token",)),
     "api_key_create": Operation(
         "POST", "/v1/api-keys", API_KEY | {"key"}, "api_keys.create", ("name",), options=True, status=201

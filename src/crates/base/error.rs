@@ -225,9 +225,12 @@ errors! {
     /// there is no such session of this user, or it has ended
     NoSuchSession = "no_such_session", 20070, 404, 404, "There is no such session";
     /// the operation needs a token of a login, and an API key was sent
-    NotForApiKeys = "not_for_api_keys", 20071, 401, 403, "An API key may not do this: log in";
+    NotForApiKeys = "not_for_api_keys", 20071, 403, 403, "An API key may not do this: log in";
     /// there is no such API key of this user, or it was revoked or has expired
     NoSuchApiKey = "no_such_api_key", 20072, 404, 404, "There is no such API key";
+    /// the one-time token is unknown, used, or has expired
+    InvalidResetToken = "invalid_reset_token", 20074, 401, 401,
+        "The one-time token is not valid: ask for another one";
     /// the user has as many API keys as a user may have
     TooManyApiKeys { limit: usize } = "too_many_api_keys", 20073, 409, 409,
         "There are too many API keys: a user may have {limit}";

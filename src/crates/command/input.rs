@@ -73,6 +73,28 @@ pub struct UserApiKey {
     pub api_key: String,
 }
 
+/// A name and a surname, not checked against any rules.
+#[derive(Debug)]
+pub struct Names {
+    pub name: String,
+    pub surname: String,
+}
+
+/// The user for whom a one-time token is made.
+#[derive(Debug)]
+pub struct ResetRequest {
+    pub login: String,
+    /// Seconds.
+    pub ttl: Option<u64>,
+}
+
+/// A one-time token and a new password, not checked against any rules.
+#[derive(Debug)]
+pub struct NewPassword {
+    pub token: SecretString,
+    pub password: SecretString,
+}
+
 /// A service user to be made.
 #[derive(Debug)]
 pub struct ServiceUser {
@@ -191,6 +213,15 @@ impl Arguments for UserApiKey {
 
     fn api_key(&self) -> Option<&str> {
         Some(&self.api_key)
+    }
+}
+
+impl Arguments for Names {}
+impl Arguments for NewPassword {}
+
+impl Arguments for ResetRequest {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::endpoint::*;
 use crate::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use crate::{Arguments, Credentials, Grant, Page, PasswordChange, Registration};
+use crate::{Names, NewPassword, ResetRequest};
 use crate::{SessionId, UserSession};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;
@@ -32,6 +33,8 @@ pub enum Privilege {
     Admin,
     /// A token of a user with the role `introspect` or `admin`.
     Introspect,
+    /// A token of a user with the role `recovery` or `admin`.
+    Recovery,
 }
 
 /// The fibers that execute an operation from another thread.
@@ -189,6 +192,7 @@ impl Operation {
                 | Self::SessionList
                 | Self::SessionRevoke
                 | Self::UserPassword
+                | Self::UserDeleteOwn
                 | Self::UserSetPassword
                 | Self::ApiKeyCreate
                 | Self::ApiKeyList

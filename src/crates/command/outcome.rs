@@ -26,6 +26,7 @@ pub enum Outcome {
     Sessions(SessionList),
     ApiKeyMade(NewApiKey),
     ApiKeys(ApiKeyList),
+    OneTime(OneTimeToken),
     Done(Done),
     /// The claims of the token, if it is valid now.
     #[serde(serialize_with = "authorized")]
@@ -154,6 +155,15 @@ pub struct ActiveSession {
     pub user_agent: Option<String>,
     /// Whether it is the session of this request's token
     pub current: bool,
+}
+
+/// A token with which a user sets a new password once
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneTimeToken {
+    pub reset_token: String,
+    /// Seconds since 1970
+    pub expires_at: u64,
 }
 
 /// API keys, in the order in which they were made

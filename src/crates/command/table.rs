@@ -159,6 +159,40 @@ macro_rules! for_each_operation {
                  failed login.",
             )],
         }
+        /// `(token, name, surname)` → a user. Yields.
+        UserRename [(Names)] => user_rename {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("rename")],
+            endpoints: &[put("/v1/me").says(USERS, "Change one's name", "The name and the surname.")],
+        }
+        /// `(token, password)` → `{deleted}`. Yields.
+        UserDeleteOwn [(SecretString)] => user_delete_own {
+            service: Auth, privilege: Token, lane: Crypto, audited: true,
+            console: &[user("delete")],
+            endpoints: &[delete("/v1/me").with(Input::Json).says(
+                USERS, "Delete one's own account",
+                "With the password. All tokens, keys and sessions end; keys of the store stay. A wrong password counts as a \
+                 failed login.",
+            )],
+        }
+        /// `(token, login, {ttl})` → `{reset_token, expires_at}`. Yields for a new token.
+        UserResetToken [(ResetRequest)] => user_reset_token {
+            service: Auth, privilege: Recovery, lane: Inline, audited: true,
+            console: &[owner("users.reset_token")],
+            endpoints: &[post("/v1/users/{login}/reset-token").says(
+                USERS, "Make a one-time token for a new password",
+                "For whoever sends the e-mail. Needs the role `recovery` or `admin`; `admin` for a user with one of the two.",
+            )],
+        }
+        /// `(reset_token, password)` → `{changed}`. Yields.
+        UserResetPassword [(NewPassword)] => user_reset_password {
+            service: Auth, privilege: Nothing, lane: Crypto, audited: true,
+            console: &[anyone("users.reset_password", &["reset_token", "password"])],
+            endpoints: &[post("/v1/reset-password").says(
+                USERS, "Set a new password with a one-time token",
+                "All tokens and sessions of the user end, and the token is used up.",
+            )],
+        }
         /// `(token, name, {roles, ttl})` → `{key, api_key, name, roles, created_at, expires_at, used_at}`. Yields.
         ApiKeyCreate [(ApiKeyInput)] => api_key_create {
             service: Auth, privilege: Token, lane: Commit, audited: true,

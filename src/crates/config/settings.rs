@@ -297,6 +297,9 @@ settings! {
     /// a password has a character of each of these classes; `special` is one of ``!@#$%^&*()_+-=/.,``
     PASSWORD_CLASSES = "lower,upper,digit,special",
         list("lower, upper, digit and special with commas between them, or none", Class::by_name) => config(password_classes);
+    /// file of the SHA-1 digests of leaked passwords, which new passwords may not be under /v1
+    /// [file of leaked passwords](#leaked-passwords), by their SHA-1 digests: new passwords may not be in it, except under `/api`
+    PASSWORD_DENYLIST = "<none>", path().optional() => config.password_denylist: Option<PathBuf>;
     /// failed logins before the next ones are delayed
     /// [failed logins](#failed-logins) without a delay
     LOGIN_FAILURES = "5", number(1, 1000) => config(login_failures);

@@ -75,6 +75,7 @@ fn of_the_caller(operation: Operation, privilege: Privilege) -> Vec<Error> {
         Privilege::Nothing => return Vec::new(),
         Privilege::Token => {}
         Privilege::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN)),
+        Privilege::Recovery => errors.push(Error::RoleRequired(RoleName::RECOVERY)),
         Privilege::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT)),
     }
     if operation.refuses_api_keys() {

@@ -11,6 +11,7 @@ pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
 use super::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use super::{Command, Credentials, Grant, Operation, Page, PasswordChange, Registration};
+use super::{Names, NewPassword, ResetRequest};
 use super::{SessionId, UserSession};
 use authkv_base::error::Error;
 use authkv_codec::{self as codec, Document};
@@ -40,6 +41,30 @@ impl Command {
                 let (fields, [roles]) = input.fields_and_options(names, ["roles"], skip)?;
                 let roles = role_names(roles)?.unwrap_or_default();
                 Command::UserCreate(registered(fields)?, roles)
+            }
+            Operation::UserRename => {
+                let [name, surname] = input.fields(["name", "surname"], skip)?;
+                Command::UserRename(Names {
+                    name: codec::string("name", name)?,
+                    surname: codec::string("surname", surname)?,
+                })
+            }
+            Operation::UserDeleteOwn => {
+                Command::UserDeleteOwn(text("password", input, skip)?.into())
+            }
+            Operation::UserResetToken => {
+                let ([login], [ttl]) = input.fields_and_options(["login"], ["ttl"], skip)?;
+                Command::UserResetToken(ResetRequest {
+                    login: codec::string("login", login)?,
+                    ttl: parts::option(ttl, |ttl| codec::number("ttl", ttl))?,
+                })
+            }
+            Operation::UserResetPassword => {
+                let [token, password] = input.fields(["reset_token", "password"], skip)?;
+                Command::UserResetPassword(NewPassword {
+                    token: codec::string("reset_token", token)?.into(),
+                    password: codec::string("password", password)?.into(),
+                })
             }
             Operation::UserCreateService => {
                 let ([login], [roles]) = input.fields_and_options(["login"], ["roles"], skip)?;
