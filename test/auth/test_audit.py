@@ -59,7 +59,7 @@ class Journal:
         """The one event that has these members, which may take a moment to be in the log."""
         wait_until(lambda: self.said(**members), f"the audit says {members}")
         (event,) = self.said(**members)
-        assert REQUIRED <= event.keys() <= REQUIRED | {"whom", "role", "session", "again", "jti", "operation"}, event
+        assert REQUIRED <= event.keys() <= REQUIRED | {"whom", "role", "session", "api_key", "again", "jti", "operation"}, event
         return event
 
 
@@ -90,6 +90,10 @@ OF_USERS = {
     "session_logout_all": lambda person: (),
     "user_password": lambda person: (PASSWORD, OTHER_PASSWORD),
     "session_revoke": lambda person: (person.session_id,),
+    "user_rename": lambda person: ("Ann", "Poe"),
+    "user_delete_own": lambda person: (PASSWORD,),
+    "api_key_create": lambda person: ("nightly",),
+    "api_key_revoke": lambda person: (person.key_id,),
 }
 # An operation of an administrator: its arguments, and whom it is about.
 OF_ADMINISTRATORS = {
@@ -100,6 +104,10 @@ OF_ADMINISTRATORS = {
     "user_logout": lambda people: (login := people.new().login, [login]),
     "user_set_password": lambda people: (login := people.new().login, [login, OTHER_PASSWORD]),
     "user_session_revoke": lambda people: ((one := people.new()).login, [one.login, one.session_id]),
+    "user_api_key_create": lambda people: (login := people.new().login, [login, "nightly"]),
+    "user_api_key_revoke": lambda people: ((one := people.new()).login, [one.login, one.key_id]),
+    "user_create_service": lambda people: (login := fresh("user"), [login]),
+    "user_reset_token": lambda people: (login := people.new().login, [login]),
     "role_grant": lambda people: (login := people.new().login, [login, "introspect"]),
     "role_revoke": lambda people: (login := people.new("introspect").login, [login, "introspect"]),
     "role_set": lambda people: (role := fresh("role"), [role, []]),
@@ -111,9 +119,9 @@ OF_ADMINISTRATORS = {
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_what_a_user_does_is_told(people, transport, operation):
     person = people.new()
-    token = person.access
+    token, args = person.access, OF_USERS[operation](person)
     journal = Journal(people)
-    assert isinstance(people.do(transport, operation, token, *OF_USERS[operation](person)), Ok)
+    assert isinstance(people.do(transport, operation, token, *args), Ok)
     event = journal.expect(audit=operation, result="ok")
     assert (event["who"], event["jti"]) == (person.login, jti(people, token))
     assert_from(event, transport)
