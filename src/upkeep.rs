@@ -1,7 +1,7 @@
 //! The fibers that remove what has expired, load keys that other instances have changed, and write what could not be written
 //! before. Runs on the tx thread.
 
-use crate::auth::{api_keys, first_admin, rotation};
+use crate::auth::{first_admin, key_user, rotation};
 use crate::core::Core;
 use crate::tx::life::Life;
 use crate::tx::{fiber, log, Tx};
@@ -79,7 +79,7 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
         core.audit.flush(tx);
         cover.done(auth.cover(tx, PAUSE));
         attempts.done(auth.write_attempts(tx, SLICE));
-        uses.done(api_keys::write_uses(tx, auth));
+        uses.done(key_user::write_uses(tx, auth));
         lacks_admin = lacks_admin && !first_admin::make_late(tx, auth);
         core.kv.fill_reserve(tx);
         keys.done(rotation::refresh(tx, auth));

@@ -1,6 +1,6 @@
 //! The authenticated sender of a command. Runs on the tx thread.
 
-use super::api_keys::{user_of, KeyUser};
+use super::key_user::{user_of, KeyUser};
 use super::Auth;
 use super::{access, subject};
 use crate::tx::Tx;
