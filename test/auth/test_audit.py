@@ -107,7 +107,6 @@ OF_ADMINISTRATORS = {
     "user_api_key_create": lambda people: (login := people.new().login, [login, "nightly"]),
     "user_api_key_revoke": lambda people: ((one := people.new()).login, [one.login, one.key_id]),
     "user_create_service": lambda people: (login := fresh("user"), [login]),
-    "user_reset_token": lambda people: (login := people.new().login, [login]),
     "role_grant": lambda people: (login := people.new().login, [login, "introspect"]),
     "role_revoke": lambda people: (login := people.new("introspect").login, [login, "introspect"]),
     "role_set": lambda people: (role := fresh("role"), [role, []]),

@@ -200,7 +200,7 @@ def test_who_reads_the_data_and_has_a_used_token_does_not_get_the_next(people):
     """The salt is in the data, the key of the instance is not: what can be computed of the two is not what was given."""
     person = people.new()
     newer = refresh(people, person.refresh)
-    code = f"return require('digest').base64_encode(box.space.authkv_session:get('{person.session_id}')[8][3])"
+    code = f"return require('digest').base64_encode(tostring(box.space.authkv_session:get('{person.session_id}')[8][3]))"
     salt = base64.b64decode(people.console.evaluate(code)[0])
     old = base64.urlsafe_b64decode(person.refresh)
     for key in (b"", bytes(32)):
