@@ -23,6 +23,8 @@ pub struct Event {
     operation: Operation,
     object: Option<String>,
     role: Option<String>,
+    session: Option<String>,
+    api_key: Option<String>,
 }
 
 /// A line of the audit log.
@@ -37,6 +39,15 @@ struct Line<'a> {
     whom: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
+    /// The session that was ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+    /// The API key that was made or revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<&'a str>,
+    /// The refresh token was used before, within the time of grace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<bool>,
     from: String,
     front: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +81,8 @@ impl Event {
             operation,
             object: audited(command.arguments().object()),
             role: audited(command.arguments().role()),
+            session: command.arguments().session().map(cut),
+            api_key: command.arguments().api_key().map(cut),
         }
     }
 
@@ -84,7 +97,7 @@ impl Event {
         let row = self.operation.row();
         let refused = match result {
             Err(Error::Unauthenticated) => !matches!(caller, Caller::Anonymous),
-            Err(Error::Forbidden { .. } | Error::RoleRequired(_)) => true,
+            Err(Error::Forbidden { .. } | Error::RoleRequired(_) | Error::NotForApiKeys) => true,
             _ => false,
         };
         let kind = if refused { REFUSED } else { row.name };
@@ -101,9 +114,14 @@ impl Event {
             (_, Caller::Bearer(claims)) if refused || row.privilege != Privilege::Nothing => {
                 (Some(&*claims.sub), Some(&*claims.jti))
             }
+            (_, Caller::Key(key)) if refused || row.privilege != Privilege::Nothing => {
+                (key.login(), key.login().map(|_| &*key.id))
+            }
             (_, Caller::Owner) => (Some(OWNER), None),
             // The operation needs no token, so the token was not checked.
-            (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_)) => (None, None),
+            (_, Caller::Anonymous | Caller::Refused | Caller::Bearer(_) | Caller::Key(_)) => {
+                (None, None)
+            }
         };
         let found = match result {
             Ok(Outcome::Rotated(key)) => Some(&*key.kid),
@@ -120,6 +138,17 @@ impl Event {
             who,
             whom: found.or(self.object.as_deref()),
             role: self.role.as_deref(),
+            // Only then it is the id of a session for certain.
+            session: self.session.as_deref().filter(|_| result.is_ok()),
+            api_key: match result {
+                Ok(Outcome::ApiKeyMade(key)) => Some(&*key.about.api_key),
+                Ok(_) => self.api_key.as_deref(),
+                Err(_) => None,
+            },
+            again: match result {
+                Ok(Outcome::Session(session)) => session.again.then_some(true),
+                _ => None,
+            },
             from: origin.peer.to_string(),
             front: origin.transport.name(),
             jti,

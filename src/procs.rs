@@ -79,6 +79,7 @@ fn owner(args: &RawBytes) -> Reply {
         let origin = Origin {
             transport: Transport::Console,
             peer: Peer::Session,
+            agent: None,
         };
         act(tx, instance, origin, Caller::Owner, command)
     })
@@ -295,7 +296,11 @@ fn client_at(
 ) -> Result<RawByteBuf, Error> {
     let _call = instance.life.begin_call()?;
     let transport = instance.session_kind.get(tx).transport(tx);
-    let origin = Origin { transport, peer };
+    let origin = Origin {
+        transport,
+        peer,
+        agent: None,
+    };
     let (origin, caller, command) = prepare(tx, instance, operation, origin, args)
         .inspect_err(|error| refused(transport, operation, error))?;
     act(tx, instance, origin, caller, command)

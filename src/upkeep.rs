@@ -1,7 +1,7 @@
 //! The fibers that remove what has expired, load keys that other instances have changed, and write what could not be written
 //! before. Runs on the tx thread.
 
-use crate::auth::{first_admin, rotation};
+use crate::auth::{first_admin, key_user, rotation};
 use crate::core::Core;
 use crate::tx::life::Life;
 use crate::tx::{fiber, log, Tx};
@@ -72,12 +72,14 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
     let mut cover = Work::new("how long tokens hold was not written down");
     let mut attempts = Work::new("failed logins were not written");
     let mut keys = Work::new("keys were not read anew");
+    let mut uses = Work::new("when API keys were used was not written");
     let mut forget = Work::new("what has expired was not forgotten");
     while !life.has_ended() && !fiber::is_cancelled(tx) {
         clock.look(tx, core);
         core.audit.flush(tx);
         cover.done(auth.cover(tx, PAUSE));
         attempts.done(auth.write_attempts(tx, SLICE));
+        uses.done(key_user::write_uses(tx, auth));
         lacks_admin = lacks_admin && !first_admin::make_late(tx, auth);
         core.kv.fill_reserve(tx);
         keys.done(rotation::refresh(tx, auth));

@@ -250,14 +250,16 @@ local function names_of(group, first)
             table.insert(names, name)
         end
     end
-    for name in first:gmatch('[%w_]+') do
+    for name in first:gmatch('[%w_.]+') do
         insert(name)
     end
     for _, operation in ipairs(OPERATIONS) do
         for _, row in ipairs(operation.functions) do
             local of, name = split(row.name)
-            local is_of_user = row.caller == 'user' and group == 'as' and authkv[name] == nil
-            if of == group or is_of_user then
+            local is_of_user = row.caller == 'user' and group == 'as' and (of ~= nil or authkv[name] == nil)
+            if is_of_user then
+                insert(row.name)
+            elseif of == group and row.caller ~= 'user' then
                 insert(name)
             end
         end

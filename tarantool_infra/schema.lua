@@ -6,7 +6,7 @@ local log = require('log')
 local native = require('authkv.native')
 local pool = require('authkv.pool')
 
-local VERSION = 4
+local VERSION = 5
 
 -- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
@@ -122,6 +122,20 @@ local function own_spaces()
         {name = 'created_at', type = 'unsigned'},
         {name = 'signs_from', type = 'unsigned'},
     })
+    mirrored('authkv_api_key', 'id', 'expires_at', {
+        {name = 'login', type = 'string', is_nullable = true},
+        {name = 'digest', type = 'string', is_nullable = true},
+        {name = 'name', type = 'string', is_nullable = true},
+        {name = 'roles', type = 'array', is_nullable = true},
+        {name = 'created_at', type = 'unsigned', is_nullable = true},
+    })
+    index(box.space.authkv_api_key, 'login', {{field = 'login', is_nullable = true}})
+    local use = space('authkv_api_key_use', {
+        {name = 'id', type = 'string'},
+        {name = 'expires_at', type = 'unsigned'},
+        {name = 'used_at', type = 'unsigned'},
+    })
+    index(use, 'expires_at', {'expires_at'})
     local session = space('authkv_session', {
         {name = 'id', type = 'string'},
         {name = 'expires_at', type = 'unsigned'},
@@ -130,6 +144,10 @@ local function own_spaces()
         {name = 'epoch', type = 'unsigned'},
         {name = 'tokens_until', type = 'unsigned'},
         {name = 'digest', type = 'string'},
+        -- {time in milliseconds, digest of the token that was used, salt of the next one}.
+        {name = 'refreshed', type = 'array', is_nullable = true},
+        {name = 'address', type = 'string', is_nullable = true},
+        {name = 'agent', type = 'string', is_nullable = true},
     })
     index(session, 'expires_at', {'expires_at'})
     index(session, 'login', {'login', 'created_at'})

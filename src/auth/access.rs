@@ -5,13 +5,19 @@ use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_domain::{Access, Granted, RoleName, Subject};
 
-/// What the user with this login may do with keys. Does not yield.
-pub fn access(tx: &Tx, auth: &Auth, login: &str, subject: &Subject) -> Result<Access, Error> {
+/// What the user with this login may do with keys. `has_default`: the role `default` counts, if users have it. Does not yield.
+pub fn access(
+    tx: &Tx,
+    auth: &Auth,
+    login: &str,
+    subject: &Subject,
+    has_default: bool,
+) -> Result<Access, Error> {
     if subject.has(RoleName::ADMIN) {
         return Ok(Access::everything());
     }
     let mut access = Access::default();
-    if auth.config.live().default_role {
+    if has_default && auth.config.live().default_role {
         add_default(tx, auth, login, &mut access)?;
     }
     for granted in &subject.roles {
@@ -43,6 +49,8 @@ fn since(tx: &Tx, auth: &Auth, name: &str) -> Result<Option<u64>, Error> {
     match name {
         // Built-in roles always exist and never change identity.
         RoleName::ADMIN | RoleName::INTROSPECT | RoleName::DEFAULT => Ok(Some(0)),
+        // Older versions let make a role of this name, which then stays what it is.
+        RoleName::RECOVERY => Ok(auth.storage.roles.since(tx, name)?.or(Some(0))),
         _ => auth.storage.roles.since(tx, name),
     }
 }

@@ -16,11 +16,12 @@ pub fn allowed(
     who: &Principal,
     question: Question,
 ) -> Result<Outcome, Error> {
-    let (claims, subject) = who.user()?;
-    let roles = access::names(tx, auth, subject.clone())?;
+    let user = who.user()?;
+    let roles = access::names(tx, auth, user.subject.clone())?;
     if let Some(role) = question.role {
         let role = role.as_str();
-        let is_everyones = role == RoleName::DEFAULT && auth.config.live().default_role;
+        let has_default = user.has_default && auth.config.live().default_role;
+        let is_everyones = role == RoleName::DEFAULT && has_default;
         if !is_everyones && roles.iter().all(|one| one != role) {
             return Err(Error::RoleRequired(role.to_owned().into()));
         }
@@ -32,7 +33,7 @@ pub fn allowed(
         who.access(tx, auth)?.check_key(kind, key.as_bytes())?;
     }
     Ok(Outcome::Allowed(Allowed {
-        login: claims.sub.clone(),
+        login: user.login.to_owned(),
         roles,
     }))
 }

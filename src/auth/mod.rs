@@ -4,14 +4,20 @@
 
 mod access;
 pub mod allowed;
+pub mod api_keys;
+mod denylist;
 pub mod first_admin;
 pub mod follow;
 mod key_files;
+pub mod key_user;
 pub mod keyring;
 pub mod login;
 mod metrics;
+pub mod one_time;
 mod password;
 pub mod principal;
+pub mod refresh;
+mod refresh_token;
 pub mod restored;
 pub mod roles;
 pub mod rotation;
@@ -32,9 +38,13 @@ use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::passed;
 use authkv_config::{Config, LiveConfig};
-use authkv_token::Tokens;
+use authkv_domain::Password;
+use authkv_token::{random, Tokens};
+use denylist::Denylist;
 use follow::Following;
+use key_user::Uses;
 use keyring::Keyring;
+use ring::hmac;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -54,9 +64,16 @@ pub struct Auth {
     pub tokens: Tokens,
     keyring: Keyring,
     hasher: ArcSwap<Hasher>,
+    denylist: Option<Denylist>,
     /// Mixed into unknown logins, to decide how long they take.
     login_salt: [u8; 32],
+    /// Mixed into refresh tokens, so that who reads the data alone cannot compute any.
+    refresh_key: hmac::Key,
+    /// Signs one-time tokens.
+    one_time_key: hmac::Key,
     following: Following,
+    /// When API keys were used.
+    uses: Uses,
     /// Hashes passwords and signs tokens.
     pub hashes: Pool,
     /// Verifies tokens for fibers, and signs those of refreshed sessions: neither should wait behind hashes.
@@ -81,14 +98,29 @@ impl Auth {
                 .map_err(|e: io::Error| format!("cannot start threads: {e}"))
         };
         let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
+        let derive = |purpose: &[u8]| {
+            let main = files.main.as_ref();
+            main.map_or([0; 32], |key| key.derive(purpose))
+        };
+        // Without a key file nobody could be told from others, so such tokens end with the process.
+        let derive_or_draw = |purpose: &[u8]| match files.main.as_ref() {
+            Some(key) => Ok(key.derive(purpose)),
+            None => random().map_err(|error| error.to_string()),
+        };
         let (threads, queue) = (config.crypto_threads, config.crypto_queue);
         Ok(Self {
             tokens: Tokens::new(config.tokens()),
             keyring: Keyring::new(tx, &config, &files),
             hasher: ArcSwap::from_pointee(Hasher::new(config.live().argon2)?),
-            login_salt: files
-                .main
-                .map_or([0; 32], |key| key.derive(b"logins that are not known")),
+            denylist: config
+                .password_denylist
+                .as_deref()
+                .map(Denylist::open)
+                .transpose()?,
+            login_salt: derive(b"logins that are not known"),
+            refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"refresh tokens")),
+            one_time_key: hmac::Key::new(hmac::HMAC_SHA256, &derive_or_draw(b"one-time tokens")?),
+            uses: Uses::new(tx),
             following: Following::new(heard_ago, heard),
             hashes: pool(
                 "crypto",
@@ -149,6 +181,16 @@ impl Auth {
         }
     }
 
+    /// The hash of a new password. Errors: `BadPassword` for one that has leaked. Crypto threads only.
+    fn hash_new(&self, password: &Password) -> Result<String, Error> {
+        if let Some(list) = self.denylist.as_ref().filter(|_| password.is_for_v1()) {
+            if list.has(password.secret())? {
+                return Err(Error::BadPassword("it is in a list of leaked ones".into()));
+            }
+        }
+        self.hasher.load().hash(password.secret())
+    }
+
     /// Whether there is nothing yet that could expire. Does not yield.
     pub fn is_new(&self, tx: &Tx) -> Result<bool, Error> {
         self.storage.is_new(tx)
@@ -189,9 +231,10 @@ impl Auth {
         // First, because a read-only instance can write it too.
         let attempts = storage.attempts.forget(tx, time, slice)?;
         let sessions = storage.sessions.forget(tx, time, slice)?;
+        let uses = storage.api_keys.forget(tx, time, slice)?;
         let before = Tokens::forgotten_before(time);
         let mirrored = storage.mirror.forget(tx, before, slice)?;
-        Ok(attempts || sessions || mirrored)
+        Ok(attempts || sessions || uses || mirrored)
     }
 
     /// The files of keys: the name of each in a back-up, and its path. `keys` is a directory.

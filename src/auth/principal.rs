@@ -1,11 +1,13 @@
 //! The authenticated sender of a command. Runs on the tx thread.
 
+use super::key_user::{user_of, KeyUser};
 use super::Auth;
 use super::{access, subject};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_command::{Caller, Privilege};
 use authkv_domain::{Access, Claims, RoleName, Subject};
+use authkv_token::ApiKey;
 use std::sync::Arc;
 
 /// The authenticated sender of a command. Only [`authenticate`] makes one.
@@ -15,30 +17,92 @@ pub struct Principal<'a>(Who<'a>);
 #[derive(Debug)]
 enum Who<'a> {
     User(&'a Arc<Claims>, Subject),
+    Key(&'a ApiKey, Box<KeyUser>),
     Owner,
 }
 
+/// A caller that is a user.
+pub struct User<'a> {
+    pub login: &'a str,
+    pub subject: &'a Subject,
+    /// Whether the role `default` counts, if users have it.
+    pub has_default: bool,
+}
+
+impl<'a> User<'a> {
+    fn of_token(claims: &'a Claims, subject: &'a Subject) -> Self {
+        Self {
+            login: &claims.sub,
+            subject,
+            has_default: true,
+        }
+    }
+
+    fn of_key(user: &'a KeyUser) -> Self {
+        Self {
+            login: &user.row.login,
+            subject: &user.subject,
+            has_default: user.has_default(),
+        }
+    }
+
+    /// What the user may do with keys. Does not yield.
+    fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
+        access::access(tx, auth, self.login, self.subject, self.has_default)
+    }
+}
+
 impl Principal<'_> {
-    /// The claims of the caller's token. Errors: `Unauthenticated` for the owner, who has no token.
+    /// The claims of the caller's token. Errors: `NotForApiKeys` for an API key; `Unauthenticated` for the owner, who has no
+    /// token.
     pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
         match &self.0 {
             Who::User(claims, _) => Ok(claims),
+            Who::Key(..) => Err(Error::NotForApiKeys),
             Who::Owner => Err(Error::Unauthenticated),
         }
     }
 
-    /// The claims of the caller's token, and the caller as a user. Errors: `Unauthenticated` for the owner.
-    pub fn user(&self) -> Result<(&Arc<Claims>, &Subject), Error> {
+    /// The claims of the caller's token, or those that an API key has in an answer about it. `None` for the owner.
+    pub fn described(&self, auth: &Auth) -> Option<Arc<Claims>> {
         match &self.0 {
-            Who::User(claims, subject) => Ok((claims, subject)),
+            Who::User(claims, _) => Some(Arc::clone(claims)),
+            Who::Key(_, user) => Some(user.claims(auth)),
+            Who::Owner => None,
+        }
+    }
+
+    /// The login of the caller. Errors: `Unauthenticated` for the owner, who has none.
+    pub fn login(&self) -> Result<&str, Error> {
+        match &self.0 {
+            Who::User(claims, _) => Ok(&claims.sub),
+            Who::Key(_, user) => Ok(&user.row.login),
             Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// The caller as a user. Errors: `Unauthenticated` for the owner.
+    pub fn user(&self) -> Result<User<'_>, Error> {
+        match &self.0 {
+            Who::User(claims, subject) => Ok(User::of_token(claims, subject)),
+            Who::Key(_, user) => Ok(User::of_key(user)),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// Errors: `NotForApiKeys`.
+    pub fn check_is_no_key(&self) -> Result<(), Error> {
+        match &self.0 {
+            Who::Key(..) => Err(Error::NotForApiKeys),
+            Who::User(..) | Who::Owner => Ok(()),
         }
     }
 
     /// What this caller may do with keys. Does not yield.
     pub fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
-            Who::User(claims, subject) => access::access(tx, auth, &claims.sub, subject),
+            Who::User(claims, subject) => User::of_token(claims, subject).access(tx, auth),
+            Who::Key(_, user) => User::of_key(user).access(tx, auth),
             Who::Owner => Ok(Access::everything()),
         }
     }
@@ -49,17 +113,25 @@ impl Principal<'_> {
         match &self.0 {
             Who::User(claims, _) => {
                 let subject = subject::subject_of(tx, auth, claims)?;
-                access::access(tx, auth, &claims.sub, &subject)
+                User::of_token(claims, &subject).access(tx, auth)
             }
+            Who::Key(key, _) => User::of_key(&user_of(tx, auth, key)?).access(tx, auth),
             Who::Owner => Ok(Access::everything()),
         }
+    }
+
+    /// Whether the caller has the role `admin`, or is the owner.
+    pub fn is_admin(&self) -> bool {
+        self.check(Privilege::Admin).is_ok()
     }
 
     /// Errors: `RoleRequired`.
     pub fn check(&self, privilege: Privilege) -> Result<(), Error> {
         let (admin, introspect) = (RoleName::ADMIN, RoleName::INTROSPECT);
-        let Who::User(_, subject) = &self.0 else {
-            return Ok(());
+        let subject = match &self.0 {
+            Who::User(_, subject) => subject,
+            Who::Key(_, user) => &user.subject,
+            Who::Owner => return Ok(()),
         };
         match privilege {
             Privilege::Nothing | Privilege::Token => Ok(()),
@@ -67,6 +139,8 @@ impl Principal<'_> {
             Privilege::Admin => Err(Error::RoleRequired(admin.into())),
             Privilege::Introspect if subject.has(admin) || subject.has(introspect) => Ok(()),
             Privilege::Introspect => Err(Error::RoleRequired(introspect.into())),
+            Privilege::Recovery if subject.has(admin) || subject.has_recovery() => Ok(()),
+            Privilege::Recovery => Err(Error::RoleRequired(RoleName::RECOVERY.into())),
         }
     }
 }
@@ -80,6 +154,10 @@ pub fn authenticate<'a>(tx: &Tx, auth: &Auth, caller: &'a Caller) -> Result<Prin
         Caller::Bearer(claims) => {
             let subject = subject::subject_of(tx, auth, claims)?;
             Ok(Principal(Who::User(claims, subject)))
+        }
+        Caller::Key(key) => {
+            let user = user_of(tx, auth, key)?;
+            Ok(Principal(Who::Key(key, Box::new(user))))
         }
     }
 }

@@ -58,6 +58,7 @@ pub fn list(tx: &Tx, auth: &Auth) -> Result<Outcome, Error> {
     let fixed = [
         (RoleName::ADMIN, vec![Permission::everything()]),
         (RoleName::INTROSPECT, vec![]),
+        (RoleName::RECOVERY, vec![]),
         (RoleName::DEFAULT, vec![Permission::everything()]),
     ];
     for (name, permissions) in fixed {
@@ -78,6 +79,10 @@ pub fn set(tx: &Tx, auth: &Auth, role: NewRole) -> Result<Outcome, Error> {
     let storage = &auth.storage;
     storage.reserve.transaction(tx, Depth::Last, || {
         let mirror = &storage.mirror;
+        let is_recovery = name.as_str() == RoleName::RECOVERY;
+        if is_recovery && storage.roles.since(tx, name.as_str())?.is_none() {
+            return Err(Error::BadRole("recovery cannot be changed"));
+        }
         storage
             .roles
             .put(tx, mirror, name.as_str(), Some(&permissions))

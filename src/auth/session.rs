@@ -1,9 +1,10 @@
-//! Sessions: an access token, a refresh token for one use (RFC 9700 §4.14.2), and their end. Runs on the tx thread.
-//! Signatures are made on the crypto pool.
+//! Sessions: how they begin and end, and which ones a user has. Runs on the tx thread. Signatures are made on the crypto pool.
 
 use super::login::prove;
-use super::principal::Principal;
-use super::subject::{active, end_all, record, subject_of};
+use super::principal::{authenticate, Principal};
+use super::refresh_token::RefreshToken;
+use super::subject::{active, end_all, record};
+use super::users::check_is_there;
 use super::Auth;
 use crate::storage::{Depth, SessionRow};
 use crate::tx::{await_durability, Tx};
@@ -11,22 +12,24 @@ use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_base::steady::{kept_until, now};
-use authkv_command::{Caller, Credentials, Done, Outcome, Session, TokenType};
+use authkv_command::{
+    ActiveSession, Caller, Credentials, Done, Outcome, Session, SessionList, TokenType, UserSession,
+};
 use authkv_domain::{RoleName, Subject};
-use authkv_token::{random, AccessToken, Bearer, Draft, Known};
-use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
-use ring::digest::{digest, SHA256};
+use authkv_token::{AccessToken, ApiKey, Bearer, Draft, Known};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 
-/// Bytes of a refresh token: a handle, which all tokens of a session share, and a secret.
-const HANDLE: usize = 16;
-const SECRET: usize = 32;
-/// Bytes of the id of a session.
-const ID: usize = 16;
+/// How many sessions a list has at most: the newest ones.
+const LIST_MAX: usize = 1000;
+/// How many characters of what a client calls itself are kept.
+const AGENT_MAX: usize = 255;
 
 /// Verifies a token: one seen before at once, a new one on a thread, which yields.
 pub fn caller(tx: &Tx, auth: &'static Auth, token: String) -> Result<Caller, Error> {
+    if let Some(key) = ApiKey::read(&token) {
+        return Ok(Caller::Key(Arc::new(key)));
+    }
     let claims = match auth.tokens.known(&token) {
         Known::Valid(claims) => Some(claims),
         Known::Invalid => None,
@@ -67,60 +70,22 @@ pub fn login(
             let until = ended.tokens_until;
             storage.revoked.put(tx, &storage.mirror, &ended.id, until)?;
         }
-        let row = token.row(
-            auth,
-            &input.login,
+        let (address, agent) = peer_of(origin);
+        let row = SessionRow {
+            id: token.id.clone(),
+            expires_at: now() + auth.config.live().refresh_ttl.as_secs(),
+            login: input.login.clone(),
+            created_at: microseconds(),
             epoch,
-            microseconds(),
-            kept_until(access.exp),
-        );
+            tokens_until: kept_until(access.exp),
+            digest: token.digest.clone(),
+            refreshed: None,
+            address,
+            agent,
+        };
         storage.sessions.put(tx, &row)
     })?;
-    Ok(begun(auth, input.login, access, token))
-}
-
-/// Issues new tokens for a refresh token. It is good for one use: a second use means that it was stolen, and ends the
-/// session. Errors: `InvalidRefreshToken`, `Overloaded`. Yields.
-pub fn refresh(tx: &Tx, auth: &'static Auth, given: &SecretString) -> Result<Outcome, Error> {
-    const UNKNOWN: Error = Error::InvalidRefreshToken { reused: None };
-    let given = RefreshToken::parse(given.expose_secret()).ok_or(UNKNOWN)?;
-    let storage = &auth.storage;
-    let session = storage.sessions.get(tx, &given.id)?;
-    let session = session.filter(|session| session.expires_at > now());
-    let session = session.ok_or(UNKNOWN)?;
-    active(tx, auth, &session.login, session.epoch)?.ok_or(UNKNOWN)?;
-    if session.digest != given.digest {
-        return end_reused(tx, auth, &session);
-    }
-    let (login, epoch, id) = (session.login.clone(), session.epoch, session.id.clone());
-    // Not on the pool of hashes: sessions can be refreshed even while logins wait.
-    let draft = auth
-        .verifier
-        .run(tx, move || issue(auth, &login, epoch, &id))?;
-    let access = record(tx, auth, draft)?;
-    let token = RefreshToken::of(&given.handle)?;
-    // The lifetime of tokens may have become shorter.
-    let until = kept_until(access.exp).max(session.tokens_until);
-    let row = token.row(auth, &session.login, epoch, session.created_at, until);
-    let is_first = storage.reserve.transaction(tx, Depth::Last, || {
-        let present = storage.sessions.get(tx, &session.id)?.ok_or(UNKNOWN)?;
-        if present == session {
-            storage.sessions.put(tx, &row)?;
-        }
-        Ok(present == session)
-    })?;
-    match is_first {
-        true => Ok(begun(auth, session.login, access, token)),
-        false => end_reused(tx, auth, &session),
-    }
-}
-
-/// Ends a session whose refresh token was used twice.
-fn end_reused(tx: &Tx, auth: &Auth, session: &SessionRow) -> Result<Outcome, Error> {
-    end(tx, auth, &session.id, None)?;
-    Err(Error::InvalidRefreshToken {
-        reused: Some(session.login.clone()),
-    })
+    Ok(begun(auth, input.login, access, &token, false))
 }
 
 /// Revokes the caller's token and its session. Errors: `Unauthenticated` for a caller without a token. Yields.
@@ -132,7 +97,7 @@ pub fn logout(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
 }
 
 /// Ends the token with that id, which expires at `exp`, or the session if `exp` is `None`. Yields.
-fn end(tx: &Tx, auth: &Auth, id: &str, exp: Option<u64>) -> Result<(), Error> {
+pub fn end(tx: &Tx, auth: &Auth, id: &str, exp: Option<u64>) -> Result<(), Error> {
     let storage = &auth.storage;
     let is_new = storage.reserve.transaction(tx, Depth::Last, || {
         let session = storage.sessions.get(tx, id)?;
@@ -162,18 +127,79 @@ pub fn logout_all(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Erro
 
 /// Whether a token is valid at this moment, and its claims (RFC 7662). Yields for a token not seen before.
 pub fn introspect(tx: &Tx, auth: &'static Auth, token: SecretString) -> Result<Outcome, Error> {
-    let claims = match caller(tx, auth, token.expose_secret().to_owned())? {
-        Caller::Bearer(claims) => claims,
-        _ => return Ok(Outcome::Introspected(None)),
-    };
-    match subject_of(tx, auth, &claims) {
-        Ok(_) => Ok(Outcome::Introspected(Some(Arc::clone(&claims)))),
+    let caller = caller(tx, auth, token.expose_secret().to_owned())?;
+    match authenticate(tx, auth, &caller) {
+        Ok(who) => Ok(Outcome::Introspected(who.described(auth))),
         Err(Error::Unauthenticated) => Ok(Outcome::Introspected(None)),
         Err(other) => Err(other),
     }
 }
 
-fn issue(auth: &Auth, login: &str, epoch: u64, id: &str) -> Result<Draft, Error> {
+/// The sessions of the caller. Errors: `Unauthenticated` for a caller without a token. Does not yield.
+pub fn list_own(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
+    let claims = who.claims()?;
+    list(tx, auth, &claims.sub, claims.sid.as_deref())
+}
+
+/// The sessions of a user, for an administrator. Errors: `NoSuchUser`. Does not yield.
+pub fn list_of(tx: &Tx, auth: &Auth, who: &Principal, login: &str) -> Result<Outcome, Error> {
+    check_is_there(tx, auth, login)?;
+    let current = who.claims().ok().and_then(|claims| claims.sid.as_deref());
+    list(tx, auth, login, current)
+}
+
+/// The newest sessions of a login, the newest first.
+fn list(tx: &Tx, auth: &Auth, login: &str, current: Option<&str>) -> Result<Outcome, Error> {
+    let epoch = auth.storage.subjects.get(tx, login)?.epoch;
+    let rows = auth.storage.sessions.of(tx, login)?.into_iter().rev();
+    let live = rows.filter(|row| row.epoch == epoch && row.expires_at > now());
+    let sessions = live.take(LIST_MAX).map(|row| ActiveSession {
+        current: current == Some(&*row.id),
+        session: row.id,
+        created_at: row.created_at / 1_000_000,
+        refreshed_at: row.refreshed.map(|refreshed| refreshed.at / 1000),
+        expires_at: row.expires_at,
+        address: row.address,
+        user_agent: row.agent,
+    });
+    Ok(Outcome::Sessions(SessionList {
+        sessions: sessions.collect(),
+    }))
+}
+
+/// Ends one session of the caller. Errors: `NoSuchSession`, also for a session of another user; `Unauthenticated` for a caller
+/// without a token. Yields.
+pub fn revoke_own(tx: &Tx, auth: &Auth, who: &Principal, id: &str) -> Result<Outcome, Error> {
+    revoke(tx, auth, &who.claims()?.sub, id)
+}
+
+/// Ends one session of a user, for an administrator. Errors: `NoSuchUser`, `NoSuchSession`. Yields.
+pub fn revoke_of(tx: &Tx, auth: &Auth, of: &UserSession) -> Result<Outcome, Error> {
+    check_is_there(tx, auth, &of.login)?;
+    revoke(tx, auth, &of.login, &of.session)
+}
+
+fn revoke(tx: &Tx, auth: &Auth, login: &str, id: &str) -> Result<Outcome, Error> {
+    let session = auth.storage.sessions.get(tx, id)?;
+    let is_live = |row: &SessionRow| row.login == login && row.expires_at > now();
+    let session = session.filter(is_live).ok_or(Error::NoSuchSession)?;
+    active(tx, auth, login, session.epoch)?.ok_or(Error::NoSuchSession)?;
+    end(tx, auth, id, None)?;
+    Ok(Outcome::Done(Done::Revoked))
+}
+
+/// The IP address of the client, and what it calls itself, to be kept with a session.
+pub fn peer_of(origin: &Origin) -> (Option<String>, Option<String>) {
+    let address = origin.peer.address().map(|address| address.to_string());
+    let agent = origin.agent.as_ref().map(|agent| {
+        let shown = agent.chars().filter(|char| !char.is_control());
+        shown.take(AGENT_MAX).collect()
+    });
+    (address, agent)
+}
+
+/// A draft of an access token of a session. Costs a signature.
+pub fn issue(auth: &Auth, login: &str, epoch: u64, id: &str) -> Result<Draft, Error> {
     auth.tokens.issue(&Bearer {
         login,
         epoch,
@@ -181,69 +207,22 @@ fn issue(auth: &Auth, login: &str, epoch: u64, id: &str) -> Result<Draft, Error>
     })
 }
 
-fn begun(auth: &Auth, login: String, access: AccessToken, token: RefreshToken) -> Outcome {
+/// The answer to a login or a refresh. `again`: the refresh token was given before.
+pub fn begun(
+    auth: &Auth,
+    login: String,
+    access: AccessToken,
+    token: &RefreshToken,
+    again: bool,
+) -> Outcome {
     Outcome::Session(Session {
         access_token: access.text,
         token_type: TokenType::Bearer,
         expires_in: auth.tokens.ttl().as_secs(),
-        refresh_token: token.text,
+        refresh_token: token.text(),
         refresh_expires_in: auth.config.live().refresh_ttl.as_secs(),
         login,
         jti: access.jti,
+        again,
     })
-}
-
-/// A handle and a secret; only digests of both are stored. The digest of the handle is the id of the session, which is in
-/// access tokens. So an access token is not enough to refresh or to end the session.
-struct RefreshToken {
-    handle: Vec<u8>,
-    id: String,
-    digest: String,
-    text: String,
-}
-
-impl RefreshToken {
-    fn new() -> Result<Self, Error> {
-        Self::of(&random::<HANDLE>()?)
-    }
-
-    /// A new token of the session with that handle.
-    fn of(handle: &[u8]) -> Result<Self, Error> {
-        Ok(Self::from_parts(handle, &random::<SECRET>()?))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let (handle, secret) = bytes.split_at_checked(HANDLE)?;
-        (secret.len() == SECRET).then(|| Self::from_parts(handle, secret))
-    }
-
-    fn from_parts(handle: &[u8], secret: &[u8]) -> Self {
-        let id = digest(&SHA256, handle);
-        Self {
-            handle: handle.to_vec(),
-            id: URL_SAFE_NO_PAD.encode(&id.as_ref()[..ID]),
-            digest: URL_SAFE_NO_PAD.encode(digest(&SHA256, secret)),
-            text: URL_SAFE_NO_PAD.encode([handle, secret].concat()),
-        }
-    }
-
-    fn row(
-        &self,
-        auth: &Auth,
-        login: &str,
-        epoch: u64,
-        created_at: u64,
-        tokens_until: u64,
-    ) -> SessionRow {
-        SessionRow {
-            id: self.id.clone(),
-            expires_at: now() + auth.config.live().refresh_ttl.as_secs(),
-            login: login.to_owned(),
-            created_at,
-            epoch,
-            tokens_until,
-            digest: self.digest.clone(),
-        }
-    }
 }

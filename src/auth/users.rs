@@ -11,9 +11,10 @@ use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{
-    Credentials, Done, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
+    Credentials, Done, Names, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
 };
 use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
+use authkv_token::NewApiKey;
 use secrecy::SecretString;
 
 /// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadPersonName`; `Overloaded`. Yields.
@@ -41,6 +42,26 @@ pub fn create(
     roles: Vec<String>,
 ) -> Result<Outcome, Error> {
     let added = add(tx, auth, input, Password::uncommon, Some(&roles));
+    let login = added.map_err(Error::in_plain_words)?;
+    get(tx, auth, &login)
+}
+
+/// Adds a service user, by an administrator: nobody knows the password, so that only API keys act as this user. Errors: also
+/// `NoSuchRole`.
+pub fn create_service(
+    tx: &Tx,
+    auth: &'static Auth,
+    login: String,
+    roles: Vec<String>,
+) -> Result<Outcome, Error> {
+    let input = Registration {
+        login,
+        password: NewApiKey::draw()?.text,
+        name: "Service".to_owned(),
+        surname: "Service".to_owned(),
+    };
+    let unknown = |password, _: &PasswordRules| Ok(Password::unknown(password));
+    let added = add(tx, auth, input, unknown, Some(&roles));
     let login = added.map_err(Error::in_plain_words)?;
     get(tx, auth, &login)
 }
@@ -79,9 +100,7 @@ pub fn add(
         .collect::<Result<Vec<_>, _>>()?;
     roles.sort();
     roles.dedup();
-    let hash = auth
-        .hashes
-        .run(tx, move || auth.hasher.load().hash(password.secret()))?;
+    let hash = auth.hashes.run(tx, move || auth.hash_new(&password))?;
     let body = || {
         users.insert(
             tx,
@@ -93,7 +112,9 @@ pub fn add(
             },
         )?;
         let login = login.as_str();
-        // An earlier user of this login may have left tokens, sessions and roles: they end.
+        // An earlier user of this login may have left tokens, keys, sessions and roles: they end.
+        let storage = &auth.storage;
+        storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
         end_all(tx, auth, login, |subject| {
             subject.disabled = false;
             subject.roles.clone_from(&roles);
@@ -122,7 +143,7 @@ fn check_room(tx: &Tx, auth: &Auth, users: &Users) -> Result<(), Error> {
 
 /// The caller, and what the caller may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.
 pub fn me(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
-    let user = user(tx, auth, &who.claims()?.sub)?;
+    let user = user(tx, auth, who.login()?)?;
     let permissions = who.access(tx, auth)?.into_permissions();
     Ok(Outcome::Me { user, permissions })
 }
@@ -142,7 +163,7 @@ pub fn change_password(
     };
     let new = Password::uncommon(change.new, &auth.config.live().password_rules)?;
     let (hash, epoch) = prove(tx, auth, origin, &input, move |subject| {
-        Ok((auth.hasher.load().hash(new.secret())?, subject.epoch))
+        Ok((auth.hash_new(&new)?, subject.epoch))
     })?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
@@ -159,9 +180,7 @@ pub fn change_password(
 pub fn set_password(tx: &Tx, auth: &'static Auth, input: Credentials) -> Result<Outcome, Error> {
     check_is_there(tx, auth, &input.login)?;
     let password = Password::uncommon(input.password, &auth.config.live().password_rules)?;
-    let hash = auth
-        .hashes
-        .run(tx, move || auth.hasher.load().hash(password.secret()))?;
+    let hash = auth.hashes.run(tx, move || auth.hash_new(&password))?;
     let users = users(auth)?;
     let gone = auth.storage.reserve.transaction(tx, Depth::Last, || {
         let old = users.set_hash(tx, &input.login, &hash)?;
@@ -213,14 +232,45 @@ pub fn check_is_there(tx: &Tx, auth: &Auth, login: &str) -> Result<(), Error> {
     }
 }
 
-/// Deletes a user, and ends all tokens and sessions. A later user with this login is another user. Errors: `NoSuchUser`.
+/// Deletes a user, and ends all tokens, keys and sessions. A later user with this login is another user. Errors: `NoSuchUser`.
 /// Yields.
 pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
+    delete_if(tx, auth, login, || Ok(()))
+}
+
+/// Deletes the caller, given the password. Errors: `InvalidCredentials` and `TooManyAttempts` for the password; `Overloaded`. Yields.
+pub fn delete_own(
+    tx: &Tx,
+    auth: &'static Auth,
+    who: &Principal,
+    origin: &Origin,
+    password: SecretString,
+) -> Result<Outcome, Error> {
+    let input = Credentials {
+        login: who.login()?.to_owned(),
+        password,
+    };
+    let epoch = prove(tx, auth, origin, &input, |subject| Ok(subject.epoch))?;
+    delete_if(tx, auth, &input.login, || {
+        // The user may have changed since the password was checked.
+        let is_same = active(tx, auth, &input.login, epoch)?;
+        is_same.map(|_| ()).ok_or(Error::InvalidCredentials)
+    })
+}
+
+fn delete_if(
+    tx: &Tx,
+    auth: &Auth,
+    login: &str,
+    check: impl Fn() -> Result<(), Error>,
+) -> Result<Outcome, Error> {
     let users = users(auth)?;
     let storage = &auth.storage;
     let gone = storage.reserve.transaction(tx, Depth::Last, || {
+        check()?;
         let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
+        storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
         // At least now, even if no token was ever issued.
         let until = storage.issued.until(tx)?.max(now());
         storage
@@ -230,6 +280,17 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
     })?;
     users.count_gone(tx, &gone);
     Ok(Outcome::Done(Done::Deleted))
+}
+
+/// Changes the name and the surname of the caller. Errors: `BadPersonName`. Yields.
+pub fn rename(tx: &Tx, auth: &Auth, who: &Principal, input: Names) -> Result<Outcome, Error> {
+    let login = who.login()?;
+    let name = PersonName::new(input.name).map_err(Error::in_plain_words)?;
+    let surname = PersonName::new(input.surname).map_err(Error::in_plain_words)?;
+    let users = users(auth)?;
+    let reserve = &auth.storage.reserve;
+    reserve.transaction(tx, Depth::Last, || users.rename(tx, login, &name, &surname))?;
+    get(tx, auth, login)
 }
 
 /// Enables or disables a user. Disabling ends all tokens and sessions. Errors: `NoSuchUser`. Yields.

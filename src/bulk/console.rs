@@ -110,6 +110,7 @@ fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error>
     let origin = Origin {
         transport: Transport::Console,
         peer: Peer::Session,
+        agent: None,
     };
     let request = Request {
         origin,

@@ -9,7 +9,10 @@ pub use measure::Sources;
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
-use crate::auth::{allowed, keyring, login, restored, roles, rotation, session, users, Auth};
+use crate::auth::{
+    allowed, api_keys, keyring, login, one_time, refresh, restored, roles, rotation, session,
+    users, Auth,
+};
 use crate::kv::{self, Kv};
 use crate::tx::{
     await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
@@ -150,8 +153,11 @@ fn perform(
         _ => Some(authenticate(tx, auth, caller)?),
     };
     if let Some(who) = &who {
-        if let (true, Ok(claims)) = (counts, who.claims()) {
-            limits.admit_user(&claims.sub)?;
+        if let (true, Ok(user)) = (counts, who.user()) {
+            limits.admit_user(user.login)?;
+        }
+        if operation.refuses_api_keys() {
+            who.check_is_no_key()?;
         }
         who.check(privilege)?;
     } else if operation.is_registration() {
@@ -163,7 +169,7 @@ fn perform(
         Command::Get(keys) => kv::get(tx, kv, &access()?, &keys?),
         Command::Put(steps) => kv::put(tx, kv, &access()?, &steps?),
         Command::Check => match authenticate(tx, auth, caller) {
-            Ok(principal) => Ok(Outcome::Checked(principal.claims().ok().cloned())),
+            Ok(principal) => Ok(Outcome::Checked(principal.described(auth))),
             Err(Error::Unauthenticated) => Ok(Outcome::Checked(None)),
             Err(other) => Err(other),
         },
@@ -172,9 +178,24 @@ fn perform(
         Command::Login(input) => login::login(tx, auth, origin, input),
         Command::Logout => session::logout(tx, auth, who()?),
         Command::SessionLogin(input) => session::login(tx, auth, origin, input),
-        Command::SessionRefresh(token) => session::refresh(tx, auth, &token),
+        Command::SessionRefresh(token) => refresh::refresh(tx, auth, origin, &token),
+        Command::SessionList => session::list_own(tx, auth, who()?),
+        Command::SessionRevoke(id) => session::revoke_own(tx, auth, who()?, &id.0),
+        Command::UserSessionList(login) => session::list_of(tx, auth, who()?, &login),
+        Command::UserSessionRevoke(of) => session::revoke_of(tx, auth, &of),
         Command::SessionLogoutAll => session::logout_all(tx, auth, who()?),
         Command::SessionIntrospect(token) => session::introspect(tx, auth, token),
+        Command::UserRename(names) => users::rename(tx, auth, who()?, names),
+        Command::UserDeleteOwn(given) => users::delete_own(tx, auth, who()?, origin, given),
+        Command::UserResetToken(request) => one_time::make(tx, auth, who()?, &request),
+        Command::UserResetPassword(input) => one_time::reset(tx, auth, input),
+        Command::ApiKeyCreate(input) => api_keys::create_own(tx, auth, who()?, input),
+        Command::ApiKeyList => api_keys::list_own(tx, auth, who()?),
+        Command::ApiKeyRevoke(id) => api_keys::revoke_own(tx, auth, who()?, &id.0),
+        Command::UserApiKeyCreate(input) => api_keys::create_of(tx, auth, input),
+        Command::UserApiKeyList(login) => api_keys::list_of(tx, auth, &login),
+        Command::UserApiKeyRevoke(of) => api_keys::revoke_of(tx, auth, &of),
+        Command::UserCreateService(one) => users::create_service(tx, auth, one.login, one.roles),
         Command::UserMe => users::me(tx, auth, who()?),
         Command::UserPassword(input) => users::change_password(tx, auth, who()?, origin, input),
         Command::UserList(page) => users::list(tx, auth, page?),

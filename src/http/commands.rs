@@ -7,7 +7,7 @@ use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Outcome, Request};
-use authkv_token::Tokens;
+use authkv_token::{ApiKey, Tokens};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,7 @@ impl CommandRunner {
             origin: Origin {
                 transport: Transport::Http,
                 peer: self.peer.clone(),
+                agent: None,
             },
             caller: self.caller(),
             command,
@@ -68,6 +69,9 @@ impl RetryBudget {
 
 /// The caller with this token, or without one.
 pub fn caller(tokens: &Tokens, token: Option<&str>) -> Caller {
+    if let Some(key) = token.and_then(ApiKey::read) {
+        return Caller::Key(Arc::new(key));
+    }
     match token.map(|token| tokens.verify(token)) {
         None => Caller::Anonymous,
         Some(None) => Caller::Refused,

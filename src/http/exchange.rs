@@ -158,7 +158,7 @@ impl Exchange {
         }
         self.caller = caller(self.shared.tokens, self.bearer());
         match self.caller {
-            Caller::Bearer(_) => Ok(()),
+            Caller::Bearer(_) | Caller::Key(_) => Ok(()),
             _ => Err(Error::Unauthenticated),
         }
     }
@@ -289,10 +289,13 @@ impl Exchange {
     pub fn request(&mut self, caller: Caller, command: Command, body_length: usize) -> Request {
         self.body_length = body_length;
         self.caller = caller.clone();
+        let is_audited = command.operation().row().audited;
+        let agent = self.head.user_agent.text().filter(|_| is_audited);
         Request {
             origin: Origin {
                 transport: Transport::Http,
                 peer: self.peer.clone(),
+                agent: agent.map(str::to_owned),
             },
             caller,
             command,

@@ -133,10 +133,11 @@ pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
         Error::Unauthenticated if has_token => {
             Some(r#"Bearer realm="authkv", error="invalid_token""#)
         }
-        Error::Unauthenticated | Error::InvalidCredentials | Error::InvalidRefreshToken { .. } => {
-            Some(r#"Bearer realm="authkv""#)
-        }
-        Error::Forbidden { .. } | Error::RoleRequired(_) => {
+        Error::Unauthenticated
+        | Error::InvalidCredentials
+        | Error::InvalidRefreshToken { .. }
+        | Error::InvalidResetToken => Some(r#"Bearer realm="authkv""#),
+        Error::Forbidden { .. } | Error::RoleRequired(_) | Error::NotForApiKeys => {
             Some(r#"Bearer realm="authkv", error="insufficient_scope""#)
         }
         _ => None,

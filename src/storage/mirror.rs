@@ -14,15 +14,16 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 /// The spaces. An [`Entry`] names a space by its index here.
-pub const SPACES: [&str; 4] = [
+pub const SPACES: [&str; 5] = [
     "revoked_token",
     "authkv_subject",
     "authkv_role",
     "authkv_token_key",
+    "authkv_api_key",
 ];
 /// Whether old tuples of a space are deleted. Keys are not: they are few, and an expired key must not be mistaken for
 /// a new one.
-const FORGOTTEN: [bool; 4] = [true, true, true, false];
+const FORGOTTEN: [bool; 5] = [true, true, true, false, true];
 
 /// The ids of the indexes, in the order of `schema.lua`.
 const BY_EXPIRY: u32 = 1;
@@ -46,14 +47,14 @@ struct Start {
 }
 
 pub struct Mirror {
-    spaces: [Space; 4],
+    spaces: [Space; 5],
     /// The last number used, including numbers of failed commits, because others may have seen them.
     given: TxCell<Cell<u64>>,
     generation: Arc<Generation>,
 }
 
 impl Mirror {
-    pub fn new(tx: &Tx, spaces: [Space; 4], generation: Arc<Generation>) -> Self {
+    pub fn new(tx: &Tx, spaces: [Space; 5], generation: Arc<Generation>) -> Self {
         Self {
             spaces,
             generation,

@@ -1,5 +1,6 @@
 //! One repository per space. Runs on the tx thread. `tarantool_infra/schema.lua` makes the spaces.
 
+mod api_keys;
 mod attempts;
 mod generation;
 mod issued;
@@ -13,6 +14,7 @@ mod sessions;
 mod subjects;
 mod users;
 
+pub use api_keys::{ApiKeyRow, ApiKeys};
 pub use attempts::{Attempts, Count};
 pub use generation::Generation;
 pub use issued::Issued;
@@ -22,7 +24,7 @@ pub use mirror::{Entry, Mirror};
 pub use reserve::{Depth, Reserve};
 pub use revoked::Revoked;
 pub use roles::Roles;
-pub use sessions::{SessionRow, Sessions};
+pub use sessions::{Refreshed, SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users};
 
@@ -47,6 +49,7 @@ pub struct Storage {
     pub subjects: Subjects,
     pub roles: Roles,
     pub token_keys: TokenKeys,
+    pub api_keys: ApiKeys,
     pub sessions: Sessions,
     pub attempts: Attempts,
     pub reserve: Arc<Reserve>,
@@ -76,14 +79,15 @@ impl Storage {
                 .map_err(|error| error.to_string())
         };
         let key_values = config.services.kv.then(key_values).transpose()?;
-        let [revoked, subject, role, token_key] = mirror::SPACES;
+        let [revoked, subject, role, token_key, api_key] = mirror::SPACES;
         let mirrored = [
             find(revoked)?,
             find(subject)?,
             find(role)?,
             find(token_key)?,
+            find(api_key)?,
         ];
-        let [revoked, subject, role, token_key] = mirrored;
+        let [revoked, subject, role, token_key, api_key] = mirrored;
         let generation = Generation::open(tx, find("authkv_sequence")?);
         let generation = Arc::new(generation.map_err(|error| error.to_string())?);
         Ok(Self {
@@ -99,6 +103,11 @@ impl Storage {
             revoked: Revoked { space: revoked },
             subjects: Subjects {
                 space: subject,
+                generation: generation.clone(),
+            },
+            api_keys: ApiKeys {
+                space: api_key,
+                uses: find("authkv_api_key_use")?,
                 generation: generation.clone(),
             },
             generation,

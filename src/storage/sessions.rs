@@ -17,8 +17,29 @@ pub struct SessionRow {
     pub epoch: u64,
     /// The latest expiry of its access tokens, in seconds.
     pub tokens_until: u64,
-    /// The digest of the only valid refresh token.
+    /// The digest of the refresh token that was given last.
     pub digest: String,
+    /// `None` before the first refresh, and if an older version has written the tuple.
+    #[serde(default)]
+    pub refreshed: Option<Refreshed>,
+    /// The IP address of the client at the login or the last refresh.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// What the client called itself then.
+    #[serde(default)]
+    pub agent: Option<String>,
+}
+
+/// The last refresh of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refreshed {
+    /// Milliseconds since 1970-01-01 UTC by the steady clock.
+    pub at: u64,
+    /// The digest of the refresh token that was used.
+    pub digest: String,
+    /// What the next refresh token was made with.
+    #[serde(with = "serde_bytes")]
+    pub salt: Vec<u8>,
 }
 
 pub struct Sessions {
@@ -49,12 +70,16 @@ impl Sessions {
         Ok(self.space.delete(tx, &array(&(id,)))?)
     }
 
+    /// The sessions of a login, in the order in which they began. Does not yield.
+    pub fn of(&self, tx: &Tx, login: &str) -> Result<Vec<SessionRow>, Error> {
+        let key = array(&(login,));
+        all(tx, self.space.index(BY_LOGIN), Range::Equal(&key), decode)
+    }
+
     /// Deletes all sessions of a login except for the `kept` newest. Returns the deleted ones. The caller has opened a
     /// transaction.
     pub fn prune(&self, tx: &Tx, login: &str, kept: usize) -> Result<Vec<SessionRow>, Error> {
-        let key = array(&(login,));
-        let index = self.space.index(BY_LOGIN);
-        let mut sessions = all(tx, index, Range::Equal(&key), decode)?;
+        let mut sessions = self.of(tx, login)?;
         sessions.truncate(sessions.len().saturating_sub(kept));
         for session in &sessions {
             self.delete(tx, &session.id)?;

@@ -143,6 +143,21 @@ impl Users {
         Ok(old)
     }
 
+    /// Sets the name and the surname of a user. Errors: `NoSuchUser`. The caller has opened a transaction.
+    pub fn rename(
+        &self,
+        tx: &Tx,
+        login: &str,
+        name: &PersonName,
+        surname: &PersonName,
+    ) -> Result<(), Error> {
+        if !self.contains(tx, login)? {
+            return Err(Error::NoSuchUser);
+        }
+        let changes = (("=", 2, name.as_str()), ("=", 3, surname.as_str()));
+        Ok(self.space.update(tx, &array(&(login,)), &array(&changes))?)
+    }
+
     /// Replaces the hash of a user if it is still `old`. Returns whether it was. Yields while it commits.
     pub fn replace_hash(&self, tx: &Tx, login: &str, old: &str, new: &str) -> Result<bool, Error> {
         let replaced = transaction(tx, || {

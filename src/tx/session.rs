@@ -19,5 +19,6 @@ pub fn resolve(_tx: &Tx, origin: Origin) -> Origin {
             _ => Transport::Console,
         },
         peer: Peer::reported(peer.unwrap_or(kind)),
+        ..origin
     }
 }

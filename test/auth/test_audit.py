@@ -59,7 +59,7 @@ class Journal:
         """The one event that has these members, which may take a moment to be in the log."""
         wait_until(lambda: self.said(**members), f"the audit says {members}")
         (event,) = self.said(**members)
-        assert REQUIRED <= event.keys() <= REQUIRED | {"whom", "role", "jti", "operation"}, event
+        assert REQUIRED <= event.keys() <= REQUIRED | {"whom", "role", "session", "api_key", "again", "jti", "operation"}, event
         return event
 
 
@@ -89,6 +89,11 @@ OF_USERS = {
     "auth_logout": lambda person: (),
     "session_logout_all": lambda person: (),
     "user_password": lambda person: (PASSWORD, OTHER_PASSWORD),
+    "session_revoke": lambda person: (person.session_id,),
+    "user_rename": lambda person: ("Ann", "Poe"),
+    "user_delete_own": lambda person: (PASSWORD,),
+    "api_key_create": lambda person: ("nightly",),
+    "api_key_revoke": lambda person: (person.key_id,),
 }
 # An operation of an administrator: its arguments, and whom it is about.
 OF_ADMINISTRATORS = {
@@ -98,6 +103,10 @@ OF_ADMINISTRATORS = {
     "user_enable": lambda people: (login := people.new().login, [login]),
     "user_logout": lambda people: (login := people.new().login, [login]),
     "user_set_password": lambda people: (login := people.new().login, [login, OTHER_PASSWORD]),
+    "user_session_revoke": lambda people: ((one := people.new()).login, [one.login, one.session_id]),
+    "user_api_key_create": lambda people: (login := people.new().login, [login, "nightly"]),
+    "user_api_key_revoke": lambda people: ((one := people.new()).login, [one.login, one.key_id]),
+    "user_create_service": lambda people: (login := fresh("user"), [login]),
     "role_grant": lambda people: (login := people.new().login, [login, "introspect"]),
     "role_revoke": lambda people: (login := people.new("introspect").login, [login, "introspect"]),
     "role_set": lambda people: (role := fresh("role"), [role, []]),
@@ -109,9 +118,9 @@ OF_ADMINISTRATORS = {
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_what_a_user_does_is_told(people, transport, operation):
     person = people.new()
-    token = person.access
+    token, args = person.access, OF_USERS[operation](person)
     journal = Journal(people)
-    assert isinstance(people.do(transport, operation, token, *OF_USERS[operation](person)), Ok)
+    assert isinstance(people.do(transport, operation, token, *args), Ok)
     event = journal.expect(audit=operation, result="ok")
     assert (event["who"], event["jti"]) == (person.login, jti(people, token))
     assert_from(event, transport)
@@ -148,11 +157,14 @@ def test_logins_and_sessions_are_told(people, transport):
         assert concerns(event, login), event
         assert_from(event, transport)
     session = people.do(transport, "session_login", login, PASSWORD).value
-    for result in ("ok", "invalid_refresh_token"):
+    given = session["refresh_token"]
+    newer = people.do(transport, "session_refresh", given).value["refresh_token"]
+    for token, result, again in [(given, "ok", True), (newer, "ok", None), (given, "invalid_refresh_token", None)]:
         journal = Journal(people)
-        people.do(transport, "session_refresh", session["refresh_token"])
+        people.do(transport, "session_refresh", token)
         event = journal.expect(audit="session_refresh", result=result)
         assert concerns(event, login), event
+        assert event.get("again") == again, event
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
+import urllib.request
 
 import jwt
 import pytest
@@ -12,7 +14,7 @@ from support.clock import elapse
 from support.harness import CHEAP_HASHES, wait_until
 from support.load import at_once
 from support.outcome import Ok
-from support.people import INVALID_REFRESH_TOKEN, PASSWORD, UNAUTHENTICATED, People, session_answer
+from support.people import INVALID_REFRESH_TOKEN, NO_SUCH_SESSION, PASSWORD, UNAUTHENTICATED, People, session_answer
 from support.transports import TRANSPORTS
 
 
@@ -59,8 +61,9 @@ def test_no_token_is_kept_as_it_is(make, visit):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("used", [0, 1, 2])
+@pytest.mark.parametrize("used", [0, 1])
 def test_a_used_refresh_token_ends_the_session(people, transport, used):
+    """The last one that was used has a time of grace: see test_refresh_grace.py."""
     person = people.new()
     sessions = [person.session]
     for _ in range(3):
@@ -101,22 +104,6 @@ def test_a_user_deleted_behind_our_back_leaves_nothing_to_the_next_of_that_login
     people.assert_fails(person.access)
     people.administer("user_create", person.login, "0ther-Horse-1", "Bob", "Stone", {})
     assert_ended(people, person.session)
-
-
-@pytest.mark.parametrize("transports", [("http", "http"), ("http", "iproto"), ("netbox", "console")], ids="-".join)
-def test_of_two_refreshes_at_once_at_most_one_succeeds(people, transports):
-    racers = [TRANSPORTS[name](people.instance) for name in transports]
-    for _ in range(50):
-        session = people.new().session
-        seen = at_once(*(lambda transport=transport: transport.do("session_refresh", session["refresh_token"]) for transport in racers))
-        won = [one.value for one in seen if isinstance(one, Ok)]
-        assert len(won) <= 1, seen
-        # The one who came second has used a token that was used: the session has ended.
-        for one in (session, *won):
-            people.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", one["refresh_token"])
-            people.expect("http", UNAUTHENTICATED, "user_me", one["access_token"])
-    for transport in racers:
-        transport.close()
 
 
 def test_a_refresh_and_a_logout_at_once_leave_no_session(people):
@@ -215,8 +202,9 @@ def test_sessions_survive_a_restart_as_they_were(make, visit):
         people.assert_holds(renewed["access_token"])
         going_on = assert_goes_on(people, going_on)
     # That it was used before is known still.
+    newest = refresh(people, renewed)
     people.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", used["refresh_token"])
-    assert_ended(people, renewed)
+    assert_ended(people, renewed, newest)
 
 
 def test_a_session_does_not_outlive_the_right_to_log_in(people):
@@ -227,3 +215,56 @@ def test_a_session_does_not_outlive_the_right_to_log_in(people):
     people.everywhere(INVALID_REFRESH_TOKEN, "session_refresh", session["refresh_token"])
     people.administer("user_enable", person.login)
     assert_ended(people, session)
+
+
+def call(instance, path: str, body: dict | None, **headers: str) -> dict:
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(instance.url + path, data, {"Content-Type": "application/json", **headers})
+    with urllib.request.urlopen(asked) as answer:
+        return json.load(answer)
+
+
+def test_a_session_is_listed_with_the_address_and_the_name_of_its_client(people):
+    """Those of the last login or refresh; what is no text is left out, and what is long is cut."""
+    person = people.new()
+    for agent, kept in [("Probe/1 (one; two)", "Probe/1 (one; two)"), ("x" * 1000, "x" * 255), ("", "")]:
+        body = {"login": person.login, "password": PASSWORD}
+        session = call(people.instance, "/v1/login", body, **{"User-Agent": agent})
+        (newest, *_) = people.do("http", "session_list", session["access_token"]).value["sessions"]
+        assert (newest["address"], newest["user_agent"], newest["current"]) == ("127.0.0.1", kept, True)
+        assert newest["refreshed_at"] is None and abs(newest["created_at"] - time.time()) < 60
+        session = call(people.instance, "/v1/refresh", {"refresh_token": session["refresh_token"]}, **{"User-Agent": "Other/2"})
+        (again, *_) = people.do("http", "session_list", session["access_token"]).value["sessions"]
+        assert (again["session"], again["user_agent"]) == (newest["session"], "Other/2")
+        assert abs(again["refreshed_at"] - time.time()) < 60 and again["created_at"] == newest["created_at"]
+    # Over iproto a client has an address and no name, and on the console neither.
+    for transport, address in [("iproto", "127.0.0.1"), ("console", None)]:
+        session = people.do(transport, "session_login", person.login, PASSWORD).value
+        (newest, *_) = people.do(transport, "session_list", session["access_token"]).value["sessions"]
+        assert (newest["address"], newest["user_agent"]) == (address, None)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_all_sessions_of_a_user_are_listed_the_newest_first(people, transport):
+    person = people.new()
+    begun = [person.session, *(person.log_in() for _ in range(3))]
+    listed = people.do(transport, "session_list", person.access).value["sessions"]
+    ids = [jwt.decode(one["access_token"], options={"verify_signature": False})["sid"] for one in begun]
+    assert [one["session"] for one in listed] == ids[::-1]
+    assert [one["current"] for one in listed] == [False, False, False, True]
+    people.expect(transport, Ok({"revoked": True}), "session_revoke", person.access, ids[1])
+    assert_ended(people, begun[1])
+    listed = people.do(transport, "session_list", person.access).value["sessions"]
+    assert [one["session"] for one in listed] == [ids[3], ids[2], ids[0]]
+    # Sessions that have expired, or ended with everything else, are not there.
+    people.administer("user_logout", person.login)
+    newer = person.log_in()["access_token"]
+    assert len(people.do(transport, "session_list", newer).value["sessions"]) == 1
+
+
+def test_a_session_that_has_expired_is_not_listed_and_cannot_be_ended(make, visit):
+    people = visit(make(AUTHKV_REFRESH_TTL="1", **CHEAP_HASHES).start())
+    person = people.new()
+    token, gone = person.api_token, person.session_id
+    wait_until(lambda: people.do("http", "session_list", token).value["sessions"] == [], "the session has expired")
+    people.everywhere(NO_SUCH_SESSION, "session_revoke", token, gone)

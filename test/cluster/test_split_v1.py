@@ -6,7 +6,7 @@ import pytest
 
 from support.harness import CHEAP_HASHES, Instance, wait_until
 from support.load import Load
-from support.outcome import Ok, Refusal, Refused
+from support.outcome import ANY, Ok, Refusal, Refused
 from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, allow, forbidden, permission
 from support.split import UNKNOWN, WITHIN_A_SECOND, auth_settings, kv_settings, refused, when_following
 from support.tokens import kid
@@ -80,7 +80,7 @@ ENDINGS = {
     "logout_by_the_administrator": lambda people, one: people.administer("user_logout", one.login),
     "disabling": lambda people, one: people.administer("user_disable", one.login),
     "deletion": lambda people, one: people.administer("user_delete", one.login),
-    "reuse_of_a_refresh_token": lambda people, one: [people.do("http", "session_refresh", one.refresh) for _ in range(2)],
+    "reuse_of_a_refresh_token": lambda people, one: one.reuse(),
 }  # fmt: skip
 
 
@@ -92,6 +92,24 @@ def test_what_ends_a_token_is_known_to_the_other_instance_within_a_second(split,
     ENDINGS[ending](split.people, person)
     split.wait_until_refused(person.access)
     split.assert_accepted(twin.access)
+
+
+KEY_ENDINGS = {
+    "revoking": lambda people, one: people.expect("http", ANY, "api_key_revoke", one.access, one.key_id),
+    "disabling": ENDINGS["disabling"],
+    "deletion": ENDINGS["deletion"],
+}
+
+
+@pytest.mark.parametrize("ending", KEY_ENDINGS)
+def test_keys_of_programs_are_followed(split, ending):
+    """A new key is accepted by the other instance within a second, and one that has ended refused."""
+    person, twin = split.people.new(), split.people.new()
+    for key in (person.key, twin.key):
+        split.wait_until_accepted(key)
+    KEY_ENDINGS[ending](split.people, person)
+    split.wait_until_refused(person.key)
+    split.assert_accepted(twin.key)
 
 
 def test_a_login_after_an_ending_is_accepted(split):

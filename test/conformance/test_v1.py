@@ -6,20 +6,26 @@ outcome; then it may run further steps with outcomes of their own. A refused cal
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import dataclass
 
 import jwt
 import pytest
 
 from support.contract import LOGIN_TAKEN
-from support.outcome import A_TEXT, A_TIME, Like, Ok, Refused
+from support.outcome import A_TEXT, A_TIME, ANYTHING, Like, Ok, Refused
 from support.people import (
     COMMON,
     INVALID_CREDENTIALS,
     INVALID_REFRESH_TOKEN,
+    INVALID_RESET_TOKEN,
     NEEDS_ADMIN,
+    NO_SUCH_API_KEY,
     NO_SUCH_ROLE,
+    NO_SUCH_SESSION,
     NO_SUCH_USER,
+    NOT_FOR_API_KEYS,
     OTHER_PASSWORD,
     PASSWORD,
     UNAUTHENTICATED,
@@ -64,7 +70,7 @@ class Cast:
         if one.what in ("role", "unused"):
             return self.known.setdefault(one, fresh(one.what))
         if one.person not in self.known:
-            given = (INTROSPECT.person,) if one.person == INTROSPECT.person else ()
+            given = {INTROSPECT.person: (INTROSPECT.person,), "admin2": ("admin",), "recovery": ("recovery",)}.get(one.person, ())
             self.known[one.person] = self.people.new(*given)
         return getattr(self.known[one.person], one.what)
 
@@ -86,6 +92,10 @@ class Cast:
 ADMIN = Of("admin", "access")
 INTROSPECT = Of("introspect", "access")
 BOB, BOB_TOKEN, BOB_REFRESH = Of("bob"), Of("bob", "access"), Of("bob", "refresh")
+BOB_RESET = Of("bob", "reset_token")
+RECOVERY = Of("recovery", "access")
+BOB_KEY, BOB_KEY_ID = Of("bob", "key"), Of("bob", "key_id")
+BOB_SESSION = Of("bob", "session_id")
 EVE, EVE_TOKEN = Of("eve"), Of("eve", "access")
 NEW = Of("new", "unused")
 ROLE = Of("a", "role")
@@ -133,6 +143,23 @@ def login(who=BOB, password=PASSWORD) -> Call:
 
 def refresh(token=BOB_REFRESH) -> Call:
     return Call("session_refresh", (token,))
+
+
+def sessions(token=BOB_TOKEN) -> Call:
+    return Call("session_list", (), token)
+
+
+def revoke(session, token=BOB_TOKEN) -> Call:
+    return Call("session_revoke", (session,), token)
+
+
+def listed(current: bool = True, refreshed_at: object = None) -> Ok:
+    """Bob's only session. Over HTTP it began at the address of the tests, and the client has a name or none."""
+    session = {
+        "session": BOB_SESSION, "created_at": A_TIME, "refreshed_at": refreshed_at, "expires_at": A_TIME,
+        "address": ANYTHING, "user_agent": ANYTHING, "current": current,
+    }  # fmt: skip
+    return Ok({"sessions": [session]})
 
 
 def me(token=BOB_TOKEN) -> Call:
@@ -233,7 +260,7 @@ SESSIONS = [
     Row("login_takes_no_other_types", login(password=1), Refused("malformed")),
     Row("login_takes_no_null", login(password=None), Refused("malformed")),
     Row("refresh_gives_a_session", refresh(), SESSION, then=((check(), Ok(True)),)),
-    Row("refresh_refuses_a_used_token", refresh(), INVALID_REFRESH_TOKEN, (refresh(),)),
+    Row("refresh_takes_a_used_token_for_a_while", refresh(), SESSION, (refresh(),), ((check(), Ok(True)), (refresh(), SESSION))),
     Row("refresh_refuses_an_access_token", refresh(BOB_TOKEN), INVALID_REFRESH_TOKEN, then=((refresh(), SESSION),)),
     Row("refresh_refuses_garbage", refresh("x" * 43), INVALID_REFRESH_TOKEN),
     Row("refresh_refuses_nothing", refresh(""), INVALID_REFRESH_TOKEN),
@@ -249,6 +276,29 @@ SESSIONS = [
         ((check(), Ok(False)), (check(Of("bob", "api_token")), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN),
          (check(EVE_TOKEN), Ok(True)), (login(), SESSION))),
     Row("logout_all_refuses_garbage", Call("session_logout_all", (), GARBAGE), UNAUTHENTICATED),
+    Row("session_list_shows_the_session_of_the_token", sessions(), listed(), (me(),)),
+    Row("session_list_shows_a_refresh", sessions(), listed(refreshed_at=A_TIME), (refresh(),)),
+    Row("session_list_shows_a_token_of_api_that_it_is_of_none", sessions(Of("bob", "api_token")), listed(current=False), (me(),)),
+    Row("session_list_shows_nobody_elses", sessions(Of("eve", "api_token")), Ok({"sessions": []}), (me(),)),
+    Row("session_list_refuses_garbage", sessions(GARBAGE), UNAUTHENTICATED),
+    Row("session_revoke_ends_the_session", revoke(BOB_SESSION), REVOKED, (me(),),
+        ((check(), Ok(False)), (me(), UNAUTHENTICATED), (refresh(), INVALID_REFRESH_TOKEN), (login(), SESSION))),
+    Row("session_revoke_ends_another_session_only", revoke(BOB_SESSION, Of("bob", "api_token")), REVOKED, (me(),),
+        ((check(), Ok(False)), (check(Of("bob", "api_token")), Ok(True)))),
+    Row("session_revoke_refuses_a_session_that_has_ended", revoke(BOB_SESSION, Of("bob", "api_token")), NO_SUCH_SESSION,
+        (Call("auth_logout", (), BOB_TOKEN),)),
+    Row("session_revoke_refuses_the_session_of_another_user", revoke(BOB_SESSION, EVE_TOKEN), NO_SUCH_SESSION,
+        then=((check(), Ok(True)), (refresh(), SESSION))),
+    Row("session_revoke_refuses_an_unknown_session", revoke("x"), NO_SUCH_SESSION),
+    Row("session_revoke_refuses_garbage", revoke(BOB_SESSION, GARBAGE), UNAUTHENTICATED, then=((check(), Ok(True)),)),
+    Row("user_session_list_shows_the_sessions", as_admin("user_session_list", BOB), listed(current=False), (me(),)),
+    Row("user_session_list_of_who_has_none_is_empty", as_admin("user_session_list", BOB), Ok({"sessions": []})),
+    Row("user_session_list_refuses_an_unknown_login", as_admin("user_session_list", NEW), NO_SUCH_USER),
+    Row("user_session_revoke_ends_the_session", as_admin("user_session_revoke", BOB, BOB_SESSION), REVOKED, (me(),),
+        ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), SESSION))),
+    Row("user_session_revoke_refuses_the_session_of_another_user", as_admin("user_session_revoke", EVE, BOB_SESSION),
+        NO_SUCH_SESSION, then=((check(), Ok(True)),)),
+    Row("user_session_revoke_refuses_an_unknown_login", as_admin("user_session_revoke", NEW, BOB_SESSION), NO_SUCH_USER),
 ]  # fmt: skip
 
 
@@ -295,6 +345,179 @@ INTROSPECTION = [
     Row("introspect_knows_no_refresh_tokens", introspect(BOB_REFRESH), INACTIVE),
     Row("introspect_says_little_of_garbage", introspect(GARBAGE), INACTIVE),
     Row("introspect_says_little_of_nothing", introspect(""), INACTIVE),
+]  # fmt: skip
+
+
+def service(login: str) -> dict:
+    return user_answer(login, "introspect") | {"name": "Service", "surname": "Service"}
+
+
+def api_keys(token=BOB_TOKEN) -> Call:
+    return Call("api_key_list", (), token)
+
+
+def make_key(*args, token=BOB_TOKEN) -> Call:
+    return Call("api_key_create", args, token)
+
+
+def made(name: str, roles: list | None = None, **more) -> Ok:
+    shown = {"api_key": A_TEXT, "name": name, "roles": roles, "created_at": A_TIME, "expires_at": A_TIME, "used_at": None}
+    return Ok({"key": A_KEY} | shown | more)
+
+
+A_KEY = Like("a key", lambda seen: isinstance(seen, str) and re.fullmatch(r"authkv_[0-9A-Za-z]{49}", seen) is not None)
+NO_KEYS = Ok({"api_keys": []})
+NEEDS_RECOVERY = Refused("role_required", "This needs the role recovery")
+ONE_KEY = Ok({"api_keys": Like("one", lambda seen: len(seen) == 1 and seen[0]["name"] == "test")})
+
+
+def revoke_key(key=BOB_KEY_ID, token=BOB_TOKEN) -> Call:
+    return Call("api_key_revoke", (key,), token)
+
+
+API_KEYS = [
+    Row("api_key_create_makes_a_key", make_key("nightly"), made("nightly")),
+    Row("api_key_create_takes_roles_and_a_life", make_key("x", {"roles": ["default"], "ttl": 60}), made("x", ["default"])),
+    Row("api_key_create_takes_no_roles", make_key("x", {"roles": []}), made("x", [])),
+    Row("api_key_create_takes_a_name_of_any_script", make_key("ключ 1"), made("ключ 1")),
+    *[Row(f"api_key_create_refuses_{what}", make_key(*args), Refused(error), then=((api_keys(), NO_KEYS),))
+      for what, args, error in [
+          ("an_empty_name", ("",), "bad_option"), ("a_name_of_65", ("x" * 65,), "bad_option"),
+          ("a_name_with_a_line", ("a\nb",), "bad_option"), ("a_life_of_0", ("x", {"ttl": 0}), "bad_option"),
+          ("a_life_of_more_than_ten_years", ("x", {"ttl": 315_360_001}), "bad_option"),
+          ("an_unknown_role", ("x", {"roles": ["unknown"]}), "no_such_role"),
+          ("a_role_that_the_user_does_not_have", ("x", {"roles": ["admin"]}), "bad_role"),
+          ("a_name_that_is_a_number", (1,), "malformed"), ("roles_that_are_a_text", ("x", {"roles": "default"}), "malformed"),
+          ("an_unknown_option", ("x", {"role": []}), "malformed"),
+      ]],
+    Row("api_key_create_refuses_garbage", make_key("x", token=GARBAGE), UNAUTHENTICATED),
+    Row("api_key_list_shows_the_keys_without_their_secrets", api_keys(), ONE_KEY, (api_keys(BOB_TOKEN), check(BOB_KEY))),
+    Row("api_key_list_shows_nobody_elses", api_keys(EVE_TOKEN), NO_KEYS, (check(BOB_KEY),)),
+    Row("api_key_revoke_ends_the_key", revoke_key(), REVOKED, (check(BOB_KEY),),
+        ((check(BOB_KEY), Ok(False)), (me(BOB_KEY), UNAUTHENTICATED), (api_keys(), NO_KEYS), (revoke_key(), NO_SUCH_API_KEY))),
+    Row("api_key_revoke_refuses_the_key_of_another_user", revoke_key(token=EVE_TOKEN), NO_SUCH_API_KEY,
+        then=((check(BOB_KEY), Ok(True)),)),
+    Row("api_key_revoke_refuses_an_unknown_key", revoke_key("x"), NO_SUCH_API_KEY),
+    Row("a_key_shows_its_user", me(BOB_KEY), Ok(Made(who, (BOB,)))),
+    *[Row(f"{operation}_is_not_for_api_keys", Call(operation, args, BOB_KEY), NOT_FOR_API_KEYS, about_caller=True,
+          then=((check(), Ok(True)), (check(BOB_KEY), Ok(True))))
+      for operation, args in [
+          ("auth_logout", ()), ("session_logout_all", ()), ("session_list", ()), ("session_revoke", (BOB_SESSION,)),
+          ("user_password", (PASSWORD, OTHER_PASSWORD)), ("user_set_password", (BOB, OTHER_PASSWORD)),
+          ("api_key_create", ("x",)), ("api_key_list", ()), ("api_key_revoke", (BOB_KEY_ID,)),
+          ("user_api_key_create", (BOB, "x")),
+      ]],
+    Row("a_key_needs_the_role_too", Call("user_list", (), BOB_KEY), NEEDS_ADMIN, about_caller=True),
+    Row("a_key_of_an_administrator_administers", Call("user_get", (BOB,), Of("admin2", "key")), user(), about_caller=True),
+    Row("introspect_shows_an_api_key", introspect(BOB_KEY), Ok(Made(active, (BOB,)))),
+    Row("a_key_is_no_refresh_token", refresh(BOB_KEY), INVALID_REFRESH_TOKEN, then=((check(BOB_KEY), Ok(True)),)),
+    *[Row(f"{what}_ends_a_key", ending, answer, (check(BOB_KEY),), ((check(BOB_KEY), Ok(False)), *then))
+      for what, ending, answer, then in [
+          ("disabling", as_admin("user_disable", BOB), user(disabled=True),
+           ((as_admin("user_enable", BOB), user()), (check(BOB_KEY), Ok(True)))),
+          ("deletion", as_admin("user_delete", BOB), DELETED,
+           ((create(BOB), user()), (check(BOB_KEY), Ok(False)), (as_admin("user_api_key_list", BOB), NO_KEYS))),
+      ]],
+    *[Row(f"{what}_leaves_a_key", ending, answer, (check(BOB_KEY),), ((check(BOB_KEY), Ok(True)),))
+      for what, ending, answer in [
+          ("logout_all", Call("session_logout_all", (), BOB_TOKEN), REVOKED), ("a_new_password", password(), CHANGED),
+          ("logout_by_the_administrator", as_admin("user_logout", BOB), REVOKED),
+      ]],
+    Row("user_api_key_create_makes_a_key", as_admin("user_api_key_create", BOB, "x", {"ttl": 60}), made("x")),
+    Row("user_api_key_create_refuses_an_unknown_login", as_admin("user_api_key_create", NEW, "x"), NO_SUCH_USER),
+    Row("user_api_key_list_shows_the_keys", as_admin("user_api_key_list", BOB), ONE_KEY, (check(BOB_KEY),)),
+    Row("user_api_key_list_refuses_an_unknown_login", as_admin("user_api_key_list", NEW), NO_SUCH_USER),
+    Row("user_api_key_revoke_ends_the_key", as_admin("user_api_key_revoke", BOB, BOB_KEY_ID), REVOKED, (check(BOB_KEY),),
+        ((check(BOB_KEY), Ok(False)),)),
+    Row("user_api_key_revoke_refuses_the_key_of_another_user", as_admin("user_api_key_revoke", EVE, BOB_KEY_ID), NO_SUCH_API_KEY,
+        then=((check(BOB_KEY), Ok(True)),)),
+    Row("create_service_makes_a_user_whose_password_nobody_knows",
+        as_admin("user_create_service", NEW, {"roles": ["introspect"]}), Ok(Made(service, (NEW,))),
+        then=((login(NEW), INVALID_CREDENTIALS), (as_admin("user_api_key_create", NEW, "x", {"roles": ["introspect"]}),
+                                                  made("x", ["introspect"])))),
+    Row("create_service_refuses_a_taken_login", as_admin("user_create_service", BOB), LOGIN_TAKEN),
+    Row("create_service_refuses_an_unknown_role", as_admin("user_create_service", NEW, {"roles": ["unknown"]}), NO_SUCH_ROLE),
+    Row("create_service_refuses_a_bad_login", as_admin("user_create_service", "a b"), Refused("bad_login")),
+]  # fmt: skip
+
+
+def rename(name="Ann-Marie", surname="Poe", token=BOB_TOKEN) -> Call:
+    return Call("user_rename", (name, surname), token)
+
+
+def delete_own(password=PASSWORD, token=BOB_TOKEN) -> Call:
+    return Call("user_delete_own", (password,), token)
+
+
+def reset(token=BOB_RESET, password=OTHER_PASSWORD) -> Call:
+    return Call("user_reset_password", (token, password))
+
+
+def renamed(login: str) -> dict:
+    return user_answer(login) | {"name": "Ann-Marie", "surname": "Poe"}
+
+
+def other_login(token: str) -> str:
+    """The token with one bit of the login changed."""
+    raw = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    raw[16] ^= 1
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+A_RESET_TOKEN = Ok({"reset_token": A_TEXT, "expires_at": A_TIME})
+ACCOUNTS = [
+    Row("rename_changes_the_name", rename(), Ok(Made(renamed, (BOB,))), then=((as_admin("user_get", BOB), Ok(Made(renamed, (BOB,)))),
+                                                                              (check(), Ok(True)), (login(), SESSION))),
+    *[Row(f"rename_refuses_{what}", rename(**wrong), Refused(error), then=((as_admin("user_get", BOB), user()),))
+      for what, wrong, error in [
+          ("a_name_of_1", {"name": "B"}, "bad_initial"), ("a_surname_with_a_digit", {"surname": "Poe2"}, "bad_initial"),
+          ("a_name_that_is_a_number", {"name": 1}, "malformed"),
+      ]],
+    Row("rename_refuses_garbage", rename(token=GARBAGE), UNAUTHENTICATED),
+    Row("delete_own_ends_the_user", delete_own(), DELETED, (me(), check(BOB_KEY)),
+        ((check(), Ok(False)), (check(BOB_KEY), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), INVALID_CREDENTIALS),
+         (as_admin("user_get", BOB), NO_SUCH_USER), (create(BOB), user()), (check(), Ok(False)))),
+    Row("delete_own_needs_the_password", delete_own(OTHER_PASSWORD), INVALID_CREDENTIALS, (me(),),
+        ((check(), Ok(True)), (login(), SESSION))),
+    Row("delete_own_is_not_for_api_keys", delete_own(token=BOB_KEY), NOT_FOR_API_KEYS, about_caller=True, then=((login(), SESSION),)),
+    Row("delete_own_refuses_garbage", delete_own(token=GARBAGE), UNAUTHENTICATED, then=((login(), SESSION),)),
+    Row("delete_own_takes_no_other_types", delete_own(1), Refused("malformed"), then=((login(), SESSION),)),
+    Row("reset_token_is_made", as_admin("user_reset_token", BOB), A_RESET_TOKEN, then=((check(), Ok(True)), (login(), SESSION))),
+    Row("reset_token_takes_a_life", as_admin("user_reset_token", BOB, {"ttl": 604_800}), A_RESET_TOKEN),
+    Row("reset_token_refuses_a_life_of_0", as_admin("user_reset_token", BOB, {"ttl": 0}), Refused("bad_option")),
+    Row("reset_token_refuses_a_life_of_more_than_a_week", as_admin("user_reset_token", BOB, {"ttl": 604_801}), Refused("bad_option")),
+    Row("reset_token_refuses_an_unknown_login", as_admin("user_reset_token", NEW), NO_SUCH_USER),
+    Row("reset_token_is_for_its_role", Call("user_reset_token", (BOB,), RECOVERY), A_RESET_TOKEN, about_caller=True),
+    Row("reset_token_is_for_a_key_of_its_role", Call("user_reset_token", (BOB,), Of("recovery", "key")), A_RESET_TOKEN, about_caller=True),
+    Row("reset_token_is_not_for_everyone", Call("user_reset_token", (BOB,), BOB_TOKEN), NEEDS_RECOVERY, about_caller=True),
+    Row("reset_token_is_not_for_who_may_introspect", Call("user_reset_token", (BOB,), INTROSPECT), NEEDS_RECOVERY, about_caller=True),
+    Row("reset_token_of_an_administrator_is_for_administrators", Call("user_reset_token", (Of("admin2"),), RECOVERY), NEEDS_ADMIN,
+        about_caller=True),
+    Row("reset_token_of_its_own_role_is_for_administrators", Call("user_reset_token", (Of("recovery"),), RECOVERY), NEEDS_ADMIN,
+        about_caller=True),
+    Row("reset_sets_the_password_and_ends_every_session", reset(), CHANGED, (me(),),
+        ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), INVALID_CREDENTIALS),
+         (login(password=OTHER_PASSWORD), SESSION))),
+    Row("reset_refuses_a_used_token", reset(password=PASSWORD), INVALID_RESET_TOKEN, (reset(),),
+        ((login(password=OTHER_PASSWORD), SESSION),)),
+    *[Row(f"reset_refuses_a_token_after_{what}", reset(), INVALID_RESET_TOKEN, given)
+      for what, given in [
+          ("a_logout_of_all", (as_admin("user_logout", BOB),)),
+          ("a_deletion", (as_admin("user_delete", BOB),)),
+          ("a_deletion_and_a_new_user", (as_admin("user_delete", BOB), create(BOB))),
+          ("a_disabling", (as_admin("user_disable", BOB),)),
+          ("a_new_password", (as_admin("user_set_password", BOB, PASSWORD),)),
+      ]],
+    *[Row(f"reset_refuses_{what}", reset(token), INVALID_RESET_TOKEN, then=((login(), SESSION),))
+      for what, token in [
+          ("nothing", ""), ("garbage", GARBAGE), ("an_access_token", BOB_TOKEN), ("a_refresh_token", BOB_REFRESH),
+          ("a_token_of_one_more_byte", Made(lambda token: token + "AAAA", (BOB_RESET,))), ("zeros", "A" * 100), ("much", "A" * 5000),
+          ("a_token_that_is_cut", Made(lambda token: token[4:], (BOB_RESET,))),
+          ("a_token_of_another_login", Made(other_login, (BOB_RESET,))),
+      ]],
+    *[Row(f"reset_refuses_{what}_and_keeps_the_token", reset(password=wrong), expected,
+          then=((login(), SESSION), (reset(), CHANGED)))
+      for what, wrong, expected in PASSWORDS],
 ]  # fmt: skip
 
 
@@ -413,7 +636,9 @@ SERVER = [
 # Arguments of every operation of administration that would be right, were they the administrator's.
 RIGHT = {
     "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
-    "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_set_password": (EVE, OTHER_PASSWORD),
+    "user_disable": (EVE,), "user_enable": (EVE,), "user_logout": (EVE,), "user_session_list": (EVE,),
+    "user_session_revoke": (EVE, "x"), "user_api_key_create": (EVE, "x"), "user_api_key_list": (EVE,),
+    "user_api_key_revoke": (EVE, "x"), "user_create_service": (NEW,), "user_set_password": (EVE, OTHER_PASSWORD),
     "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
     "role_delete": ("default",), "server_metrics": (), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
     "quota_list": (),
@@ -431,7 +656,18 @@ ADMINISTRATORS_ONLY += [
     Row("the_shape_is_checked_before_the_token", Call("role_set", (ROLE, "a/"), GARBAGE), Refused("malformed"), about_caller=True),
 ]
 
-ROWS = [*USERS, *SESSIONS, *ME, *INTROSPECTION, *ROLES, *KEYS, *SERVER, *ADMINISTRATORS_ONLY]
+ROWS = [
+    *USERS,
+    *SESSIONS,
+    *ME,
+    *INTROSPECTION,
+    *API_KEYS,
+    *ACCOUNTS,
+    *ROLES,
+    *KEYS,
+    *SERVER,
+    *ADMINISTRATORS_ONLY,
+]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
 
 

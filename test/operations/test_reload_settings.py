@@ -116,6 +116,13 @@ def ends_the_older(site: Site) -> bool:
     return site.console.check(first) == Ok(False)
 
 
+def has_no_grace(site: Site) -> bool:
+    login, _ = site.user()
+    token = site.lua(f"authkv.session.login('{login}', '{GOOD}').refresh_token")
+    uses = [site.error(f"authkv.session.refresh('{token}')") for _ in range(2)]
+    return uses == ["none", "invalid_refresh_token"]
+
+
 def is_closed(site: Site) -> bool:
     with closing(HttpTransport(site.instance)) as http_:
         return http_.register(fresh("user"), GOOD, "Name", "Surname") != Ok()
@@ -232,6 +239,7 @@ CASES = {
     "REFRESH_TTL": Case(
         {"REFRESH_TTL": 99}, lambda s: s.lua(f"authkv.session.login('admin', '{harness.ADMIN_PASSWORD}').refresh_expires_in") == 99
     ),
+    "REFRESH_GRACE": Case({"REFRESH_GRACE": 0}, has_no_grace),
     "SESSIONS_MAX": Case({"SESSIONS_MAX": 1}, ends_the_older),
     "TOKEN_ALGORITHM": Case({"TOKEN_ALGORITHM": "EdDSA"}, lambda s: s.lua("authkv.keys.rotate{publish = 0}.alg") == "EdDSA"),
     "KEY_PUBLISH": Case({"KEY_PUBLISH": 5000}, lambda s: s.lua("authkv.keys.rotate{}.signs_from > os.time() + 4000")),

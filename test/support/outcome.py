@@ -69,6 +69,11 @@ ERRORS = {
     "too_many_requests": (20070, 429, 429),
     "too_many_users": (20071, 507, 507),
     "quota_exceeded": (20072, 507, 507),
+    "no_such_session": (20073, 404, 404),
+    "not_for_api_keys": (20074, 403, 403),
+    "no_such_api_key": (20075, 404, 404),
+    "too_many_api_keys": (20076, 409, 409),
+    "invalid_reset_token": (20077, 401, 401),
 }
 
 

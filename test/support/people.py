@@ -6,6 +6,8 @@ import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import jwt
+
 from support.harness import ADMIN_PASSWORD, Instance
 from support.outcome import A_TEXT, A_TIME, A_TOKEN, Like, Ok, Refusal, Refused, assert_outcome
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport, HttpQueryTransport, HttpTransport, Transport
@@ -21,6 +23,10 @@ INVALID_CREDENTIALS = Refused("invalid_credentials", "You have entered an incorr
 INVALID_REFRESH_TOKEN = Refused("invalid_refresh_token", "The refresh token is not valid: log in again")
 NO_SUCH_USER = Refused("no_such_user", "There is no such user")
 NO_SUCH_ROLE = Refused("no_such_role", "There is no such role")
+NO_SUCH_SESSION = Refused("no_such_session", "There is no such session")
+NO_SUCH_API_KEY = Refused("no_such_api_key", "There is no such API key")
+NOT_FOR_API_KEYS = Refused("not_for_api_keys", "An API key may not do this: log in")
+INVALID_RESET_TOKEN = Refused("invalid_reset_token", "The one-time token is not valid: ask for another one")
 NEEDS_ADMIN = Refused("role_required", "This needs the role admin")
 
 
@@ -84,6 +90,12 @@ class Person:
     def session(self) -> dict:
         return self.log_in()
 
+    def reuse(self) -> None:
+        """Uses a refresh token that is older than the last one, which ends the session."""
+        newer = self.people.expect("http", Ok(self.people.session_answer()), "session_refresh", self.refresh)
+        self.people.expect("http", Ok(self.people.session_answer()), "session_refresh", newer["refresh_token"])
+        self.people.expect("http", INVALID_REFRESH_TOKEN, "session_refresh", self.refresh)
+
     @property
     def access(self) -> str:
         return self.session["access_token"]
@@ -91,6 +103,30 @@ class Person:
     @property
     def refresh(self) -> str:
         return self.session["refresh_token"]
+
+    @property
+    def session_id(self) -> str:
+        """The id of that session."""
+        return jwt.decode(self.access, options={"verify_signature": False})["sid"]
+
+    @cached_property
+    def reset_token(self) -> str:
+        """A one-time token for a new password."""
+        return self.people.administer("user_reset_token", self.login)["reset_token"]
+
+    @cached_property
+    def api_key(self) -> dict:
+        """An API key with all roles of its user, as it was shown once."""
+        return self.people.do("http", "api_key_create", self.access, "test").value
+
+    @property
+    def key(self) -> str:
+        """That key, for `Authorization`."""
+        return self.api_key["key"]
+
+    @property
+    def key_id(self) -> str:
+        return self.api_key["api_key"]
 
     @cached_property
     def api_token(self) -> str:

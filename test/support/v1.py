@@ -19,6 +19,8 @@ from support.values import from_json, to_json
 OWNER = object()
 
 USER = {"login", "name", "surname", "created_at", "disabled", "roles"}
+LISTED_SESSION = {"session", "created_at", "refreshed_at", "expires_at", "address", "user_agent", "current"}
+API_KEY = {"api_key", "name", "roles", "created_at", "expires_at", "used_at"}
 SESSION = {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
 INTROSPECTED = {"active", "token_type", "username", "sub", "iss", "aud", "jti", "iat", "nbf", "exp"}
 ROLE = {"name", "permissions"}
@@ -60,11 +62,27 @@ OPERATIONS = {
     ),
     "session_login": Operation("POST", "/v1/login", SESSION, "session.login", ("login", "password"), takes_token=False),
     "session_refresh": Operation("POST", "/v1/refresh", SESSION, "session.refresh", ("refresh_token",), takes_token=False),
+    "session_list": Operation("GET", "/v1/sessions", {"sessions"}, "session.list"),
+    "session_revoke": Operation("DELETE", "/v1/sessions/{session}", {"revoked"}, "session.revoke", ("session",)),
     "auth_logout": Operation("POST", "/v1/logout", {"revoked"}, "logout"),
     "session_logout_all": Operation("POST", "/v1/logout/all", {"revoked"}, "logout_all"),
     "user_me": Operation("GET", "/v1/me", USER | {"permissions"}, "me"),
     "user_password": Operation("PUT", "/v1/me/password", {"changed"}, "password", ("old_password", "new_password")),
+    "user_rename": Operation("PUT", "/v1/me", USER, "rename", ("name", "surname")),
+    "user_delete_own": Operation("DELETE", "/v1/me", {"deleted"}, "delete", ("password",)),
+    "user_reset_token": Operation(
+        "POST", "/v1/users/{login}/reset-token", {"reset_token", "expires_at"}, "users.reset_token", ("login",),
+        options=True, bare=True,
+    ),
+    "user_reset_password": Operation(
+        "POST", "/v1/reset-password", {"changed"}, "users.reset_password", ("reset_token", "password"), takes_token=False
+    ),
     "session_introspect": Operation("POST", "/v1/introspect", INTROSPECTED, "introspect", ("token",)),
+    "api_key_create": Operation(
+        "POST", "/v1/api-keys", API_KEY | {"key"}, "api_keys.create", ("name",), options=True, status=201
+    ),
+    "api_key_list": Operation("GET", "/v1/api-keys", {"api_keys"}, "api_keys.list"),
+    "api_key_revoke": Operation("DELETE", "/v1/api-keys/{api_key}", {"revoked"}, "api_keys.revoke", ("api_key",)),
     "key_set": Operation("GET", "/.well-known/jwks.json", {"keys"}, "keys.set", takes_token=False),
     # Over HTTP the answer has no body: its members are in the header.
     "auth_access": Operation("GET", "/v1/auth", {"login", "roles"}, "access", as_table=True, options=True, status=204),
@@ -78,6 +96,16 @@ OPERATIONS = {
     "user_disable": _of_user("/disable", USER, "users.disable"),
     "user_enable": _of_user("/enable", USER, "users.enable"),
     "user_logout": _of_user("/logout", {"revoked"}, "users.logout"),
+    "user_session_list": _of_user("/sessions", {"sessions"}, "users.sessions", "GET"),
+    "user_session_revoke": _of_user("/sessions/{session}", {"revoked"}, "users.revoke_session", "DELETE", args=("session",)),
+    "user_api_key_create": _of_user(
+        "/api-keys", API_KEY | {"key"}, "users.create_api_key", args=("name",), options=True, status=201
+    ),
+    "user_api_key_list": _of_user("/api-keys", {"api_keys"}, "users.api_keys", "GET"),
+    "user_api_key_revoke": _of_user("/api-keys/{api_key}", {"revoked"}, "users.revoke_api_key", "DELETE", args=("api_key",)),
+    "user_create_service": Operation(
+        "POST", "/v1/admin/services", USER, "users.create_service", ("login",), options=True, status=201
+    ),
     "user_set_password": _of_user("/password", {"changed"}, "users.set_password", "PUT", args=("password",)),
     "role_grant": _of_user("/roles/{role}", USER, "roles.grant", "PUT", args=("role",)),
     "role_revoke": _of_user("/roles/{role}", USER, "roles.revoke", "DELETE", args=("role",)),
@@ -113,7 +141,12 @@ OPERATIONS |= KEY_VALUES
 ADMINISTRATION = [name for name, operation in OPERATIONS.items() if operation.is_administration]
 
 # The members of the maps inside of answers.
-_INNER = {"users": USER, "quotas": {"quota", "prefix", "pairs", "pairs_max", "bytes", "bytes_max"}}
+_INNER = {
+    "users": USER,
+    "sessions": LISTED_SESSION,
+    "api_keys": API_KEY,
+    "quotas": {"quota", "prefix", "pairs", "pairs_max", "bytes", "bytes_max"},
+}
 # A permission has one of these, then these, and others only where they are true.
 _KEYED, _FLAGS, _PARTS = {"prefix", "key"}, {"read", "write"}, {"insert", "update", "delete"}
 _KEY = {"kid", "alg", "created_at", "signs_from", "verifies_until", "signs"}

@@ -234,6 +234,18 @@ errors! {
     /// a write would exceed the quota of the prefix that is named; nothing is written
     QuotaExceeded { prefix: String, unit: &'static str, used: u64, limit: u64 } = "quota_exceeded", 20072, 507, 507,
         "The quota of the prefix {prefix} is {limit} {unit}, and {used} are used: nothing has been written";
+    /// there is no such session of this user, or it has ended
+    NoSuchSession = "no_such_session", 20073, 404, 404, "There is no such session";
+    /// the operation needs a token of a login, and an API key was sent
+    NotForApiKeys = "not_for_api_keys", 20074, 403, 403, "An API key may not do this: log in";
+    /// there is no such API key of this user, or it was revoked or has expired
+    NoSuchApiKey = "no_such_api_key", 20075, 404, 404, "There is no such API key";
+    /// the one-time token is unknown, used, or has expired
+    InvalidResetToken = "invalid_reset_token", 20077, 401, 401,
+        "The one-time token is not valid: ask for another one";
+    /// the user has as many API keys as a user may have
+    TooManyApiKeys { limit: usize } = "too_many_api_keys", 20076, 409, 409,
+        "There are too many API keys: a user may have {limit}";
 }
 
 /// The properties of an error.

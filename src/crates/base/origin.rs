@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 pub struct Origin {
     pub transport: Transport,
     pub peer: Peer,
+    /// What the client calls itself, for operations that are audited: the field `User-Agent` (RFC 9110 §10.1.5).
+    pub agent: Option<String>,
 }
 
 /// The transports. Their names appear in the log.

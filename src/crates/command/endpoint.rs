@@ -76,9 +76,10 @@ pub const ROLES: &str = "roles";
 pub const KEYS: &str = "keys";
 pub const SERVER: &str = "server";
 pub const QUOTAS: &str = "quotas";
+pub const API_KEYS: &str = "API keys";
 
 /// The tags of the OpenAPI document, with their descriptions.
-pub const TAGS: [(&str, &str); 11] = [
+pub const TAGS: [(&str, &str); 12] = [
     (OLD, "Users and their tokens, as in the old services"),
     (PAIRS, "Many keys at once"),
     (
@@ -99,6 +100,7 @@ pub const TAGS: [(&str, &str); 11] = [
     (KEYS, "The keys that sign tokens"),
     (SERVER, "The instance itself"),
     (QUOTAS, "How much may be stored below prefixes of keys"),
+    (API_KEYS, "Secrets of programs, in place of access tokens"),
 ];
 
 const fn endpoint(

@@ -49,6 +49,75 @@ pub struct Question {
     pub key: Option<(AccessKind, String)>,
 }
 
+/// A session of a user, by its id.
+#[derive(Debug)]
+pub struct UserSession {
+    pub login: String,
+    pub session: String,
+}
+
+/// A session of the caller, by its id.
+#[derive(Debug)]
+pub struct SessionId(pub String);
+
+/// An API key to be made.
+#[derive(Debug)]
+pub struct ApiKeyInput {
+    pub name: String,
+    /// The names of the roles that it has, or `None` for all of its user's.
+    pub roles: Option<Vec<String>>,
+    /// Seconds.
+    pub ttl: Option<u64>,
+}
+
+/// An API key to be made for a user.
+#[derive(Debug)]
+pub struct UserApiKeyInput {
+    pub login: String,
+    pub key: ApiKeyInput,
+}
+
+/// An API key of the caller, by its id.
+#[derive(Debug)]
+pub struct ApiKeyId(pub String);
+
+/// An API key of a user, by its id.
+#[derive(Debug)]
+pub struct UserApiKey {
+    pub login: String,
+    pub api_key: String,
+}
+
+/// A name and a surname, not checked against any rules.
+#[derive(Debug)]
+pub struct Names {
+    pub name: String,
+    pub surname: String,
+}
+
+/// The user for whom a one-time token is made.
+#[derive(Debug)]
+pub struct ResetRequest {
+    pub login: String,
+    /// Seconds.
+    pub ttl: Option<u64>,
+}
+
+/// A one-time token and a new password, not checked against any rules.
+#[derive(Debug)]
+pub struct NewPassword {
+    pub token: SecretString,
+    pub password: SecretString,
+}
+
+/// A service user to be made.
+#[derive(Debug)]
+pub struct ServiceUser {
+    pub login: String,
+    /// The names of roles.
+    pub roles: Vec<String>,
+}
+
 /// The requested part of a list.
 #[derive(Debug)]
 pub struct Page {
@@ -66,6 +135,16 @@ pub trait Arguments {
 
     /// The role that is granted or revoked, for the audit log.
     fn role(&self) -> Option<&str> {
+        None
+    }
+
+    /// The session that is ended, for the audit log.
+    fn session(&self) -> Option<&str> {
+        None
+    }
+
+    /// The API key that is revoked, for the audit log.
+    fn api_key(&self) -> Option<&str> {
         None
     }
 
@@ -112,6 +191,61 @@ impl Arguments for Grant {
 
     fn role(&self) -> Option<&str> {
         Some(&self.role)
+    }
+}
+
+impl Arguments for UserSession {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+
+    fn session(&self) -> Option<&str> {
+        Some(&self.session)
+    }
+}
+
+impl Arguments for SessionId {
+    fn session(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+impl Arguments for ApiKeyInput {}
+
+impl Arguments for UserApiKeyInput {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+}
+
+impl Arguments for ApiKeyId {
+    fn api_key(&self) -> Option<&str> {
+        Some(&self.0)
+    }
+}
+
+impl Arguments for UserApiKey {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+
+    fn api_key(&self) -> Option<&str> {
+        Some(&self.api_key)
+    }
+}
+
+impl Arguments for Names {}
+impl Arguments for NewPassword {}
+
+impl Arguments for ResetRequest {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
+    }
+}
+
+impl Arguments for ServiceUser {
+    fn object(&self) -> Option<&str> {
+        Some(&self.login)
     }
 }
 

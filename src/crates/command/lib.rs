@@ -14,16 +14,20 @@ mod table;
 pub use decode::{CONTENT_TYPE_MAX, DELETION_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
 pub use input::{
-    Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Question, Registration,
+    ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Names, NewPassword, NewRole, Page,
+    PasswordChange, Question, Registration, ResetRequest, ServiceUser, SessionId, UserApiKey,
+    UserApiKeyInput, UserSession,
 };
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    Allowed, Done, NewSigningKey, Outcome, Purged, QuotaPage, QuotaUse, Registered,
-    RetiredSigningKey, RoleList, Session, SigningKey, SigningKeys, TokenType, UserPage,
+    ActiveSession, Allowed, ApiKeyList, Done, ListedApiKey, NewApiKey, NewSigningKey, OneTimeToken,
+    Outcome, Purged, QuotaPage, QuotaUse, Registered, RetiredSigningKey, RoleList, Session,
+    SessionList, SigningKey, SigningKeys, TokenType, UserPage,
 };
 
 use authkv_base::origin::Origin;
 use authkv_domain::Claims;
+use authkv_token::ApiKey;
 use std::sync::Arc;
 
 /// A command with its sender and origin.
@@ -44,6 +48,8 @@ pub enum Caller {
     Refused,
     /// A token with a valid signature, times and issuer. It may have been revoked.
     Bearer(Arc<Claims>),
+    /// An API key in the right form. It may be that of nobody.
+    Key(Arc<ApiKey>),
     /// Someone who has Tarantool's own right to execute the owner's procedure.
     Owner,
 }

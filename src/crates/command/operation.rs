@@ -1,7 +1,10 @@
 //! [`Operation`], [`Command`] and [`Row`], all made from the table in `table.rs`. Pure; any thread.
 
 use crate::endpoint::*;
+use crate::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use crate::{Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Question, Registration};
+use crate::{Names, NewPassword, ResetRequest};
+use crate::{SessionId, UserSession};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;
 use authkv_codec::{Allowed, Rules};
@@ -32,6 +35,8 @@ pub enum Privilege {
     Admin,
     /// A token of a user with the role `introspect` or `admin`.
     Introspect,
+    /// A token of a user with the role `recovery` or `admin`.
+    Recovery,
 }
 
 /// The fibers that execute an operation from another thread.
@@ -212,6 +217,25 @@ impl Operation {
     /// Whether the first argument of its procedure is a token.
     pub fn takes_token(self) -> bool {
         self == Self::Check || self.row().privilege != Privilege::Nothing
+    }
+
+    /// Whether an API key may not do this, whatever its user may do: it proves or changes who somebody is, or is about the
+    /// sessions of the caller.
+    pub fn refuses_api_keys(self) -> bool {
+        matches!(
+            self,
+            Self::Logout
+                | Self::SessionLogoutAll
+                | Self::SessionList
+                | Self::SessionRevoke
+                | Self::UserPassword
+                | Self::UserDeleteOwn
+                | Self::UserSetPassword
+                | Self::ApiKeyCreate
+                | Self::ApiKeyList
+                | Self::ApiKeyRevoke
+                | Self::UserApiKeyCreate
+        )
     }
 
     /// The privilege that a caller needs: that of the table, or `Admin` for registrations if only administrators may register.

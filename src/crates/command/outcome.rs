@@ -24,6 +24,10 @@ pub enum Outcome {
         jti: String,
     },
     Session(Session),
+    Sessions(SessionList),
+    ApiKeyMade(NewApiKey),
+    ApiKeys(ApiKeyList),
+    OneTime(OneTimeToken),
     Done(Done),
     /// The claims of the token, if it is valid now.
     #[serde(serialize_with = "authorized")]
@@ -123,6 +127,82 @@ pub struct Session {
     pub login: String,
     #[serde(skip)]
     pub jti: String,
+    // For the audit log.
+    #[serde(skip)]
+    pub again: bool,
+}
+
+/// Sessions, the newest first
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionList {
+    pub sessions: Vec<ActiveSession>,
+}
+
+/// A session that has not ended
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActiveSession {
+    /// The id of the session, the claim `sid` of its access tokens
+    pub session: String,
+    /// It began then: seconds since 1970
+    pub created_at: u64,
+    /// It was refreshed then: seconds since 1970; null if it never was
+    #[schema(required)]
+    pub refreshed_at: Option<u64>,
+    /// It ends then, unless it is refreshed: seconds since 1970
+    pub expires_at: u64,
+    /// The IP address of the client at the login or the last refresh; null if it had none
+    #[schema(required)]
+    pub address: Option<String>,
+    /// The header `User-Agent` of that request; null if it had none
+    #[schema(required)]
+    pub user_agent: Option<String>,
+    /// Whether it is the session of this request's token
+    pub current: bool,
+}
+
+/// A token with which a user sets a new password once
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OneTimeToken {
+    pub reset_token: String,
+    /// Seconds since 1970
+    pub expires_at: u64,
+}
+
+/// API keys, in the order in which they were made
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeyList {
+    pub api_keys: Vec<ListedApiKey>,
+}
+
+/// An API key without its secret
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedApiKey {
+    /// The id of the key
+    pub api_key: String,
+    pub name: String,
+    /// The roles of its user that it has; null if it has all of them
+    #[schema(required)]
+    pub roles: Option<Vec<String>>,
+    /// Seconds since 1970
+    pub created_at: u64,
+    /// Seconds since 1970
+    pub expires_at: u64,
+    /// Seconds since 1970; null if it was never used
+    #[schema(required)]
+    pub used_at: Option<u64>,
+}
+
+/// A new API key. It is not shown again.
+#[derive(Serialize)]
+pub struct NewApiKey {
+    pub key: String,
+    #[serde(flatten)]
+    pub about: ListedApiKey,
 }
 
 #[derive(Serialize, ToSchema)]

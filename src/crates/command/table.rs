@@ -101,7 +101,27 @@ macro_rules! for_each_operation {
             console: &[anyone("session.refresh", &["refresh_token"])],
             endpoints: &[post("/v1/refresh").says(
                 SESSIONS, "Get new tokens for a refresh token",
-                "The refresh token is used up. One that is used again ends its session (RFC 9700 §4.14).",
+                "The refresh token is used up. For some seconds it gives the same new refresh token again; used later, it \
+                 ends its session (RFC 9700 §4.14).",
+            )],
+        }
+        /// `(token)` → `{sessions}`. Yields for a new token.
+        SessionList [] => session_list {
+            service: Auth, privilege: Token, lane: Inline, audited: false,
+            console: &[user("session.list")],
+            endpoints: &[get("/v1/sessions").says(
+                SESSIONS, "List one's own sessions",
+                "The newest 1000, the newest first.",
+            )],
+        }
+        /// `(token, session)` → `{revoked}`. Yields.
+        // With the id of a session.
+        SessionRevoke [(SessionId)] => session_revoke {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("session.revoke")],
+            endpoints: &[delete("/v1/sessions/{session}").says(
+                SESSIONS, "End one of one's own sessions",
+                "Its refresh token and all its access tokens end.",
             )],
         }
         /// `(token)` → `{revoked}`. Yields.
@@ -137,6 +157,65 @@ macro_rules! for_each_operation {
                 USERS, "Change the password",
                 "All tokens and sessions of the user end, that of this request included. A wrong old password counts as a \
                  failed login.",
+            )],
+        }
+        /// `(token, name, surname)` → a user. Yields.
+        UserRename [(Names)] => user_rename {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("rename")],
+            endpoints: &[put("/v1/me").says(USERS, "Change one's name", "The name and the surname.")],
+        }
+        /// `(token, password)` → `{deleted}`. Yields.
+        UserDeleteOwn [(SecretString)] => user_delete_own {
+            service: Auth, privilege: Token, lane: Crypto, audited: true,
+            console: &[user("delete")],
+            endpoints: &[delete("/v1/me").with(Input::Json).says(
+                USERS, "Delete one's own account",
+                "With the password. All tokens, keys and sessions end; keys of the store stay. A wrong password counts as a \
+                 failed login.",
+            )],
+        }
+        /// `(token, login, {ttl})` → `{reset_token, expires_at}`. Yields for a new token.
+        UserResetToken [(ResetRequest)] => user_reset_token {
+            service: Auth, privilege: Recovery, lane: Inline, audited: true,
+            console: &[owner("users.reset_token")],
+            endpoints: &[post("/v1/users/{login}/reset-token").says(
+                USERS, "Make a one-time token for a new password",
+                "For whoever sends the e-mail. Needs the role `recovery` or `admin`; `admin` for a user with one of the two.",
+            )],
+        }
+        /// `(reset_token, password)` → `{changed}`. Yields.
+        UserResetPassword [(NewPassword)] => user_reset_password {
+            service: Auth, privilege: Nothing, lane: Crypto, audited: true,
+            console: &[anyone("users.reset_password", &["reset_token", "password"])],
+            endpoints: &[post("/v1/reset-password").says(
+                USERS, "Set a new password with a one-time token",
+                "All tokens and sessions of the user end, and the token is used up.",
+            )],
+        }
+        /// `(token, name, {roles, ttl})` → `{key, api_key, name, roles, created_at, expires_at, used_at}`. Yields.
+        ApiKeyCreate [(ApiKeyInput)] => api_key_create {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("api_keys.create")],
+            endpoints: &[post("/v1/api-keys").creating().says(
+                API_KEYS, "Make an API key",
+                "`key` is shown once. Without `roles` it has all roles of its user. Not for API keys.",
+            )],
+        }
+        /// `(token)` → `{api_keys}`. Yields for a new token.
+        ApiKeyList [] => api_key_list {
+            service: Auth, privilege: Token, lane: Inline, audited: false,
+            console: &[user("api_keys.list")],
+            endpoints: &[get("/v1/api-keys").says(API_KEYS, "List one's own API keys", "Not for API keys.")],
+        }
+        /// `(token, api_key)` → `{revoked}`. Yields.
+        // With the id of a key.
+        ApiKeyRevoke [(ApiKeyId)] => api_key_revoke {
+            service: Auth, privilege: Token, lane: Commit, audited: true,
+            console: &[user("api_keys.revoke")],
+            endpoints: &[delete("/v1/api-keys/{api_key}").says(
+                API_KEYS, "Revoke an API key",
+                "It fails from the next request on. Not for API keys.",
             )],
         }
         /// `()` → `{keys}` (RFC 7517 §5).
@@ -208,6 +287,59 @@ macro_rules! for_each_operation {
             endpoints: &[post("/v1/admin/users/{login}/logout").without_body().says(
                 USERS, "End all sessions of another user",
                 "All tokens of the user fail from now on. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login)` → `{sessions}`. Yields for a new token.
+        UserSessionList [(String)] => user_session_list {
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
+            console: &[owner("users.sessions")],
+            endpoints: &[get("/v1/admin/users/{login}/sessions").says(
+                USERS, "List the sessions of a user",
+                "The newest 1000, the newest first. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, session)` → `{revoked}`. Yields.
+        UserSessionRevoke [(UserSession)] => user_session_revoke {
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
+            console: &[owner("users.revoke_session")],
+            endpoints: &[delete("/v1/admin/users/{login}/sessions/{session}").says(
+                USERS, "End a session of a user",
+                "Its refresh token and all its access tokens end. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, name, {roles, ttl})` → the result of `api_key_create`. Yields.
+        UserApiKeyCreate [(UserApiKeyInput)] => user_api_key_create {
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
+            console: &[owner("users.create_api_key")],
+            endpoints: &[post("/v1/admin/users/{login}/api-keys").creating().says(
+                API_KEYS, "Make an API key for a user",
+                "`key` is shown once. Needs the role `admin`. Not for API keys.",
+            )],
+        }
+        /// `(token, login)` → `{api_keys}`. Yields for a new token.
+        UserApiKeyList [(String)] => user_api_key_list {
+            service: Auth, privilege: Admin, lane: Inline, audited: false,
+            console: &[owner("users.api_keys")],
+            endpoints: &[get("/v1/admin/users/{login}/api-keys").says(
+                API_KEYS, "List the API keys of a user", "Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, api_key)` → `{revoked}`. Yields.
+        UserApiKeyRevoke [(UserApiKey)] => user_api_key_revoke {
+            service: Auth, privilege: Admin, lane: Commit, audited: true,
+            console: &[owner("users.revoke_api_key")],
+            endpoints: &[delete("/v1/admin/users/{login}/api-keys/{api_key}").says(
+                API_KEYS, "Revoke an API key of a user",
+                "It fails from the next request on. Needs the role `admin`.",
+            )],
+        }
+        /// `(token, login, {roles})` → a user. Yields.
+        UserCreateService [(ServiceUser)] => user_create_service {
+            service: Auth, privilege: Admin, lane: Crypto, audited: true,
+            console: &[owner("users.create_service")],
+            endpoints: &[post("/v1/admin/services").creating().says(
+                API_KEYS, "Add a service user",
+                "A user whose password nobody knows, for programs: only API keys act as this user. Needs the role `admin`.",
             )],
         }
         /// `(token, login, password)` → `{changed}`. Yields.

@@ -332,6 +332,10 @@ settings! {
     /// seconds a session lives after its last refresh
     /// seconds that a refresh token lives, and so a session from its last refresh
     REFRESH_TTL = "1209600", seconds(1, 315_360_000) => live.refresh_ttl: Duration;
+    /// seconds in which a used refresh token gives the same new one again, or 0 for none
+    /// seconds after its use in which a [refresh token](commands/sessions.md#refresh) gives the same new one again; 0 lets any
+    /// second use end the session
+    REFRESH_GRACE = "10", seconds(0, 300) => live.refresh_grace: Duration;
     /// sessions of a user; the oldest ends for one more
     /// sessions of a user; one more ends the oldest
     SESSIONS_MAX = "100", size(1, 10_000) => live.sessions_max: usize;
@@ -350,6 +354,9 @@ settings! {
     /// a password has a character of each of these classes; `special` is one of ``!@#$%^&*()_+-=/.,``
     PASSWORD_CLASSES = "lower,upper,digit,special",
         list("lower, upper, digit and special with commas between them, or none", Class::by_name) => live(password_classes);
+    /// file of the SHA-1 digests of leaked passwords, which new passwords may not be under /v1
+    /// [file of leaked passwords](#leaked-passwords), by their SHA-1 digests: new passwords may not be in it, except under `/api`
+    PASSWORD_DENYLIST = "<none>", path().optional() => config.password_denylist: Option<PathBuf>;
     /// failed logins before the next ones are delayed
     /// [failed logins](#failed-logins) without a delay
     LOGIN_FAILURES = "5", number(1, 1000) => live(login_failures);

@@ -20,6 +20,8 @@ impl RoleName {
     pub const ADMIN: &'static str = "admin";
     /// The role for introspection.
     pub const INTROSPECT: &'static str = "introspect";
+    /// The role for one-time tokens, with which users set new passwords.
+    pub const RECOVERY: &'static str = "recovery";
     /// The role of every user, unless a setting says otherwise.
     pub const DEFAULT: &'static str = "default";
 

@@ -73,7 +73,11 @@ pub struct PasswordRules {
 
 /// A password that keeps the rules.
 #[derive(Debug, Clone)]
-pub struct Password(SecretString);
+pub struct Password {
+    secret: SecretString,
+    /// The rules of `/v1` are for it: that it is not common, and has not leaked.
+    is_for_v1: bool,
+}
 
 impl Password {
     /// Errors: `BadPassword` with the first rule broken, never with the text.
@@ -94,24 +98,43 @@ impl Password {
                 return Err(Error::BadPassword(rule.into()));
             }
         }
-        Ok(Self(secret))
+        Ok(Self {
+            secret,
+            is_for_v1: false,
+        })
     }
 
     /// Like [`Self::new`], and refuses the most common passwords in any case of letters (NIST SP 800-63B §5.1.1.2). Errors:
     /// `BadPassword`.
     pub fn uncommon(secret: SecretString, rules: &PasswordRules) -> Result<Self, Error> {
         let password = Self::new(secret, rules)?;
-        let text = password.0.expose_secret();
+        let text = password.secret.expose_secret();
         match COMMON.lines().any(|one| one.eq_ignore_ascii_case(text)) {
             true => Err(Error::BadPassword(
                 "it is one of the most common ones".into(),
             )),
-            false => Ok(password),
+            false => Ok(Self {
+                is_for_v1: true,
+                ..password
+            }),
         }
     }
 
+    /// A password that was drawn and that nobody learns: no rule is for it.
+    pub fn unknown(drawn: SecretString) -> Self {
+        Self {
+            secret: drawn,
+            is_for_v1: false,
+        }
+    }
+
+    /// Whether it must not be a leaked one either, which only the disk knows.
+    pub fn is_for_v1(&self) -> bool {
+        self.is_for_v1
+    }
+
     pub fn secret(&self) -> &SecretString {
-        &self.0
+        &self.secret
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The doc comments of [`User`] and [`Role`] are in the OpenAPI document.
 
-use super::Permission;
+use super::{Permission, RoleName};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -43,6 +43,12 @@ pub struct Granted {
 impl Subject {
     pub fn is_active(&self) -> bool {
         !self.disabled && !self.deleted
+    }
+
+    /// Whether the subject has the built-in role `recovery`, and not one of the same name that an older version let make.
+    pub fn has_recovery(&self) -> bool {
+        let is_built_in = |role: &Granted| role.name == RoleName::RECOVERY && role.since == 0;
+        self.roles.iter().any(is_built_in)
     }
 
     pub fn has(&self, role: &str) -> bool {

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api_key;
 mod jwt;
 pub mod key;
 mod recent;
@@ -10,4 +11,5 @@ pub mod ring;
 mod strict;
 mod tokens;
 
+pub use api_key::{ApiKey, NewApiKey};
 pub use tokens::*;

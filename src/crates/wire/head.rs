@@ -24,6 +24,7 @@ pub struct Head {
     /// The method that a preflight asks about (Fetch §3.2).
     pub requested_method: Field,
     pub request_id: Field,
+    pub user_agent: Field,
     /// The event after which a watch continues (HTML §9.2.4).
     pub last_event_id: Field,
     pub traceparent: Field,
@@ -84,6 +85,7 @@ impl Head {
             origin: Field::None,
             requested_method: Field::None,
             request_id: Field::None,
+            user_agent: Field::None,
             last_event_id: Field::None,
             traceparent: Field::None,
             x_forwarded_for: Field::None,
@@ -97,6 +99,7 @@ impl Head {
             6 if name.eq_ignore_ascii_case("origin") => &mut self.origin,
             8 if name.eq_ignore_ascii_case("if-match") => &mut self.if_match,
             9 if name.eq_ignore_ascii_case("forwarded") => &mut self.forwarded,
+            10 if name.eq_ignore_ascii_case("user-agent") => &mut self.user_agent,
             11 if name.eq_ignore_ascii_case("traceparent") => &mut self.traceparent,
             12 if name.eq_ignore_ascii_case("content-type") => &mut self.content_type,
             12 if name.eq_ignore_ascii_case("x-request-id") => &mut self.request_id,

@@ -128,6 +128,7 @@ impl Exchange {
             streaming: None,
             login: match &self.caller {
                 Caller::Bearer(claims) => Some(claims.sub.clone()),
+                Caller::Key(key) => key.login().map(str::to_owned),
                 _ => None,
             },
             bytes_in: self.body_length,
@@ -152,7 +153,9 @@ impl Exchange {
             return;
         }
         let login = match &self.caller {
-            Caller::Bearer(claims) if error != Some(&Error::Unauthenticated) => Some(&*claims.sub),
+            _ if error == Some(&Error::Unauthenticated) => None,
+            Caller::Bearer(claims) => Some(&*claims.sub),
+            Caller::Key(key) => key.login(),
             _ => None,
         };
         let operation = self.operation();

@@ -3,7 +3,7 @@
 use super::description::{Context, Description};
 use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
 use authkv_codec::json_read::to_msgpack;
-use authkv_command::Privilege;
+use authkv_command::{Operation, Privilege};
 use authkv_config::{Config, HttpConfig};
 use authkv_domain::RoleName;
 use authkv_wire::routes::{Delivery, Input, Kind, Route};
@@ -12,7 +12,7 @@ use authkv_wire::routes::{Delivery, Input, Kind, Route};
 pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> {
     let (route, http) = (context.route, context.http);
     let operation = route.operation;
-    let mut errors = of_the_caller(operation.privilege(context.config));
+    let mut errors = of_the_caller(operation, operation.privilege(context.config));
     errors.extend(description.failures.iter().cloned());
     errors.extend(of_limits(context));
     if operation.may_write() && !description.only_reads {
@@ -107,13 +107,17 @@ pub fn limits(route: &Route, config: &Config) -> bool {
 }
 
 /// The errors of authentication and authorization.
-fn of_the_caller(privilege: Privilege) -> Vec<Error> {
+fn of_the_caller(operation: Operation, privilege: Privilege) -> Vec<Error> {
     let mut errors = vec![Error::Unauthenticated, Error::RevocationsUnknown];
     match privilege {
         Privilege::Nothing => return Vec::new(),
         Privilege::Token => {}
         Privilege::Admin => errors.push(Error::RoleRequired(RoleName::ADMIN.into())),
+        Privilege::Recovery => errors.push(Error::RoleRequired(RoleName::RECOVERY.into())),
         Privilege::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT.into())),
+    }
+    if operation.refuses_api_keys() {
+        errors.push(Error::NotForApiKeys);
     }
     errors
 }

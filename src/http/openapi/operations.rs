@@ -2,6 +2,7 @@
 //!
 //! An operation is described by a function with the name of its procedure, in the file of its group.
 
+mod api_keys;
 mod batches;
 mod contract;
 mod keys;
@@ -19,8 +20,8 @@ pub use pairs::schemas;
 pub use streams::{render as render_stream, EVENTS};
 
 use self::{
-    batches::*, contract::*, keys::*, one_key::*, quotas::*, roles::*, server::*, sessions::*,
-    streams::*, txn::*, users::*,
+    api_keys::*, batches::*, contract::*, keys::*, one_key::*, quotas::*, roles::*, server::*,
+    sessions::*, streams::*, txn::*, users::*,
 };
 use super::description::{Context, Description};
 use authkv_command::Operation;

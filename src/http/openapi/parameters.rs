@@ -20,6 +20,8 @@ pub fn of_path(context: &Context<'_>, description: &Description) -> Vec<Paramete
                 let role = of(Type::String).pattern(Some(ROLE));
                 ("The name of a role", role, "shop")
             }
+            "session" => ("The id of a session", any, "mZ0tYrF3Qx2cVbKJ8eWu5g"),
+            "api_key" => ("The id of an API key", any, "q0RZx7c3m3nFZ1T5tUu2dA"),
             "key" => (
                 "The key, percent-encoded as one segment: a slash is `%2F`. Not `.` or `..`",
                 any,

@@ -26,6 +26,8 @@ SETTINGS = {
     "AUTHKV_TOKEN_TTL": "86400",
     # Passwords are tried after each kill.
     "AUTHKV_LOGIN_DELAY_MAX": "0",
+    # A refresh token that was used before the kill ends its session.
+    "AUTHKV_REFRESH_GRACE": "0",
 }
 # What has to be acknowledged of every kind, or the load is not mixed.
 KINDS = {

@@ -10,9 +10,12 @@ mod txn;
 pub use kv::DELETION_MAX;
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
+use super::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use super::{
     Command, Credentials, Grant, NewRole, Operation, Page, PasswordChange, Question, Registration,
 };
+use super::{Names, NewPassword, ResetRequest};
+use super::{SessionId, UserSession};
 use authkv_base::error::{AccessKind, Error};
 use authkv_codec::{self as codec, Document};
 use authkv_domain::{Flags, Keyed, Keys, Limits, Permission, RoleName};
@@ -39,21 +42,81 @@ impl Command {
             Operation::UserCreate => {
                 let names = ["login", "password", "name", "surname"];
                 let (fields, [roles]) = input.fields_and_options(names, ["roles"], skip)?;
-                let roles: Option<Vec<String>> = roles
-                    .map(|roles| codec::shaped("roles", roles, "an array of names"))
-                    .transpose()?;
-                let roles = roles.unwrap_or_default();
-                if roles.len() > ROLES_MAX {
-                    return Err(Error::malformed("roles should be at most 100"));
-                }
+                let roles = role_names(roles)?.unwrap_or_default();
                 Command::UserCreate(registered(fields)?, roles)
             }
+            Operation::UserRename => {
+                let [name, surname] = input.fields(["name", "surname"], skip)?;
+                Command::UserRename(Names {
+                    name: codec::string("name", name)?,
+                    surname: codec::string("surname", surname)?,
+                })
+            }
+            Operation::UserDeleteOwn => {
+                Command::UserDeleteOwn(text("password", input, skip)?.into())
+            }
+            Operation::UserResetToken => {
+                let ([login], [ttl]) = input.fields_and_options(["login"], ["ttl"], skip)?;
+                Command::UserResetToken(ResetRequest {
+                    login: codec::string("login", login)?,
+                    ttl: parts::option(ttl, |ttl| codec::number("ttl", ttl))?,
+                })
+            }
+            Operation::UserResetPassword => {
+                let [token, password] = input.fields(["reset_token", "password"], skip)?;
+                Command::UserResetPassword(NewPassword {
+                    token: codec::string("reset_token", token)?.into(),
+                    password: codec::string("password", password)?.into(),
+                })
+            }
+            Operation::UserCreateService => {
+                let ([login], [roles]) = input.fields_and_options(["login"], ["roles"], skip)?;
+                Command::UserCreateService(ServiceUser {
+                    login: codec::string("login", login)?,
+                    roles: role_names(roles)?.unwrap_or_default(),
+                })
+            }
+            Operation::ApiKeyCreate => {
+                let ([name], options) =
+                    input.fields_and_options(["name"], ["roles", "ttl"], skip)?;
+                Command::ApiKeyCreate(api_key(name, options)?)
+            }
+            Operation::UserApiKeyCreate => {
+                let ([login, name], options) =
+                    input.fields_and_options(["login", "name"], ["roles", "ttl"], skip)?;
+                Command::UserApiKeyCreate(UserApiKeyInput {
+                    login: codec::string("login", login)?,
+                    key: api_key(name, options)?,
+                })
+            }
+            Operation::ApiKeyRevoke => {
+                Command::ApiKeyRevoke(ApiKeyId(text("api_key", input, skip)?))
+            }
+            Operation::UserApiKeyRevoke => {
+                let [login, api_key] = input.fields(["login", "api_key"], skip)?;
+                Command::UserApiKeyRevoke(UserApiKey {
+                    login: codec::string("login", login)?,
+                    api_key: codec::string("api_key", api_key)?,
+                })
+            }
+            Operation::UserApiKeyList => Command::UserApiKeyList(text("login", input, skip)?),
             Operation::Login => Command::Login(credentials(input, skip)?),
             Operation::SessionLogin => Command::SessionLogin(credentials(input, skip)?),
             Operation::UserSetPassword => Command::UserSetPassword(credentials(input, skip)?),
             Operation::SessionRefresh => {
                 Command::SessionRefresh(text("refresh_token", input, skip)?.into())
             }
+            Operation::SessionRevoke => {
+                Command::SessionRevoke(SessionId(text("session", input, skip)?))
+            }
+            Operation::UserSessionRevoke => {
+                let [login, session] = input.fields(["login", "session"], skip)?;
+                Command::UserSessionRevoke(UserSession {
+                    login: codec::string("login", login)?,
+                    session: codec::string("session", session)?,
+                })
+            }
+            Operation::UserSessionList => Command::UserSessionList(text("login", input, skip)?),
             Operation::SessionIntrospect => {
                 Command::SessionIntrospect(text("token", input, skip)?.into())
             }
@@ -119,6 +182,8 @@ impl Command {
             Operation::Logout => nothing().map(|()| Command::Logout)?,
             Operation::Check => nothing().map(|()| Command::Check)?,
             Operation::SessionLogoutAll => nothing().map(|()| Command::SessionLogoutAll)?,
+            Operation::ApiKeyList => nothing().map(|()| Command::ApiKeyList)?,
+            Operation::SessionList => nothing().map(|()| Command::SessionList)?,
             Operation::UserMe => nothing().map(|()| Command::UserMe)?,
             Operation::KeySet => nothing().map(|()| Command::KeySet)?,
             Operation::RoleList => nothing().map(|()| Command::RoleList)?,
@@ -152,6 +217,26 @@ fn registered([login, password, name, surname]: [&[u8]; 4]) -> Result<Registrati
         password: codec::string("password", password)?.into(),
         name: codec::string("name", name)?,
         surname: codec::string("surname", surname)?,
+    })
+}
+
+/// The names of roles, if they are given.
+fn role_names(roles: Option<&[u8]>) -> Result<Option<Vec<String>>, Error> {
+    let read = |roles| codec::shaped("roles", roles, "an array of names");
+    let roles: Option<Vec<String>> = roles.map(read).transpose()?;
+    match roles {
+        Some(roles) if roles.len() > ROLES_MAX => {
+            Err(Error::malformed("roles should be at most 100"))
+        }
+        roles => Ok(roles),
+    }
+}
+
+fn api_key(name: &[u8], [roles, ttl]: [Option<&[u8]>; 2]) -> Result<ApiKeyInput, Error> {
+    Ok(ApiKeyInput {
+        name: codec::string("name", name)?,
+        roles: role_names(roles)?,
+        ttl: parts::option(ttl, |ttl| codec::number("ttl", ttl))?,
     })
 }
 

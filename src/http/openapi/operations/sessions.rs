@@ -2,7 +2,7 @@
 
 use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use authkv_base::error::{AccessKind, Error};
-use authkv_command::{Allowed, Done, Outcome, Session, TokenType};
+use authkv_command::{ActiveSession, Allowed, Done, Outcome, Session, SessionList, TokenType};
 use authkv_domain::Claims;
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 pub const TOKEN: &str = "eyJ0eXAiOiJhdCtqd3Qi…";
 const REFRESH: &str = "Jv2cyPGHmsXqXNOtuYmKLu3a…";
+/// The id of a session.
+const SESSION_ID: &str = "mZ0tYrF3Qx2cVbKJ8eWu5g";
 /// A moment, in seconds since 1970.
 pub const TIME: u64 = 1_800_000_000;
 
@@ -65,6 +67,36 @@ pub fn auth_access(_: &Context<'_>) -> Description {
         bad_option("access", "given together with key"),
         Error::BadRole("its name should have 1 to 128 ASCII letters, digits, _, - and ."),
     ])
+}
+
+pub fn session_list(_: &Context<'_>) -> Description {
+    sessions(true)
+}
+
+pub fn session_revoke(_: &Context<'_>) -> Description {
+    revoked("revoked").fails([Error::NoSuchSession])
+}
+
+pub fn user_session_list(_: &Context<'_>) -> Description {
+    sessions(false).fails([Error::NoSuchUser])
+}
+
+pub fn user_session_revoke(_: &Context<'_>) -> Description {
+    revoked("revoked").fails([Error::NoSuchUser, Error::NoSuchSession])
+}
+
+fn sessions(current: bool) -> Description {
+    let session = ActiveSession {
+        session: SESSION_ID.to_owned(),
+        created_at: TIME,
+        refreshed_at: Some(TIME + 1800),
+        expires_at: TIME + 1800 + 1_209_600,
+        address: Some("192.0.2.7".to_owned()),
+        user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:140.0)".to_owned()),
+        current,
+    };
+    let sessions = vec![session];
+    answers::<SessionList>([("sessions", Outcome::Sessions(SessionList { sessions }))])
 }
 
 pub fn session_logout_all(_: &Context<'_>) -> Description {
@@ -128,6 +160,7 @@ fn session() -> Outcome {
         refresh_expires_in: 1_209_600,
         login: String::new(),
         jti: String::new(),
+        again: false,
     })
 }
 

@@ -2,8 +2,8 @@
 
 use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use super::sessions::{revoked, secret, TIME};
-use authkv_base::error::Error;
-use authkv_command::{Done, Outcome, Registered, UserPage, ROLES_MAX};
+use authkv_base::error::{Error, NAME_LETTERS};
+use authkv_command::{Done, OneTimeToken, Outcome, Registered, UserPage, ROLES_MAX};
 use authkv_domain::{Class, Permission, User};
 use serde_json::{json, Value};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
@@ -43,6 +43,60 @@ pub fn user_password(context: &Context<'_>) -> Description {
     changed()
         .body("PasswordChange", exact("", members), example)
         .fails([Error::InvalidCredentials, ATTEMPTS])
+}
+
+pub fn user_rename(_: &Context<'_>) -> Description {
+    let members = [("name", person_name()), ("surname", person_name())];
+    let example = json!({"name": "Alice", "surname": "Smith"});
+    let mut described = one_user("user", &[], false);
+    described.failures.clear();
+    described
+        .body("Names", exact("", members), example)
+        .fails([Error::BadPersonName(NAME_LETTERS).in_plain_words()])
+}
+
+pub fn user_delete_own(_: &Context<'_>) -> Description {
+    let body = exact("", [("password", secret().into())]);
+    deleted()
+        .body("OwnPassword", body, json!({"password": "Correct-h0rse"}))
+        .fails([Error::InvalidCredentials, ATTEMPTS])
+}
+
+pub fn user_reset_token(_: &Context<'_>) -> Description {
+    let ttl = count().minimum(Some(1)).maximum(Some(604_800));
+    let ttl = ttl.description(Some(
+        "Seconds that the token lives; an hour if it is left out",
+    ));
+    let made = Outcome::OneTime(OneTimeToken {
+        reset_token: "AAAAAGtJ0gAABl8Q…".to_owned(),
+        expires_at: TIME + 3600,
+    });
+    answers::<OneTimeToken>([("made", made)])
+        .body(
+            "ResetRequest",
+            exact_and("", [], [("ttl", or_null(ttl))]),
+            json!({"ttl": 3600}),
+        )
+        .optional()
+        .only_reads()
+        .fails([
+            Error::NoSuchUser,
+            Error::BadOption {
+                name: "ttl",
+                allowed: "from 1 to 604800 seconds",
+            },
+        ])
+}
+
+pub fn user_reset_password(context: &Context<'_>) -> Description {
+    let members = [
+        ("reset_token", text("The one-time token")),
+        ("password", password(context)),
+    ];
+    let example = json!({"reset_token": "AAAAAGtJ0gAABl8Q…", "password": "Battery-stap1e"});
+    changed()
+        .body("PasswordReset", exact("", members), example)
+        .fails([Error::InvalidResetToken])
 }
 
 pub fn user_list(_: &Context<'_>) -> Description {
@@ -148,12 +202,7 @@ pub fn person(context: &Context<'_>) -> ObjectBuilder {
         .min_length(Some(2))
         .max_length(Some(64))
         .pattern(Some("^[A-Za-z0-9]*$"));
-    let name: Shape = of(Type::String)
-        .min_length(Some(2))
-        .max_length(Some(32))
-        .pattern(Some("^-*[A-Za-z][A-Za-z-]*$"))
-        .description(Some("ASCII letters and hyphens, not only hyphens"))
-        .into();
+    let name = person_name();
     let members = [
         ("login", login.into()),
         ("password", password(context)),
@@ -161,6 +210,16 @@ pub fn person(context: &Context<'_>) -> ObjectBuilder {
         ("surname", name),
     ];
     object("A new user", members)
+}
+
+/// A name or a surname.
+fn person_name() -> Shape {
+    of(Type::String)
+        .min_length(Some(2))
+        .max_length(Some(32))
+        .pattern(Some("^-*[A-Za-z][A-Za-z-]*$"))
+        .description(Some("ASCII letters and hyphens, not only hyphens"))
+        .into()
 }
 
 /// A new password, with the rules of this instance.
