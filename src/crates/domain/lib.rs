@@ -17,7 +17,7 @@ mod txn;
 mod user;
 
 pub use access::{Access, Permission, Permissions, RoleName};
-pub use claims::Claims;
+pub use claims::{Claims, Outside};
 pub use expiry::{Expiry, TTL_MAX};
 pub use keys::{check_different, key_text, write_lookup, Keys};
 pub use listing::{KeyRange, Listing, Watching, What};
