@@ -111,6 +111,7 @@ local function own_spaces()
         {name = 'epoch', type = 'unsigned'},
         {name = 'disabled', type = 'boolean'},
         {name = 'roles', type = 'array'},
+        {name = 'ended_at', type = 'unsigned', is_nullable = true},
     })
     mirrored('authkv_role', 'name', 'expires_at', {
         {name = 'permissions', type = 'array', is_nullable = true},

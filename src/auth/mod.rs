@@ -3,11 +3,13 @@
 //! `password` is pure and slow, `key_files` blocks: both run on pools, or at the start. The rest runs on the tx thread.
 
 mod access;
+pub mod arrival;
 pub mod first_admin;
 pub mod follow;
 mod key_files;
 pub mod keyring;
 pub mod login;
+pub mod outside;
 mod password;
 pub mod principal;
 pub mod restored;
@@ -29,6 +31,7 @@ use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::passed;
 use authkv_config::Config;
+use authkv_jwks::Refresher;
 use authkv_token::Tokens;
 use follow::Following;
 use keyring::Keyring;
@@ -59,6 +62,8 @@ pub struct Auth {
     pub hashes: Pool,
     /// Verifies tokens for fibers, and signs those of refreshed sessions: neither should wait behind hashes.
     pub verifier: Pool,
+    /// Fetches the keys of other issuers.
+    refresher: Refresher,
     /// Makes keys while the instance runs, at normal priority: an RSA key takes seconds, and far longer after hashes.
     key_maker: Pool,
 }
@@ -81,7 +86,7 @@ impl Auth {
         let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
         let (threads, queue) = (config.crypto_threads, config.crypto_queue);
         Ok(Self {
-            tokens: Tokens::new(config.tokens()),
+            tokens: Tokens::new(config.tokens()).trusting(files.issuers.issuers.clone()),
             keyring: Keyring::new(tx, &config, &files),
             hasher: Hasher::new(config.argon2)?,
             login_salt: files
@@ -101,6 +106,8 @@ impl Auth {
                 ThreadHooks::NONE,
             )?,
             key_maker: pool("keys", "keys that wait", (1, KEY_QUEUE), ThreadHooks::NONE)?,
+            refresher: Refresher::start(files.issuers)
+                .map_err(|e| format!("cannot start threads: {e}"))?,
             config,
             storage,
             life,
@@ -169,5 +176,6 @@ impl Auth {
         self.hashes.stop(join);
         self.verifier.stop(join);
         self.key_maker.stop(join);
+        self.refresher.stop();
     }
 }

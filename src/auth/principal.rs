@@ -5,7 +5,7 @@ use super::{access, subject};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_command::{Caller, Privilege};
-use authkv_domain::{Access, Claims, RoleName, Subject};
+use authkv_domain::{Access, Claims, Granted, RoleName, Subject};
 use std::sync::Arc;
 
 /// The authenticated sender of a command. Only [`authenticate`] makes one.
@@ -23,6 +23,14 @@ impl Principal<'_> {
     pub fn claims(&self) -> Result<&Arc<Claims>, Error> {
         match &self.0 {
             Who::User(claims, _) => Ok(claims),
+            Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// The roles of the caller, with those that the token gives. Errors: as [`Self::claims`].
+    pub fn roles(&self) -> Result<&[Granted], Error> {
+        match &self.0 {
+            Who::User(_, subject) => Ok(&subject.roles),
             Who::Owner => Err(Error::Unauthenticated),
         }
     }

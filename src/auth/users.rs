@@ -1,10 +1,10 @@
 //! Users: registered, read, changed and deleted. Runs on the tx thread. Hashes are made on the crypto pool.
 
-use super::access;
 use super::login::{prove, users};
 use super::principal::Principal;
 use super::subject::{active, end_all};
 use super::Auth;
+use super::{access, arrival, outside};
 use crate::storage::{Depth, NewUser, UserRow};
 use crate::tx::{await_durability, transaction, Tx};
 use authkv_base::clock::now;
@@ -89,8 +89,11 @@ pub fn add(
             },
         )?;
         let login = login.as_str();
+        // If there was one before, its tokens of other issuers ended when it was deleted.
+        let ended_at = auth.storage.subjects.get(tx, login)?.ended_at;
         // An earlier user of this login may have left tokens, sessions and roles: they end.
         end_all(tx, auth, login, |subject| {
+            subject.ended_at = ended_at;
             subject.disabled = false;
             subject.roles.clone_from(&roles);
         })
@@ -108,7 +111,7 @@ pub fn add(
 
 /// The caller, and what the caller may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.
 pub fn me(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
-    let user = user(tx, auth, &who.claims()?.sub)?;
+    let user = arrival::me(tx, auth, who, user(tx, auth, &who.claims()?.sub))?;
     let permissions = who.access(tx, auth)?.into_permissions();
     Ok(Outcome::Me { user, permissions })
 }
@@ -208,7 +211,7 @@ pub fn delete(tx: &Tx, auth: &Auth, login: &str) -> Result<Outcome, Error> {
         let hash = users.delete(tx, login)?;
         storage.sessions.prune(tx, login, 0)?;
         // At least now, even if no token was ever issued.
-        let until = storage.issued.until(tx)?.max(now());
+        let until = storage.issued.until(tx)?.max(outside::until(auth, now()));
         storage
             .subjects
             .put_tombstone(tx, &storage.mirror, login, until)?;

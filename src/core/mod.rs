@@ -3,7 +3,7 @@
 
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
-use crate::auth::{keyring, login, restored, roles, rotation, session, users, Auth};
+use crate::auth::{arrival, keyring, login, restored, roles, rotation, session, users, Auth};
 use crate::kv::{self, Kv};
 use crate::tx::{
     await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
@@ -90,6 +90,9 @@ pub fn execute_undurable(
     // The delays after failed logins and the audit log need the address.
     if command.operation().row().audited {
         origin = tx_session::resolve(tx, origin);
+    }
+    if arrival::is_new(tx, &core.auth, &caller) {
+        arrival::make(tx, &core.auth, &caller);
     }
     let event = Event::begin(&command);
     let result = perform(tx, core, &origin, &caller, command);

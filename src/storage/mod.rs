@@ -24,7 +24,7 @@ pub use revoked::Revoked;
 pub use roles::Roles;
 pub use sessions::{SessionRow, Sessions};
 pub use subjects::Subjects;
-pub use users::{NewUser, UserRow, Users};
+pub use users::{NewUser, UserRow, Users, NO_PASSWORD};
 
 use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx};
 use authkv_base::error::Error;

@@ -15,6 +15,9 @@ pub struct Users {
     bcrypt: TxCell<Cell<usize>>,
 }
 
+/// Stands for the hash of a user who has no password, and matches none.
+pub const NO_PASSWORD: &str = "!";
+
 /// A user to add.
 pub struct NewUser<'a> {
     pub login: &'a Login,
@@ -94,6 +97,18 @@ impl Users {
         }
         let (name, surname) = (user.name.as_str(), user.surname.as_str());
         let tuple = array(&(login, user.hash, name, surname, now()));
+        Ok(self.space.insert(tx, &tuple)?)
+    }
+
+    /// Adds a user whom another issuer knows, and who has no password. The caller has opened a transaction, and has seen that there
+    /// is no such user.
+    pub fn insert_outside(
+        &self,
+        tx: &Tx,
+        login: &str,
+        (name, surname): (&str, &str),
+    ) -> Result<(), Error> {
+        let tuple = array(&(login, NO_PASSWORD, name, surname, now()));
         Ok(self.space.insert(tx, &tuple)?)
     }
 
