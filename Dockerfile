@@ -12,6 +12,7 @@ COPY src/crates/codec/Cargo.toml src/crates/codec/
 COPY src/crates/command/Cargo.toml src/crates/command/
 COPY src/crates/config/Cargo.toml src/crates/config/
 COPY src/crates/domain/Cargo.toml src/crates/domain/
+COPY src/crates/jwks/Cargo.toml src/crates/jwks/
 COPY src/crates/mailbox/Cargo.toml src/crates/mailbox/
 COPY src/crates/metrics/Cargo.toml src/crates/metrics/
 COPY src/crates/prepare/Cargo.toml src/crates/prepare/

@@ -1,7 +1,7 @@
 //! The fibers that remove what has expired, load keys that other instances have changed, and write what could not be written
 //! before. Runs on the tx thread.
 
-use crate::auth::{first_admin, key_user, rotation};
+use crate::auth::{first_admin, key_user, outside, rotation};
 use crate::core::Core;
 use crate::tx::life::Life;
 use crate::tx::{fiber, log, Tx};
@@ -73,6 +73,7 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
     let mut attempts = Work::new("failed logins were not written");
     let mut keys = Work::new("keys were not read anew");
     let mut uses = Work::new("when API keys were used was not written");
+    let mut refused = outside::Refused::default();
     let mut forget = Work::new("what has expired was not forgotten");
     while !life.has_ended() && !fiber::is_cancelled(tx) {
         clock.look(tx, core);
@@ -84,6 +85,7 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
         core.kv.fill_reserve(tx);
         keys.done(rotation::refresh(tx, auth));
         rotation::write_public(tx, auth);
+        outside::report(auth, &mut refused);
         match forget.done(auth.forget(tx, SLICE)) {
             Some(true) => fiber::pass(tx),
             _ => life.pause(tx, PAUSE),

@@ -6,7 +6,7 @@ local log = require('log')
 local native = require('authkv.native')
 local pool = require('authkv.pool')
 
-local VERSION = 5
+local VERSION = 6
 
 -- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
@@ -112,6 +112,7 @@ local function own_spaces()
         {name = 'epoch', type = 'unsigned'},
         {name = 'disabled', type = 'boolean'},
         {name = 'roles', type = 'array'},
+        {name = 'ended_at', type = 'unsigned', is_nullable = true},
     })
     mirrored('authkv_role', 'name', 'expires_at', {
         {name = 'permissions', type = 'array', is_nullable = true},

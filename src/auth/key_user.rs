@@ -79,6 +79,7 @@ impl KeyUser {
             email: row.login.clone(),
             epoch: self.subject.epoch,
             sid: None,
+            outside: None,
         })
     }
 }

@@ -12,6 +12,7 @@ use authkv_base::error::Error;
 use authkv_base::steady::now;
 use authkv_command::{Outcome, SigningKey, SigningKeys};
 use authkv_config::Config;
+use authkv_jwks::Sources;
 use authkv_token::key::{PrivateKey, PublicKey};
 use authkv_token::ring::{Ring, RingKey};
 use jsonwebtoken::EncodingKey;
@@ -47,11 +48,18 @@ pub struct Files {
     pub main: Option<PrivateKey>,
     others: Vec<PrivateKey>,
     public: Vec<PublicKey>,
+    /// Other issuers, with their keys.
+    pub issuers: Sources,
 }
 
 impl Files {
     /// Reads the files, and makes what is missing. The error names the file and what is wrong with it. Blocks.
     pub fn load(config: &Config) -> Result<Self, String> {
+        let own = &config.token_issuer;
+        let issuers = match &config.trusted_issuers {
+            Some(file) => Sources::load(file, &config.data_dir, own)?,
+            None => Sources::default(),
+        };
         if !config.services.auth {
             let public = files::load_public(&config.public_key_file).map_err(|e| {
                 format!("{e}: the authorization instance writes it when it starts first")
@@ -60,6 +68,7 @@ impl Files {
                 main: None,
                 others: Vec::new(),
                 public,
+                issuers,
             });
         }
         let main = files::load_or_make(config)?;
@@ -67,6 +76,7 @@ impl Files {
             public: vec![main.public().clone()],
             others: files::load_all(&files::ring_directory(config))?,
             main: Some(main),
+            issuers,
         })
     }
 }

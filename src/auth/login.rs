@@ -6,7 +6,7 @@ use super::password::Stored;
 use super::subject::{active, record};
 use super::throttle::Attempt;
 use super::Auth;
-use crate::storage::Users;
+use crate::storage::{Users, NO_PASSWORD};
 use crate::tx::{await_durability, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
@@ -108,8 +108,8 @@ fn try_prove<T: Send + 'static>(
     let known = users.hash(tx, login)?;
     let subject = auth.storage.subjects.get(tx, login)?;
     let stored = match &known {
-        Some(hash) => Stored::Hash(hash.clone()),
-        None => Stored::Unknown {
+        Some(hash) if hash != NO_PASSWORD => Stored::Hash(hash.clone()),
+        _ => Stored::Unknown {
             bcrypt: looks_old(auth, login, users.bcrypt_share(tx)),
         },
     };

@@ -5,6 +5,7 @@
 mod access;
 pub mod allowed;
 pub mod api_keys;
+pub mod arrival;
 mod denylist;
 pub mod first_admin;
 pub mod follow;
@@ -14,6 +15,7 @@ pub mod keyring;
 pub mod login;
 mod metrics;
 pub mod one_time;
+pub mod outside;
 mod password;
 pub mod principal;
 pub mod refresh;
@@ -39,6 +41,7 @@ use authkv_base::error::Error;
 use authkv_base::steady::passed;
 use authkv_config::{Config, LiveConfig};
 use authkv_domain::Password;
+use authkv_jwks::Refresher;
 use authkv_token::{random, Tokens};
 use denylist::Denylist;
 use follow::Following;
@@ -78,6 +81,8 @@ pub struct Auth {
     pub hashes: Pool,
     /// Verifies tokens for fibers, and signs those of refreshed sessions: neither should wait behind hashes.
     pub verifier: Pool,
+    /// Fetches the keys of other issuers.
+    refresher: Refresher,
     /// Makes keys while the instance runs, at normal priority: an RSA key takes seconds, and far longer after hashes.
     key_maker: Pool,
 }
@@ -109,7 +114,7 @@ impl Auth {
         };
         let (threads, queue) = (config.crypto_threads, config.crypto_queue);
         Ok(Self {
-            tokens: Tokens::new(config.tokens()),
+            tokens: Tokens::new(config.tokens()).trusting(files.issuers.issuers.clone()),
             keyring: Keyring::new(tx, &config, &files),
             hasher: ArcSwap::from_pointee(Hasher::new(config.live().argon2)?),
             denylist: config
@@ -135,6 +140,8 @@ impl Auth {
                 ThreadHooks::NONE,
             )?,
             key_maker: pool("keys", "keys that wait", (1, KEY_QUEUE), ThreadHooks::NONE)?,
+            refresher: Refresher::start(files.issuers)
+                .map_err(|e| format!("cannot start threads: {e}"))?,
             config,
             storage,
             life,
@@ -254,5 +261,6 @@ impl Auth {
         self.hashes.stop(join);
         self.verifier.stop(join);
         self.key_maker.stop(join);
+        self.refresher.stop();
     }
 }

@@ -7,7 +7,6 @@
 
 use super::principal::Principal;
 use super::subject::{active, end_all};
-use super::users::check_is_there;
 use super::{login::users, Auth};
 use crate::storage::Depth;
 use crate::tx::Tx;
@@ -28,7 +27,7 @@ const MAX: usize = 1024;
 const TAG: usize = 32;
 const NUMBERS: usize = 16;
 
-/// Makes a token for a user. Errors: `BadOption`, `NoSuchUser`; `RoleRequired` for the token of an administrator, or of another user
+/// Makes a token for a user. Errors: `BadOption`; `NoSuchUser`, also for a user of another issuer, who has no password; `RoleRequired` for the token of an administrator, or of another user
 /// with the role `recovery`, which only an administrator may make. Does not yield.
 pub fn make(
     tx: &Tx,
@@ -46,7 +45,9 @@ pub fn make(
         }
     };
     let login = &request.login;
-    check_is_there(tx, auth, login)?;
+    if !users(auth)?.has_password(tx, login)? {
+        return Err(Error::NoSuchUser);
+    }
     let subject = auth.storage.subjects.get(tx, login)?;
     let is_strong = subject.has(RoleName::ADMIN) || subject.has(RoleName::RECOVERY);
     if is_strong && !who.is_admin() {

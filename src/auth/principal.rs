@@ -6,7 +6,7 @@ use super::{access, subject};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_command::{Caller, Privilege};
-use authkv_domain::{Access, Claims, RoleName, Subject};
+use authkv_domain::{Access, Claims, Outside, RoleName, Subject};
 use authkv_token::ApiKey;
 use std::sync::Arc;
 
@@ -78,6 +78,14 @@ impl Principal<'_> {
             Who::User(claims, _) => Ok(&claims.sub),
             Who::Key(_, user) => Ok(&user.row.login),
             Who::Owner => Err(Error::Unauthenticated),
+        }
+    }
+
+    /// The claims of the caller's token if it is of another issuer, and what that issuer says.
+    pub fn outside(&self) -> Option<(&Claims, &Outside)> {
+        match &self.0 {
+            Who::User(claims, _) => Some((claims, claims.outside.as_deref()?)),
+            Who::Key(..) | Who::Owner => None,
         }
     }
 

@@ -154,6 +154,8 @@ fn replace(
         let until = auth.tokens.accepted_until(last);
         if let Some(generation) = generation {
             storage.generation.begin(tx, generation)?;
+            // Tokens of other issuers know no generation.
+            storage.subjects.end_everybody(tx, &storage.mirror)?;
         }
         for mut row in storage.token_keys.all(tx)? {
             let is_replaced = row.verifies_until.is_none() && before.contains(&row.kid);

@@ -1,6 +1,6 @@
 //! The user of a token: whether the token is valid at this moment, and how all tokens of a user end. Runs on the tx thread.
 
-use super::Auth;
+use super::{outside, Auth};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_domain::{Claims, Subject};
@@ -18,7 +18,10 @@ pub fn subject_of(tx: &Tx, auth: &Auth, claims: &Claims) -> Result<Subject, Erro
     if storage.revoked.contains(tx, claims.revocation_id())? {
         return Err(Error::Unauthenticated);
     }
-    let subject = active(tx, auth, &claims.sub, claims.epoch)?;
+    let subject = match &claims.outside {
+        None => active(tx, auth, &claims.sub, claims.epoch)?,
+        Some(outside) => outside::active(tx, auth, claims, outside)?,
+    };
     subject.ok_or(Error::Unauthenticated)
 }
 

@@ -1,11 +1,11 @@
 //! Users: registered, read, changed and deleted. Runs on the tx thread. Hashes are made on the crypto pool.
 
-use super::access;
 use super::login::{prove, users};
 use super::principal::Principal;
 use super::subject::{active, end_all};
 use super::Auth;
-use crate::storage::{Depth, NewUser, UserRow, Users};
+use super::{access, arrival, outside};
+use crate::storage::{Depth, NewUser, UserRow};
 use crate::tx::{await_durability, transaction, Tx};
 use authkv_base::clock::now;
 use authkv_base::error::Error;
@@ -83,7 +83,7 @@ pub fn add(
     }
     let users = users(auth)?;
     if !is_ours {
-        check_room(tx, auth, users)?;
+        users.check_room(tx, auth.config.live().users_max)?;
     }
     if users.contains(tx, &input.login)? {
         return Err(Error::LoginTaken);
@@ -112,10 +112,13 @@ pub fn add(
             },
         )?;
         let login = login.as_str();
-        // An earlier user of this login may have left tokens, keys, sessions and roles: they end.
         let storage = &auth.storage;
+        // If there was one before, its tokens of other issuers ended when it was deleted.
+        let ended_at = storage.subjects.get(tx, login)?.ended_at;
+        // An earlier user of this login may have left tokens, keys, sessions and roles: they end.
         storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
         end_all(tx, auth, login, |subject| {
+            subject.ended_at = ended_at;
             subject.disabled = false;
             subject.roles.clone_from(&roles);
         })
@@ -125,7 +128,7 @@ pub fn add(
         false => {
             // Other fibers ran while the password was hashed.
             reserve.admit(tx)?;
-            check_room(tx, auth, users)?;
+            users.check_room(tx, auth.config.live().users_max)?;
             let _registering = users.begin_registration(tx);
             transaction(tx, body)?
         }
@@ -133,17 +136,9 @@ pub fn add(
     Ok(login.as_str().to_owned())
 }
 
-/// Whether one more user may register. Errors: `TooManyUsers`. Does not yield.
-fn check_room(tx: &Tx, auth: &Auth, users: &Users) -> Result<(), Error> {
-    match auth.config.live().users_max {
-        Some(limit) if users.len(tx) >= limit => Err(Error::TooManyUsers { limit }),
-        _ => Ok(()),
-    }
-}
-
 /// The caller, and what the caller may do. Errors: `Unauthenticated` for a caller without a token. Does not yield.
 pub fn me(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Error> {
-    let user = user(tx, auth, who.login()?)?;
+    let user = arrival::me(tx, auth, who, user(tx, auth, who.login()?))?;
     let permissions = who.access(tx, auth)?.into_permissions();
     Ok(Outcome::Me { user, permissions })
 }
@@ -272,7 +267,7 @@ fn delete_if(
         storage.sessions.prune(tx, login, 0)?;
         storage.api_keys.revoke_all(tx, &storage.mirror, login)?;
         // At least now, even if no token was ever issued.
-        let until = storage.issued.until(tx)?.max(now());
+        let until = storage.issued.until(tx)?.max(outside::until(auth, now()));
         storage
             .subjects
             .put_tombstone(tx, &storage.mirror, login, until)?;

@@ -4,6 +4,7 @@
 use super::metrics::waited;
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
+use crate::auth::arrival;
 use crate::core::{execute_begun, execute_undurable, Core};
 use crate::tx::fiber::{self, Cond};
 use crate::tx::{commits_begun, log, Tx};
@@ -154,6 +155,8 @@ fn is_count(command: &Command) -> bool {
 /// Executes a job that does not yield. Queues any other in its lane.
 fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job) {
     let lane = match job.request.command.operation().row().lane {
+        // The user is made first, which yields.
+        Kind::Inline if arrival::is_new(tx, &core.auth, &job.request.caller) => &lanes.commits,
         Kind::Inline => return answer(tx, bridge, core, &lanes.parking, job),
         Kind::Commit => &lanes.commits,
         Kind::Scan if is_count(&job.request.command) => &lanes.counts,

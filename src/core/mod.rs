@@ -10,8 +10,8 @@ pub use measure::Sources;
 use crate::audit::{Audit, Event};
 use crate::auth::principal::authenticate;
 use crate::auth::{
-    allowed, api_keys, keyring, login, one_time, refresh, restored, roles, rotation, session,
-    users, Auth,
+    allowed, api_keys, arrival, keyring, login, one_time, refresh, restored, roles, rotation,
+    session, users, Auth,
 };
 use crate::kv::{self, Kv};
 use crate::tx::{
@@ -126,6 +126,9 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
     // The delays after failed logins and the audit log need the address.
     if command.operation().row().audited {
         origin = tx_session::resolve(tx, origin);
+    }
+    if arrival::is_new(tx, &core.auth, &caller) {
+        arrival::make(tx, &core.auth, &caller);
     }
     let event = Event::begin(&command);
     let result = perform(tx, core, (&origin, counts), &caller, command);

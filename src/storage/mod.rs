@@ -26,7 +26,7 @@ pub use revoked::Revoked;
 pub use roles::Roles;
 pub use sessions::{Refreshed, SessionRow, Sessions};
 pub use subjects::Subjects;
-pub use users::{NewUser, UserRow, Users};
+pub use users::{NewUser, UserRow, Users, NO_PASSWORD};
 
 use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx, TxCell};
 use authkv_base::error::Error;

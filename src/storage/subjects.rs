@@ -3,10 +3,14 @@
 use super::mirror::Mirror;
 use super::{array, broken, Generation};
 use crate::tx::{Range, Space, Tx};
+use authkv_base::clock::now;
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_domain::{Granted, Subject};
 use std::sync::Arc;
+
+/// The id of a tuple whose `ended_at` counts for everybody. No user has this login.
+const EVERYBODY: &str = "";
 
 pub struct Subjects {
     pub(super) space: Space,
@@ -16,9 +20,30 @@ pub struct Subjects {
 impl Subjects {
     /// A subject. Its epoch is at least the generation, so that no token of an older generation is valid. Does not yield.
     pub fn get(&self, tx: &Tx, login: &str) -> Result<Subject, Error> {
-        let mut subject = super::get(tx, self.space, login, decode)?.unwrap_or_default();
+        let mut subject = self.find(tx, login)?.unwrap_or_default();
         subject.epoch = subject.epoch.max(self.generation.known(tx));
         Ok(subject)
+    }
+
+    /// A subject as it is stored, or `None` if it is not. Does not yield.
+    pub fn find(&self, tx: &Tx, login: &str) -> Result<Option<Subject>, Error> {
+        super::get(tx, self.space, login, decode)
+    }
+
+    /// When the tokens of everybody ended last; 0 if never. Does not yield.
+    pub fn all_ended_at(&self, tx: &Tx) -> Result<u64, Error> {
+        let everybody = self.find(tx, EVERYBODY)?;
+        Ok(everybody.map_or(0, |subject| subject.ended_at))
+    }
+
+    /// Notes that the tokens of everybody end now. Those of authkv itself end by the generation. The caller has opened a
+    /// transaction.
+    pub fn end_everybody(&self, tx: &Tx, mirror: &Mirror) -> Result<(), Error> {
+        let subject = Subject {
+            ended_at: now().max(self.all_ended_at(tx)?),
+            ..Subject::default()
+        };
+        self.put(tx, mirror, EVERYBODY, &subject)
     }
 
     /// Whether `is` returns `true` for a subject that has a tuple. Does not yield.
@@ -52,6 +77,7 @@ impl Subjects {
     ) -> Result<Subject, Error> {
         let mut subject = self.get(tx, login)?;
         subject.epoch = mirror.next(tx)?;
+        subject.ended_at = subject.ended_at.max(now());
         change(&mut subject);
         self.put(tx, mirror, login, &subject)?;
         Ok(subject)
@@ -68,6 +94,7 @@ impl Subjects {
     ) -> Result<(), Error> {
         let subject = Subject {
             epoch: mirror.next(tx)?,
+            ended_at: now().max(self.get(tx, login)?.ended_at),
             ..Subject::default()
         };
         self.write(tx, mirror, login, &subject, Some(expires_at))
@@ -90,12 +117,14 @@ impl Subjects {
             subject.epoch,
             subject.disabled,
             roles,
+            subject.ended_at,
         );
         Ok(self.space.replace(tx, &array(&row))?)
     }
 }
 
-/// A tuple is login, time after which it may be deleted (for a deleted user), number, epoch, disabled, roles.
+/// A tuple is login, time after which it may be deleted (for a deleted user), number, epoch, disabled, roles, and when all tokens
+/// ended, which older versions did not write.
 fn decode(tuple: &[u8]) -> Result<Subject, Error> {
     read(tuple).ok_or_else(|| broken("authkv_subject"))
 }
@@ -103,7 +132,7 @@ fn decode(tuple: &[u8]) -> Result<Subject, Error> {
 /// Every request runs this.
 fn read(tuple: &[u8]) -> Option<Subject> {
     let mut reader = Reader::new(tuple);
-    let 6.. = reader.array_len().ok()? else {
+    let fields @ 6.. = reader.array_len().ok()? else {
         return None;
     };
     let _login = reader.string().ok()?;
@@ -127,11 +156,16 @@ fn read(tuple: &[u8]) -> Option<Subject> {
             since: reader.uint().ok()??,
         });
     }
+    let ended_at = match fields {
+        7.. => reader.uint().ok()??,
+        _ => 0,
+    };
     Some(Subject {
         epoch,
         disabled,
         deleted: expires_at.is_some(),
         roles,
+        ended_at,
     })
 }
 
@@ -151,15 +185,19 @@ mod tests {
             (Some(1u64 << 40), false, vec![]),
             (None, true, roles),
         ] {
-            let tuple = array(&("ann", expires_at, 7u64, 8u64, disabled, &roles));
-            let subject = Subject {
-                epoch: 8,
-                disabled,
-                deleted: expires_at.is_some(),
-                roles,
-            };
-            assert_eq!(read(&tuple), Some(subject));
-            assert!(read(&tuple[..tuple.len() - 1]).is_none());
+            let old = array(&("ann", expires_at, 7u64, 8u64, disabled, &roles));
+            let new = array(&("ann", expires_at, 7u64, 8u64, disabled, &roles, 300u64));
+            for (tuple, ended_at) in [(old, 0), (new, 300)] {
+                let subject = Subject {
+                    epoch: 8,
+                    disabled,
+                    deleted: expires_at.is_some(),
+                    roles: roles.clone(),
+                    ended_at,
+                };
+                assert_eq!(read(&tuple), Some(subject));
+                assert!(read(&tuple[..tuple.len() - 1]).is_none());
+            }
         }
     }
 }

@@ -26,6 +26,9 @@ impl Drop for Registering<'_> {
     }
 }
 
+/// Stands for the hash of a user who has no password, and matches none.
+pub const NO_PASSWORD: &str = "!";
+
 /// A user to add.
 pub struct NewUser<'a> {
     pub login: &'a Login,
@@ -90,6 +93,13 @@ impl Users {
         })
     }
 
+    /// Whether the user exists and is one of authkv's own, not of another issuer. Does not yield.
+    pub fn has_password(&self, tx: &Tx, login: &str) -> Result<bool, Error> {
+        Ok(self
+            .hash(tx, login)?
+            .is_some_and(|hash| hash != NO_PASSWORD))
+    }
+
     /// The share of users whose hash comes from the old system, from 0 to 1. Does not yield.
     pub fn bcrypt_share(&self, tx: &Tx) -> f64 {
         match self.space.index(0).len(tx) {
@@ -108,6 +118,14 @@ impl Users {
         self.space.index(0).len(tx) + hidden
     }
 
+    /// Whether one more user may register, with so many as there may be at most. Errors: `TooManyUsers`. Does not yield.
+    pub fn check_room(&self, tx: &Tx, most: Option<usize>) -> Result<(), Error> {
+        match most {
+            Some(limit) if self.len(tx) >= limit => Err(Error::TooManyUsers { limit }),
+            _ => Ok(()),
+        }
+    }
+
     /// Counts a registration until the result is dropped, after its commit.
     pub fn begin_registration<'a>(&'a self, tx: &'a Tx) -> Registering<'a> {
         let count = self.registering.get(tx);
@@ -123,6 +141,18 @@ impl Users {
         }
         let (name, surname) = (user.name.as_str(), user.surname.as_str());
         let tuple = array(&(login, user.hash, name, surname, now()));
+        Ok(self.space.insert(tx, &tuple)?)
+    }
+
+    /// Adds a user whom another issuer knows, and who has no password. The caller has opened a transaction, and has seen that there
+    /// is no such user.
+    pub fn insert_outside(
+        &self,
+        tx: &Tx,
+        login: &str,
+        (name, surname): (&str, &str),
+    ) -> Result<(), Error> {
+        let tuple = array(&(login, NO_PASSWORD, name, surname, now()));
         Ok(self.space.insert(tx, &tuple)?)
     }
 

@@ -241,6 +241,9 @@ def _like(forge: Forge) -> str:
     return forge.encoded(str, 0)
 
 
+# Claims that other issuers may leave out (RFC 7519 §4.1).
+OPTIONAL = {"without_nbf", "without_jti"}
+
 ATTACKS = {
     # RFC 8725 §2.1: the algorithm is the key's, not the token's.
     **{f"alg_{name or 'empty'}": Attack(lambda forge, name=name: forge.with_header(lambda _: b"", alg=name))

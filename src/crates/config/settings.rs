@@ -329,6 +329,9 @@ settings! {
     TOKEN_LEEWAY = "30", seconds(0, LEEWAY_MAX) => live.token_leeway: Duration;
     /// verified tokens that are remembered
     TOKEN_CACHE = "10000", size(1, 10_000_000) => config.token_cache: usize;
+    /// file of other issuers whose tokens are accepted, in JSON
+    /// file (JSON) of [other issuers](issuers.md) whose tokens are accepted, read at each start
+    TRUSTED_ISSUERS = "<none>", path().optional() => config.trusted_issuers: Option<PathBuf>;
     /// seconds a session lives after its last refresh
     /// seconds that a refresh token lives, and so a session from its last refresh
     REFRESH_TTL = "1209600", seconds(1, 315_360_000) => live.refresh_ttl: Duration;

@@ -20,7 +20,7 @@ mod txn;
 mod user;
 
 pub use access::{Access, RoleName, Rules};
-pub use claims::Claims;
+pub use claims::{Claims, Outside};
 pub use expiry::{Expiry, TTL_MAX};
 pub use keys::{check_different, key_text, write_lookup, Keys};
 pub use listing::{Deletion, KeyRange, Listing, Watching, What};

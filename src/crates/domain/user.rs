@@ -30,6 +30,9 @@ pub struct Subject {
     /// A user with this login was deleted, and tokens of that user may still be in use.
     pub deleted: bool,
     pub roles: Vec<Granted>,
+    /// When all tokens ended last, in seconds since 1970-01-01 UTC by the wall clock; 0 if never. Only tokens of other issuers are
+    /// compared with it, because they have no epoch.
+    pub ended_at: u64,
 }
 
 /// A role that a user has. `since` identifies the role: if a role is deleted and another one with the same name is made, its

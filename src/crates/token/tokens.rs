@@ -1,6 +1,7 @@
 //! Access tokens: JSON Web Tokens (RFC 7519, RFC 9068) signed with a key of the ring. Any thread, but signing and the first
 //! verification of a token are too slow for tx.
 
+use crate::issuers::{Issuers, TrustedKey};
 use crate::jwt;
 use crate::recent::Recent;
 use crate::ring::Ring;
@@ -71,6 +72,8 @@ pub struct Tokens {
     ttl: AtomicU64,
     /// Seconds.
     leeway: AtomicU64,
+    /// Other issuers whose tokens are accepted.
+    issuers: Arc<Issuers>,
     /// Claims by the digest of the whole token, with its signature.
     verified: Cache<Digest, Arc<Verified>>,
 }
@@ -82,7 +85,24 @@ struct Verified {
     /// The number of the [`Tokens`] that verified it.
     by: u64,
     claims: Arc<Claims>,
-    kid: String,
+    key: Signer,
+}
+
+/// The key that has signed a token.
+enum Signer {
+    /// The id of one of the ring.
+    Own(String),
+    /// One of another issuer.
+    Trusted(Arc<TrustedKey>),
+}
+
+impl Signer {
+    fn is_gone(&self) -> bool {
+        match self {
+            Self::Own(_) => false,
+            Self::Trusted(key) => key.is_gone(),
+        }
+    }
 }
 
 /// The result of a look-up without verifying a signature.
@@ -139,8 +159,19 @@ impl Tokens {
             audience: settings.audience,
             ttl: AtomicU64::new(settings.ttl.as_secs()),
             leeway: AtomicU64::new(settings.leeway.as_secs()),
+            issuers: Arc::default(),
             verified: Cache::new(settings.cache),
         }
+    }
+
+    /// Accepts tokens of these issuers too.
+    pub fn trusting(self, issuers: Arc<Issuers>) -> Self {
+        Self { issuers, ..self }
+    }
+
+    /// The other issuers whose tokens are accepted.
+    pub fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// The current keys.
@@ -234,6 +265,7 @@ impl Tokens {
             email: bearer.login.to_owned(),
             epoch: bearer.epoch,
             sid: bearer.session.map(str::to_owned),
+            outside: None,
         };
         let header = Header {
             kid: Some(key.id().to_owned()),
@@ -254,21 +286,23 @@ impl Tokens {
         let Some(verified) = self.find(token) else {
             return Known::New;
         };
-        let is_valid = self.is_in_time(&verified.claims)
-            && self
-                .ring
-                .load()
-                .find(&verified.kid, steady::now())
-                .is_some();
-        match is_valid {
-            true => Known::Valid(verified.claims.clone()),
-            false => Known::Invalid,
+        if !self.is_in_time(&verified.claims) {
+            return Known::Invalid;
+        }
+        match &verified.key {
+            Signer::Own(kid) if self.ring.load().find(kid, steady::now()).is_none() => {
+                Known::Invalid
+            }
+            // The issuer may have the key again.
+            Signer::Trusted(key) if key.is_gone() => Known::New,
+            Signer::Own(_) | Signer::Trusted(_) => Known::Valid(verified.claims.clone()),
         }
     }
 
     fn find(&self, token: &str) -> Option<Arc<Verified>> {
         let recent = RECENT.with_borrow(|recent| recent.get(token).cloned());
-        if recent.as_ref().is_some_and(|found| found.by == self.number) {
+        let counts = |found: &Arc<Verified>| found.by == self.number && !found.key.is_gone();
+        if recent.as_ref().is_some_and(counts) {
             LOOKUPS.add(THREAD, 1);
             return recent;
         }
@@ -292,6 +326,30 @@ impl Tokens {
     }
 
     fn verify_new(&self, token: &str) -> Option<Arc<Claims>> {
+        let (claims, key) = match self.verify_outside(token) {
+            Some(verified) => verified.ok()?,
+            None => self.verify_own(token)?,
+        };
+        let verified = Verified {
+            by: self.number,
+            claims: Arc::new(claims),
+            key,
+        };
+        let claims = verified.claims.clone();
+        self.verified.insert(digest_of(token), Arc::new(verified));
+        Some(claims)
+    }
+
+    /// `None` if the token names no other issuer.
+    fn verify_outside(&self, token: &str) -> Option<Result<(Claims, Signer), ()>> {
+        if self.issuers.is_empty() {
+            return None;
+        }
+        let verified = self.issuers.verify(token, now(), self.leeway())?;
+        Some(verified.map(|accepted| (accepted.claims, Signer::Trusted(accepted.key))))
+    }
+
+    fn verify_own(&self, token: &str) -> Option<(Claims, Signer)> {
         let kid = strict::kid(token, TYPE)?;
         let ring = self.ring.load();
         let (key, verifying) = ring.find(&kid, steady::now())?;
@@ -302,14 +360,7 @@ impl Tokens {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         let decoded = jsonwebtoken::decode::<Claims>(token, verifying, &validation).ok()?;
-        let claims = Arc::new(decoded.claims);
-        let verified = Verified {
-            by: self.number,
-            claims: claims.clone(),
-            kid,
-        };
-        self.verified.insert(digest_of(token), Arc::new(verified));
-        Some(claims)
+        Some((decoded.claims, Signer::Own(kid)))
     }
 
     /// What is counted of tokens.
@@ -458,7 +509,7 @@ mod tests {
             let verified = Verified {
                 by: tokens.number,
                 claims: Arc::new(claims),
-                kid: tokens.signing_key().unwrap(),
+                key: Signer::Own(tokens.signing_key().unwrap()),
             };
             tokens
                 .verified

@@ -7,7 +7,7 @@ mod private;
 mod public;
 #[cfg(test)]
 pub mod samples;
-mod sound;
+pub(crate) mod sound;
 
 pub use algorithm::Algorithm;
 pub use jwk::Jwk;

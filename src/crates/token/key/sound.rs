@@ -4,7 +4,9 @@
 //! Errors are phrases that follow the name of the key or its file.
 
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use ring::agreement::{agree_ephemeral, EphemeralPrivateKey, UnparsedPublicKey, ECDH_P256};
+use ring::agreement::{
+    agree_ephemeral, Algorithm, EphemeralPrivateKey, UnparsedPublicKey, ECDH_P256, ECDH_P384,
+};
 use ring::rand::SystemRandom;
 use rsa::traits::PublicKeyParts;
 use rsa::{BigUint, RsaPublicKey};
@@ -36,6 +38,13 @@ pub fn rsa(n: &[u8], e: &[u8]) -> Result<(), String> {
         Some(factor) => Err(format!("has a modulus that {factor} divides")),
         None => Ok(()),
     }
+}
+
+/// Like [`rsa_composite`], for modulus and exponent as bytes. Slow.
+pub fn rsa_parts(n: &[u8], e: &[u8]) -> Result<(), String> {
+    let [n, e] = [n, e].map(BigUint::from_bytes_be);
+    let key = RsaPublicKey::new(n, e).map_err(|_| "is no RSA key")?;
+    rsa_composite(&key)
 }
 
 /// Checks, as far as possible, that the modulus is a product of different primes. Slow.
@@ -87,15 +96,23 @@ fn is_square(n: &BigUint) -> bool {
     }
 }
 
-/// Checks an uncompressed point (SEC 1 §3.2.2.1): its coordinates are below the prime, and it is on the curve. The curve has no
-/// points of small order.
+/// Checks an uncompressed point of P-256 (SEC 1 §3.2.2.1): its coordinates are below the prime, and it is on the curve. The
+/// curve has no points of small order.
 pub fn p256(point: &[u8]) -> Result<(), String> {
-    let random = SystemRandom::new();
-    let own = EphemeralPrivateKey::generate(&ECDH_P256, &random)
-        .map_err(|_| "cannot be checked: there is no randomness")?;
+    on_curve(&ECDH_P256, point)
+        .ok_or_else(|| "is an EC key whose point is not on the curve P-256".into())
+}
+
+/// The same for P-384.
+pub fn p384(point: &[u8]) -> Result<(), String> {
+    on_curve(&ECDH_P384, point)
+        .ok_or_else(|| "is an EC key whose point is not on the curve P-384".into())
+}
+
+fn on_curve(curve: &'static Algorithm, point: &[u8]) -> Option<()> {
+    let own = EphemeralPrivateKey::generate(curve, &SystemRandom::new()).ok()?;
     // The key agreement checks the point first (SP 800-56A §5.6.2.3.4).
-    agree_ephemeral(own, &UnparsedPublicKey::new(&ECDH_P256, point), |_| ())
-        .map_err(|_| "is an EC key whose point is not on the curve P-256".into())
+    agree_ephemeral(own, &UnparsedPublicKey::new(curve, point), |_| ()).ok()
 }
 
 /// Checks a point: in its one encoding (RFC 8032 §5.1.3), on the curve, and of the large order that keys have.

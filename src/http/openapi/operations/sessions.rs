@@ -177,5 +177,6 @@ pub fn claims() -> Arc<Claims> {
         email: "alice".to_owned(),
         epoch: 0,
         sid: None,
+        outside: None,
     })
 }
