@@ -233,6 +233,7 @@ CASES = {
     "LOGIN_FAILURES": Case({"LOGIN_FAILURES": 1}, lambda s: failures(s, 2) == "too_many_attempts"),
     "LOGIN_DELAY_MAX": Case({"LOGIN_DELAY_MAX": 0}, lambda s: failures(s, 7) == "none"),
     "LOGIN_DELAY_EXEMPT": Case({"LOGIN_DELAY_EXEMPT": "none"}, counts_for_the_address),
+    "USERS_MAX": Case({"USERS_MAX": 1}, is_closed),
     # Tokens and keys.
     "TOKEN_TTL": Case({"TOKEN_TTL": 77}, lambda s: s.lua(f"authkv.login('admin', '{harness.ADMIN_PASSWORD}').expires_in") == 77),
     "TOKEN_LEEWAY": Case({"TOKEN_LEEWAY": 0}, expires),
@@ -293,6 +294,8 @@ CASES = {
     ),
     "HTTP_COMPRESSION": Case({"HTTP_COMPRESSION": "off"}, lambda s: not is_compressed(s)),
     "HTTP_SERVER": Case({"HTTP_SERVER": "mine"}, lambda s: s.get("/docs").headers.get("Server") == "mine"),
+    "HTTP_ADMIN_LISTEN": Case(lambda s: {"HTTP_ADMIN_LISTEN": f"unix:{s.socket}"}, lambda s: s.socket.exists()),
+    "HTTP_HEALTH": Case({"HTTP_HEALTH": "on"}, lambda s: s.get("/livez").status_code == 200),
     "HTTP_DOCS": Case({"HTTP_DOCS": "off"}, lambda s: s.get("/docs").status_code == 404),
     "HTTP_ACCESS_LOG": Case({"HTTP_ACCESS_LOG": "off"}, lambda s: not logged(s)),
     "HTTP_TRUSTED_PROXIES and HTTP_FORWARDED_HEADER": Case(
@@ -428,6 +431,10 @@ OTHERS = {
     "WATCH_BUFFER": "65536",
     "CRYPTO_THREADS": "7",
     "CRYPTO_QUEUE": "7",
+    "REGISTRATIONS_PER_ADDRESS": "5/60",
+    "REQUESTS_PER_ADDRESS": "600/60",
+    "REQUESTS_PER_USER": "600/60",
+    "KV_QUOTAS": "tmp/:10:1000",
 }
 
 
