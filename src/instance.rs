@@ -335,22 +335,19 @@ impl Instance {
         }
         let mut http = self.http();
         let parts = self.parts();
-        let start = |config, site, old: &Option<Server>, left: Option<&[Listener]>| {
-            let old = old.as_ref().map(Server::listeners);
-            Server::start(&parts, config, site, old.or(left).unwrap_or_default())
-        };
+        // An address may move from one server to the other.
+        let mut open: Vec<&Listener> = [&http.server, &http.admin]
+            .into_iter()
+            .flat_map(listeners)
+            .collect();
+        if let Some(left) = takeover {
+            open.extend(left.listeners.iter().chain(&left.admin));
+        }
+        let start = |config, site| Server::start(&parts, config, site, &open);
         let admin = config.admin().map(Arc::new);
-        let admin = admin.map(|config| {
-            let left = takeover.map(|left| &*left.admin);
-            start(config, Site::Admin, &http.admin, left)
-        });
-        let admin = admin.transpose()?;
+        let admin = admin.map(|config| start(config, Site::Admin)).transpose()?;
         let serves = (!config.listen.is_empty()).then(|| config.clone());
-        let server = serves.map(|config| {
-            let left = takeover.map(|left| &*left.listeners);
-            start(config, Site::Main, &http.server, left)
-        });
-        let server = server.transpose()?;
+        let server = serves.map(|config| start(config, Site::Main)).transpose()?;
         self.bridge.memory.set_max(config.memory_max);
         let loops = server.as_ref().map(|server| server.loops.clone());
         self.health.begin_http(loops);
@@ -369,12 +366,18 @@ impl Instance {
             leaving,
             ..
         } = &mut *http;
-        for (old, new) in [(serving, server), (administering, admin)] {
-            if let Some(mut replaced) = std::mem::replace(old, new) {
-                replaced.close_listeners(listeners(old));
-                replaced.leave();
-                leaving.push(replaced);
-            }
+        let replaced = [
+            std::mem::replace(serving, server),
+            std::mem::replace(administering, admin),
+        ];
+        let kept: Vec<&Listener> = [serving, administering]
+            .into_iter()
+            .flat_map(|new| listeners(new))
+            .collect();
+        for mut replaced in replaced.into_iter().flatten() {
+            replaced.close_listeners(&kept);
+            replaced.leave();
+            leaving.push(replaced);
         }
         leaving.retain(|server| !server.has_ended());
         http.shared = Some(Shared::new(&parts, config, Site::Main, usize::MAX));
@@ -382,7 +385,7 @@ impl Instance {
     }
 
     /// Goes on with the live settings of `config`. The error says what is wrong; nothing has changed then. Yields.
-    pub fn reload(&self, tx: &Tx, config: &Config) -> Result<(), String> {
+    pub fn reload(&'static self, tx: &Tx, config: &Config) -> Result<(), String> {
         let (auth, live) = (&self.core.auth, config.live().clone());
         let long = Instant::now() + Duration::from_secs(86_400);
         let wait = |is_over: &dyn Fn() -> bool| {
@@ -393,6 +396,8 @@ impl Instance {
             .map_err(|e| format!("cannot start a thread: {e}"))??;
         self.core.config.take_live(config);
         auth.go_on_with(&live, hasher);
+        // Keys that have to verify longer now. The upkeep tries what fails again.
+        let _ = rotation::refresh(tx, auth);
         Ok(())
     }
 

@@ -12,11 +12,25 @@ for _, name in ipairs(native.options()) do
     OPTIONS[name] = true
 end
 
--- The settings as strings: in Lua, numbers and booleans may be written without quotes.
+local SIMPLE = {string = true, number = true, boolean = true}
+
+-- The text of a value: in Lua, numbers and booleans may be written without quotes. Null gives nil. Raises for other
+-- values, which would become a text like `table: 0x40`.
+local function text_of(name, value)
+    if value == nil then
+        return nil
+    elseif not SIMPLE[type(value)] then
+        error(('AUTHKV_%s should be a text, a number or a boolean, not a %s'):format(name, type(value)), 0)
+    end
+    return tostring(value)
+end
+
+-- The settings as strings.
 local function texts(given)
     local all = {}
     for name, value in pairs(given) do
-        all[tostring(name)] = tostring(value)
+        name = tostring(name)
+        all[name] = text_of(name, value)
     end
     return all
 end
@@ -118,6 +132,6 @@ local function rows(in_force, from, wanted, owns_options)
 end
 
 return {
-    texts = texts, overlaid = overlaid, is_of_http = is_of_http, due = due, changed = changed,
+    text_of = text_of, texts = texts, overlaid = overlaid, is_of_http = is_of_http, due = due, changed = changed,
     without_process = without_process, rows = rows, effect_of = effect_of,
 }

@@ -247,6 +247,11 @@ local function new(call)
     -- Applies what can change at run time, and plans the rest. `renews_http`: with a new HTTP server in any case.
     -- Returns the names of the settings as configuration.due does. Raises what is wrong; then nothing has changed.
     local function apply(next_plan, renews_http)
+        local function check_running(before)
+            if in_force ~= before then
+                error('authkv was stopped during the reload', 0)
+            end
+        end
         local goal = overlaid(next_plan.base, next_plan.calls)
         check(goal, next_plan.from)
         local before = in_force
@@ -257,14 +262,19 @@ local function new(call)
         local ok, err = pcall(function()
             if #due.live > 0 then
                 change_live(all)
+                check_running(before)
             end
             if #due.http > 0 or renews_http then
                 change_http(before, all)
+                check_running(before)
             end
         end)
         if not ok then
-            undo()
-            if #due.live > 0 then
+            local undone, why = pcall(undo)
+            if not undone then
+                log.error('authkv: the options of box.cfg were not changed back: %s', why)
+            end
+            if #due.live > 0 and in_force == before then
                 pcall(change_live, before)
             end
             error(err, 0)
@@ -429,7 +439,7 @@ local function new(call)
     local function planned(base, changes)
         local calls = copy(base.calls)
         for name, value in pairs(changes) do
-            calls[name] = value ~= nil and tostring(value) or nil
+            calls[name] = configuration.text_of(name, value)
         end
         return {base = base.base, from = base.from, calls = calls}
     end

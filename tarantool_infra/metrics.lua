@@ -1,6 +1,9 @@
 -- Metrics between authkv and Tarantool: the numbers that only Lua has, and Tarantool's module `metrics` both ways.
 -- authkv never loads the module, and uses it if it is loaded. A Tarantool that has it built in has it loaded.
 
+local fiber = require('fiber')
+local log = require('log')
+
 local native = require('authkv.native')
 
 local MAP = {__serialize = 'map'}
@@ -8,8 +11,8 @@ local ARRAY = {__serialize = 'array'}
 
 -- The families of the last callback, by name.
 local families = {}
--- Whether the module is being read by authkv itself.
-local is_reading = false
+-- Set in the storage of a fiber while authkv reads the module in it.
+local READING = 'authkv.reads_metrics'
 
 -- The module `metrics`, if it is loaded.
 local function module()
@@ -132,7 +135,7 @@ function Collector:collect()
         all.le = le
         table.insert(observations, {
             metric_name = self.name .. suffix, label_pairs = all, value = value,
-            timestamp = require('fiber').time64(), metainfo = self.metainfo,
+            timestamp = fiber.time64(), metainfo = self.metainfo,
         })
     end
     for _, sample in ipairs(family and family.samples or {}) do
@@ -150,13 +153,19 @@ function Collector:collect()
     return observations
 end
 
--- Reads authkv's metrics before the module tells them.
+-- Reads authkv's metrics before the module tells them. A failure leaves out authkv's metrics only, because the module
+-- would tell nothing at all if its callback raised an error.
 local function refresh()
-    if is_reading then
+    if fiber.self().storage[READING] then
         return
     end
-    local told = require('authkv').metrics()
     families = {}
+    -- An application may tell metrics in the session of any user.
+    local ok, told = pcall(box.session.su, 'admin', require('authkv').metrics)
+    if not ok then
+        log.warn('authkv: its metrics cannot be told to the module metrics: %s', told)
+        return
+    end
     for _, family in ipairs(told and told.metrics or {}) do
         families[family.name] = family
     end
@@ -186,9 +195,10 @@ local function of_tarantool()
     end
     -- It may have been loaded after the start.
     register()
-    is_reading = true
+    local storage = fiber.self().storage
+    storage[READING] = true
     local ok, err = pcall(metrics.invoke_callbacks)
-    is_reading = false
+    storage[READING] = nil
     if not ok then
         error(err, 0)
     end

@@ -4,7 +4,7 @@
 use super::key_files as files;
 use super::keyring::{load, publish_own, published, row};
 use super::Auth;
-use crate::storage::Depth;
+use crate::storage::{Depth, TokenKey};
 use crate::tx::{is_read_only, log, Tx};
 use authkv_base::clock;
 use authkv_base::error::Error;
@@ -87,6 +87,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
     // A leader may have begun another generation.
     auth.storage.generation.read(tx)?;
     let published = publish_own(tx, auth);
+    lengthen(tx, auth)?;
     let rows = auth.storage.token_keys.all(tx)?;
     let is_same = auth.keyring.rows(tx) == rows;
     if !is_same || auth.tokens.ring().is_empty() {
@@ -103,6 +104,60 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// How long a key has to verify that signs until `signs_until`. Does not yield.
+fn verifies_until(tx: &Tx, auth: &Auth, signs_until: u64) -> Result<u64, Error> {
+    // Tokens expire by the wall clock, which may be ahead.
+    let rest = signs_until.saturating_sub(now());
+    let last = signs_until.max(clock::now() + rest) + auth.tokens.ttl().as_secs();
+    // Tokens that were given before may live longer.
+    let last = last.max(auth.storage.issued.until(tx)?);
+    Ok(auth.tokens.accepted_until(last))
+}
+
+/// Lets the key that signs until a later one does verify longer, if the lifetime of its tokens has grown since the rotation.
+/// Yields if there is something to write.
+fn lengthen(tx: &Tx, auth: &Auth) -> Result<(), Error> {
+    let Some(signer) = auth.tokens.signing_key() else {
+        return Ok(());
+    };
+    let (rows, held) = (auth.keyring.rows(tx), auth.keyring.held(tx));
+    let is_short = |row: &TokenKey, until| {
+        let ends = row.verifies_until.filter(|ends| *ends != RETIRED);
+        row.kid == signer && ends.is_some_and(|ends| ends < until)
+    };
+    let time = now();
+    let later = rows
+        .iter()
+        .filter(|row| row.signs_from > time && held.contains(&row.kid));
+    let signs_until = later.map(|row| row.signs_from).min().unwrap_or(time);
+    let until = verifies_until(tx, auth, signs_until)?;
+    if !rows.iter().any(|row| is_short(row, until)) {
+        return Ok(());
+    }
+    let storage = &auth.storage;
+    let written = storage.reserve.transaction_if(tx, Depth::Last, || {
+        let mut rows = storage.token_keys.all(tx)?;
+        rows.sort_by_key(|row| row.number);
+        let from = rows.iter().position(|row| is_short(row, until));
+        let Some(from) = from else {
+            return Ok(((), false));
+        };
+        rows[from].verifies_until = Some(until);
+        // Later keys keep higher numbers, by which they follow it.
+        let changed = rows[from..]
+            .iter()
+            .filter(|row| row.verifies_until != Some(RETIRED));
+        for row in changed {
+            storage.token_keys.put(tx, &storage.mirror, row)?;
+        }
+        Ok(((), true))
+    });
+    match written {
+        Err(Error::ReadOnly) => Ok(()),
+        other => other,
+    }
 }
 
 /// Makes a key and publishes it at once. It signs after `publish` seconds; `None`: after the time of the settings. Earlier
@@ -146,12 +201,8 @@ fn replace(
     let before = keyring.held(tx);
     // Before the commit, because another fiber may reload the ring during it.
     keyring.hold(tx, &key);
-    // Earlier keys sign until then, and tokens expire by the wall clock, which may be ahead.
-    let last = signs_from.max(clock::now() + publish) + auth.tokens.ttl().as_secs();
     let written = storage.reserve.transaction(tx, Depth::Last, || {
-        // Tokens of an earlier start may live longer.
-        let last = last.max(storage.issued.until(tx)?);
-        let until = auth.tokens.accepted_until(last);
+        let until = verifies_until(tx, auth, signs_from)?;
         if let Some(generation) = generation {
             storage.generation.begin(tx, generation)?;
             // Tokens of other issuers know no generation.

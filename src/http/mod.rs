@@ -69,7 +69,7 @@ impl Server {
         parts: &Parts,
         config: Arc<HttpConfig>,
         site: Site,
-        taken_over: &[Listener],
+        taken_over: &[&Listener],
     ) -> Result<Self, String> {
         let mut listeners = Vec::new();
         for listen in &config.listen {
@@ -126,7 +126,7 @@ impl Server {
     }
 
     /// Closes this server's handles of the sockets, and removes the files of unix sockets that are not in `kept`.
-    pub fn close_listeners(&mut self, kept: &[Listener]) {
+    pub fn close_listeners(&mut self, kept: &[&Listener]) {
         for closed in self.listeners.drain(..) {
             if !kept.iter().any(|one| one.listen.is(&closed.listen)) {
                 closed.remove_file();

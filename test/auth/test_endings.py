@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from support.faketime import clock_settings, set_clock
-from support.harness import CHEAP_HASHES, Instance, wait_until
+from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, Instance, wait_until
 from support.outcome import Ok
 from support.people import FORBIDDEN, PASSWORD, UNAUTHENTICATED, People, Person, permission
 from support.split import auth_settings, kv_settings, refused, when_following
@@ -164,6 +164,34 @@ def test_a_rotated_key_verifies_as_long_as_any_of_its_tokens_lives(make):
     pair.people.close()
 
 
+def test_a_replaced_key_verifies_tokens_whose_life_grew_before_the_next_key_signs(make):
+    """It signs until then, and so it gives tokens that live longer than any at the rotation."""
+    instance = make(**CHEAP_HASHES, AUTHKV_TOKEN_ALGORITHM="ES256", AUTHKV_TOKEN_TTL=SHORT).start()
+    console = ConsoleTransport(instance)
+
+    def login() -> str:
+        return console.evaluate(f"return authkv.login('admin', '{ADMIN_PASSWORD}').token")[0]
+
+    # As at its rotation, all tokens of the key are short.
+    (new,) = console.evaluate("return authkv.keys.rotate{publish = 8}.kid")
+    old = kid(login())
+    assert old != new
+    console.evaluate(f"return authkv.reload{{TOKEN_TTL = {LONG}}}")
+    token = login()
+    assert kid(token) == old and exp(token) > time.time() + 600
+
+    def row(key: str) -> dict:
+        (keys,) = console.evaluate("return authkv.keys.list().keys")
+        return next(one for one in keys if one["kid"] == key)
+
+    wait_until(lambda: row(old)["verifies_until"] > exp(token), "the key verifies as long as its token lives")
+    # The next key signs in its turn, and the old one goes on verifying.
+    wait_until(lambda: kid(login()) == new, "the next key signs")
+    assert row(new)["signs"] and row(new)["verifies_until"] is None
+    assert row(old)["verifies_until"] > exp(token) and console.check(token) == Ok(True)
+    console.close()
+
+
 def test_a_follower_refuses_what_ended_though_it_knows_nothing_of_the_end(make):
     """The rule of epochs alone: what ended the token is not in the spaces of the follower."""
     pair = Pair(make)
@@ -186,6 +214,18 @@ def test_a_follower_refuses_what_ended_though_it_knows_nothing_of_the_end(make):
         assert not refused(kv.get(kept.access, ["k"]), kv, UNAUTHENTICATED), transport.name
         kv.close()
     pair.people.close()
+
+
+def test_a_rotated_key_verifies_tokens_that_lived_longer_before_a_reload(make):
+    instance = make(**CHEAP_HASHES, AUTHKV_TOKEN_ALGORITHM="ES256", AUTHKV_TOKEN_TTL=LONG).start()
+    console = ConsoleTransport(instance)
+    (token,) = console.evaluate(f"return authkv.login('admin', '{ADMIN_PASSWORD}').token")
+    console.evaluate(f"return authkv.reload{{TOKEN_TTL = {SHORT}}}")
+    console.evaluate("return authkv.keys.rotate{publish = 0}")
+    (keys,) = console.evaluate("return authkv.keys.list().keys")
+    (until,) = [row["verifies_until"] for row in keys if row["kid"] == kid(token)]
+    assert until > exp(token)
+    console.close()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -164,6 +164,8 @@ def test_the_admin_listener_serves_nothing_else(watched):
         assert answer.status == 404 and "there is no such" in answer.text.lower(), (path, answer)
     answer = watched.ask("/livez", "POST")
     assert answer.status == 405 and answer.headers["Allow"] == "GET, HEAD"
+    answer = watched.ask("*", "OPTIONS")
+    assert answer.status == 204 and answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_the_main_listener_has_the_probes_by_a_setting(watched, console_of):
@@ -218,6 +220,30 @@ def test_a_reload_moves_the_admin_listener(watch, console_of):
     assert "HTTP_LISTEN and AUTHKV_HTTP_ADMIN_LISTEN have the same address" in str(same)
     console.evaluate("authkv.http.reload{HTTP_ADMIN_LISTEN = 'off'}")
     wait_until(lambda: is_gone(after), "nobody listens any more")
+
+
+def test_a_reload_moves_an_address_from_one_listener_to_the_other(watch, console_of):
+    instance = watch()
+    console = console_of(instance)
+    main, admin = f"{HOST}:{instance.http_port}", f"{HOST}:{instance.admin_port}"
+    path = f"unix:{instance.data_dir / 'moved.sock'}"
+
+    def moves(main: str, admin: str) -> None:
+        told = console.evaluate(f"return authkv.reload{{HTTP_LISTEN = {lua(main)}, HTTP_ADMIN_LISTEN = {lua(admin)}}}")
+        assert told[0].get("applied") == ["HTTP_ADMIN_LISTEN", "HTTP_LISTEN"], told
+
+        def serves(address: str, path: str) -> int:
+            kind, _, place = address.rpartition(":")
+            return ask(Path(place) if kind == "unix" else int(place), path).status
+
+        # Connections that waited at the move are answered by the listener that was there.
+        wait_until(lambda: serves(main, "/api/check/") == 405 and serves(main, "/livez") == 404, "it serves clients")
+        wait_until(lambda: serves(admin, "/livez") == 200 and serves(admin, "/api/check/") == 404, "it serves the operator")
+
+    moves(admin, main)
+    moves(path, admin)
+    moves(admin, path)
+    moves(main, admin)
 
 
 def test_it_listens_on_a_unix_socket(watch):

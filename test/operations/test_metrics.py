@@ -409,6 +409,26 @@ def test_tarantools_module_and_authkv_have_each_others_metrics(make_measured):
     console.close()
 
 
+@pytest.mark.skipif(not has_module(), reason=NO_MODULE)
+def test_the_module_tells_its_metrics_to_whoever_asks_and_though_authkv_fails(make_measured):
+    instance = make_measured().start()
+    console = ConsoleTransport(instance)
+    page = "require('metrics.plugins.prometheus').collect_http().body"
+    console.evaluate("require('metrics').gauge('shop_open', 'Open'):set(1)")
+    # What the module tells of Tarantool needs the right to read.
+    console.evaluate("box.schema.user.create('shop') box.schema.user.grant('shop', 'read', 'universe')")
+    instance.scrape()
+    (text,) = console.evaluate(f"return box.session.su('shop', function() return {page} end)")
+    assert read_text(text)[series("authkv_tx_up")] == 1
+    console.evaluate("metrics_of_authkv = authkv.metrics authkv.metrics = function() error('Broken') end")
+    (text,) = console.evaluate(f"return {page}")
+    assert read_text(text)[series("shop_open")] == 1 and series("authkv_tx_up") not in read_text(text)
+    console.evaluate("authkv.metrics = metrics_of_authkv authkv.stop()")
+    (text,) = console.evaluate(f"return {page}")
+    assert read_text(text)[series("shop_open")] == 1
+    console.close()
+
+
 @pytest.mark.skipif(harness.version() >= (2, 11), reason="this Tarantool has the module built in")
 def test_the_module_is_not_loaded(people, measured):
     measured.scrape()

@@ -501,6 +501,31 @@ def test_what_is_wrong_changes_nothing(site, changes, part):
     assert "$m=64,t=1,p=1$" in site.hash()
 
 
+@pytest.mark.parametrize("value", ["{}", "print", "{'a', 'b'}"])
+def test_a_value_that_is_no_text_is_refused(site, value):
+    for call in ("reload", "check_settings"):
+        ok, said = site.console.evaluate(f"return pcall(authkv.{call}, {{CLIENT_PASSWORD = {value}}})")
+        assert ok is False and said.startswith("AUTHKV_CLIENT_PASSWORD should be a text, a number or a boolean, not a "), said
+    # Null is no value, and not a text either.
+    assert site.lua("authkv.check_settings{CLIENT_PASSWORD = box.NULL}.client_password == ''") is True
+
+
+def test_a_start_follows_a_stop_that_came_during_a_reload(make):
+    instance = make(**CHEAP_HASHES).start()
+    console = ConsoleTransport(instance)
+    # Its first hash takes a while, in which the stop comes and ends.
+    console.evaluate("require('fiber').new(function() done = {pcall(authkv.reload, {ARGON2_MEMORY = 65536, ARGON2_ITERATIONS = 60})} end)")
+    console.evaluate("require('fiber').yield() assert(done == nil) authkv.stop()")
+    done = wait_until(lambda: console.evaluate("return done")[0], "the reload has ended")
+    assert done == [False, "authkv was stopped during the reload"]
+    settings = f"HTTP_LISTEN = '{HOST}:{instance.http_port}', DATA_DIR = '{instance.data_dir}', ARGON2_MEMORY = 64"
+    (told,) = console.evaluate(f"return authkv.start{{{settings}}}")
+    assert told.get("http") and not told.get("already_started"), told
+    with closing(HttpTransport(instance)) as http_:
+        assert http_.request("GET", "/docs").status == 200
+    console.close()
+
+
 @pytest.mark.parametrize("wrong", ["5", "'TOKEN_TTL'", "{5}", "{[{}] = 1}"])
 def test_a_call_of_another_form_says_what_it_takes(site, wrong):
     ok, said = site.console.evaluate(f"return pcall(authkv.reload, {wrong})")

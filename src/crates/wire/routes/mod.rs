@@ -159,12 +159,19 @@ pub fn find<P>(
     let routes = services.map(|services| {
         matching(profile, path).map(move |(route, captures)| (services, route, captures))
     });
+    let everywhere = match routes {
+        Some(_) => "GET, HEAD, POST, PUT, DELETE",
+        None => PAGE_ALLOW,
+    };
     let mut routes = routes.into_iter().flatten().peekable();
     Found {
         profile,
         path: routes.peek().map_or("-", |(_, route, _)| route.path),
         place: routes.peek().map(|(_, route, _)| route.place),
-        target: target(method, path, routes, page),
+        target: match path == "*" && method == Method::OPTIONS {
+            true => Ok(Target::Options(everywhere)),
+            false => target(method, path, routes, page),
+        },
     }
 }
 
@@ -174,9 +181,6 @@ fn target<'a, P>(
     mut routes: impl Iterator<Item = (Services, &'static Route, Captures<'a>)>,
     page: impl FnOnce(&str) -> Option<P>,
 ) -> Result<Target<P>, Error> {
-    if path == "*" && method == Method::OPTIONS {
-        return Ok(Target::Options("GET, HEAD, POST, PUT, DELETE"));
-    }
     let method = method.as_str();
     let first = routes.next();
     let allow = match (first, method) {
