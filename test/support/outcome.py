@@ -70,7 +70,7 @@ ERRORS = {
     "not_for_api_keys": (20071, 403, 403),
     "no_such_api_key": (20072, 404, 404),
     "too_many_api_keys": (20073, 409, 409),
-    "invalid_reset_token": (20074, 401, 401),
+    "invalid_one_time_token": (20074, 401, 401),
 }
 
 

@@ -14,14 +14,14 @@ mod table;
 pub use decode::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
 pub use input::{
-    ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Names, NewPassword, Page, PasswordChange,
-    Registration, ResetRequest, ServiceUser, SessionId, UserApiKey, UserApiKeyInput, UserSession,
+    ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Names, NewPassword, OneTimeRequest, Page,
+    PasswordChange, Registration, ServiceUser, SessionId, UserApiKey, UserApiKeyInput, UserSession,
 };
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    ActiveSession, ApiKeyList, Done, ListedApiKey, NewApiKey, NewSigningKey, OneTimeToken, Outcome,
-    Registered, RetiredSigningKey, RoleList, Session, SessionList, SigningKey, SigningKeys,
-    TokenType, UserPage,
+    ActiveSession, ApiKeyList, Done, Introspection, ListedApiKey, NewApiKey, NewSigningKey,
+    OneTimeToken, Outcome, Registered, RetiredSigningKey, RoleList, Session, SessionList,
+    SigningKey, SigningKeys, TokenType, UserPage, VerificationToken, VerifiedEmail,
 };
 
 use authkv_base::origin::Origin;
