@@ -6,7 +6,7 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Operation, Outcome, Privilege};
 use authkv_config::Config;
-use authkv_domain::Login;
+use authkv_domain::{Login, LoginForm};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// How many lines of each kind are written in a second.
 const RATE: u32 = 50;
 /// How many characters of a login, role or key from a client are logged.
-const NAME_MAX: usize = 64;
+const NAME_MAX: usize = 254;
 
 /// An event that has begun.
 pub struct Event {
@@ -68,12 +68,14 @@ const OWNER: &str = "(owner)";
 
 impl Event {
     /// Notes what the line needs of a command, before the command is used up.
-    pub fn begin(command: &Command) -> Self {
+    pub fn begin(command: &Command, config: &Config) -> Self {
         let operation = command.operation();
         let row = operation.row();
         // Some people type their password in the field of the login: only a valid login is logged.
         let is_name = |name: &&str| {
-            row.privilege == Privilege::Admin || Login::new((*name).to_owned()).is_ok()
+            matches!(row.privilege, Privilege::Admin | Privilege::Recovery)
+                || Login::new((*name).to_owned()).is_ok()
+                || config.login_form == LoginForm::Email && Login::is_address(name)
         };
         let cut = |name: &str| name.chars().take(NAME_MAX).collect();
         let audited = |name: Option<&str>| name.filter(|_| row.audited).filter(is_name).map(cut);
@@ -125,6 +127,7 @@ impl Event {
         };
         let found = match result {
             Ok(Outcome::Rotated(key)) => Some(&*key.kid),
+            Ok(Outcome::EmailVerified(verified)) => Some(&*verified.login),
             Err(Error::InvalidRefreshToken { reused }) => reused.as_deref(),
             _ => None,
         };

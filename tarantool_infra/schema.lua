@@ -59,6 +59,7 @@ local function auth_spaces()
         {name = 'name', type = 'string'},
         {name = 'surname', type = 'string'},
         {name = 'created_at', type = 'unsigned', is_nullable = true},
+        {name = 'email_verified', type = 'boolean', is_nullable = true},
     })
 end
 

@@ -96,6 +96,7 @@ pub fn me(
             created_at: None,
             disabled: false,
             roles: Vec::new(),
+            email_verified: false,
         },
         found => found?,
     };

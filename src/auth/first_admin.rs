@@ -1,11 +1,11 @@
 //! The user `admin` of a new installation. Runs on the tx thread.
 
-use super::users;
+use super::users::{self, Rules};
 use super::Auth;
 use crate::tx::{log, Tx};
 use authkv_base::error::Error;
 use authkv_command::Registration;
-use authkv_domain::{Password, RoleName, Subject};
+use authkv_domain::{RoleName, Subject};
 use ring::rand::{SecureRandom, SystemRandom};
 use secrecy::SecretString;
 
@@ -49,7 +49,7 @@ pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Made, String> {
         surname: "Admin".to_owned(),
     };
     let roles = [RoleName::ADMIN.to_owned()];
-    match users::add(tx, auth, registration, Password::new, Some(&roles)) {
+    match users::add(tx, auth, registration, Rules::CONTRACT, Some(&roles)) {
         Ok(_) => Ok(made_up.map_or(Made::Silently, Made::Password)),
         Err(Error::ReadOnly) => Ok(Made::Silently),
         Err(Error::NotDurable) => Ok(Made::NotYet),

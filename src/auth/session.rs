@@ -1,6 +1,6 @@
 //! Sessions: how they begin and end, and which ones a user has. Runs on the tx thread. Signatures are made on the crypto pool.
 
-use super::login::prove;
+use super::login::{prove, users};
 use super::principal::{authenticate, Principal};
 use super::refresh_token::RefreshToken;
 use super::subject::{active, end_all, record};
@@ -13,9 +13,10 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_base::steady::{kept_until, now};
 use authkv_command::{
-    ActiveSession, Caller, Credentials, Done, Outcome, Session, SessionList, TokenType, UserSession,
+    ActiveSession, Caller, Credentials, Done, Introspection, Outcome, Session, SessionList,
+    TokenType, UserSession,
 };
-use authkv_domain::{RoleName, Subject};
+use authkv_domain::{Claims, RoleName, Subject};
 use authkv_token::{AccessToken, ApiKey, Bearer, Draft, Known};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
@@ -129,10 +130,23 @@ pub fn logout_all(tx: &Tx, auth: &Auth, who: &Principal) -> Result<Outcome, Erro
 pub fn introspect(tx: &Tx, auth: &'static Auth, token: SecretString) -> Result<Outcome, Error> {
     let caller = caller(tx, auth, token.expose_secret().to_owned())?;
     match authenticate(tx, auth, &caller) {
-        Ok(who) => Ok(Outcome::Introspected(who.described(auth))),
+        Ok(who) => {
+            let claims = who.described(auth);
+            let found = claims.map(|claims| described(tx, auth, claims));
+            found.transpose().map(Outcome::Introspected)
+        }
         Err(Error::Unauthenticated) => Ok(Outcome::Introspected(None)),
         Err(other) => Err(other),
     }
+}
+
+/// A valid token, and what is known of its user besides. Does not yield.
+fn described(tx: &Tx, auth: &Auth, claims: Arc<Claims>) -> Result<Introspection, Error> {
+    let user = users(auth)?.get(tx, &claims.sub)?;
+    Ok(Introspection {
+        email_verified: user.is_some_and(|user| user.email_verified),
+        claims,
+    })
 }
 
 /// The sessions of the caller. Errors: `Unauthenticated` for a caller without a token. Does not yield.

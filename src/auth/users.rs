@@ -13,23 +13,55 @@ use authkv_base::origin::Origin;
 use authkv_command::{
     Credentials, Done, Names, Outcome, Page, PasswordChange, Registered, Registration, UserPage,
 };
-use authkv_domain::{Login, Password, PasswordRules, PersonName, User};
+use authkv_domain::{LoginForm, NameForm, Password, PasswordRules, User};
 use authkv_token::NewApiKey;
 use secrecy::SecretString;
 
+/// The rules for the data of a new user.
+pub struct Rules {
+    login: LoginForm,
+    name: NameForm,
+    password: fn(SecretString, &PasswordRules) -> Result<Password, Error>,
+}
+
+impl Rules {
+    /// Those of the contract.
+    pub const CONTRACT: Self = Self {
+        login: LoginForm::Contract,
+        name: NameForm::Contract,
+        password: Password::new,
+    };
+
+    /// Those of service users, who are no people.
+    const SERVICE: Self = Self {
+        password: |password, _| Ok(Password::unknown(password)),
+        ..Self::CONTRACT
+    };
+
+    /// Those that the settings choose.
+    fn chosen(auth: &Auth) -> Self {
+        Self {
+            login: auth.config.login_form,
+            name: auth.config.name_form,
+            password: Password::uncommon,
+        }
+    }
+}
+
 /// Adds a user. Errors: `LoginTaken` before `BadLogin`, `BadPassword`, `BadPersonName`; `Overloaded`. Yields.
 pub fn register(tx: &Tx, auth: &'static Auth, input: Registration) -> Result<Outcome, Error> {
-    let login = add(tx, auth, input, Password::new, None)?;
+    let login = add(tx, auth, input, Rules::CONTRACT, None)?;
     Ok(Outcome::Registered(Registered { login }))
 }
 
-/// Like [`register`], but refuses the most common passwords, and describes failures in plain words.
+/// Like [`register`], but with the forms of the settings, refuses the most common passwords, and describes failures in plain
+/// words.
 pub fn register_uncommon(
     tx: &Tx,
     auth: &'static Auth,
     input: Registration,
 ) -> Result<Outcome, Error> {
-    let added = add(tx, auth, input, Password::uncommon, None);
+    let added = add(tx, auth, input, Rules::chosen(auth), None);
     let login = added.map_err(Error::in_plain_words)?;
     Ok(Outcome::Registered(Registered { login }))
 }
@@ -41,7 +73,7 @@ pub fn create(
     input: Registration,
     roles: Vec<String>,
 ) -> Result<Outcome, Error> {
-    let added = add(tx, auth, input, Password::uncommon, Some(&roles));
+    let added = add(tx, auth, input, Rules::chosen(auth), Some(&roles));
     let login = added.map_err(Error::in_plain_words)?;
     get(tx, auth, &login)
 }
@@ -60,8 +92,7 @@ pub fn create_service(
         name: "Service".to_owned(),
         surname: "Service".to_owned(),
     };
-    let unknown = |password, _: &PasswordRules| Ok(Password::unknown(password));
-    let added = add(tx, auth, input, unknown, Some(&roles));
+    let added = add(tx, auth, input, Rules::SERVICE, Some(&roles));
     let login = added.map_err(Error::in_plain_words)?;
     get(tx, auth, &login)
 }
@@ -73,7 +104,7 @@ pub fn add(
     tx: &Tx,
     auth: &'static Auth,
     input: Registration,
-    rules: impl Fn(SecretString, &PasswordRules) -> Result<Password, Error>,
+    rules: Rules,
     roles: Option<&[String]>,
 ) -> Result<String, Error> {
     let reserve = &auth.storage.reserve;
@@ -88,10 +119,10 @@ pub fn add(
     if users.contains(tx, &input.login)? {
         return Err(Error::LoginTaken);
     }
-    let login = Login::new(input.login)?;
-    let password = rules(input.password, &auth.config.live().password_rules)?;
-    let name = PersonName::new(input.name)?;
-    let surname = PersonName::new(input.surname)?;
+    let login = rules.login.read(input.login)?;
+    let password = (rules.password)(input.password, &auth.config.live().password_rules)?;
+    let name = rules.name.read(input.name)?;
+    let surname = rules.name.read(input.surname)?;
     let granted = |role: &String| access::granted(tx, auth, role);
     let mut roles = roles
         .unwrap_or_default()
@@ -216,6 +247,7 @@ fn whole(tx: &Tx, auth: &Auth, row: UserRow) -> Result<User, Error> {
         created_at: row.created_at,
         disabled: subject.disabled,
         roles: access::names(tx, auth, subject)?,
+        email_verified: row.email_verified,
     })
 }
 
@@ -280,8 +312,13 @@ fn delete_if(
 /// Changes the name and the surname of the caller. Errors: `BadPersonName`. Yields.
 pub fn rename(tx: &Tx, auth: &Auth, who: &Principal, input: Names) -> Result<Outcome, Error> {
     let login = who.login()?;
-    let name = PersonName::new(input.name).map_err(Error::in_plain_words)?;
-    let surname = PersonName::new(input.surname).map_err(Error::in_plain_words)?;
+    let read = |text| {
+        auth.config
+            .name_form
+            .read(text)
+            .map_err(Error::in_plain_words)
+    };
+    let (name, surname) = (read(input.name)?, read(input.surname)?);
     let users = users(auth)?;
     let reserve = &auth.storage.reserve;
     reserve.transaction(tx, Depth::Last, || users.rename(tx, login, &name, &surname))?;

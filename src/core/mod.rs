@@ -130,7 +130,7 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
     if arrival::is_new(tx, &core.auth, &caller) {
         arrival::make(tx, &core.auth, &caller);
     }
-    let event = Event::begin(&command);
+    let event = Event::begin(&command, &core.config);
     let result = perform(tx, core, (&origin, counts), &caller, command);
     event.end(tx, &core.audit, (origin, &caller), &result);
     (result, take_undurable(tx))
@@ -191,6 +191,8 @@ fn perform(
         Command::UserRename(names) => users::rename(tx, auth, who()?, names),
         Command::UserDeleteOwn(given) => users::delete_own(tx, auth, who()?, origin, given),
         Command::UserResetToken(request) => one_time::make(tx, auth, who()?, &request),
+        Command::UserVerificationToken(request) => one_time::make_for_email(tx, auth, &request),
+        Command::UserVerifyEmail(token) => one_time::verify_email(tx, auth, &token),
         Command::UserResetPassword(input) => one_time::reset(tx, auth, input),
         Command::ApiKeyCreate(input) => api_keys::create_own(tx, auth, who()?, input),
         Command::ApiKeyList => api_keys::list_own(tx, auth, who()?),

@@ -136,7 +136,7 @@ pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
         Error::Unauthenticated
         | Error::InvalidCredentials
         | Error::InvalidRefreshToken { .. }
-        | Error::InvalidResetToken => Some(r#"Bearer realm="authkv""#),
+        | Error::InvalidOneTimeToken => Some(r#"Bearer realm="authkv""#),
         Error::Forbidden { .. } | Error::RoleRequired(_) | Error::NotForApiKeys => {
             Some(r#"Bearer realm="authkv", error="insufficient_scope""#)
         }

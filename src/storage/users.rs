@@ -1,4 +1,5 @@
-//! The space `user`: login, password hash, name, surname, and the time of the registration.
+//! The space `user`: login, password hash, name, surname, the time of the registration, and whether the e-mail address is
+//! verified.
 
 use super::{array, broken, find, scan};
 use crate::tx::{hides_committing, log, transaction, Range, Space, Tx, TxCell};
@@ -44,6 +45,7 @@ pub struct UserRow {
     pub name: String,
     pub surname: String,
     pub created_at: Option<u64>,
+    pub email_verified: bool,
 }
 
 impl Users {
@@ -188,6 +190,19 @@ impl Users {
         Ok(self.space.update(tx, &array(&(login,)), &array(&changes))?)
     }
 
+    /// Notes that the e-mail address of a user is verified. Returns whether it was not before. Errors: `NoSuchUser`. The caller
+    /// has opened a transaction.
+    pub fn verify_email(&self, tx: &Tx, login: &str) -> Result<bool, Error> {
+        let row = self.get(tx, login)?.ok_or(Error::NoSuchUser)?;
+        if row.email_verified {
+            return Ok(false);
+        }
+        // A tuple of the old system lacks the field before this one, too.
+        let changes = (("=", 4, row.created_at), ("=", 5, true));
+        self.space.update(tx, &array(&(login,)), &array(&changes))?;
+        Ok(true)
+    }
+
     /// Replaces the hash of a user if it is still `old`. Returns whether it was. Yields while it commits.
     pub fn replace_hash(&self, tx: &Tx, login: &str, old: &str, new: &str) -> Result<bool, Error> {
         let replaced = transaction(tx, || {
@@ -232,9 +247,13 @@ fn decode(tuple: &[u8]) -> Result<UserRow, Error> {
         Ok(String::from_utf8_lossy(bytes).into_owned())
     };
     let (login, _hash, name, surname) = (text()?, text()?, text()?, text()?);
+    // Others may have appended these fields.
     let created_at = match count {
         4 => None,
-        // Others may have appended this field.
+        _ => rmp_serde::from_slice(reader.value()?).unwrap_or(None),
+    };
+    let email_verified = match count {
+        4 | 5 => None,
         _ => rmp_serde::from_slice(reader.value()?).unwrap_or(None),
     };
     Ok(UserRow {
@@ -242,5 +261,6 @@ fn decode(tuple: &[u8]) -> Result<UserRow, Error> {
         name,
         surname,
         created_at,
+        email_verified: email_verified.unwrap_or(false),
     })
 }

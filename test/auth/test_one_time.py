@@ -10,7 +10,7 @@ from support.clock import elapse
 from support.harness import CHEAP_HASHES
 from support.load import at_once
 from support.outcome import ANY, Ok
-from support.people import INVALID_CREDENTIALS, INVALID_RESET_TOKEN, OTHER_PASSWORD, PASSWORD
+from support.people import INVALID_CREDENTIALS, INVALID_ONE_TIME_TOKEN, OTHER_PASSWORD, PASSWORD
 from support.transports import TRANSPORTS
 
 QUICK = CHEAP_HASHES | {"AUTHKV_TOKEN_ALGORITHM": "ES256"}
@@ -37,7 +37,7 @@ def test_a_changed_byte_makes_a_token_worthless(people):
     for place in range(len(raw)):
         forged = bytearray(raw)
         forged[place] ^= 1
-        people.expect("http", INVALID_RESET_TOKEN, "user_reset_password", encoded(forged), OTHER_PASSWORD)
+        people.expect("http", INVALID_ONE_TIME_TOKEN, "user_reset_password", encoded(forged), OTHER_PASSWORD)
     people.expect("http", CHANGED, "user_reset_password", person.reset_token, OTHER_PASSWORD)
 
 
@@ -46,7 +46,7 @@ def test_a_token_expires(people, transport):
     person = people.new()
     token = people.administer("user_reset_token", person.login, {"ttl": 1})["reset_token"]
     elapse(1.5)
-    people.expect(transport, INVALID_RESET_TOKEN, "user_reset_password", token, OTHER_PASSWORD)
+    people.expect(transport, INVALID_ONE_TIME_TOKEN, "user_reset_password", token, OTHER_PASSWORD)
     people.expect(transport, ANY, "session_login", person.login, PASSWORD)
 
 
@@ -78,7 +78,7 @@ def test_a_restart_ends_no_token(make, visit, end):
     people.close()
     getattr(people.instance, end)()
     people.instance.start()
-    people.everywhere(INVALID_RESET_TOKEN, "user_reset_password", used.reset_token, PASSWORD)
+    people.everywhere(INVALID_ONE_TIME_TOKEN, "user_reset_password", used.reset_token, PASSWORD)
     people.expect("http", CHANGED, "user_reset_password", unused.reset_token, OTHER_PASSWORD)
     people.expect("http", INVALID_CREDENTIALS, "session_login", unused.login, PASSWORD)
 
@@ -88,7 +88,7 @@ def test_a_restore_ends_all_tokens(make, visit):
     person = people.new()
     assert person.reset_token
     assert people.console.evaluate("return authkv.restored() ~= nil") == [True]
-    people.everywhere(INVALID_RESET_TOKEN, "user_reset_password", person.reset_token, OTHER_PASSWORD)
+    people.everywhere(INVALID_ONE_TIME_TOKEN, "user_reset_password", person.reset_token, OTHER_PASSWORD)
 
 
 def test_a_token_of_one_instance_is_refused_at_another(people, make, visit):
@@ -96,13 +96,13 @@ def test_a_token_of_one_instance_is_refused_at_another(people, make, visit):
     login = people.new().login
     others.administer("user_create", login, PASSWORD, "Bob", "Stone", {})
     token = others.administer("user_reset_token", login)["reset_token"]
-    people.everywhere(INVALID_RESET_TOKEN, "user_reset_password", token, OTHER_PASSWORD)
+    people.everywhere(INVALID_ONE_TIME_TOKEN, "user_reset_password", token, OTHER_PASSWORD)
 
 
 def test_no_token_is_kept_or_logged(make, visit):
     people = visit(make(AUTHKV_HTTP_ACCESS_LOG="all", **QUICK).start())
     person = people.new()
-    people.everywhere(INVALID_RESET_TOKEN, "user_reset_password", person.reset_token + "A", OTHER_PASSWORD)
+    people.everywhere(INVALID_ONE_TIME_TOKEN, "user_reset_password", person.reset_token + "A", OTHER_PASSWORD)
     held = b"".join(path.read_bytes() for path in people.instance.data_dir.rglob("*") if path.is_file())
     said = people.instance.log()
     (told,) = [line for line in said.splitlines() if '"audit":"user_reset_token"' in line]

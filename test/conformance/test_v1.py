@@ -18,8 +18,8 @@ from support.outcome import A_TEXT, A_TIME, ANYTHING, Like, Ok, Refused
 from support.people import (
     COMMON,
     INVALID_CREDENTIALS,
+    INVALID_ONE_TIME_TOKEN,
     INVALID_REFRESH_TOKEN,
-    INVALID_RESET_TOKEN,
     NEEDS_ADMIN,
     NO_SUCH_API_KEY,
     NO_SUCH_ROLE,
@@ -327,7 +327,7 @@ ME = [
 def active(login: str) -> dict:
     return {
         "active": True, "token_type": "Bearer", "username": login, "sub": login, "iss": "authkv", "aud": "authkv",
-        "jti": A_TEXT, "iat": A_TIME, "nbf": A_TIME, "exp": A_TIME,
+        "jti": A_TEXT, "iat": A_TIME, "nbf": A_TIME, "exp": A_TIME, "email_verified": False,
     }  # fmt: skip
 
 
@@ -464,6 +464,7 @@ def other_login(token: str) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
+NO_ADDRESS = Refused("bad_login", "Incorrect login: it is no e-mail address")
 A_RESET_TOKEN = Ok({"reset_token": A_TEXT, "expires_at": A_TIME})
 ACCOUNTS = [
     Row("rename_changes_the_name", rename(), Ok(Made(renamed, (BOB,))), then=((as_admin("user_get", BOB), Ok(Made(renamed, (BOB,)))),
@@ -495,12 +496,22 @@ ACCOUNTS = [
         about_caller=True),
     Row("reset_token_of_its_own_role_is_for_administrators", Call("user_reset_token", (Of("recovery"),), RECOVERY), NEEDS_ADMIN,
         about_caller=True),
+    Row("verification_token_is_for_addresses", as_admin("user_verification_token", BOB), NO_ADDRESS),
+    Row("verification_token_refuses_an_unknown_login", as_admin("user_verification_token", NEW), NO_SUCH_USER),
+    Row("verification_token_refuses_a_life_of_0", as_admin("user_verification_token", BOB, {"ttl": 0}), Refused("bad_option")),
+    Row("verification_token_is_not_for_everyone", Call("user_verification_token", (BOB,), BOB_TOKEN), NEEDS_RECOVERY,
+        about_caller=True),
+    Row("verification_token_knows_its_role", Call("user_verification_token", (BOB,), RECOVERY), NO_ADDRESS, about_caller=True),
+    *[Row(f"verify_email_refuses_{what}", Call("user_verify_email", (token,)), INVALID_ONE_TIME_TOKEN,
+          then=((as_admin("user_get", BOB), user()),))
+      for what, token in [("nothing", ""), ("garbage", GARBAGE), ("an_access_token", BOB_TOKEN), ("a_token_for_a_password", BOB_RESET)]],
+    Row("verify_email_takes_no_other_types", Call("user_verify_email", (1,)), Refused("malformed")),
     Row("reset_sets_the_password_and_ends_every_session", reset(), CHANGED, (me(),),
         ((check(), Ok(False)), (refresh(), INVALID_REFRESH_TOKEN), (login(), INVALID_CREDENTIALS),
          (login(password=OTHER_PASSWORD), SESSION))),
-    Row("reset_refuses_a_used_token", reset(password=PASSWORD), INVALID_RESET_TOKEN, (reset(),),
+    Row("reset_refuses_a_used_token", reset(password=PASSWORD), INVALID_ONE_TIME_TOKEN, (reset(),),
         ((login(password=OTHER_PASSWORD), SESSION),)),
-    *[Row(f"reset_refuses_a_token_after_{what}", reset(), INVALID_RESET_TOKEN, given)
+    *[Row(f"reset_refuses_a_token_after_{what}", reset(), INVALID_ONE_TIME_TOKEN, given)
       for what, given in [
           ("a_logout_of_all", (as_admin("user_logout", BOB),)),
           ("a_deletion", (as_admin("user_delete", BOB),)),
@@ -508,7 +519,7 @@ ACCOUNTS = [
           ("a_disabling", (as_admin("user_disable", BOB),)),
           ("a_new_password", (as_admin("user_set_password", BOB, PASSWORD),)),
       ]],
-    *[Row(f"reset_refuses_{what}", reset(token), INVALID_RESET_TOKEN, then=((login(), SESSION),))
+    *[Row(f"reset_refuses_{what}", reset(token), INVALID_ONE_TIME_TOKEN, then=((login(), SESSION),))
       for what, token in [
           ("nothing", ""), ("garbage", GARBAGE), ("an_access_token", BOB_TOKEN), ("a_refresh_token", BOB_REFRESH),
           ("a_token_of_one_more_byte", Made(lambda token: token + "AAAA", (BOB_RESET,))), ("zeros", "A" * 100), ("much", "A" * 5000),

@@ -73,7 +73,7 @@ ERRORS = {
     "not_for_api_keys": (20074, 403, 403),
     "no_such_api_key": (20075, 404, 404),
     "too_many_api_keys": (20076, 409, 409),
-    "invalid_reset_token": (20077, 401, 401),
+    "invalid_one_time_token": (20077, 401, 401),
 }
 
 

@@ -26,7 +26,7 @@ NO_SUCH_ROLE = Refused("no_such_role", "There is no such role")
 NO_SUCH_SESSION = Refused("no_such_session", "There is no such session")
 NO_SUCH_API_KEY = Refused("no_such_api_key", "There is no such API key")
 NOT_FOR_API_KEYS = Refused("not_for_api_keys", "An API key may not do this: log in")
-INVALID_RESET_TOKEN = Refused("invalid_reset_token", "The one-time token is not valid: ask for another one")
+INVALID_ONE_TIME_TOKEN = Refused("invalid_one_time_token", "The one-time token is not valid: ask for another one")
 NEEDS_ADMIN = Refused("role_required", "This needs the role admin")
 
 
@@ -55,7 +55,7 @@ def user_answer(login: str, *role_names: str, disabled: bool = False) -> dict:
     """What administration shows of a person."""
     return {
         "login": login, "name": "Bob", "surname": "Stone", "created_at": A_TIME,
-        "disabled": disabled, "roles": roles(*role_names),
+        "disabled": disabled, "roles": roles(*role_names), "email_verified": False,
     }  # fmt: skip
 
 

@@ -18,11 +18,11 @@ from support.values import from_json, to_json
 # In place of a token: the owner of the instance, who needs none on the console.
 OWNER = object()
 
-USER = {"login", "name", "surname", "created_at", "disabled", "roles"}
+USER = {"login", "name", "surname", "created_at", "disabled", "roles", "email_verified"}
 LISTED_SESSION = {"session", "created_at", "refreshed_at", "expires_at", "address", "user_agent", "current"}
 API_KEY = {"api_key", "name", "roles", "created_at", "expires_at", "used_at"}
 SESSION = {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
-INTROSPECTED = {"active", "token_type", "username", "sub", "iss", "aud", "jti", "iat", "nbf", "exp"}
+INTROSPECTED = {"active", "token_type", "username", "sub", "iss", "aud", "jti", "iat", "nbf", "exp", "email_verified"}
 ROLE = {"name", "permissions"}
 
 
@@ -73,6 +73,13 @@ OPERATIONS = {
     "user_reset_token": Operation(
         "POST", "/v1/users/{login}/reset-token", {"reset_token", "expires_at"}, "users.reset_token", ("login",),
         options=True, bare=True,
+    ),
+    "user_verification_token": Operation(
+        "POST", "/v1/users/{login}/verification-token", {"verification_token", "expires_at"}, "users.verification_token",
+        ("login",), options=True, bare=True,
+    ),
+    "user_verify_email": Operation(
+        "POST", "/v1/verify-email", {"login", "email_verified"}, "users.verify_email", ("verification_token",), takes_token=False
     ),
     "user_reset_password": Operation(
         "POST", "/v1/reset-password", {"changed"}, "users.reset_password", ("reset_token", "password"), takes_token=False

@@ -240,8 +240,8 @@ errors! {
     NotForApiKeys = "not_for_api_keys", 20074, 403, 403, "An API key may not do this: log in";
     /// there is no such API key of this user, or it was revoked or has expired
     NoSuchApiKey = "no_such_api_key", 20075, 404, 404, "There is no such API key";
-    /// the one-time token is unknown, used, or has expired
-    InvalidResetToken = "invalid_reset_token", 20077, 401, 401,
+    /// the one-time token is unknown, used, for something else, or has expired
+    InvalidOneTimeToken = "invalid_one_time_token", 20077, 401, 401,
         "The one-time token is not valid: ask for another one";
     /// the user has as many API keys as a user may have
     TooManyApiKeys { limit: usize } = "too_many_api_keys", 20076, 409, 409,

@@ -97,7 +97,7 @@ pub struct Names {
 
 /// The user for whom a one-time token is made.
 #[derive(Debug)]
-pub struct ResetRequest {
+pub struct OneTimeRequest {
     pub login: String,
     /// Seconds.
     pub ttl: Option<u64>,
@@ -237,7 +237,7 @@ impl Arguments for UserApiKey {
 impl Arguments for Names {}
 impl Arguments for NewPassword {}
 
-impl Arguments for ResetRequest {
+impl Arguments for OneTimeRequest {
     fn object(&self) -> Option<&str> {
         Some(&self.login)
     }

@@ -14,15 +14,16 @@ mod table;
 pub use decode::{CONTENT_TYPE_MAX, DELETION_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
 pub use input::{
-    ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Names, NewPassword, NewRole, Page,
-    PasswordChange, Question, Registration, ResetRequest, ServiceUser, SessionId, UserApiKey,
-    UserApiKeyInput, UserSession,
+    ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Names, NewPassword, NewRole,
+    OneTimeRequest, Page, PasswordChange, Question, Registration, ServiceUser, SessionId,
+    UserApiKey, UserApiKeyInput, UserSession,
 };
 pub use operation::{Command, Lane, Operation, Privilege, Row};
 pub use outcome::{
-    ActiveSession, Allowed, ApiKeyList, Done, ListedApiKey, NewApiKey, NewSigningKey, OneTimeToken,
-    Outcome, Purged, QuotaPage, QuotaUse, Registered, RetiredSigningKey, RoleList, Session,
-    SessionList, SigningKey, SigningKeys, TokenType, UserPage,
+    ActiveSession, Allowed, ApiKeyList, Done, Introspection, ListedApiKey, NewApiKey,
+    NewSigningKey, OneTimeToken, Outcome, Purged, QuotaPage, QuotaUse, Registered,
+    RetiredSigningKey, RoleList, Session, SessionList, SigningKey, SigningKeys, TokenType,
+    UserPage, VerificationToken, VerifiedEmail,
 };
 
 use authkv_base::origin::Origin;

@@ -3,7 +3,7 @@
 use crate::endpoint::*;
 use crate::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use crate::{Arguments, Credentials, Grant, NewRole, Page, PasswordChange, Question, Registration};
-use crate::{Names, NewPassword, ResetRequest};
+use crate::{Names, NewPassword, OneTimeRequest};
 use crate::{SessionId, UserSession};
 use authkv_base::error::Error;
 use authkv_codec::types::Types;

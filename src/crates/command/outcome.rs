@@ -28,12 +28,14 @@ pub enum Outcome {
     ApiKeyMade(NewApiKey),
     ApiKeys(ApiKeyList),
     OneTime(OneTimeToken),
+    Verification(VerificationToken),
+    EmailVerified(VerifiedEmail),
     Done(Done),
     /// The claims of the token, if it is valid now.
     #[serde(serialize_with = "authorized")]
     Checked(Option<Arc<Claims>>),
     #[serde(serialize_with = "introspected")]
-    Introspected(Option<Arc<Claims>>),
+    Introspected(Option<Introspection>),
     /// `{data: pairs}` in msgpack, the pairs in the order of the request.
     #[serde(skip)]
     Found(Vec<u8>),
@@ -169,6 +171,31 @@ pub struct OneTimeToken {
     pub reset_token: String,
     /// Seconds since 1970
     pub expires_at: u64,
+}
+
+/// A token with which a user shows once to read what is sent to the e-mail address
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerificationToken {
+    pub verification_token: String,
+    /// Seconds since 1970
+    pub expires_at: u64,
+}
+
+/// An e-mail address that is verified
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifiedEmail {
+    /// The login, which is the address
+    pub login: String,
+    /// Always true
+    pub email_verified: bool,
+}
+
+/// What a valid token says, and what is known of its user besides.
+pub struct Introspection {
+    pub claims: Arc<Claims>,
+    pub email_verified: bool,
 }
 
 /// API keys, in the order in which they were made
@@ -354,12 +381,16 @@ fn authorized<S: Serializer>(
 
 /// The answer of RFC 7662 §2.2.
 fn introspected<S: Serializer>(
-    claims: &Option<Arc<Claims>>,
+    found: &Option<Introspection>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(if claims.is_some() { 10 } else { 1 }))?;
-    map.serialize_entry("active", &claims.is_some())?;
-    if let Some(claims) = claims {
+    let mut map = serializer.serialize_map(Some(if found.is_some() { 11 } else { 1 }))?;
+    map.serialize_entry("active", &found.is_some())?;
+    if let Some(Introspection {
+        claims,
+        email_verified,
+    }) = found
+    {
         map.serialize_entry("token_type", "Bearer")?;
         map.serialize_entry("username", &claims.sub)?;
         map.serialize_entry("sub", &claims.sub)?;
@@ -369,6 +400,7 @@ fn introspected<S: Serializer>(
         map.serialize_entry("iat", &claims.iat)?;
         map.serialize_entry("nbf", &claims.nbf)?;
         map.serialize_entry("exp", &claims.exp)?;
+        map.serialize_entry("email_verified", email_verified)?;
     }
     map.end()
 }

@@ -176,7 +176,7 @@ macro_rules! for_each_operation {
             )],
         }
         /// `(token, login, {ttl})` → `{reset_token, expires_at}`. Yields for a new token.
-        UserResetToken [(ResetRequest)] => user_reset_token {
+        UserResetToken [(OneTimeRequest)] => user_reset_token {
             service: Auth, privilege: Recovery, lane: Inline, audited: true,
             console: &[owner("users.reset_token")],
             endpoints: &[post("/v1/users/{login}/reset-token").says(
@@ -191,6 +191,25 @@ macro_rules! for_each_operation {
             endpoints: &[post("/v1/reset-password").says(
                 USERS, "Set a new password with a one-time token",
                 "All tokens and sessions of the user end, and the token is used up.",
+            )],
+        }
+        /// `(token, login, {ttl})` → `{verification_token, expires_at}`. Yields for a new token.
+        UserVerificationToken [(OneTimeRequest)] => user_verification_token {
+            service: Auth, privilege: Recovery, lane: Inline, audited: true,
+            console: &[owner("users.verification_token")],
+            endpoints: &[post("/v1/users/{login}/verification-token").says(
+                USERS, "Make a one-time token that verifies an e-mail address",
+                "For whoever sends the e-mail to the login, which has to be an address. Needs the role `recovery` or `admin`.",
+            )],
+        }
+        /// `(verification_token)` → `{login, email_verified}`. Yields.
+        // With a verification token.
+        UserVerifyEmail [(SecretString)] => user_verify_email {
+            service: Auth, privilege: Nothing, lane: Commit, audited: true,
+            console: &[anyone("users.verify_email", &["verification_token"])],
+            endpoints: &[post("/v1/verify-email").says(
+                USERS, "Verify an e-mail address with a one-time token",
+                "The token is used up. Tokens and sessions of the user stay.",
             )],
         }
         /// `(token, name, {roles, ttl})` → `{key, api_key, name, roles, created_at, expires_at, used_at}`. Yields.

@@ -20,9 +20,8 @@ impl TakesEffect {
         match mark.as_bytes() {
             b"process" => Self::Process,
             b"options" => Self::Options,
-            b"" if fixed.is_empty() => Self::Reload,
-            b"" => Self::Restart,
-            _ => panic!("a mark is process or options"),
+            _ if fixed.is_empty() => Self::Reload,
+            _ => Self::Restart,
         }
     }
 

@@ -11,7 +11,7 @@ use super::text::{
 use super::{Argon2Cost, LoginDelay, Services, TakesEffect};
 use arc_swap::ArcSwap;
 use authkv_base::rate::Rate;
-use authkv_domain::{Class, Limits, Password, PasswordRules, Quota};
+use authkv_domain::{Class, Limits, LoginForm, NameForm, Password, PasswordRules, Quota};
 use authkv_token::key::Algorithm;
 use authkv_token::LEEWAY_MAX;
 use ipnet::IpNet;
@@ -345,6 +345,20 @@ settings! {
     /// who may add users: open (anyone) or admin
     /// who may register users: anyone, or administrators
     REGISTRATION = "open", flag("open", "admin") => live.registration_open: bool;
+    /// form of the logins of new users: contract (ASCII letters and digits) or email (e-mail addresses)
+    /// [form](#logins-and-names) of the logins of new users: ASCII letters and digits, or e-mail addresses; `/api` has `contract`
+    LOGIN_FORM = "contract", of("contract or email", |text| match text {
+        "contract" => Some(LoginForm::Contract),
+        "email" => Some(LoginForm::Email),
+        _ => None,
+    }) => config.login_form: LoginForm;
+    /// form of new names and surnames: contract (ASCII letters and hyphens) or unicode (any script)
+    /// [form](#logins-and-names) of new names and surnames: ASCII letters and hyphens, or any script; `/api` has `contract`
+    NAME_FORM = "contract", of("contract or unicode", |text| match text {
+        "contract" => Some(NameForm::Contract),
+        "unicode" => Some(NameForm::Unicode),
+        _ => None,
+    }) => config.name_form: NameForm;
     /// whether every user has the role default, which gives all keys unless it is set: on or off
     /// whether every user has the role `default`, which by default gives all keys; in a split, set it on the key-value
     /// instance

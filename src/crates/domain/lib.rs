@@ -24,7 +24,7 @@ pub use claims::{Claims, Outside};
 pub use expiry::{Expiry, TTL_MAX};
 pub use keys::{check_different, key_text, write_lookup, Keys};
 pub use listing::{Deletion, KeyRange, Listing, Watching, What};
-pub use names::{Login, PersonName};
+pub use names::{Login, LoginForm, NameForm, PersonName};
 pub use pages::{Change, ChangePage, ListPage};
 pub use password::{is_bcrypt, Class, Password, PasswordRules};
 pub use pattern::{escape, login_in_keys, Pattern};

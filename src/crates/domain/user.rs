@@ -19,6 +19,8 @@ pub struct User {
     /// Such a user cannot log in
     pub disabled: bool,
     pub roles: Vec<String>,
+    /// The login is an e-mail address, and its owner has shown to read what is sent there
+    pub email_verified: bool,
 }
 
 /// The state of a login that its tokens must match. Most users have the default.

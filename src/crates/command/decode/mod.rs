@@ -14,7 +14,7 @@ use super::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use super::{
     Command, Credentials, Grant, NewRole, Operation, Page, PasswordChange, Question, Registration,
 };
-use super::{Names, NewPassword, ResetRequest};
+use super::{Names, NewPassword, OneTimeRequest};
 use super::{SessionId, UserSession};
 use authkv_base::error::{AccessKind, Error};
 use authkv_codec::{self as codec, Document};
@@ -55,12 +55,12 @@ impl Command {
             Operation::UserDeleteOwn => {
                 Command::UserDeleteOwn(text("password", input, skip)?.into())
             }
-            Operation::UserResetToken => {
-                let ([login], [ttl]) = input.fields_and_options(["login"], ["ttl"], skip)?;
-                Command::UserResetToken(ResetRequest {
-                    login: codec::string("login", login)?,
-                    ttl: parts::option(ttl, |ttl| codec::number("ttl", ttl))?,
-                })
+            Operation::UserResetToken => Command::UserResetToken(one_time_request(input, skip)?),
+            Operation::UserVerificationToken => {
+                Command::UserVerificationToken(one_time_request(input, skip)?)
+            }
+            Operation::UserVerifyEmail => {
+                Command::UserVerifyEmail(text("verification_token", input, skip)?.into())
             }
             Operation::UserResetPassword => {
                 let [token, password] = input.fields(["reset_token", "password"], skip)?;
@@ -72,7 +72,7 @@ impl Command {
             Operation::UserCreateService => {
                 let ([login], [roles]) = input.fields_and_options(["login"], ["roles"], skip)?;
                 Command::UserCreateService(ServiceUser {
-                    login: codec::string("login", login)?,
+                    login: parts::login(login)?,
                     roles: role_names(roles)?.unwrap_or_default(),
                 })
             }
@@ -85,7 +85,7 @@ impl Command {
                 let ([login, name], options) =
                     input.fields_and_options(["login", "name"], ["roles", "ttl"], skip)?;
                 Command::UserApiKeyCreate(UserApiKeyInput {
-                    login: codec::string("login", login)?,
+                    login: parts::login(login)?,
                     key: api_key(name, options)?,
                 })
             }
@@ -95,11 +95,11 @@ impl Command {
             Operation::UserApiKeyRevoke => {
                 let [login, api_key] = input.fields(["login", "api_key"], skip)?;
                 Command::UserApiKeyRevoke(UserApiKey {
-                    login: codec::string("login", login)?,
+                    login: parts::login(login)?,
                     api_key: codec::string("api_key", api_key)?,
                 })
             }
-            Operation::UserApiKeyList => Command::UserApiKeyList(text("login", input, skip)?),
+            Operation::UserApiKeyList => Command::UserApiKeyList(login(input, skip)?),
             Operation::Login => Command::Login(credentials(input, skip)?),
             Operation::SessionLogin => Command::SessionLogin(credentials(input, skip)?),
             Operation::UserSetPassword => Command::UserSetPassword(credentials(input, skip)?),
@@ -112,11 +112,11 @@ impl Command {
             Operation::UserSessionRevoke => {
                 let [login, session] = input.fields(["login", "session"], skip)?;
                 Command::UserSessionRevoke(UserSession {
-                    login: codec::string("login", login)?,
+                    login: parts::login(login)?,
                     session: codec::string("session", session)?,
                 })
             }
-            Operation::UserSessionList => Command::UserSessionList(text("login", input, skip)?),
+            Operation::UserSessionList => Command::UserSessionList(login(input, skip)?),
             Operation::SessionIntrospect => {
                 Command::SessionIntrospect(text("token", input, skip)?.into())
             }
@@ -129,12 +129,12 @@ impl Command {
             }
             Operation::UserList => Command::UserList(page(input, skip)?),
             Operation::QuotaList => Command::QuotaList(page(input, skip)?),
-            Operation::UserGet => Command::UserGet(text("login", input, skip)?),
-            Operation::UserDelete => Command::UserDelete(text("login", input, skip)?),
-            Operation::UserDisable => Command::UserDisable(text("login", input, skip)?),
-            Operation::UserEnable => Command::UserEnable(text("login", input, skip)?),
-            Operation::UserLogout => Command::UserLogout(text("login", input, skip)?),
             Operation::AuthAccess => Command::AuthAccess(question(input, skip)?),
+            Operation::UserGet => Command::UserGet(login(input, skip)?),
+            Operation::UserDelete => Command::UserDelete(login(input, skip)?),
+            Operation::UserDisable => Command::UserDisable(login(input, skip)?),
+            Operation::UserEnable => Command::UserEnable(login(input, skip)?),
+            Operation::UserLogout => Command::UserLogout(login(input, skip)?),
             Operation::RoleGrant => Command::RoleGrant(grant(input, skip)?),
             Operation::RoleRevoke => Command::RoleRevoke(grant(input, skip)?),
             Operation::RoleSet => {
@@ -207,16 +207,30 @@ fn page(input: &Document<'_>, skip: usize) -> Result<Result<Page, Error>, Error>
     Ok(limit.map(|limit| Page { after, limit }))
 }
 
+/// A login, in its normal form.
+fn login(input: &Document<'_>, skip: usize) -> Result<String, Error> {
+    let [field] = input.fields(["login"], skip)?;
+    parts::login(field)
+}
+
 fn registration(input: &Document<'_>, skip: usize) -> Result<Registration, Error> {
     registered(input.fields(["login", "password", "name", "surname"], skip)?)
 }
 
 fn registered([login, password, name, surname]: [&[u8]; 4]) -> Result<Registration, Error> {
     Ok(Registration {
-        login: codec::string("login", login)?,
+        login: parts::login(login)?,
         password: codec::string("password", password)?.into(),
         name: codec::string("name", name)?,
         surname: codec::string("surname", surname)?,
+    })
+}
+
+fn one_time_request(input: &Document<'_>, skip: usize) -> Result<OneTimeRequest, Error> {
+    let ([login], [ttl]) = input.fields_and_options(["login"], ["ttl"], skip)?;
+    Ok(OneTimeRequest {
+        login: parts::login(login)?,
+        ttl: parts::option(ttl, |ttl| codec::number("ttl", ttl))?,
     })
 }
 
@@ -243,7 +257,7 @@ fn api_key(name: &[u8], [roles, ttl]: [Option<&[u8]>; 2]) -> Result<ApiKeyInput,
 fn credentials(input: &Document<'_>, skip: usize) -> Result<Credentials, Error> {
     let [login, password] = input.fields(["login", "password"], skip)?;
     Ok(Credentials {
-        login: codec::string("login", login)?,
+        login: parts::login(login)?,
         password: codec::string("password", password)?.into(),
     })
 }
@@ -251,7 +265,7 @@ fn credentials(input: &Document<'_>, skip: usize) -> Result<Credentials, Error> 
 fn grant(input: &Document<'_>, skip: usize) -> Result<Grant, Error> {
     let [login, role] = input.fields(["login", "role"], skip)?;
     Ok(Grant {
-        login: codec::string("login", login)?,
+        login: parts::login(login)?,
         role: codec::string("role", role)?,
     })
 }

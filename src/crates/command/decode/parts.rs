@@ -3,7 +3,7 @@
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{is_utf8, Head, Reader};
 use authkv_codec::{self as codec, Document, Members};
-use authkv_domain::{Expiry, IfRevision, Mode};
+use authkv_domain::{Expiry, IfRevision, Login, Mode};
 
 /// The outer error is about the shape (`Malformed`, `BadValue`); the inner one is the first broken rule.
 pub type Checked<T> = Result<Result<T, Error>, Error>;
@@ -46,6 +46,11 @@ impl Lifetime {
     pub fn expiry(&self, now: u64) -> Result<Option<Expiry>, Error> {
         Expiry::new(self.ttl, self.expires_at, now)
     }
+}
+
+/// The login that a request names, in its normal form: the one place that makes it so. Errors: `Malformed`.
+pub fn login(field: &[u8]) -> Result<String, Error> {
+    codec::string("login", field).map(Login::normal)
 }
 
 pub fn should_be(name: &str, form: &str) -> Error {

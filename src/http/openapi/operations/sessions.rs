@@ -2,7 +2,9 @@
 
 use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use authkv_base::error::{AccessKind, Error};
-use authkv_command::{ActiveSession, Allowed, Done, Outcome, Session, SessionList, TokenType};
+use authkv_command::{
+    ActiveSession, Allowed, Done, Introspection, Outcome, Session, SessionList, TokenType,
+};
 use authkv_domain::Claims;
 use serde_json::{json, Value};
 use std::sync::Arc;
@@ -120,10 +122,18 @@ pub fn session_introspect(_: &Context<'_>) -> Description {
         ("iat", time("It was issued then")),
         ("nbf", time("It holds from then on")),
         ("exp", time("It holds until then")),
+        (
+            "email_verified",
+            flag("Whether the login is an e-mail address that is verified"),
+        ),
     ];
     let shape = exact_and("What a token is worth", [("active", active)], others);
+    let known = Introspection {
+        claims: claims(),
+        email_verified: false,
+    };
     let examples = [
-        ("active", Outcome::Introspected(Some(claims()))),
+        ("active", Outcome::Introspected(Some(known))),
         ("inactive", Outcome::Introspected(None)),
     ];
     answers_of("Introspection", shape, examples)

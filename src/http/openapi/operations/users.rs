@@ -3,8 +3,10 @@
 use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use super::sessions::{revoked, secret, TIME};
 use authkv_base::error::{Error, NAME_LETTERS};
-use authkv_command::{Done, OneTimeToken, Outcome, Registered, UserPage, ROLES_MAX};
-use authkv_domain::{Class, Permission, User};
+use authkv_command::{
+    Done, OneTimeToken, Outcome, Registered, UserPage, VerificationToken, VerifiedEmail, ROLES_MAX,
+};
+use authkv_domain::{Class, LoginForm, NameForm, Permission, User};
 use serde_json::{json, Value};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::RefOr;
@@ -15,7 +17,7 @@ const COMMON: &str = "it is one of the most common ones";
 pub fn user_register(context: &Context<'_>) -> Description {
     let login = "alice".to_owned();
     answers::<Registered>([("registered", Outcome::Registered(Registered { login }))])
-        .body("Registration", closed(person(context)), alice())
+        .body("Registration", closed(chosen_person(context)), alice())
         .fails(registration(COMMON).map(Error::in_plain_words))
 }
 
@@ -45,8 +47,9 @@ pub fn user_password(context: &Context<'_>) -> Description {
         .fails([Error::InvalidCredentials, ATTEMPTS])
 }
 
-pub fn user_rename(_: &Context<'_>) -> Description {
-    let members = [("name", person_name()), ("surname", person_name())];
+pub fn user_rename(context: &Context<'_>) -> Description {
+    let name = || person_name(context.config.name_form);
+    let members = [("name", name()), ("surname", name())];
     let example = json!({"name": "Alice", "surname": "Smith"});
     let mut described = one_user("user", &[], false);
     described.failures.clear();
@@ -63,17 +66,31 @@ pub fn user_delete_own(_: &Context<'_>) -> Description {
 }
 
 pub fn user_reset_token(_: &Context<'_>) -> Description {
-    let ttl = count().minimum(Some(1)).maximum(Some(604_800));
-    let ttl = ttl.description(Some(
-        "Seconds that the token lives; an hour if it is left out",
-    ));
     let made = Outcome::OneTime(OneTimeToken {
         reset_token: "AAAAAGtJ0gAABl8Q…".to_owned(),
         expires_at: TIME + 3600,
     });
-    answers::<OneTimeToken>([("made", made)])
+    one_time(answers::<OneTimeToken>([("made", made)]))
+}
+
+pub fn user_verification_token(_: &Context<'_>) -> Description {
+    let made = Outcome::Verification(VerificationToken {
+        verification_token: "AAAAAGtJ0gAABl8Q…".to_owned(),
+        expires_at: TIME + 3600,
+    });
+    one_time(answers::<VerificationToken>([("made", made)]))
+        .fails([Error::BadLogin("it is no e-mail address")])
+}
+
+/// What the two ways to make a one-time token have in common.
+fn one_time(answers: Description) -> Description {
+    let ttl = count().minimum(Some(1)).maximum(Some(604_800));
+    let ttl = ttl.description(Some(
+        "Seconds that the token lives; an hour if it is left out",
+    ));
+    answers
         .body(
-            "ResetRequest",
+            "OneTimeRequest",
             exact_and("", [], [("ttl", or_null(ttl))]),
             json!({"ttl": 3600}),
         )
@@ -88,6 +105,18 @@ pub fn user_reset_token(_: &Context<'_>) -> Description {
         ])
 }
 
+pub fn user_verify_email(_: &Context<'_>) -> Description {
+    let verified = Outcome::EmailVerified(VerifiedEmail {
+        login: "alice@example.com".to_owned(),
+        email_verified: true,
+    });
+    let members = [("verification_token", text("The one-time token"))];
+    let example = json!({"verification_token": "AAAAAGtJ0gAABl8Q…"});
+    answers::<VerifiedEmail>([("verified", verified)])
+        .body("EmailVerification", exact("", members), example)
+        .fails([Error::InvalidOneTimeToken])
+}
+
 pub fn user_reset_password(context: &Context<'_>) -> Description {
     let members = [
         ("reset_token", text("The one-time token")),
@@ -96,7 +125,7 @@ pub fn user_reset_password(context: &Context<'_>) -> Description {
     let example = json!({"reset_token": "AAAAAGtJ0gAABl8Q…", "password": "Battery-stap1e"});
     changed()
         .body("PasswordReset", exact("", members), example)
-        .fails([Error::InvalidResetToken])
+        .fails([Error::InvalidOneTimeToken])
 }
 
 pub fn user_list(_: &Context<'_>) -> Description {
@@ -120,7 +149,7 @@ pub fn user_get(_: &Context<'_>) -> Description {
 pub fn user_create(context: &Context<'_>) -> Description {
     let roles = list(of(Type::String).into()).max_items(Some(ROLES_MAX));
     let roles = list_or_null(roles, "Names of roles that exist");
-    let body = closed(with(person(context), [("roles", roles)]));
+    let body = closed(with(chosen_person(context), [("roles", roles)]));
     let mut example = alice();
     example["roles"] = json!(["introspect"]);
     let created = user(&["introspect"], false);
@@ -189,6 +218,7 @@ fn user(roles: &[&str], disabled: bool) -> User {
         created_at: Some(TIME),
         disabled,
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        email_verified: false,
     }
 }
 
@@ -197,12 +227,28 @@ pub fn alice() -> Value {
 }
 
 /// A registration, to be refined.
+/// A new user by the rules of the contract.
 pub fn person(context: &Context<'_>) -> ObjectBuilder {
-    let login = of(Type::String)
-        .min_length(Some(2))
-        .max_length(Some(64))
-        .pattern(Some("^[A-Za-z0-9]*$"));
-    let name = person_name();
+    person_with(context, LoginForm::Contract, NameForm::Contract)
+}
+
+/// A new user by the rules that the settings choose.
+fn chosen_person(context: &Context<'_>) -> ObjectBuilder {
+    let config = context.config;
+    person_with(context, config.login_form, config.name_form)
+}
+
+fn person_with(context: &Context<'_>, login: LoginForm, name: NameForm) -> ObjectBuilder {
+    let login = match login {
+        LoginForm::Contract => of(Type::String)
+            .min_length(Some(2))
+            .max_length(Some(64))
+            .pattern(Some("^[A-Za-z0-9]*$")),
+        LoginForm::Email => of(Type::String)
+            .max_length(Some(254))
+            .description(Some("An e-mail address in ASCII, compared without case")),
+    };
+    let name = person_name(name);
     let members = [
         ("login", login.into()),
         ("password", password(context)),
@@ -213,13 +259,19 @@ pub fn person(context: &Context<'_>) -> ObjectBuilder {
 }
 
 /// A name or a surname.
-fn person_name() -> Shape {
-    of(Type::String)
-        .min_length(Some(2))
-        .max_length(Some(32))
-        .pattern(Some("^-*[A-Za-z][A-Za-z-]*$"))
-        .description(Some("ASCII letters and hyphens, not only hyphens"))
-        .into()
+fn person_name(form: NameForm) -> Shape {
+    match form {
+        NameForm::Contract => of(Type::String)
+            .min_length(Some(2))
+            .max_length(Some(32))
+            .pattern(Some("^-*[A-Za-z][A-Za-z-]*$"))
+            .description(Some("ASCII letters and hyphens, not only hyphens"))
+            .into(),
+        // The lengths are those in NFC, and the pattern of letters is not the same in every language.
+        NameForm::Unicode => {
+            text("1 to 64 letters of any script, and between them what names have; kept in NFC")
+        }
+    }
 }
 
 /// A new password, with the rules of this instance.
