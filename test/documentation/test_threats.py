@@ -1,4 +1,4 @@
-"""The threat model: each of its statements names tests, which exist; and the tests of what nothing else looks at."""
+"""The threat model and the tables of standards: each statement names tests, which exist; and the tests of what nothing else looks at."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from support.transports import ConsoleTransport, HttpTransport
 
 MODEL = ROOT / "documentation" / "threat-model.md"
 NAMED = re.compile(r"`(test_\w+)::(test_\w+)`")
+# The pages that have such tables.
+STANDARDS = ("standards.md", "issuers.md")
 # What they are, and what there is not.
 WITHOUT_TESTS = {"Assets"}
 
@@ -61,6 +63,39 @@ def test_every_test_that_a_page_names_exists(page):
     for file, name in NAMED.findall(page.read_text()):
         (path,) = ROOT.glob(f"test/*/{file}.py")
         assert name in defined_in(path), f"{file}::{name}"
+
+
+def rules() -> list[tuple[str, str]]:
+    """The rows of the tables of standards: page and text."""
+    found = []
+    for page in STANDARDS:
+        text = (ROOT / "documentation" / page).read_text() + "\n"
+        for table in re.findall(r"^\| section \| rule \| test \|\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE):
+            found += [(page, row) for row in table.splitlines()]
+    return found
+
+
+def test_every_rule_of_a_standard_names_a_test_or_says_why_it_has_none():
+    said = [row for _, row in rules()]
+    for standard in ("RFC 6750", "RFC 7519", "RFC 7662", "RFC 8725", "RFC 9068", "RFC 9700", "OpenID Connect Core §3.1.3.7"):
+        assert any(row.startswith(f"| {standard}") for row in said), standard
+    without = [row for row in said if not re.search(r"`test_\w+::|rows? `|unit test `", row.split(" | ")[-1])]
+    # What is the client's to check, what is only recommended, and where authkv makes no such tokens.
+    assert [row for row in without if not row.endswith(" – |")] == []
+    assert len(without) == 3
+
+
+@pytest.mark.parametrize("page", STANDARDS)
+def test_every_row_and_unit_test_that_a_rule_names_exists(page):
+    tests = "".join(path.read_text() for path in (ROOT / "test").glob("*/*.py") if path != Path(__file__))
+    units = "".join(path.read_text() for path in (ROOT / "src").rglob("*.rs"))
+    cells = [row.split(" | ")[-1] for of, row in rules() if of == page]
+    for cell in cells:
+        for name in re.findall(r"(?<!:)`(\w+…?)`", re.sub(r"unit test `\w+`", "", cell)):
+            # A name is a text of the table of cases, or begins one.
+            assert (f'"{name[:-1]}' if name.endswith("…") else f'"{name}"') in tests, name
+        for name in re.findall(r"unit test `(\w+)`", cell):
+            assert f"fn {name}()" in units, name
 
 
 def test_by_default_only_this_host_is_served(instance):

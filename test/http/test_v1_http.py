@@ -1,9 +1,11 @@
 """What only HTTP shows of /v1: paths, methods, problem details, headers, the form of introspection."""
 
 import json
+from http.client import HTTPConnection
 
 import pytest
 
+from support.harness import DEADLINE, HOST
 from support.outcome import Ok, Refusal
 from support.people import PASSWORD, fresh
 from support.tokens import GARBAGE
@@ -12,7 +14,7 @@ from support.v1 import OPERATIONS, problem
 
 JWKS = OPERATIONS["key_set"].path
 PATHS = sorted({operation.path for operation in OPERATIONS.values()})
-FILLED = {"login": "nobody", "role": "nothing", "kid": "unknown", "key": "nothing"}
+FILLED = {"login": "nobody", "role": "nothing", "kid": "unknown", "key": "nothing", "session": "unknown", "api_key": "unknown"}
 BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -88,13 +90,29 @@ def test_without_a_token_the_challenge_names_no_error(v1, name, headers):
     args |= {"keys": ["k"], "pairs": [{"key": "k", "value": 1}], "value": 1}
     args |= {"login": "bob1", "name": "Bob", "surname": "Stone", "permissions": []}
     body = {name: args[name] for name in operation.args if f"{{{name}}}" not in operation.path}
-    response = v1.request(operation.method, operation.path.format(**FILLED), body if operation.method in BODY else None, headers)
+    response = v1.request(operation.method, operation.path.format(**FILLED), body if operation.method in BODY or body else None, headers)
     assert problem(response, None if headers != {"Authorization": "Bearer"} else "").name == "unauthenticated"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_compared_without_case(v1, people, scheme):
     assert v1.request("GET", "/v1/me", headers={"Authorization": f"{scheme} {people.admin}"}).status == 200
+
+
+@pytest.mark.parametrize("path,refused", [("/v1/me", 401), ("/api/logout", 401)])
+def test_two_tokens_are_none(people, path, refused):
+    """RFC 6750 §2: one method in a request, so that a proxy and authkv never see different users."""
+    connection = HTTPConnection(HOST, people.instance.http_port, timeout=DEADLINE)
+    for count, status in ((2, refused), (1, 200)):
+        connection.putrequest("GET", path)
+        token = people.new().access
+        for _ in range(count):
+            connection.putheader("Authorization", f"Bearer {token}")
+        connection.endheaders()
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == status, count
+    connection.close()
 
 
 def test_a_token_in_the_query_or_the_body_is_none(v1, people):
