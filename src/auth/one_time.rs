@@ -37,8 +37,9 @@ enum Purpose {
     Email = b'e',
 }
 
-/// Makes a token for a new password of a user. Errors: `BadOption`; `NoSuchUser`, also for a user of another issuer, who has no password; `RoleRequired` for the token of an administrator, or of another user
-/// with the role `recovery`, which only an administrator may make. Does not yield.
+/// Makes a token for a new password of a user. Errors: `BadOption`; `NoSuchUser`, also for a user of another issuer, who has no
+/// password; `RoleRequired` for the token of an administrator, or of another user with the role `recovery`, which only an
+/// administrator may make. Does not yield.
 pub fn make(
     tx: &Tx,
     auth: &Auth,
@@ -66,7 +67,9 @@ pub fn make(
 pub fn make_for_email(tx: &Tx, auth: &Auth, request: &OneTimeRequest) -> Result<Outcome, Error> {
     let expires_at = end(request)?;
     let login = &request.login;
-    super::users::check_is_there(tx, auth, login)?;
+    if !users(auth)?.has_password(tx, login)? {
+        return Err(Error::NoSuchUser);
+    }
     if !Login::is_address(login) {
         return Err(Error::BadLogin("it is no e-mail address"));
     }

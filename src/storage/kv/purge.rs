@@ -49,13 +49,12 @@ impl KeyValues {
     }
 }
 
+/// Keys of pairs, as one-element arrays, and the key that follows them.
+type First = (Vec<Vec<u8>>, Option<Vec<u8>>);
+
 impl Writing<'_> {
     /// The keys of the first pairs of a range, as one-element arrays, and the key that follows them.
-    fn first(
-        &self,
-        range: &KeyRange,
-        limit: usize,
-    ) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), Error> {
+    fn first(&self, range: &KeyRange, limit: usize) -> Result<First, Error> {
         let (mut keys, mut next, mut failed) = (Vec::new(), None, None);
         if range.is_empty() {
             return Ok((keys, next));
