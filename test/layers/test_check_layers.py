@@ -224,7 +224,10 @@ PARTS = {
     "the root": ({"src/kv/write.rs": "fn f() { crate::start() } pub struct Write;"}, "src/kv/write.rs:1: kv imports lib (crate::start)"),
     "codec": ({"src/crates/codec/json.rs": "use authkv_base::clock; pub struct Json;"}, "codec imports error only"),
     "domain": ({"src/crates/domain/lib.rs": "use authkv_base::guard;"}, "domain imports codec, error only"),
-    "tx": ({"src/tx.rs": "use authkv_codec::Json; pub struct Space;"}, "tx imports command, config, error, guard, metrics, origin, prepare only"),
+    "tx": (
+        {"src/tx.rs": "use authkv_codec::Json; pub struct Space;"},
+        "tx imports command, config, error, guard, metrics, origin, prepare only",
+    ),
     "storage": ({"src/storage/users.rs": "use authkv_base::guard; pub struct Users;"}, "storage imports clock, codec, "),
     "bulk": ({"src/lib.rs": f"{CLEAN['src/lib.rs']} mod bulk;", "src/bulk.rs": "use crate::kv::Read;"}, "bulk imports codec, command, "),
     "who imports storage": ({"src/http/routes.rs": "use crate::storage::Row; pub fn find() {}"}, "storage is imported by auth, kv, "),
