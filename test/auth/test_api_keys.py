@@ -14,7 +14,7 @@ from support.fallible import Fallible
 from support.harness import CHEAP_HASHES, wait_until
 from support.outcome import ANY, Ok, Refused
 from support.pairs import put
-from support.people import FORBIDDEN, UNAUTHENTICATED, People, permission
+from support.people import FORBIDDEN, UNAUTHENTICATED, People, allow, forbidden, permission
 from support.transports import TRANSPORTS
 
 QUICK = CHEAP_HASHES | {"AUTHKV_TOKEN_ALGORITHM": "ES256"}
@@ -255,3 +255,17 @@ def test_a_watch_ends_with_its_key(people):
         put(people, person.access, "watched", 2)
         lines = [line for line in stream if line.startswith(b"data: {")]
     assert json.loads(lines[-1].removeprefix(b"data: "))["code"] == "unauthenticated"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_key_has_the_login_of_its_user_in_permissions_and_for_proxies(people, transport):
+    people.administer("role_set", "default", [])
+    role = people.role(allow("rw", prefix="users/{login}/"))
+    person = people.new(role)
+    own = f"users/{person.login}/"
+    people.expect(transport, ANY, "pair_put", person.key, f"{own}a", 1)
+    people.expect(transport, forbidden("read", "users/a"), "pair_get", person.key, "users/a")
+    assert isinstance(people.do(transport, "auth_access", person.key, {"key": f"{own}a", "access": "write", "role": role}), Ok)
+    people.expect(transport, forbidden("write", "users/a"), "auth_access", person.key, {"key": "users/a", "access": "write"})
+    people.expect(transport, FORBIDDEN, "kv_delete", person.key, {"prefix": "users/"})
+    assert people.do(transport, "kv_delete", person.key, {"prefix": own}).value["deleted"] == 1

@@ -23,8 +23,20 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from support.contract import GOOD
 from support.harness import CHEAP_HASHES, DEADLINE, ROOT, Instance, wait_until
-from support.outcome import A_TIME, Ok, Refused
-from support.people import INVALID_CREDENTIALS, NEEDS_ADMIN, UNAUTHENTICATED, People, fresh, permission, roles
+from support.outcome import A_TIME, ANY, Ok, Refused
+from support.people import (
+    FORBIDDEN,
+    INVALID_CREDENTIALS,
+    NEEDS_ADMIN,
+    NO_SUCH_USER,
+    UNAUTHENTICATED,
+    People,
+    allow,
+    forbidden,
+    fresh,
+    permission,
+    roles,
+)
 from support.provider import AUDIENCE, CLIENT, PREFIX, Provider, jwk_of, make_key, trusting
 from support.split import auth_settings, kv_settings, once_known, refused, when_following
 from support.transports import TRANSPORTS, HttpTransport
@@ -180,6 +192,30 @@ def test_roles_that_are_granted_count_beside_those_of_the_token(world):
 
 
 # Tokens of three languages.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_login_with_its_prefix_counts_in_permissions_and_for_proxies(world, transport):
+    people, sub = world.people, fresh("sub")
+    # In keys a login stands with its colon percent-encoded.
+    token, own = world.corp.token(sub), f"users/{PREFIX.replace(':', '%3A')}{sub}/"
+    people.assert_holds(token)
+    people.administer("role_set", "default", [])
+    role = people.role(allow("rw", prefix="users/{login}/"))
+    people.administer("role_grant", PREFIX + sub, role)
+    people.expect(transport, ANY, "pair_put", token, f"{own}a", 1)
+    people.expect(transport, forbidden("read", "users/a"), "pair_get", token, "users/a")
+    assert isinstance(people.do(transport, "auth_access", token, {"key": f"{own}a", "access": "write", "role": role}), Ok)
+    people.expect(transport, forbidden("write", "users/a"), "auth_access", token, {"key": "users/a", "access": "write"})
+    people.expect(transport, FORBIDDEN, "kv_delete", token, {"prefix": "users/"})
+    assert people.do(transport, "kv_delete", token, {"prefix": own}).value["deleted"] == 1
+    people.administer("role_set", "default", [permission("", True, True)])
+
+
+def test_a_user_without_a_password_gets_no_one_time_token(world):
+    people, sub = world.people, fresh("sub")
+    people.assert_holds(world.corp.token(sub))
+    people.everywhere(NO_SUCH_USER, "user_reset_token", people.admin, PREFIX + sub)
 
 
 def sign_in_python(provider: Provider, header: dict, claims: dict) -> str:

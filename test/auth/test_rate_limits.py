@@ -262,6 +262,17 @@ def test_all_tokens_of_a_user_have_one_limit(start):
     people.expect("http", TOO_MANY, "user_me", person.log_in()["access_token"])
 
 
+def test_an_api_key_counts_for_its_user(start):
+    people = start(AUTHKV_REQUESTS_PER_USER=f"3/{DAY}")
+    person = people.new()
+    # That it is made counts too.
+    answer = people.http.request("GET", "/v1/me", headers=bearer(person.key))
+    assert answer.status == 200 and answer.headers["RateLimit"].startswith('"requests-per-user";r=1;t=')
+    people.expect("http", ANY, "user_me", person.access)
+    for transport in TRANSPORTS:
+        people.expect(transport, TOO_MANY, "user_me", person.key)
+
+
 def test_a_token_that_is_not_good_takes_nothing_from_its_user(start):
     people = start(AUTHKV_REQUESTS_PER_USER=f"3/{DAY}")
     person = people.new()

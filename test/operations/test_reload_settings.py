@@ -423,6 +423,8 @@ OTHERS = {
     "MEMTX_MAX_TUPLE_SIZE": "2000000",
     "PRIVATE_KEY_FILE": "/nowhere/a",
     "PUBLIC_KEY_FILE": "/nowhere/b",
+    "TRUSTED_ISSUERS": "/nowhere/c",
+    "PASSWORD_DENYLIST": "/nowhere/d",
     "TOKEN_ISSUER": "another",
     "TOKEN_AUDIENCE": "another",
     "TOKEN_CACHE": "5",
