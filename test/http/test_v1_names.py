@@ -47,21 +47,25 @@ def test_dots_are_no_login(people, transport, login):
         assert seen.message.startswith("Incorrect login"), seen
 
 
+# What stands in the place of names in paths.
+FILLED = {"login": "nobody", "role": "introspect", "kid": "x", "key": "x", "session": "x", "api_key": "x"}
+
+
 @pytest.mark.parametrize("spelled", SPELLED)
 @pytest.mark.parametrize("operation", [name for name, one in OPERATIONS.items() if "{" in one.path])
 def test_a_path_with_dots_for_a_name_is_not_found(people, operation, spelled):
     one, person = OPERATIONS[operation], people.new()
     body = {"POST": {}, "PUT": {"permissions": [], "password": "Unc0mmon-horse"}}.get(one.method)
-    for name in ("login", "role", "kid", "key"):
+    for name in FILLED:
         if f"{{{name}}}" in one.path:
-            given = {"login": person.login, "role": "introspect", "kid": "x", "key": "x"} | {name: spelled}
+            given = FILLED | {"login": person.login, name: spelled}
             assert problem(ask(people, one.method, one.path.format(**given), body), people.admin).name == "no_such_route"
     assert isinstance(people.do("http", "user_get", people.admin, person.login), Ok)
 
 
 @pytest.mark.parametrize("path", [*sorted({one.path for one in OPERATIONS.values()}), "/v1/export", "/v1/import"])
 def test_a_trailing_slash_is_no_route(people, path):
-    given = {"login": people.new().login, "role": "introspect", "kid": "x", "key": "x"}
+    given = FILLED | {"login": people.new().login}
     whole = path.format(**given)
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
         for ending in ("/", "//", "/?limit=1"):
