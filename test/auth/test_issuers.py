@@ -103,6 +103,7 @@ def test_a_user_is_made_at_the_first_request(world, transport):
     people.expect(transport, Ok({"k": 1}), "get", token, ["k"])
     user = {
         "login": PREFIX + sub, "name": "Ann", "surname": "O'Neill Жук", "created_at": A_TIME, "disabled": False, "roles": roles(),
+        "email_verified": False,
     }  # fmt: skip
     people.everywhere(Ok(user), "user_get", people.admin, PREFIX + sub)
     me = people.do(transport, "user_me", token).value
@@ -155,6 +156,7 @@ def test_a_token_is_introspected_as_our_own_is(world, transport):
     login = PREFIX + claims["sub"]
     expected = {
         "active": True, "token_type": "Bearer", "username": login, "sub": login, "nbf": claims["iat"],
+        "email_verified": False,
         **{name: claims[name] for name in ("iss", "aud", "jti", "iat", "exp")},
     }  # fmt: skip
     world.people.expect(transport, Ok(expected), "session_introspect", world.people.admin, token)
