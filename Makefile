@@ -144,7 +144,7 @@ integration: build $(VENV)/installed postman_tests/node_modules test/npm/node_mo
 	@$(call installs,chromedriver,chromium chromium-driver)
 	@$(call installs,faketime,faketime)
 	@$(call installs,java,default-jre-headless)
-	@$(call installs,ruby,ruby ruby-jwt)
+	@ruby -r jwt -e '' 2>/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy ruby ruby-jwt; }
 	-@$(call installs,promtool,prometheus)
 	-@$(call installs,nginx,nginx)
 	-@$(call installs,haproxy,haproxy)

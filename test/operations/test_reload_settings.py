@@ -437,6 +437,8 @@ OTHERS = {
     "REQUESTS_PER_ADDRESS": "600/60",
     "REQUESTS_PER_USER": "600/60",
     "KV_QUOTAS": "tmp/:10:1000",
+    "LOGIN_FORM": "email",
+    "NAME_FORM": "unicode",
 }
 
 
