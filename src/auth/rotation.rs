@@ -106,6 +106,9 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
     Ok(())
 }
 
+/// Two looks at the clocks differ by seconds that begin at different moments. A key verifies for a minute longer than it has to.
+const ROUNDED: u64 = 5;
+
 /// How long a key has to verify that signs until `signs_until`. Does not yield.
 fn verifies_until(tx: &Tx, auth: &Auth, signs_until: u64) -> Result<u64, Error> {
     // Tokens expire by the wall clock, which may be ahead.
@@ -125,7 +128,7 @@ fn lengthen(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let (rows, held) = (auth.keyring.rows(tx), auth.keyring.held(tx));
     let is_short = |row: &TokenKey, until| {
         let ends = row.verifies_until.filter(|ends| *ends != RETIRED);
-        row.kid == signer && ends.is_some_and(|ends| ends < until)
+        row.kid == signer && ends.is_some_and(|ends| ends + ROUNDED < until)
     };
     let time = now();
     let later = rows
