@@ -6,7 +6,7 @@ use authkv_metrics::{list, per_thread, Buckets, Family};
 use std::time::Duration;
 
 /// The lanes in the order of [`Lane`].
-const LANES: [&str; 4] = ["inline", "commit", "scan", "crypto"];
+const LANES: [&str; 5] = ["inline", "commit", "scan", "purge", "crypto"];
 const WAIT: Buckets = Buckets::TX;
 const REFUSED: usize = LANES.len() * WAIT.cells();
 

@@ -201,9 +201,9 @@ def test_the_unit_gives_the_process_what_its_settings_ask_for(instance):
     # The process ends by itself before systemd ends it, and may open a descriptor for each connection, beside its own.
     assert int(unit["TimeoutStopSec"][0]) > int(defaults["SHUTDOWN_TIMEOUT"])
     assert int(unit["LimitNOFILE"][0]) > int(defaults["HTTP_CONNECTIONS_MAX"]) + 256
-    # What the file of settings proposes are settings.
+    # What the file of settings proposes are settings, and the file of more of them.
     proposed = re.findall(r"^#?AUTHKV_(\w+)=", (PACKAGE / "authkv.env").read_text(), re.MULTILINE)
-    assert len(proposed) > 4 and set(proposed) <= set(defaults)
+    assert len(proposed) > 4 and set(proposed) <= {*defaults, "CONFIG"}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
