@@ -52,7 +52,7 @@ pub fn server_metrics(_: &Context<'_>) -> Description {
     ];
     let outcome = Outcome::Metrics(Metrics { metrics: example });
     let about = "Whether those of Tarantool's module `metrics` are included, if it is loaded";
-    answers_of("Metrics", exact("", all), [("metrics", outcome)])
+    answers_of("ServerMetrics", exact("", all), [("metrics", outcome)])
         .with([
             ("Metric", exact("", metric)),
             ("MetricSample", sample),
