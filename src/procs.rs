@@ -71,10 +71,8 @@ fn owner(args: &RawBytes) -> Reply {
         let _call = instance.life.begin_call()?;
         let operation = first_text(args).and_then(Operation::by_name);
         let operation = operation.ok_or_else(no_procedure)?;
-        let live = instance.core.config.live();
-        let limits = &live.limits;
         let command = read(instance, operation, args)
-            .and_then(|input| Command::decode(operation, &input, 1, limits))
+            .and_then(|input| decode_command(instance, operation, &input, 1))
             .inspect_err(|error| refused(Transport::Console, operation, error))?;
         let origin = Origin {
             transport: Transport::Console,
@@ -314,17 +312,14 @@ fn prepare(
     origin: Origin,
     args: &RawBytes,
 ) -> Result<(Origin, Caller, Command), Error> {
-    let decode = |input: &Document<'_>, skip| {
-        Command::decode(operation, input, skip, &instance.core.config.live().limits)
-    };
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
-        let command = decode(&input, 0)?;
+        let command = decode_command(instance, operation, &input, 0)?;
         return Ok((admitted(tx, instance, origin)?, Caller::Anonymous, command));
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
-    let command = decode(&input, 1)?;
+    let command = decode_command(instance, operation, &input, 1)?;
     let origin = admitted(tx, instance, origin)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
@@ -361,6 +356,16 @@ fn act(
         counts: true,
     };
     outcome(execute(tx, &instance.core, request)?)
+}
+
+/// The command of these arguments, after the first `skip` of them.
+fn decode_command(
+    instance: &Instance,
+    operation: Operation,
+    input: &Document<'_>,
+    skip: usize,
+) -> Result<Command, Error> {
+    Command::decode(operation, input, skip, &instance.core.config.live().limits)
 }
 
 /// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.

@@ -78,9 +78,11 @@ impl Attempt {
 
     /// Counts a failure. Yields.
     pub fn failed(self, tx: &Tx, auth: &Auth) {
-        let live = auth.config.live();
-        let delay = &live.login_delay;
-        if delay.max == 0 {
+        let (free, max) = {
+            let delay = &auth.config.live().login_delay;
+            (delay.failures, delay.max)
+        };
+        if max == 0 {
             return;
         }
         let is_short = auth.storage.reserve.admit(tx).is_err();
@@ -90,8 +92,8 @@ impl Attempt {
         let counted = |key: &str, before: Option<Count>| {
             let before = before.filter(is_counting);
             let failures = before.map_or(0, |count| count.failures) + 1;
-            let delayed_until = match failures.checked_sub(delay.failures) {
-                Some(beyond) => now() + delay.max.min(1 << beyond.min(20)),
+            let delayed_until = match failures.checked_sub(free) {
+                Some(beyond) => now() + max.min(1 << beyond.min(20)),
                 None => 0,
             };
             begins_delay.set(begins_delay.get() || delayed_until > 0);

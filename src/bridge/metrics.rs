@@ -5,8 +5,8 @@ use authkv_command::Lane;
 use authkv_metrics::{list, per_thread, Buckets, Family};
 use std::time::Duration;
 
-/// The lanes in the order of [`Lane`].
-const LANES: [&str; 5] = ["inline", "commit", "scan", "purge", "crypto"];
+/// The lanes in the order of [`Lane`], of which `Crypto` is the last.
+const LANES: [&str; Lane::Crypto as usize + 1] = ["inline", "commit", "scan", "purge", "crypto"];
 const WAIT: Buckets = Buckets::TX;
 const REFUSED: usize = LANES.len() * WAIT.cells();
 

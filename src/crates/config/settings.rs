@@ -238,9 +238,9 @@ settings! {
     /// numeric addresses of HTTP. See [TLS](#tls) for `https`, and [behind a proxy](behind-a-proxy.md) for `proxy+`. If the port is
     /// 0, the system chooses a port, and the start prints it. A unix socket has mode 0660; the socket of a dead process is replaced
     HTTP_LISTEN = "127.0.0.1:8080", checked(Listen::allowed(), Listen::parse_all) => http(addresses);
-    /// addresses of the admin listener, which serves /livez, /readyz and /metrics, written as those of HTTP_LISTEN; or off
+    /// addresses of the admin listener, which serves /livez, /readyz and /metrics, in the form of HTTP_LISTEN; or off
     /// addresses of the [admin listener](#health), which serves `/livez`, `/readyz` and [`/metrics`](metrics.md) and nothing else,
-    /// without a token. Written as those of `HTTP_LISTEN`
+    /// without a token. Addresses have the same form as in `HTTP_LISTEN`
     HTTP_ADMIN_LISTEN = "off", checked(Listen::allowed(), Listen::parse_all) => http.admin_listen: Vec<Listen>;
     /// what serves HTTP: native or rock, a server of the http rock
     /// `native`: authkv's own server; `rock`: a server of [the `http` rock](#on-the-http-rock), with one address without TLS
