@@ -50,7 +50,7 @@ local function start(authkv, process, read, sources, settings)
     local started = authkv.start(given, {from = sources.from, read = read})
     -- Before anything else can fail.
     if started.admin_password ~= nil then
-        print('The user admin was made. Its password, shown only this once: ' .. started.admin_password)
+        print(process.shown(started.admin_password))
         io.stdout:flush()
     end
     box.ctl.on_shutdown(authkv.stop)

@@ -14,8 +14,6 @@ use crate::core::{restored, Core};
 use crate::disk::{self, Disk};
 use crate::handoff::{Handoff, Takeover};
 use crate::health::{self, Health};
-use crate::http::shared::{Parts, Shared, Site};
-use crate::http::{Listener, Server};
 use crate::kv::Kv;
 use crate::offload::{ThreadHooks, Waits};
 use crate::storage::Storage;
@@ -30,13 +28,17 @@ use authkv_base::error::Error;
 use authkv_base::steady::Record;
 use authkv_base::threads::{self, give_way};
 use authkv_codec::types::Types;
-use authkv_config::{Config, HttpConfig};
+use authkv_config::Config;
 use authkv_mailbox::doorbell::Doorbell;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 mod metrics;
+mod serving;
 mod slot;
+
+use serving::Http;
+pub use serving::HttpStarted;
 
 pub struct Instance {
     pub life: Arc<Life>,
@@ -66,28 +68,6 @@ pub struct Started {
     pub http: HttpStarted,
     /// The generated password of the new user `admin`, unless the settings gave one.
     pub admin_password: Option<String>,
-}
-
-/// What the start of the HTTP server reports.
-#[derive(Debug, serde::Serialize)]
-pub struct HttpStarted {
-    /// The addresses it listens on, written as in the settings.
-    pub http: Vec<String>,
-    /// The addresses of the admin listener, if it is on.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub admin: Vec<String>,
-    #[serde(rename = "legacy")]
-    pub handoff: Handoff,
-}
-
-/// The HTTP server, and replaced servers that still finish their requests.
-#[derive(Default)]
-struct Http {
-    server: Option<Server>,
-    admin: Option<Server>,
-    leaving: Vec<Server>,
-    /// For embedded requests, if this instance runs no HTTP server of its own.
-    shared: Option<Arc<Shared>>,
 }
 
 /// A thread without a hash for this long frees the memory of its hashes.
@@ -322,68 +302,6 @@ impl Instance {
         Ok(http)
     }
 
-    /// Starts the HTTP server and the admin listener, or replaces the running ones. The new ones take over sockets on unchanged
-    /// addresses, of `takeover` if nothing runs yet. Connections of the old ones end after their next answer. The error says
-    /// what is wrong; nothing has changed then. Does not yield.
-    pub fn start_http(
-        &'static self,
-        config: Arc<HttpConfig>,
-        takeover: Option<&Takeover>,
-    ) -> Result<HttpStarted, String> {
-        if self.life.is_stopping() {
-            return Err(Error::ShuttingDown.to_string());
-        }
-        let mut http = self.http();
-        let parts = self.parts();
-        // An address may move from one server to the other.
-        let mut open: Vec<&Listener> = [&http.server, &http.admin]
-            .into_iter()
-            .flat_map(listeners)
-            .collect();
-        if let Some(left) = takeover {
-            open.extend(left.listeners.iter().chain(&left.admin));
-        }
-        let start = |config, site| Server::start(&parts, config, site, &open);
-        let admin = config.admin().map(Arc::new);
-        let admin = admin.map(|config| start(config, Site::Admin)).transpose()?;
-        let serves = (!config.listen.is_empty()).then(|| config.clone());
-        let server = serves.map(|config| start(config, Site::Main)).transpose()?;
-        self.bridge.memory.set_max(config.memory_max);
-        let loops = server.as_ref().map(|server| server.loops.clone());
-        self.health.begin_http(loops);
-        let addresses = |server: &Option<Server>| {
-            let all = listeners(server).iter();
-            all.map(|one| one.listen.to_string()).collect()
-        };
-        let started = HttpStarted {
-            http: addresses(&server),
-            admin: addresses(&admin),
-            handoff: Handoff::new(listeners(&server), listeners(&admin), &self.successor),
-        };
-        let Http {
-            server: serving,
-            admin: administering,
-            leaving,
-            ..
-        } = &mut *http;
-        let replaced = [
-            std::mem::replace(serving, server),
-            std::mem::replace(administering, admin),
-        ];
-        let kept: Vec<&Listener> = [serving, administering]
-            .into_iter()
-            .flat_map(|new| listeners(new))
-            .collect();
-        for mut replaced in replaced.into_iter().flatten() {
-            replaced.close_listeners(&kept);
-            replaced.leave();
-            leaving.push(replaced);
-        }
-        leaving.retain(|server| !server.has_ended());
-        http.shared = Some(Shared::new(&parts, config, Site::Main, usize::MAX));
-        Ok(started)
-    }
-
     /// Goes on with the live settings of `config`. The error says what is wrong; nothing has changed then. Yields.
     pub fn reload(&'static self, tx: &Tx, config: &Config) -> Result<(), String> {
         let (auth, live) = (&self.core.auth, config.live().clone());
@@ -401,25 +319,6 @@ impl Instance {
         Ok(())
     }
 
-    /// Stops the HTTP server and finishes its requests, within the limit of the configuration. With `at_once`, idle
-    /// connections close without one more request. The admin listener goes on. Returns whether all requests were finished.
-    /// Yields.
-    pub fn stop_http(&self, tx: &Tx, at_once: bool) -> bool {
-        let servers = {
-            let mut http = self.http();
-            let mut servers = std::mem::take(&mut http.leaving);
-            servers.extend(http.server.take());
-            servers
-        };
-        self.finish(tx, servers, at_once)
-    }
-
-    /// Stops the HTTP server until it is started again, which makes the instance not ready. See [`Self::stop_http`]. Yields.
-    pub fn pause_http(&self, tx: &Tx) -> bool {
-        self.health.end_http();
-        self.stop_http(tx, true)
-    }
-
     /// The health of the instance. Does not yield.
     pub fn report(&self, tx: &Tx) -> health::Report {
         health::report(tx, self.watched(), &self.health)
@@ -432,75 +331,6 @@ impl Instance {
 
     fn watched(&self) -> (&Core, &Bridge, &Disk) {
         (&self.core, &self.bridge, &self.disk)
-    }
-
-    /// Stops the admin listener in the same way.
-    fn stop_admin(&self, tx: &Tx, at_once: bool) {
-        let admin = self.http().admin.take();
-        self.finish(tx, admin.into_iter().collect(), at_once);
-    }
-
-    fn finish(&self, tx: &Tx, mut servers: Vec<Server>, at_once: bool) -> bool {
-        // Workers apply the limit themselves; the extra time is for their threads to end.
-        let deadline =
-            Instant::now() + self.core.config.live().shutdown_timeout + Duration::from_millis(500);
-        for server in &mut servers {
-            match at_once {
-                true => {
-                    // A successor still needs the files of unix sockets.
-                    server.close_listeners(&[]);
-                    server.stop();
-                }
-                false => server.leave(),
-            }
-        }
-        fiber::wait_until(tx, deadline, || {
-            if slot::is_successor_stopping(self) {
-                servers.iter().for_each(Server::stop);
-            }
-            servers.iter().all(Server::has_ended)
-        })
-    }
-
-    /// The shared state for embedded requests.
-    pub fn shared(&'static self) -> Arc<Shared> {
-        let mut http = self.http();
-        let shared = http.server.as_ref().map(|server| server.shared.clone());
-        shared.unwrap_or_else(|| {
-            let config = self.core.config.http.clone();
-            let new = || Shared::new(&self.parts(), config, Site::Main, usize::MAX);
-            http.shared.get_or_insert_with(new).clone()
-        })
-    }
-
-    /// The parts of this instance that the HTTP server uses.
-    fn parts(&'static self) -> Parts {
-        Parts {
-            core: &self.core,
-            bridge: &self.bridge,
-            life: self.life.clone(),
-            types: self.types,
-            health: self.health.clone(),
-        }
-    }
-
-    /// What a successor takes over.
-    fn handoff(&self) -> Handoff {
-        let http = self.http();
-        Handoff::new(
-            listeners(&http.server),
-            listeners(&http.admin),
-            &self.successor,
-        )
-    }
-
-    /// Drops the shared state for embedded requests. A request after the end may have made it.
-    fn forget_shared(&self) {
-        self.http().shared = None;
-    }
-
-    fn http(&self) -> MutexGuard<'_, Http> {
-        self.http.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The body of the fiber that waits for the successor, and then ends this instance.
@@ -527,17 +357,15 @@ impl Instance {
 
     fn end(&self, tx: &Tx, at_once: bool) -> bool {
         self.life.stop();
-        let deadline =
-            Instant::now() + self.core.config.live().shutdown_timeout + Duration::from_millis(500);
+        // One for all that is waited for.
+        let deadline = self.deadline();
         if !at_once {
             // The successor answers from now on.
-            if let Some(admin) = &self.http().admin {
-                admin.leave();
-            }
+            self.leave_admin();
         }
-        let connections = self.stop_http(tx, at_once);
+        let connections = self.end_http(tx, deadline, at_once);
         // Until here it says that the instance is stopping.
-        self.stop_admin(tx, at_once);
+        self.end_admin(tx, deadline, at_once);
         self.bridge.close();
         self.life.end(tx);
         self.successor.force();
@@ -549,9 +377,4 @@ impl Instance {
         fiber::sleep(tx, Duration::from_millis(50));
         connections && answered
     }
-}
-
-/// The listening sockets of a server, if there is one.
-fn listeners(server: &Option<Server>) -> &[Listener] {
-    server.as_ref().map_or(&[], Server::listeners)
 }

@@ -16,15 +16,17 @@ use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::msgpack::Reader;
 use authkv_codec::Document;
-use authkv_command::{Caller, Command, Operation, Outcome, Request};
+use authkv_command::{Caller, Command, Operation, Request};
 use authkv_config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
-use tarantool::error::IntoBoxError;
 use tarantool::proc;
 use tarantool::tuple::{RawByteBuf, RawBytes};
+
+mod reply;
+
+use reply::{encode, encode_told, outcome, ProcError, StartError};
 
 type Reply = Result<RawByteBuf, ProcError>;
 
@@ -460,43 +462,6 @@ fn decode<T: serde::de::DeserializeOwned>(args: &RawBytes) -> Result<T, Error> {
         .map_err(|_| Error::malformed("The arguments are not what the procedure takes"))
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
-    rmp_serde::to_vec_named(value)
-        .map(RawByteBuf)
-        .map_err(|_| Error::Internal)
-}
-
-/// The result of a procedure: one msgpack map.
-fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
-    match outcome {
-        Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => Ok(RawByteBuf(data)),
-        Outcome::Listed(page) => Ok(RawByteBuf(page.encode())),
-        Outcome::Changed(page) => Ok(RawByteBuf(page.encode())),
-        other => encode(&other),
-    }
-}
-
-/// A failure as a Tarantool error: authkv's code, and `name: text`.
-struct ProcError(Error);
-
-impl fmt::Display for ProcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Tarantool cuts a text after 511 bytes, even inside a character.
-        const MAX: usize = 500;
-        let text = format!("{}: {}", self.0.row().name, self.0);
-        match text.len() {
-            0..=MAX => f.write_str(&text),
-            _ => write!(f, "{}…", &text[..text.floor_char_boundary(MAX)]),
-        }
-    }
-}
-
-impl IntoBoxError for ProcError {
-    fn error_code(&self) -> u32 {
-        self.0.row().code
-    }
-}
-
 /// Runs the body of a procedure whose errors are texts for the operator.
 fn for_operator(
     body: impl FnOnce(&Tx) -> Result<RawByteBuf, String>,
@@ -505,18 +470,3 @@ fn for_operator(
         .unwrap_or_else(|error| Err(error.to_string()))
         .map_err(StartError)
 }
-
-fn encode_told<T: Serialize>(value: &T) -> Result<RawByteBuf, String> {
-    encode(value).map_err(|error| error.to_string())
-}
-
-/// Why a start failed, in words for the operator.
-struct StartError(String);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl IntoBoxError for StartError {}

@@ -1,6 +1,7 @@
--- Tarantool copies a library to the directory for temporary files before it loads it: TMPDIR, or /tmp. On a full disk
--- there is no room for the copy.
+-- The file of the library, and its copy. Tarantool copies a library to the directory for temporary files before it
+-- loads it: TMPDIR, or /tmp. On a full disk there is no room for the copy.
 
+local fio = require('fio')
 local log = require('log')
 
 -- File systems in memory, which are not full if the disk is.
@@ -32,4 +33,18 @@ local function load(body)
     return ok, result
 end
 
-return {load = load}
+-- Whether the library in the file system is of this build. Otherwise, and if nobody can say, false. Yields.
+local function is_on_disk(build)
+    local PAGE = 4096
+    -- Tarantool searches for the library in this way too.
+    local path = build and package.search('authkv')
+    local file = path and fio.open(path, {'O_RDONLY'})
+    if not file then
+        return false
+    end
+    local head = file:pread(PAGE, 0)
+    file:close()
+    return head ~= nil and head:hex():find(build, 1, true) ~= nil
+end
+
+return {load = load, is_on_disk = is_on_disk}

@@ -1,7 +1,6 @@
 -- Start, stop, restart: which settings are in force, and what an instance leaves to the next.
 
 local fiber = require('fiber')
-local fio = require('fio')
 local log = require('log')
 
 local configuration = require('authkv.configuration')
@@ -16,7 +15,8 @@ local rock = require('authkv.rock')
 local schema = require('authkv.schema')
 local sources = require('authkv.sources')
 
-local texts, overlaid = configuration.texts, configuration.overlaid
+local overlaid = configuration.overlaid
+local check_settings = process.check_settings
 
 local function copy(from)
     local to = {}
@@ -33,54 +33,6 @@ local function loaded()
         return box.func['authkv.start']:call({})
     end)
     return ok and about or {}
-end
-
--- Whether the library in the file system is of this build. Otherwise, and if nobody can say, false. Yields.
-local function is_on_disk(build)
-    local PAGE = 4096
-    -- Tarantool searches for the library in this way too.
-    local path = build and package.search('authkv')
-    local file = path and fio.open(path, {'O_RDONLY'})
-    if not file then
-        return false
-    end
-    local head = file:pread(PAGE, 0)
-    file:close()
-    return head ~= nil and head:hex():find(build, 1, true) ~= nil
-end
-
--- Checks settings by name and returns what a start needs to know of them before box.cfg. Raises what is wrong.
-local function check_settings(given)
-    local settings, err = native.check_settings(texts(given))
-    if settings == nil then
-        error(err, 0)
-    end
-    if settings.rock_listen ~= '' then
-        rock.module()
-    end
-    return settings
-end
-
--- How a start that fails tells the generated password, which nobody could find out later.
-local function shown(password)
-    return 'The user admin was made. Its password, shown only this once: ' .. password
-end
-
--- What has to hold before box.cfg: checks the files of a restored back-up, makes the directory, cuts off the torn end
--- of the log of writes, checks limits. `given` are the settings by name. Raises why a start is refused.
-local function prepare(given)
-    if type(box.cfg) ~= 'function' then
-        error('authkv.prepare comes before box.cfg', 2)
-    end
-    given = given or {}
-    manifests.is_restored(check_settings(given).data_dir)
-    local lines, err = native.prepare(texts(given))
-    if lines == nil then
-        error(err, 0)
-    end
-    for _, line in ipairs(lines) do
-        log.warn('authkv: %s', line)
-    end
 end
 
 -- `call` calls a procedure, and returns nil and the error if authkv refuses the call.
@@ -195,7 +147,7 @@ local function new(call)
                 finish()
             end
             local password = started.admin_password
-            error(password ~= nil and ('%s. %s'):format(err, shown(password)) or err, 0)
+            error(password ~= nil and ('%s. %s'):format(err, process.shown(password)) or err, 0)
         end
         http, admin = started.http, started.admin
         follow_as(settings)
@@ -338,7 +290,7 @@ local function new(call)
     -- the password if one was generated for a new admin. If an instance runs already, applies what it can, and returns
     -- `already_started` and the names of settings in `applied` and `needs_restart`. Raises what is wrong.
     local function start(given, by)
-        given = texts(given or {})
+        given = configuration.texts(given or {})
         check_settings(given)
         return alone(function()
             if in_force ~= nil and not given_up then
@@ -388,7 +340,7 @@ local function new(call)
             error('the files of the data are gone: bring them back and start the process again', 0)
         end
         resuming = true
-        if not is_on_disk(about.build) then
+        if not copies.is_on_disk(about.build) then
             local reloaded, err = copies.load(function()
                 box.schema.func.reload('authkv')
             end)
@@ -520,7 +472,7 @@ local function new(call)
 
     return {
         check_settings = check_settings,
-        prepare = prepare,
+        prepare = process.prepare,
         status = status,
         start = start,
         stop = stop,

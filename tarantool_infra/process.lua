@@ -1,4 +1,11 @@
--- box.cfg, as init.lua calls it: the options that are settings.
+-- What comes before an instance: the check of settings, what has to hold before box.cfg, and the call of box.cfg.
+
+local log = require('log')
+
+local configuration = require('authkv.configuration')
+local manifests = require('authkv.manifest')
+local native = require('authkv.native')
+local rock = require('authkv.rock')
 
 -- All of them. Their names are those of the settings in lower case.
 local OPTIONS = {
@@ -21,6 +28,40 @@ end
 local function allow_for_stop(settings)
     if box.ctl.set_on_shutdown_timeout ~= nil then
         box.ctl.set_on_shutdown_timeout(tonumber(settings.shutdown_timeout) + 2)
+    end
+end
+
+-- Checks settings by name and returns what a start needs to know of them before box.cfg. Raises what is wrong.
+local function check_settings(given)
+    local settings, err = native.check_settings(configuration.texts(given))
+    if settings == nil then
+        error(err, 0)
+    end
+    if settings.rock_listen ~= '' then
+        rock.module()
+    end
+    return settings
+end
+
+-- How the operator is told the generated password.
+local function shown(password)
+    return 'The user admin was made. Its password, shown only this once: ' .. password
+end
+
+-- What has to hold before box.cfg: checks the files of a restored back-up, makes the directory, cuts off the torn end
+-- of the log of writes, checks limits. `given` are the settings by name. Raises why a start is refused.
+local function prepare(given)
+    if type(box.cfg) ~= 'function' then
+        error('authkv.prepare comes before box.cfg', 2)
+    end
+    given = given or {}
+    manifests.is_restored(check_settings(given).data_dir)
+    local lines, err = native.prepare(configuration.texts(given))
+    if lines == nil then
+        error(err, 0)
+    end
+    for _, line in ipairs(lines) do
+        log.warn('authkv: %s', line)
     end
 end
 
@@ -59,4 +100,7 @@ local function change(names, settings)
     end
 end
 
-return {configure = configure, change = change, allow_for_stop = allow_for_stop}
+return {
+    check_settings = check_settings, prepare = prepare, shown = shown,
+    configure = configure, change = change, allow_for_stop = allow_for_stop,
+}

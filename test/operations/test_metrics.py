@@ -24,21 +24,9 @@ OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
 @pytest.fixture(scope="module")
-def measured():
+def instance():
     with Measured() as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def people(measured):
-    people = People(measured)
-    yield people
-    people.close()
-
-
-@pytest.fixture(scope="module")
-def token(people) -> str:
-    return people.new().access
 
 
 @pytest.fixture
@@ -283,11 +271,11 @@ def test_clients_add_no_labels(people, token):
     assert len(texts) < 400
 
 
-def test_all_ways_tell_the_same(measured, people):
+def test_all_ways_tell_the_same(instance, people):
     of_http = people.http.request("GET", "/v1/admin/metrics", headers=bearer(people.admin)).json
     of_iproto = people.do("iproto", "server_metrics", people.admin).value
     (of_console,) = people.console.evaluate("return authkv.metrics()")
-    of_prometheus = measured.scrape()
+    of_prometheus = instance.scrape()
     names = [metric["name"] for metric in of_http["metrics"]]
     assert names == [name for name in NAMES if name in names]
     assert names == [metric["name"] for metric in of_iproto["metrics"]] == [metric["name"] for metric in of_console["metrics"]]
@@ -311,11 +299,11 @@ def test_the_main_listener_has_no_page(people):
     assert people.http.request("GET", "/metrics").status == 404
 
 
-def test_the_format_is_the_one_that_is_asked_for(measured):
-    plain = measured.get("/metrics")
+def test_the_format_is_the_one_that_is_asked_for(instance):
+    plain = instance.get("/metrics")
     assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "# TYPE authkv_operations_total counter" in plain.body.decode()
-    open_metrics = measured.get("/metrics", Accept=OPEN_METRICS)
+    open_metrics = instance.get("/metrics", Accept=OPEN_METRICS)
     assert open_metrics.headers["Content-Type"] == f"{OPEN_METRICS}; charset=utf-8"
     text = open_metrics.body.decode()
     assert text.endswith("# EOF\n") and "# TYPE authkv_operations counter" in text
@@ -323,31 +311,31 @@ def test_the_format_is_the_one_that_is_asked_for(measured):
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="there is no promtool: install prometheus")
-def test_promtool_finds_nothing(measured, people, token):
+def test_promtool_finds_nothing(instance, people, token):
     people.do("http", "batch_get", token, ["a"])
     # Tarantool's own, where its module is there, break rules of Prometheus.
-    lines = measured.get("/metrics").body.decode().splitlines(True)
+    lines = instance.get("/metrics").body.decode().splitlines(True)
     ours = "".join(line for line in lines if re.match(r"(# \w+ )?authkv_", line))
     checked = subprocess.run(["promtool", "check", "metrics"], input=ours, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_a_scrape_while_tx_is_stuck_has_the_rest(measured, people):
-    assert measured.scrape()[series("authkv_tx_up")] == 1
+def test_a_scrape_while_tx_is_stuck_has_the_rest(instance, people):
+    assert instance.scrape()[series("authkv_tx_up")] == 1
     # Longer than a scrape waits, and not for ever.
-    stuck = ConsoleTransport(measured)
+    stuck = ConsoleTransport(instance)
     stuck.send("local clock = require('clock') local till = clock.monotonic() + 6 while clock.monotonic() < till do end return true")
-    numbers = wait_until(lambda: (told := measured.scrape())[series("authkv_tx_up")] == 0 and told, "a scrape without tx")
+    numbers = wait_until(lambda: (told := instance.scrape())[series("authkv_tx_up")] == 0 and told, "a scrape without tx")
     names = {name for name, _ in numbers}
     assert "authkv_http_requests_total" in names and "authkv_queue_jobs" in names
     assert "authkv_pairs" not in names and "authkv_build_info" in names
-    wait_until(lambda: measured.scrape()[series("authkv_tx_up")] == 1, "tx answers again")
+    wait_until(lambda: instance.scrape()[series("authkv_tx_up")] == 1, "tx answers again")
     stuck.close()
 
 
-def test_one_version(measured, people):
+def test_one_version(instance, people):
     (version,) = people.console.evaluate("return authkv.version()")
-    info = next(dict(labels) for name, labels in measured.scrape() if name == "authkv_build_info")
+    info = next(dict(labels) for name, labels in instance.scrape() if name == "authkv_build_info")
     assert info["version"] == version
     assert people.http.request("GET", "/openapi.json").json["info"]["version"] == version
     assert f'\nversion = "{version}"\n' in (ROOT / "Cargo.toml").read_text()
@@ -355,7 +343,7 @@ def test_one_version(measured, people):
     assert info["tarantool"] == tarantool
 
 
-def test_a_restart_goes_on_counting(measured, people, token, counted):
+def test_a_restart_goes_on_counting(instance, people, token, counted):
     people.do("http", "pair_get", token, "a")
     people.console.evaluate("return authkv.restart()")
     people.do("http", "pair_get", token, "a")
@@ -430,8 +418,8 @@ def test_the_module_tells_its_metrics_to_whoever_asks_and_though_authkv_fails(ma
 
 
 @pytest.mark.skipif(harness.version() >= (2, 11), reason="this Tarantool has the module built in")
-def test_the_module_is_not_loaded(people, measured):
-    measured.scrape()
+def test_the_module_is_not_loaded(people, instance):
+    instance.scrape()
     assert people.console.evaluate("return package.loaded.metrics == nil") == [True]
 
 

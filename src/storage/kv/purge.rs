@@ -1,12 +1,12 @@
 //! Deletes the pairs of a range, in slices.
 
-use super::scan::LOOK;
+use super::scan::{read, At, LOOK};
 use super::write::Writing;
 use super::{KeyValues, Stored};
 use crate::storage::array;
 use crate::tx::{tuple_bytes, Range, Tx};
 use authkv_base::error::Error;
-use authkv_codec::msgpack::{is_utf8, write_str, Reader};
+use authkv_codec::msgpack::write_str;
 use authkv_domain::{DeletableRange, KeyRange};
 
 /// The most pairs that one transaction deletes.
@@ -62,21 +62,15 @@ impl Writing<'_> {
         let start = array(&(String::from_utf8_lossy(&range.from),));
         let mut looked = 0;
         self.scan_pairs(Range::From(&start), |tuple| {
-            let stored = match Stored::read(tuple) {
-                Ok(stored) => stored,
+            let (stored, text) = match read(tuple, range) {
+                Ok(At::Pair(stored, text)) => (stored, text),
+                Ok(At::Other) => return true,
+                Ok(At::End) => return false,
                 Err(error) => {
                     failed = Some(error);
                     return false;
                 }
             };
-            let text = Reader::new(stored.key).string().unwrap_or_default();
-            if !range.reaches(text) {
-                return false;
-            }
-            // As in lists: keys that are not UTF-8 are those of other programs.
-            if !is_utf8(text) {
-                return true;
-            }
             let is_expired = stored.is_expired(|| self.now);
             if looked == LOOK || keys.len() == limit && !is_expired {
                 next = Some(text.to_vec());

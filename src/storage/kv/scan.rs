@@ -13,6 +13,28 @@ pub(super) const LOOK: usize = 2000;
 /// About the most bytes of values in one slice.
 const BYTES: usize = 1 << 20;
 
+/// What a scan of a range has come to.
+pub(super) enum At<'a> {
+    /// A pair, and the text of its key.
+    Pair(Stored<'a>, &'a [u8]),
+    /// A key that is not UTF-8. It comes from another program, and is skipped: no client can name it, so no page could continue
+    /// after it.
+    Other,
+    /// What follows the range.
+    End,
+}
+
+/// Reads a tuple of a scan of `range`. Errors: those of [`Stored::read`].
+pub(super) fn read<'a>(tuple: &'a [u8], range: &KeyRange) -> Result<At<'a>, Error> {
+    let stored = Stored::read(tuple)?;
+    let text = Reader::new(stored.key).string().unwrap_or_default();
+    Ok(match (range.reaches(text), is_utf8(text)) {
+        (false, _) => At::End,
+        (true, false) => At::Other,
+        (true, true) => At::Pair(stored, text),
+    })
+}
+
 impl KeyValues {
     /// A page with at most `limit` keys or pairs of the ranges, after the key `after` if it is given. A page may have fewer
     /// items although more follow: `next` tells.
@@ -74,22 +96,15 @@ impl KeyValues {
             };
             let mut full = false;
             self.space.index(0).scan(tx, whole, |tuple| {
-                let stored = match Stored::read(tuple) {
-                    Ok(stored) => stored,
+                let stored = match read(tuple, range) {
+                    Ok(At::Pair(stored, _)) => stored,
+                    Ok(At::Other) => return true,
+                    Ok(At::End) => return false,
                     Err(error) => {
                         failed = Some(error);
                         return false;
                     }
                 };
-                let text = Reader::new(stored.key).string().unwrap_or_default();
-                if !range.reaches(text) {
-                    return false;
-                }
-                // Keys that are not UTF-8 come from other programs and are skipped: no client can name them, so no page could
-                // continue after them.
-                if !is_utf8(text) {
-                    return true;
-                }
                 let expired = stored.is_expired(|| now);
                 // Expired items alone do not end a page.
                 let enough = page.count == limit || page.items.len() > BYTES;
