@@ -70,14 +70,24 @@ local function check_others(path, own)
     end
 end
 
--- Removes what a back-up that failed has made in its directory, and the directory if the back-up has made that.
+-- Notes that the back-up has made a file or directory in its directory.
+local function note(place, name)
+    local there = fio.lstat(fio.pathjoin(place.directory, name))
+    place.own[name] = there and there.inode
+end
+
+-- Removes what a back-up that failed has made in its directory, and the directory if the back-up has made that. What
+-- others have put there instead stays.
 local function clear(place)
-    for name in pairs(place.own) do
+    for name, inode in pairs(place.own) do
         local inside = fio.pathjoin(place.directory, name)
-        if fio.path.is_dir(inside) then
-            fio.rmtree(inside)
-        else
-            fio.unlink(inside)
+        local there = fio.lstat(inside)
+        if there ~= nil and there.inode == inode then
+            if there:is_dir() then
+                fio.rmtree(inside)
+            else
+                fio.unlink(inside)
+            end
         end
     end
     if place.is_new then
@@ -86,7 +96,7 @@ local function clear(place)
 end
 
 -- Takes an empty directory, which is made if it is missing, for one back-up: other instances see the draft of the
--- manifest. Returns `own`, the names of what the back-up makes there, and the open draft.
+-- manifest. Returns `own`, what the back-up makes there (inodes by name), and the open draft.
 local function take(directory)
     local place = {directory = directory, is_new = fio.lstat(directory) == nil, own = {}}
     if place.is_new then
@@ -105,8 +115,7 @@ local function take(directory)
         end
         refuse(place.draft_path, why)
     end
-    place.inode = place.draft:stat().inode
-    place.own[manifests.DRAFT] = true
+    place.own[manifests.DRAFT] = place.draft:stat().inode
     -- Another one may have come in between.
     local ok, err = pcall(check_others, directory, place.own)
     if not ok then
@@ -120,9 +129,8 @@ end
 -- Raises an error if the directory is not what it was when it was taken.
 local function check_place(place)
     local there = fio.lstat(place.draft_path)
-    if there == nil or there.inode ~= place.inode then
-        -- What is there now is not of this back-up.
-        place.own, place.is_new = {}, false
+    if there == nil or there.inode ~= place.own[manifests.DRAFT] then
+        place.is_new = false
         refuse(place.directory, 'it was removed, moved or replaced while the back-up was being made')
     end
     check_others(place.directory, place.own)
@@ -179,13 +187,13 @@ local function copy(list, place)
         end
         if top ~= name then
             make_directory(fio.dirname(to))
-            place.own[top] = true
+            note(place, top)
         end
         local handle, why = create(to)
         if handle == nil then
             refuse(to, why)
         end
-        place.own[top] = true
+        note(place, top)
         write(to, handle, function(put)
             local size, digest = manifests.read_file(from, put)
             table.insert(files, {name = name, size = size, sha256 = digest})

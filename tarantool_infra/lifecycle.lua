@@ -47,7 +47,9 @@ local function new(call)
     local host
     -- `legacy`: what the running instance leaves to its successor. `starting`: an instance is being started.
     -- `resuming`: a successor is being started. `given_up`: that has failed, and the loaded image has no instance.
+    -- `stops`: how many stops have begun, so that a reload sees one that is not finished.
     local legacy, starting, resuming, given_up
+    local stops = 0
     local follower, followed
 
     -- Calls a procedure. Raises what is wrong, in words for the operator; `missing`, if the data does not have the
@@ -199,8 +201,9 @@ local function new(call)
     -- Applies what can change at run time, and plans the rest. `renews_http`: with a new HTTP server in any case.
     -- Returns the names of the settings as configuration.due does. Raises what is wrong; then nothing has changed.
     local function apply(next_plan, renews_http)
+        local stops_before = stops
         local function check_running(before)
-            if in_force ~= before then
+            if in_force ~= before or stops ~= stops_before then
                 error('authkv was stopped during the reload', 0)
             end
         end
@@ -306,6 +309,7 @@ local function new(call)
     -- Finishes running requests and stops serving. Returns whether all were finished within the limit. Does nothing if
     -- authkv is stopped already.
     local function stop()
+        stops = stops + 1
         if in_force ~= nil then
             -- First, because the servers of the rock finish their requests before the instance stops.
             call('stop', true)

@@ -54,6 +54,15 @@ def test_a_user_has_the_keys_of_the_own_login_and_of_no_other(people, transport,
         assert done(people, transport, "put", ann.access, {key: 1}) == write, key
 
 
+def test_a_member_of_a_permission_that_is_null_is_left_out(people, transport):
+    nulls = dict.fromkeys(("key", "write", "insert", "update", "delete"))
+    name = people.role(nulls | {"prefix": "nulls/", "read": True}, nulls | {"prefix": None, "key": "null", "read": None, "insert": True})
+    person = people.new(name)
+    for key, read, write in [("nulls/a", True, False), ("null", False, True), ("other", False, False)]:
+        assert done(people, transport, "get", person.access, [key]) == read, key
+        assert done(people, transport, "put", person.access, {key: 1}) == write, key
+
+
 def test_a_refusal_of_anothers_key_names_it(people, transport, own):
     ann, key = people.new(own), "users/another/a"
     people.expect(transport, forbidden("read", key), "batch_get", ann.access, [f"users/{ann.login}/a", key])

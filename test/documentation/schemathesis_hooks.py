@@ -25,6 +25,8 @@ OF_STATE = (
     "Incorrect role: after {login} a prefix should go on",
     "Incorrect role: write is all of insert, update and delete",
     "Incorrect role: a key should not be empty",
+    "Incorrect role: default cannot be deleted",
+    "Incorrect login: it is no e-mail address",
     "permissions should be an array of objects with prefix or key",
     "Incorrect access: it should be given together with key",
     "Incorrect all: it should be ",

@@ -74,6 +74,25 @@ def test_the_example_of_a_body_is_of_its_schema(document):
             check(document, content["schema"], content["example"])
 
 
+def test_a_member_that_may_be_left_out_may_be_null(document):
+    def schemas(schema: dict) -> Iterator[dict]:
+        for one in variants(document, schema):
+            yield one
+            for inner in one.get("properties", {}).values():
+                yield from schemas(inner.get("items", inner))
+
+    never = set()
+    for path, _, operation in operations(document):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            for schema in schemas(content["schema"]):
+                for name in schema.get("properties", {}).keys() - set(schema.get("required", ())):
+                    kinds = [one.get("type", "null") for one in variants(document, schema["properties"][name])]
+                    if "null" not in str(kinds):
+                        never.add((path, name))
+    # One of them is needed.
+    assert never == {("/v1/txn", "exists"), ("/v1/txn", "revision")}
+
+
 def test_a_schema_that_is_named_is_there_and_one_that_is_there_is_named(document):
     def names(value) -> Iterator[str]:
         if isinstance(value, dict):

@@ -362,21 +362,30 @@ def test_a_back_up_of_a_key_value_instance_is_refused_with_users(make, visit, di
     restored.start()
 
 
-def test_what_others_put_into_the_directory_meanwhile_fails_the_back_up_and_stays(own, directory):
-    """Another program is played by a fiber that writes when the draft of the manifest is there."""
-    for name, act in {
-        "mine": "fio.open(path .. '/mine', {'O_WRONLY', 'O_CREAT'}, 384):close()",
-        "replaced": "fio.rename(path, path .. '.old') fio.mkdir(path) fio.open(path .. '/mine', {'O_WRONLY', 'O_CREAT'}, 384):close()",
-    }.items():
-        path = directory / name
-        path.mkdir(parents=True)
-        seen = own.console.evaluate(
-            f"local fio, fiber, path = require('fio'), require('fiber'), {lua(str(path))} "
-            f"local other = fiber.new(function() while not fio.path.lexists(path .. '/{MANIFEST}.new') do fiber.sleep(0) end {act} end) "
-            "other:set_joinable(true) local made, err = authkv.backup(path) other:join() return made and 'made' or err.message"
-        )[0]
-        assert str(path) in seen, seen
-        assert [one.name for one in path.iterdir()] == ["mine"]
+OTHERS_ACT = {
+    "mine": "fio.open(path .. '/mine', {'O_WRONLY', 'O_CREAT'}, 384):close()",
+    "replaced": "fio.rename(path, path .. '.old') fio.mkdir(path) fio.open(path .. '/mine', {'O_WRONLY', 'O_CREAT'}, 384):close()",
+}
+# Run while the back-up waits for a checkpoint, before the first file is made, and after the last one.
+MOMENTS = {
+    "checkpoint": "local was = box.snapshot box.snapshot = function() box.snapshot = was act() return was() end",
+    "first file": "local was = box.backup.start box.backup.start = function() box.backup.start = was act() return was() end",
+    "last file": "local json = require('json') local was = json.encode json.encode = function(...) "
+    "json.encode = was act() return was(...) end",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("name", OTHERS_ACT)
+def test_what_others_put_into_the_directory_meanwhile_fails_the_back_up_and_stays(own, directory, name, moment):
+    path = directory / "here"
+    path.mkdir(parents=True)
+    seen = own.console.evaluate(
+        f"local fio, path = require('fio'), {lua(str(path))} local function act() {OTHERS_ACT[name]} end {MOMENTS[moment]} "
+        "local made, err = authkv.backup(path, {keys = true}) return made and 'made' or err.message"
+    )[0]
+    assert str(path) in seen, seen
+    assert [one.name for one in path.iterdir()] == ["mine"]
 
 
 def test_revisions_go_on_above_one_that_is_known_and_never_back(own):

@@ -64,11 +64,12 @@ pub fn too_many(name: &'static str) -> Error {
     }
 }
 
+/// What a field holds, or `None` if it is missing or null.
 pub fn option<T>(
     field: Option<&[u8]>,
     read: impl FnOnce(&[u8]) -> Result<T, Error>,
 ) -> Result<Option<T>, Error> {
-    field.map(read).transpose()
+    given(field).map(read).transpose()
 }
 
 /// The field, or `None` if it is missing or null.

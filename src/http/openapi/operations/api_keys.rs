@@ -10,10 +10,15 @@ use utoipa::openapi::schema::{Schema, Type};
 use utoipa::openapi::RefOr;
 use utoipa::PartialSchema;
 
-/// An error of the input of a new key.
+/// Errors of the input of a new key.
 const BAD_TTL: Error = Error::BadOption {
     name: "ttl",
     allowed: "from 1 to 315360000 seconds",
+};
+
+const BAD_NAME: Error = Error::BadOption {
+    name: "name",
+    allowed: "1 to 64 characters without control characters",
 };
 
 pub fn api_key_create(_: &Context<'_>) -> Description {
@@ -22,6 +27,7 @@ pub fn api_key_create(_: &Context<'_>) -> Description {
         Error::NoSuchRole,
         Error::BadRole("its user does not have it"),
         Error::TooManyApiKeys { limit: 100 },
+        BAD_NAME,
     ])
 }
 
@@ -62,14 +68,17 @@ pub fn user_create_service(_: &Context<'_>) -> Description {
 }
 
 fn roles() -> Shape {
-    let roles = list(of(Type::String).into()).max_items(Some(ROLES_MAX));
+    let roles = list(segment().into()).max_items(Some(ROLES_MAX));
     list_or_null(roles, "Names of roles that exist")
 }
 
 fn created() -> Description {
     let ttl = count().minimum(Some(1)).maximum(Some(315_360_000));
     let ttl = ttl.description(Some("Seconds that the key lives; a year if it is left out"));
-    let name = of(Type::String).min_length(Some(1)).max_length(Some(64));
+    let name = of(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(64))
+        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"));
     let body = exact_and(
         "A new API key",
         [("name", name.into())],

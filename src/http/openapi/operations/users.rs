@@ -147,7 +147,7 @@ pub fn user_get(_: &Context<'_>) -> Description {
 }
 
 pub fn user_create(context: &Context<'_>) -> Description {
-    let roles = list(of(Type::String).into()).max_items(Some(ROLES_MAX));
+    let roles = list(segment().into()).max_items(Some(ROLES_MAX));
     let roles = list_or_null(roles, "Names of roles that exist");
     let body = closed(with(chosen_person(context), [("roles", roles)]));
     let mut example = alice();
