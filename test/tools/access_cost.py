@@ -25,6 +25,8 @@ from tools.callgrind import Callgrind
 
 # Connections, each of which has one request on its way.
 CONNECTIONS = 16
+# What a token of another issuer says, and the role that it gives.
+GROUP, GIVEN = "group", "given"
 EVERYTHING = [allow("rw", prefix="")]
 OWN = allow("rw", prefix="users/{login}/")
 AREA = allow("r", prefix="area007/")
@@ -77,17 +79,18 @@ class Reader:
     def __init__(self, people: People, provider: Provider, kind: Kind, keys: int):
         self.people, self.kind = people, kind
         self.pid, self.port = people.instance.process.pid, people.instance.http_port
-        roles = [people.role(*permissions) for permissions in kind.roles]
         self.set_default()
         if kind.bearer == "issuer":
-            sub = roles[0] if roles else "alice"
-            login, bearer = PREFIX + sub, provider.token(sub, groups=roles)
+            for permissions in kind.roles:
+                people.administer("role_set", GIVEN, list(permissions))
+            login, bearer = f"{PREFIX}alice", provider.token("alice", groups=[GROUP] * len(kind.roles))
         else:
+            roles = [people.role(*permissions) for permissions in kind.roles]
             person = people.new(*roles)
             login, bearer = person.login, person.access
             if kind.bearer != "token":
                 options = {"roles": roles} if kind.bearer == "key of a role" else {}
-                bearer = people.expect_ok("http", "api_key_create", person.access, "cost", options)["key"]
+                bearer = people.do("http", "api_key_create", person.access, "cost", options).value["key"]
         prefix = kind.prefix.replace("{login}", login.replace(":", "%3A"))
         names = [f"{prefix}{number}" for number in range(keys)]
         people.http.put(people.admin, dict.fromkeys(names, "x" * 20))
@@ -148,7 +151,7 @@ def main() -> None:
     unit = "instructions" if callgrind else "µs"
     provider = Provider()
     directory = Path(tempfile.mkdtemp(prefix="authkv-cost-"))
-    entry = provider.entry(keys={"file": provider.key_file()}, roles_claim=["groups"], roles=None)
+    entry = provider.entry(keys={"file": provider.key_file()}, roles_claim=["groups"], roles={GROUP: GIVEN})
     instance = Instance(AUTHKV_HTTP_WORKERS="1", **CHEAP_HASHES, **trusting(directory, entry))
     if callgrind:
         instance.command = (*callgrind.command, *instance.command)

@@ -117,8 +117,14 @@ struct Rest<'a> {
 
 /// The texts with which patterns go on at one place, in order. A text that adds nothing to a shorter one with which it begins is left
 /// out.
-#[derive(Debug)]
-struct Texts(Vec<Text>);
+#[derive(Debug, Default)]
+struct Texts {
+    texts: Vec<Text>,
+    /// How many bytes all of them have in common at their beginning.
+    common: usize,
+    /// What each has next, as [`head`] puts it: so most comparisons are of numbers.
+    heads: Vec<u64>,
+}
 
 #[derive(Debug)]
 struct Text {
@@ -180,7 +186,7 @@ impl Texts {
             let inherited = of_shorter.map_or(before, |shorter| shorter.prefix);
             let prefix = inherited | draft.prefix;
             let after_login = Self::new(draft.after_login, prefix);
-            let after_login = (!after_login.0.is_empty()).then_some(after_login);
+            let after_login = (!after_login.texts.is_empty()).then_some(after_login);
             if inherited.covers(prefix | draft.key) && after_login.is_none() {
                 continue;
             }
@@ -200,32 +206,29 @@ impl Texts {
                 shorter_with_login,
             });
         }
-        Self(texts)
+        let common = match (texts.first(), texts.last()) {
+            (Some(first), Some(last)) => same(&first.text, &last.text),
+            _ => 0,
+        };
+        let heads = texts.iter().map(|one| head(&one.text[common..]));
+        Self {
+            heads: heads.collect(),
+            common,
+            texts,
+        }
     }
 
     /// What is allowed with all keys that go on here.
     fn of_all(&self) -> Kinds {
-        let first = self.0.first().filter(|first| first.text.is_empty());
+        let first = self.texts.first().filter(|first| first.text.is_empty());
         first.map_or(Kinds::NONE, |first| first.prefix)
     }
 
     fn kinds(&self, key: &[u8], login: &[u8]) -> Kinds {
-        let at = |place: u32| &self.0[place as usize];
-        // Each text with which the key begins is the last one that is not above the key, or one with which that begins.
-        let above = self.0.partition_point(|one| *one.text <= *key);
-        let Some(mut one) = above.checked_sub(1).map(|last| &self.0[last]) else {
+        let Some(one) = self.longest(key) else {
             return Kinds::NONE;
         };
-        if !key.starts_with(&one.text) {
-            let same = one.text.iter().zip(key).take_while(|(one, key)| one == key);
-            let same = same.count();
-            while one.text.len() > same {
-                match one.shorter {
-                    Some(shorter) => one = at(shorter),
-                    None => return Kinds::NONE,
-                }
-            }
-        }
+        let at = |place: u32| &self.texts[place as usize];
         let mut kinds = one.prefix;
         if one.text.len() == key.len() {
             kinds |= one.key;
@@ -245,6 +248,29 @@ impl Texts {
         kinds
     }
 
+    /// The longest text with which the key begins.
+    fn longest(&self, key: &[u8]) -> Option<&Text> {
+        let head = head(key.get(self.common..)?);
+        let above = self.heads.partition_point(|one| *one <= head);
+        let last = self.texts[..above].last()?;
+        if key.starts_with(&last.text) {
+            return Some(last);
+        }
+        if !key.starts_with(&last.text[..self.common]) {
+            return None;
+        }
+        // Of several texts that go on alike, some may be above the key.
+        let alike = self.heads[..above].partition_point(|one| *one < head);
+        let alike = alike + self.texts[alike..above].partition_point(|one| *one.text <= *key);
+        // The longest one is the last one that is not above the key, or one with which that begins.
+        let mut one = self.texts[..alike].last()?;
+        let same = same(&one.text, key);
+        while one.text.len() > same {
+            one = &self.texts[one.shorter? as usize];
+        }
+        Some(one)
+    }
+
     /// `start` is what stands before; it is left as it was.
     fn add_ranges(
         &self,
@@ -254,9 +280,9 @@ impl Texts {
         to: &mut Vec<KeyRange>,
     ) {
         let before = start.len();
-        for one in &self.0 {
+        for one in &self.texts {
             start.extend_from_slice(&one.text);
-            let shorter = one.shorter.map(|place| &self.0[place as usize]);
+            let shorter = one.shorter.map(|place| &self.texts[place as usize]);
             if shorter.is_some_and(|shorter| shorter.prefix.has(kind)) {
                 // Its keys are in the range of the shorter one.
             } else if one.prefix.has(kind) {
@@ -271,6 +297,24 @@ impl Texts {
             }
             start.truncate(before);
         }
+    }
+}
+
+/// How many bytes two texts have in common at their beginning.
+fn same(one: &[u8], other: &[u8]) -> usize {
+    one.iter()
+        .zip(other)
+        .take_while(|(one, other)| one == other)
+        .count()
+}
+
+/// The first eight bytes, or fewer, as a number. A text with a lower number is below another one.
+fn head(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => (0..8).fold(0, |head, at| {
+            head << 8 | u64::from(*text.get(at).unwrap_or(&0))
+        }),
     }
 }
 
