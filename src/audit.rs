@@ -117,7 +117,7 @@ impl Event {
                 (Some(&*claims.sub), Some(&*claims.jti))
             }
             (_, Caller::Key(key)) if refused || row.privilege != Privilege::Nothing => {
-                (key.login(), key.login().map(|_| &*key.id))
+                (key.login(), key.login().map(|_| key.id()))
             }
             (_, Caller::Owner) => (Some(OWNER), None),
             // The operation needs no token, so the token was not checked.

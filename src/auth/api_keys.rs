@@ -57,7 +57,7 @@ fn create(
     let mut row = ApiKeyRow {
         id: key.id,
         expires_at: created_at + lifetime(input.ttl)?,
-        login: login.to_owned(),
+        login: login.into(),
         digest: key.digest,
         name: name(input.name)?,
         roles: None,
@@ -169,7 +169,7 @@ fn revoke(tx: &Tx, auth: &Auth, login: &str, id: &str) -> Result<Outcome, Error>
     users(auth)?;
     storage.reserve.transaction(tx, Depth::Last, || {
         let row = storage.api_keys.get(tx, id)?;
-        let row = row.filter(|row| row.login == login && row.expires_at > now());
+        let row = row.filter(|row| &*row.login == login && row.expires_at > now());
         let row = row.ok_or(Error::NoSuchApiKey)?;
         storage.api_keys.revoke(tx, &storage.mirror, &row)
     })?;

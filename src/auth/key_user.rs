@@ -53,7 +53,7 @@ impl Uses {
 /// The user of a key, with the roles that the key has.
 #[derive(Debug)]
 pub struct KeyUser {
-    pub row: ApiKeyRow,
+    pub row: Arc<ApiKeyRow>,
     pub subject: Subject,
 }
 
@@ -70,13 +70,13 @@ impl KeyUser {
         Arc::new(Claims {
             iss: auth.config.token_issuer.clone(),
             aud: auth.config.token_audience.clone(),
-            sub: row.login.clone(),
+            sub: row.login.to_string(),
             jti: row.id.clone(),
             iat: row.created_at,
             nbf: row.created_at,
             exp: row.expires_at,
-            username: row.login.clone(),
-            email: row.login.clone(),
+            username: row.login.to_string(),
+            email: row.login.to_string(),
             epoch: self.subject.epoch,
             sid: None,
             outside: None,
@@ -88,7 +88,7 @@ impl KeyUser {
 pub fn user_of(tx: &Tx, auth: &Auth, key: &ApiKey) -> Result<KeyUser, Error> {
     let storage = &auth.storage;
     auth.following.check(auth)?;
-    let row = storage.api_keys.get(tx, &key.id)?;
+    let row = storage.api_keys.get(tx, key.id())?;
     let row = row.filter(|row| key.is(&row.digest) && row.expires_at > now());
     let row = row.ok_or(Error::Unauthenticated)?;
     let mut subject = storage.subjects.get(tx, &row.login)?;

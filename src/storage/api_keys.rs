@@ -2,7 +2,7 @@
 //! key keeps its tuple, without its user and digest, until it would have expired, so that followers learn of the end.
 
 use super::mirror::Mirror;
-use super::{all, array, broken, Generation};
+use super::{all, array, broken, find, Generation, Known};
 use crate::tx::{transaction_if, Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_domain::Granted;
@@ -15,7 +15,7 @@ pub struct ApiKeyRow {
     pub id: String,
     /// Seconds since 1970-01-01 UTC by the steady clock.
     pub expires_at: u64,
-    pub login: String,
+    pub login: Arc<str>,
     pub digest: String,
     pub name: String,
     /// The roles of its user that it has, or `None` if it has all of them.
@@ -41,7 +41,12 @@ pub struct ApiKeys {
     pub(super) space: Space,
     pub(super) uses: Space,
     pub(super) generation: Arc<Generation>,
+    /// The numbers of changes, and the keys.
+    pub(super) known: Known<(u64, Arc<ApiKeyRow>)>,
 }
+
+/// About the bytes of a key beside its texts, which are as long as in the tuple.
+const ROW: usize = 1024;
 
 const BY_LOGIN: u32 = 3;
 const BY_EXPIRY: u32 = 1;
@@ -49,33 +54,30 @@ const BY_EXPIRY: u32 = 1;
 impl ApiKeys {
     /// A key, or `None` if there is none, it was revoked, or it is of a generation before a restore. It may have expired. Does not
     /// yield.
-    pub fn get(&self, tx: &Tx, id: &str) -> Result<Option<ApiKeyRow>, Error> {
-        let tuple = super::get(tx, self.space, id, decode)?;
-        Ok(tuple.and_then(|tuple| self.row(tx, tuple)))
+    pub fn get(&self, tx: &Tx, id: &str) -> Result<Option<Arc<ApiKeyRow>>, Error> {
+        let Some(tuple) = find(tx, self.space, id)? else {
+            return Ok(None);
+        };
+        let key = self.known.get_or_make(tx, id, tuple, |tuple| {
+            let (number, row) = row(decode(tuple)?);
+            Ok(row.map(|row| ((number, Arc::new(row)), ROW)))
+        })?;
+        let key = key.filter(|(number, _)| self.is_present(tx, *number));
+        Ok(key.map(|(_, row)| row))
     }
 
     /// The keys of a login, in no order. Does not yield.
     pub fn of(&self, tx: &Tx, login: &str) -> Result<Vec<ApiKeyRow>, Error> {
         let key = array(&(login,));
         let tuples = all(tx, self.space.index(BY_LOGIN), Range::Equal(&key), decode)?;
-        let rows = tuples.into_iter().filter_map(|tuple| self.row(tx, tuple));
-        Ok(rows.collect())
+        let rows = tuples.into_iter().map(row);
+        let present = rows.filter(|(number, _)| self.is_present(tx, *number));
+        Ok(present.filter_map(|(_, row)| row).collect())
     }
 
-    fn row(&self, tx: &Tx, tuple: Tuple) -> Option<ApiKeyRow> {
-        // What was given before a restore has ended.
-        if tuple.number < self.generation.known(tx) {
-            return None;
-        }
-        Some(ApiKeyRow {
-            id: tuple.id,
-            expires_at: tuple.expires_at,
-            login: tuple.login?,
-            digest: tuple.digest?,
-            name: tuple.name?,
-            roles: tuple.roles,
-            created_at: tuple.created_at?,
-        })
+    /// Whether a key with this number was not given before a restore, which has ended all that were.
+    fn is_present(&self, tx: &Tx, number: u64) -> bool {
+        number >= self.generation.known(tx)
     }
 
     /// Stores a new key. The caller has opened a transaction.
@@ -84,7 +86,7 @@ impl ApiKeys {
             id: key.id.clone(),
             expires_at: key.expires_at,
             number: mirror.next(tx)?,
-            login: Some(key.login.clone()),
+            login: Some((*key.login).to_owned()),
             digest: Some(key.digest.clone()),
             name: Some(key.name.clone()),
             roles: key.roles.clone(),
@@ -145,6 +147,23 @@ impl ApiKeys {
     pub fn forget(&self, tx: &Tx, time: u64, limit: usize) -> Result<bool, Error> {
         super::forget(tx, self.uses, BY_EXPIRY, time, limit)
     }
+}
+
+/// The number of the change, and the key if it was not revoked.
+fn row(tuple: Tuple) -> (u64, Option<ApiKeyRow>) {
+    let number = tuple.number;
+    let row = || {
+        Some(ApiKeyRow {
+            id: tuple.id,
+            expires_at: tuple.expires_at,
+            login: tuple.login?.into(),
+            digest: tuple.digest?,
+            name: tuple.name?,
+            roles: tuple.roles,
+            created_at: tuple.created_at?,
+        })
+    };
+    (number, row())
 }
 
 fn decode(tuple: &[u8]) -> Result<Tuple, Error> {

@@ -5,6 +5,7 @@ mod attempts;
 mod generation;
 mod issued;
 mod keys;
+mod known;
 mod kv;
 mod mirror;
 mod reserve;
@@ -28,10 +29,11 @@ pub use sessions::{Refreshed, SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users, NO_PASSWORD};
 
-use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx, TxCell};
+use crate::tx::{transaction_if, tuple_bytes, Failure, Index, Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_config::Config;
+use known::Known;
 use std::cell::RefCell;
 use std::sync::Arc;
 use tarantool::tuple::Tuple;
@@ -109,11 +111,12 @@ impl Storage {
                 space: api_key,
                 uses: find("authkv_api_key_use")?,
                 generation: generation.clone(),
+                known: Known::new(tx),
             },
             generation,
             roles: Roles {
                 space: role,
-                known: TxCell::new(tx, RefCell::default()),
+                known: Known::new(tx),
             },
             token_keys: TokenKeys { space: token_key },
             sessions: Sessions {

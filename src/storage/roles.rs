@@ -2,34 +2,18 @@
 //! permissions, so that followers learn of the deletion.
 
 use super::mirror::Mirror;
-use super::{all, array, find};
-use crate::tx::{tuple_bytes, Range, Space, Tx, TxCell};
+use super::{all, array, find, Known};
+use crate::tx::{tuple_bytes, Range, Space, Tx};
 use authkv_base::error::Error;
 use authkv_codec::msgpack::Reader;
 use authkv_domain::{Flags, Keyed, Permission, Role, Rules};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
-use tarantool::tuple::Tuple;
 
 pub struct Roles {
     pub(super) space: Space,
-    /// Roles as they were last read, so that not every request decodes them.
-    pub(super) known: TxCell<RefCell<Known>>,
+    pub(super) known: Known<RoleRow>,
 }
-
-/// Roles by name, each with the tuple from which it was made. While that tuple is held here, no other tuple is at its address: the
-/// role is up to date if the space has the same tuple.
-#[derive(Default)]
-pub struct Known {
-    roles: HashMap<String, (Tuple, RoleRow)>,
-    /// About the bytes of all of them.
-    size: usize,
-}
-
-/// About the most bytes of known roles. Beyond it all are forgotten.
-const KNOWN_MAX: usize = 16 << 20;
 
 /// Name, null, number, permissions or null if deleted, and the number with which the role was made.
 type Row = (String, Option<u64>, u64, Option<Vec<Stored>>, u64);
@@ -117,26 +101,25 @@ impl Roles {
         let Some(tuple) = find(tx, self.space, name)? else {
             return Ok(None);
         };
-        let bytes = tuple_bytes(&tuple);
-        let mut known = self.known.get(tx).borrow_mut();
-        if let Some((of, role)) = known.roles.get(name) {
-            if std::ptr::eq(tuple_bytes(of), bytes) {
-                return Ok(Some(role.clone()));
-            }
-        }
-        let (_, _, _, permissions, since) = decode(bytes)?;
-        let Some(permissions) = permissions else {
-            return Ok(None);
-        };
-        let rules = Arc::new(Rules::new(permissions));
-        let role = RoleRow { rules, since };
-        known.keep(name, tuple, role.clone());
-        Ok(Some(role))
+        self.known.get_or_make(tx, name, tuple, |tuple| {
+            let (_, _, _, permissions, since) = decode(tuple)?;
+            Ok(permissions.map(|permissions| {
+                let rules = Arc::new(Rules::new(permissions));
+                let size = rules.size();
+                (RoleRow { rules, since }, size)
+            }))
+        })
     }
 
     /// The `since` of a role, or `None` if the role does not exist. Does not decode permissions. Does not yield.
     pub fn since(&self, tx: &Tx, name: &str) -> Result<Option<u64>, Error> {
         const DELETED: &[u8] = &[0xc0];
+        let Some(tuple) = find(tx, self.space, name)? else {
+            return Ok(None);
+        };
+        if let Some(role) = self.known.get(tx, name, &tuple) {
+            return Ok(Some(role.since));
+        }
         let since = |tuple: &[u8]| {
             let mut reader = Reader::new(tuple);
             reader.head()?;
@@ -147,7 +130,7 @@ impl Roles {
             let since = rmp_serde::from_slice(reader.value()?).map_err(|_| Error::Internal)?;
             Ok((permissions != DELETED).then_some(since))
         };
-        Ok(super::get(tx, self.space, name, since)?.flatten())
+        since(tuple_bytes(&tuple))
     }
 
     /// All roles by name. Does not yield.
@@ -172,21 +155,6 @@ impl Roles {
         let stored = |all: &[Permission]| all.iter().map(Stored::of).collect::<Vec<_>>();
         let row = (name, None::<u64>, number, permissions.map(stored), since);
         Ok(self.space.replace(tx, &array(&row))?)
-    }
-}
-
-impl Known {
-    fn keep(&mut self, name: &str, tuple: Tuple, role: RoleRow) {
-        let size = |tuple: &Tuple, role: &RoleRow| tuple_bytes(tuple).len() + role.rules.size();
-        if let Some((tuple, role)) = self.roles.remove(name) {
-            self.size -= size(&tuple, &role);
-        }
-        let more = size(&tuple, &role);
-        if self.size + more > KNOWN_MAX {
-            *self = Self::default();
-        }
-        self.size += more;
-        self.roles.insert(name.to_owned(), (tuple, role));
     }
 }
 

@@ -3,7 +3,6 @@
 //!
 //! In the text `{login}` stands for the login, and a brace of a key is doubled, as in format strings of Rust and Python.
 
-use super::KeyRange;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -96,9 +95,9 @@ impl Pattern {
         self.parts.len() > 1
     }
 
-    /// The text before the first login.
-    pub fn start(&self) -> &[u8] {
-        &self.parts[0]
+    /// The text before the first login, and what follows each login.
+    pub fn parts(&self) -> &[Box<[u8]>] {
+        &self.parts
     }
 
     /// The bytes of the text without the logins.
@@ -108,7 +107,7 @@ impl Pattern {
 
     /// Whether a key is one of these, for a login as it stands in keys. A pattern with a login is for nobody without one.
     pub fn matches(&self, key: &[u8], login: &[u8]) -> bool {
-        let rest = key.strip_prefix(self.start());
+        let rest = key.strip_prefix(&*self.parts[0]);
         let rest = match self.has_login() {
             false => rest,
             true if login.is_empty() => None,
@@ -123,15 +122,6 @@ impl Pattern {
     pub fn fill(&self, login: &[u8]) -> Option<Vec<u8>> {
         let is_for_nobody = self.has_login() && login.is_empty();
         (!is_for_nobody).then(|| self.parts.join(login))
-    }
-
-    /// The keys as a range; `None` if there are none.
-    pub fn range(&self, login: &[u8]) -> Option<KeyRange> {
-        let text = self.fill(login)?;
-        Some(match self.is_key {
-            true => KeyRange::of_key(&text),
-            false => KeyRange::of_prefix(&text),
-        })
     }
 }
 
@@ -243,20 +233,5 @@ mod tests {
         ] {
             assert_eq!(login_in_keys(login), text);
         }
-    }
-
-    #[test]
-    fn a_range_is_of_the_keys_that_match() {
-        let range = |text: &str, is_key| Pattern::new(text, is_key).unwrap().range(b"a");
-        assert_eq!(
-            range("u/{login}/", false),
-            Some(KeyRange::of_prefix(b"u/a/"))
-        );
-        let one = range("u/{login}", true).unwrap();
-        assert_eq!(
-            (&one.from[..], one.to.as_deref()),
-            (&b"u/a"[..], Some(&b"u/a\0"[..]))
-        );
-        assert_eq!(prefix("u/{login}/").range(b""), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What one permission says, as clients write and read it. Pure; any thread.
 
 use super::pattern::{escape, Pattern};
+use super::rules::Kinds;
 use super::Limits;
 use authkv_base::error::{AccessKind, Error};
 use serde::Serialize;
@@ -149,15 +150,17 @@ impl Permission {
         }
     }
 
-    /// Whether it allows this, which includes all of it for `Write`.
-    pub fn allows(&self, kind: AccessKind) -> bool {
-        match kind {
-            AccessKind::Read => self.read,
-            AccessKind::Write => self.write || self.insert && self.update && self.delete,
-            AccessKind::Insert => self.write || self.insert,
-            AccessKind::Update => self.write || self.update,
-            AccessKind::Delete => self.write || self.delete,
-        }
+    /// What it allows.
+    pub fn kinds(&self) -> Kinds {
+        let flags = [
+            (self.read, AccessKind::Read),
+            (self.write, AccessKind::Write),
+            (self.insert, AccessKind::Insert),
+            (self.update, AccessKind::Update),
+            (self.delete, AccessKind::Delete),
+        ];
+        let named = flags.into_iter().filter(|(flag, _)| *flag);
+        named.fold(Kinds::NONE, |all, (_, kind)| all | Kinds::of(kind))
     }
 
     /// The same for one user, with the login, as it stands in keys, in its place: in this text braces are braces. `None` if there
@@ -255,7 +258,7 @@ mod tests {
             let one = permission(flags).unwrap();
             for kind in [Read, Write, Insert, Update, Delete] {
                 assert_eq!(
-                    one.allows(kind),
+                    one.kinds().has(kind),
                     allowed.contains(&kind),
                     "{one:?} {kind:?}"
                 );

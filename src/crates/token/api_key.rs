@@ -6,13 +6,15 @@
 //! That is enough for a secret that nobody can guess.
 
 use crate::random;
+use crate::recent::Recent;
 use authkv_base::error::Error;
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
 use crc::{Crc, CRC_32_ISO_HDLC};
 use ring::digest::{digest, SHA256};
 use secrecy::SecretString;
+use std::cell::RefCell;
 use std::hint::black_box;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// What every key begins with.
 pub const PREFIX: &str = "authkv_";
@@ -25,14 +27,25 @@ const ID: usize = 16;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 
+thread_local! {
+    /// The digests of texts that had the form of a key. They are apart from tokens, so that texts which are no keys of anybody do not
+    /// replace verified tokens.
+    static RECENT: RefCell<Recent<Arc<Digests>>> = const { RefCell::new(Recent::EMPTY) };
+}
+
 /// A key that a client has sent. Only tx knows whether it exists.
 #[derive(Debug)]
 pub struct ApiKey {
-    /// The id of the key: the first half of its digest. No secret.
-    pub id: String,
-    digest: String,
+    digests: Arc<Digests>,
     /// The login of its user, once tx has found the key. For logs.
-    login: OnceLock<String>,
+    login: OnceLock<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Digests {
+    /// The first half of the digest.
+    id: String,
+    digest: String,
 }
 
 /// A new key.
@@ -43,36 +56,47 @@ pub struct NewApiKey {
 }
 
 impl ApiKey {
-    /// What a client has sent, if it has the form of a key. Costs a SHA-256.
+    /// What a client has sent, if it has the form of a key. Costs a SHA-256, unless this thread has read it lately.
     pub fn read(token: &str) -> Option<Self> {
         let (random, checksum) = token.strip_prefix(PREFIX)?.split_at_checked(RANDOM)?;
-        let is_right = random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-            && checksum.as_bytes() == checksum_of(random);
-        is_right.then(|| {
-            let (id, digest) = digests(token);
-            Self {
-                id,
-                digest,
-                login: OnceLock::new(),
-            }
+        let recent = RECENT.with_borrow(|recent| recent.get(token).cloned());
+        let digests = recent.or_else(|| {
+            let is_right = random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && checksum.as_bytes() == checksum_of(random);
+            is_right.then(|| {
+                let (id, digest) = digests(token);
+                let digests = Arc::new(Digests { id, digest });
+                RECENT.with_borrow_mut(|recent| recent.put(token, digests.clone()));
+                digests
+            })
+        });
+        digests.map(|digests| Self {
+            digests,
+            login: OnceLock::new(),
         })
+    }
+
+    /// The id of the key. No secret.
+    pub fn id(&self) -> &str {
+        &self.digests.id
     }
 
     /// Whether it is the key with this digest. The time it takes does not depend on where they differ.
     pub fn is(&self, digest: &str) -> bool {
-        let pairs = self.digest.bytes().zip(digest.bytes());
+        let own = &self.digests.digest;
+        let pairs = own.bytes().zip(digest.bytes());
         let differ = pairs.fold(0, |differ, (one, other)| black_box(differ | (one ^ other)));
-        differ == 0 && self.digest.len() == digest.len()
+        differ == 0 && own.len() == digest.len()
     }
 
     /// Notes the user of the key.
-    pub fn found(&self, login: &str) {
-        self.login.get_or_init(|| login.to_owned());
+    pub fn found(&self, login: &Arc<str>) {
+        self.login.get_or_init(|| login.clone());
     }
 
     /// The user of the key, if the key was found.
     pub fn login(&self) -> Option<&str> {
-        self.login.get().map(String::as_str)
+        self.login.get().map(|login| &**login)
     }
 }
 
@@ -127,8 +151,10 @@ mod tests {
         let text = key.text.expose_secret();
         assert_eq!(text.len(), PREFIX.len() + RANDOM + CHECKSUM);
         let read = ApiKey::read(text).unwrap();
-        assert_eq!(read.id, key.id);
+        assert_eq!(read.id(), key.id);
         assert!(read.is(&key.digest));
+        // Again, from what this thread has read lately.
+        assert!(ApiKey::read(text).unwrap().is(&key.digest));
         let other = NewApiKey::draw().unwrap();
         for digest in [
             "",

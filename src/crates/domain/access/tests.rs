@@ -98,7 +98,7 @@ fn a_look_up_finds_what_the_permissions_say_one_by_one() {
                 for key in keys {
                     let is = |kind| {
                         chosen.iter().any(|one| {
-                            one.allows(kind) && one.pattern().matches(key.as_bytes(), b"ann")
+                            one.kinds().has(kind) && one.pattern().matches(key.as_bytes(), b"ann")
                         })
                     };
                     for kind in [Read, Insert, Update, Delete] {
