@@ -371,6 +371,10 @@ NEEDS_RECOVERY = Refused("role_required", "This needs the role recovery")
 ONE_KEY = Ok({"api_keys": Like("one", lambda seen: len(seen) == 1 and seen[0]["name"] == "test")})
 
 
+ADMIN2_KEY = Of("admin2", "key")
+NOBODY_NEW = ((as_admin("user_get", NEW), NO_SUCH_USER),)
+
+
 def revoke_key(key=BOB_KEY_ID, token=BOB_TOKEN) -> Call:
     return Call("api_key_revoke", (key,), token)
 
@@ -403,12 +407,29 @@ API_KEYS = [
           then=((check(), Ok(True)), (check(BOB_KEY), Ok(True))))
       for operation, args in [
           ("auth_logout", ()), ("session_logout_all", ()), ("session_list", ()), ("session_revoke", (BOB_SESSION,)),
-          ("user_password", (PASSWORD, OTHER_PASSWORD)), ("user_set_password", (BOB, OTHER_PASSWORD)),
+          ("user_password", (PASSWORD, OTHER_PASSWORD)), ("user_set_password", (BOB, OTHER_PASSWORD)), ("user_rename", ("Bo", "St")),
           ("api_key_create", ("x",)), ("api_key_list", ()), ("api_key_revoke", (BOB_KEY_ID,)),
           ("user_api_key_create", (BOB, "x")),
       ]],
     Row("a_key_needs_the_role_too", Call("user_list", (), BOB_KEY), NEEDS_ADMIN, about_caller=True),
     Row("a_key_of_an_administrator_administers", Call("user_get", (BOB,), Of("admin2", "key")), user(), about_caller=True),
+    *[Row(f"a_key_makes_no_administrator_by_{name}", Call(operation, args, ADMIN2_KEY), NOT_FOR_API_KEYS, about_caller=True, then=then)
+      for name, operation, args, then in [
+          ("user_create", "user_create", (NEW, PASSWORD, "Bob", "Stone", {"roles": ["introspect", "admin"]}), NOBODY_NEW),
+          ("user_create_service", "user_create_service", (NEW, {"roles": ["admin"]}), NOBODY_NEW),
+          ("role_grant", "role_grant", (BOB, "admin"), ((as_admin("user_get", BOB), user()),)),
+          ("role_grant_to_its_own_user", "role_grant", (Of("admin2"), "admin"), ()),
+          ("a_reset_token_of_its_own_user", "user_reset_token", (Of("admin2"),), ()),
+          ("a_reset_token_of_another_administrator", "user_reset_token", ("admin",), ()),
+          ("a_reset_token_of_who_recovers_others", "user_reset_token", (Of("recovery"),), ()),
+      ]],
+    *[Row(f"a_key_of_an_administrator_still_does_{operation}", Call(operation, args, ADMIN2_KEY), expected, about_caller=True)
+      for operation, args, expected in [
+          ("user_create", (NEW, PASSWORD, "Bob", "Stone", {"roles": ["introspect"]}), user(NEW, "introspect")),
+          ("user_create_service", (NEW, {"roles": ["introspect"]}), Ok(Made(service, (NEW,)))),
+          ("role_grant", (BOB, "introspect"), user(BOB, "introspect")),
+          ("user_reset_token", (BOB,), Ok({"reset_token": A_TEXT, "expires_at": A_TIME})),
+      ]],
     Row("introspect_shows_an_api_key", introspect(BOB_KEY), Ok(Made(active, (BOB,)))),
     Row("a_key_is_no_refresh_token", refresh(BOB_KEY), INVALID_REFRESH_TOKEN, then=((check(BOB_KEY), Ok(True)),)),
     *[Row(f"{what}_ends_a_key", ending, answer, (check(BOB_KEY),), ((check(BOB_KEY), Ok(False)), *then))
