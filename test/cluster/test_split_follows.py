@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.harness import CHEAP_HASHES, ROOT, Instance, wait_until
+from support.harness import CHEAP_HASHES, ROOT, Instance, wait_until, write_key_pair
 from support.outcome import ANY, Ok, Refused
 from support.people import FORBIDDEN, INVALID_REFRESH_TOKEN, PASSWORD, UNAUTHENTICATED, Person, allow, forbidden
 from support.provider import PREFIX, Provider, trusting
 from support.split import UNKNOWN, WITHIN_A_SECOND, Split, auth_settings, kv_settings, refused
+from support.tokens import ATTACKS, OPTIONAL, Forge
 from support.transports import TRANSPORTS, HttpTransport, Transport
 from support.v1 import KEY_VALUES, OPERATIONS
 
@@ -29,10 +30,12 @@ ARGUMENTS = {
 
 @dataclass
 class World:
-    """A split of which both instances trust an issuer, and where users have their own keys only."""
+    """A split of which both instances trust two issuers, and where users have their own keys only."""
 
     split: Split
     provider: Provider
+    # Of authkv's own users.
+    local: Provider
     role: str
 
     def member(self) -> Person:
@@ -41,8 +44,13 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    provider = Provider("corp", "ES256")
-    issuers = trusting(tmp_path_factory.mktemp("issuers"), provider.entry(keys={"file": provider.key_file()}))
+    provider, local = Provider("corp", "ES256"), Provider("local")
+    local.keys = {local.kid: write_key_pair(local.directory)}
+    issuers = trusting(
+        tmp_path_factory.mktemp("issuers"),
+        provider.entry(keys={"file": provider.key_file()}),
+        local.entry(keys={"file": local.key_file()}, login_prefix="", create=False),
+    )
     same = {"AUTHKV_DEFAULT_ROLE": "off", **issuers}
     with (
         Instance(**auth_settings(), **CHEAP_HASHES, **same) as auth,
@@ -50,7 +58,7 @@ def world(tmp_path_factory):
     ):
         split = Split(auth, kv)
         role = split.people.role(allow("rw", prefix="users/{login}/"), allow("i", prefix="log/"), allow("r", key="terms"))
-        yield World(split, provider, role)
+        yield World(split, provider, local, role)
         split.close()
 
 
@@ -217,3 +225,29 @@ def test_the_table_has_these_rows():
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_of_the_table_is_true(world, row, transport):
     ROWS[row](world, world.split.kv[transport])
+
+
+@pytest.fixture(scope="module")
+def forges(world) -> dict[str, Forge]:
+    """Forgers with a token of a session, and with one of an issuer without a prefix, of the same user."""
+    person, local = world.member(), world.local
+    session = Forge(world.split.instances[0].data_dir, person.access)
+    return {"session": session, "issuer": Forge(local.directory, local.token(person.login, nbf=local.claims()["iat"]))}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("of", ["session", "issuer"])
+def test_a_forged_token_is_refused_at_the_key_value_instance_too(world, forges, of, attack):
+    """It verifies tokens itself: with the public keys that it has heard of, and with those of the file of issuers."""
+    # Here no token is too long for a header.
+    forge, kv = forges[of], world.split.kv["iproto"]
+    forged, twin = ATTACKS[attack].token(forge), ATTACKS[attack].twin(forge)
+    expected = Ok({"login": forge.claims["sub"], "roles": [world.role]})
+    if attack in OPTIONAL and of == "issuer":
+        assert kv.do("auth_access", forged, {}) == expected
+        return
+    for _ in range(2):
+        at_once(kv, UNAUTHENTICATED, "auth_access", forged, {})
+        at_once(kv, UNAUTHENTICATED, "pair_put", forged, "forged", 1)
+        # What is remembered of the twin does not help the other.
+        wait_until(lambda: kv.do("auth_access", twin, {}) == expected, "the twin is accepted", WITHIN_A_SECOND)
