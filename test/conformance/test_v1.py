@@ -38,7 +38,7 @@ from support.people import (
 )
 from support.tokens import GARBAGE
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, OwnerTransport
-from support.v1 import ADMINISTRATION, OPERATIONS, OWNER
+from support.v1 import ADMINISTRATION, KEY_VALUES, OPERATIONS, OWNER
 
 
 @dataclass(frozen=True)
@@ -665,6 +665,32 @@ SERVER = [
     Row("metrics_refuse_a_number", as_admin("server_metrics", {"tarantool": 1}), Refused("malformed")),
 ]  # fmt: skip
 
+
+def access(question: dict, token=BOB_TOKEN) -> Call:
+    return Call("auth_access", (question,), token)
+
+
+def may(who=BOB, *names) -> Ok:
+    return Ok(Made(lambda login: {"login": login, "roles": list(names)}, (who,)))
+
+
+ACCESS = [
+    Row("access_says_who_calls", access({}), may()),
+    Row("access_says_which_roles_the_caller_has", access({}, INTROSPECT), may(Of("introspect"), "introspect")),
+    Row("access_knows_api_keys", access({"key": "a", "access": "write"}, BOB_KEY), may()),
+    Row("access_is_given_by_a_role", access({"role": "introspect"}, INTROSPECT), may(Of("introspect"), "introspect")),
+    Row("access_needs_the_role", access({"role": "introspect"}), Refused("role_required", "This needs the role introspect")),
+    Row("access_knows_the_role_that_everyone_has", access({"role": "default"}), may()),
+    Row("access_needs_role_and_key", access({"role": "introspect", "key": "a"}), Refused("role_required")),
+    *[Row(f"access_refuses_{what}", access(question), Refused(error))
+      for what, question, error in [
+          ("a_role_of_no_name", {"role": "a b"}, "bad_role"), ("an_unknown_access", {"key": "a", "access": "list"}, "bad_option"),
+          ("an_access_to_nothing", {"access": "read"}, "bad_option"), ("an_unknown_question", {"keys": "a"}, "malformed"),
+      ]],
+    Row("access_refuses_garbage", access({}, GARBAGE), UNAUTHENTICATED),
+    Row("access_ends_with_the_session", access({}), UNAUTHENTICATED, (Call("auth_logout", (), BOB_TOKEN),)),
+]  # fmt: skip
+
 # Arguments of every operation of administration that would be right, were they the administrator's.
 RIGHT = {
     "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
@@ -698,9 +724,11 @@ ROWS = [
     *ROLES,
     *KEYS,
     *SERVER,
+    *ACCESS,
     *ADMINISTRATORS_ONLY,
 ]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
+assert {row.call.operation for row in ROWS} >= OPERATIONS.keys() - KEY_VALUES.keys(), "every operation has a row"
 
 
 def is_for(transport: str, row: Row) -> bool:
