@@ -17,6 +17,9 @@ const LINE_MAX: usize = 64;
 /// Where a range is at most this long, it is read as a whole.
 const WINDOW: u64 = 4096;
 
+/// How many lines a start looks at.
+const LOOKS: u64 = 64;
+
 /// An open file of digests.
 pub struct Denylist {
     file: File,
@@ -24,7 +27,7 @@ pub struct Denylist {
 }
 
 impl Denylist {
-    /// Opens a file and looks at its first line. The error says what is wrong.
+    /// Opens a file, and looks at its first line and at some others. The error says what is wrong.
     pub fn open(path: &Path) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
         let file = File::open(path).map_err(failed)?;
@@ -32,13 +35,44 @@ impl Denylist {
         let list = Self { file, length };
         let mut start = [0; LINE_MAX];
         let read = list.read(0, &mut start).map_err(failed)?;
-        match digest_of_line(&start[..read]) {
-            Some(_) => Ok(list),
-            None => Err(format!(
+        let form = || {
+            format!(
                 "{} should have lines of a SHA-1 in hexadecimal digits, a colon and a count",
                 path.display()
+            )
+        };
+        digest_of_line(&start[..read]).ok_or_else(form)?;
+        match list.is_in_order().map_err(failed)? {
+            Some(true) => Ok(list),
+            Some(false) => Err(format!(
+                "{} should have its lines in the order of the digests, and not in that of the counts",
+                path.display()
             )),
+            None => Err(form()),
         }
+    }
+
+    /// Whether some lines all over the file are in order; `None` if one is of another form. A file in another order would have
+    /// passwords that are not found.
+    fn is_in_order(&self) -> std::io::Result<Option<bool>> {
+        let mut before = [0; DIGITS];
+        // What is shorter is read as a whole, in whatever order.
+        let looks = if self.length > WINDOW { LOOKS } else { 0 };
+        for look in 0..looks {
+            let at = self.length / LOOKS * look;
+            let mut piece = [0; 2 * LINE_MAX];
+            let read = self.read(at, &mut piece)?;
+            let next = piece[..read].iter().position(|byte| *byte == b'\n');
+            let line = next.and_then(|end| piece.get(end + 1..read));
+            let Some(digest) = line.and_then(digest_of_line) else {
+                return Ok(None);
+            };
+            if digest < before {
+                return Ok(Some(false));
+            }
+            before = digest;
+        }
+        Ok(Some(true))
     }
 
     /// Whether a password is in the file. Errors: `Internal` if the file cannot be read.
@@ -156,6 +190,19 @@ mod tests {
         for wrong in ["", "password\n", "0123:4\n", &"G".repeat(41)] {
             std::fs::write(&path, wrong).unwrap();
             assert!(Denylist::open(&path).is_err(), "{wrong}");
+        }
+        let line = |number: u64| {
+            let digest = sha1(&format!("leaked{number}")).to_vec();
+            format!("{}:{number}", String::from_utf8(digest).unwrap())
+        };
+        // In the order of the counts, and with lines of another form in its second half.
+        let by_count: Vec<_> = (0..5000).map(line).collect();
+        let mut torn = by_count.clone();
+        torn.sort();
+        torn[2500..].fill("no digest".into());
+        for wrong in [by_count, torn] {
+            std::fs::write(&path, wrong.join("\n")).unwrap();
+            assert!(Denylist::open(&path).is_err());
         }
         assert!(Denylist::open(&directory.join("none")).is_err());
         std::fs::remove_dir_all(&directory).unwrap();

@@ -13,7 +13,8 @@ use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::steady::now;
 use authkv_command::{
-    Done, NewPassword, OneTimeRequest, OneTimeToken, Outcome, VerificationToken, VerifiedEmail,
+    Done, NewPassword, OneTimeRequest, OneTimeToken, Outcome, Privilege, VerificationToken,
+    VerifiedEmail,
 };
 use authkv_domain::{Login, Password, RoleName};
 use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
@@ -38,8 +39,8 @@ enum Purpose {
 }
 
 /// Makes a token for a new password of a user. Errors: `BadOption`; `NoSuchUser`, also for a user of another issuer, who has no
-/// password; `RoleRequired` for the token of an administrator, or of another user with the role `recovery`, which only an
-/// administrator may make. Does not yield.
+/// password; for the token of an administrator, or of another user with the role `recovery`, `RoleRequired` if the caller is no
+/// administrator, and `NotForApiKeys` for an API key, which sets no password of who may do as much as itself. Does not yield.
 pub fn make(
     tx: &Tx,
     auth: &Auth,
@@ -53,8 +54,9 @@ pub fn make(
     }
     let subject = auth.storage.subjects.get(tx, login)?;
     let is_strong = subject.has(RoleName::ADMIN) || subject.has(RoleName::RECOVERY);
-    if is_strong && !who.is_admin() {
-        return Err(Error::RoleRequired(RoleName::ADMIN.into()));
+    if is_strong {
+        who.check(Privilege::Admin)?;
+        who.check_is_no_key()?;
     }
     Ok(Outcome::OneTime(OneTimeToken {
         reset_token: sign(auth, Purpose::Password, (login, subject.epoch, expires_at)),

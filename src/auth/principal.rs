@@ -106,6 +106,15 @@ impl Principal<'_> {
         }
     }
 
+    /// Checks that the caller may give users these roles. An API key makes no administrator, who would outlive the key. Errors:
+    /// `NotForApiKeys`.
+    pub fn check_gives(&self, roles: &[String]) -> Result<(), Error> {
+        match roles.iter().any(|role| role == RoleName::ADMIN) {
+            true => self.check_is_no_key(),
+            false => Ok(()),
+        }
+    }
+
     /// What this caller may do with keys. Does not yield.
     pub fn access(&self, tx: &Tx, auth: &Auth) -> Result<Access, Error> {
         match &self.0 {
@@ -126,11 +135,6 @@ impl Principal<'_> {
             Who::Key(key, _) => User::of_key(&user_of(tx, auth, key)?).access(tx, auth),
             Who::Owner => Ok(Access::everything()),
         }
-    }
-
-    /// Whether the caller has the role `admin`, or is the owner.
-    pub fn is_admin(&self) -> bool {
-        self.check(Privilege::Admin).is_ok()
     }
 
     /// Errors: `RoleRequired`.

@@ -200,19 +200,28 @@ fn perform(
         Command::UserApiKeyCreate(input) => api_keys::create_of(tx, auth, input),
         Command::UserApiKeyList(login) => api_keys::list_of(tx, auth, &login),
         Command::UserApiKeyRevoke(of) => api_keys::revoke_of(tx, auth, &of),
-        Command::UserCreateService(one) => users::create_service(tx, auth, one.login, one.roles),
+        Command::UserCreateService(one) => {
+            who()?.check_gives(&one.roles)?;
+            users::create_service(tx, auth, one.login, one.roles)
+        }
         Command::UserMe => users::me(tx, auth, who()?),
         Command::UserPassword(input) => users::change_password(tx, auth, who()?, origin, input),
         Command::UserList(page) => users::list(tx, auth, page?),
         Command::UserGet(login) => users::get(tx, auth, &login),
-        Command::UserCreate(input, roles) => users::create(tx, auth, input, roles),
+        Command::UserCreate(input, roles) => {
+            who()?.check_gives(&roles)?;
+            users::create(tx, auth, input, roles)
+        }
         Command::UserDelete(login) => users::delete(tx, auth, &login),
         Command::UserDisable(login) => users::set_disabled(tx, auth, &login, true),
         Command::UserEnable(login) => users::set_disabled(tx, auth, &login, false),
         Command::UserLogout(login) => users::logout(tx, auth, &login),
         Command::UserSetPassword(input) => users::set_password(tx, auth, input),
         Command::AuthAccess(question) => allowed::allowed(tx, auth, who()?, question?),
-        Command::RoleGrant(grant) => roles::grant(tx, auth, &grant),
+        Command::RoleGrant(grant) => {
+            who()?.check_gives(std::slice::from_ref(&grant.role))?;
+            roles::grant(tx, auth, &grant)
+        }
         Command::RoleRevoke(grant) => roles::revoke(tx, auth, &grant),
         Command::RoleList => roles::list(tx, auth),
         Command::RoleSet(role) => roles::set(tx, auth, role),

@@ -124,7 +124,7 @@ def test_a_forged_key_is_refused_and_its_twin_accepted(people, transport, forger
     if not key.isascii() and people.transport(transport).is_http:
         key = key.encode().decode("latin-1")
     people.expect(transport, Ok(False), "check", key)
-    for operation, *args in (("get", ["k"]), ("put", {"written": 1}), ("user_me",), ("logout",), ("user_list",)):
+    for operation, *args in (("get", ["k"]), ("put", {"written": 1}), ("user_me",), ("logout",), ("user_list",), ("auth_access", {})):
         people.expect(transport, UNAUTHENTICATED, operation, key, *args)
     people.expect(transport, Ok(True), "check", person.key)
 

@@ -53,7 +53,10 @@ def assert_refused(people: People, transport: str, token: str) -> None:
     people.expect(transport, Ok({"active": False}), "session_introspect", people.admin, token)
     if people.transport(transport).is_http and len(token) > IN_A_HEADER:
         return
-    for operation, *args in (("get", ["k"]), ("put", {"written": 1}), ("user_me",), ("logout",), ("auth_logout",), ("user_list",)):
+    for operation, *args in (
+        ("get", ["k"]), ("put", {"written": 1}), ("user_me",), ("logout",), ("auth_logout",), ("user_list",), ("auth_access", {}),
+        ("api_key_create", "x"),
+    ):  # fmt: skip
         people.expect(transport, UNAUTHENTICATED, operation, token, *args)
 
 
@@ -64,6 +67,7 @@ def assert_accepted(people: People, transport: str, token: str, login: str) -> N
         return
     people.expect(transport, Ok({"k": 1}), "get", token, ["k"])
     assert people.do(transport, "user_me", token).value["login"] == login
+    assert people.do(transport, "auth_access", token, {}).value["login"] == login
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

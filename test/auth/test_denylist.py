@@ -53,11 +53,19 @@ def test_api_takes_a_leaked_password_as_the_contract_does(people, transport):
     people.expect(transport, ANY, "session_login", login, leaked(7))
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "of_another_form"])
+WRONG_LISTS = {
+    "missing": None,
+    "empty": "",
+    "of_another_form": "password\n",
+    "in_the_order_of_the_counts": "".join(f"{digest(leaked(number))}:{9999 - number}\n" for number in range(500)),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_LISTS)
 def test_a_start_without_a_list_of_the_form_is_refused(make, tmp_path, what):
     path = tmp_path / "list"
-    if what != "missing":
-        path.write_text("" if what == "empty" else "password\n")
+    if WRONG_LISTS[what] is not None:
+        path.write_text(WRONG_LISTS[what])
     instance = make(AUTHKV_PASSWORD_DENYLIST=str(path), **CHEAP_HASHES)
     with pytest.raises(AssertionError):
         instance.start()

@@ -29,6 +29,7 @@ from support.people import (
     INVALID_CREDENTIALS,
     NEEDS_ADMIN,
     NO_SUCH_USER,
+    PASSWORD,
     UNAUTHENTICATED,
     People,
     allow,
@@ -133,6 +134,24 @@ def test_an_issuer_without_a_prefix_speaks_of_local_users(world):
     world.people.assert_holds(world.local.token(person.login))
     world.people.assert_fails(world.local.token(fresh("sub")))
     assert world.people.do("http", "user_me", world.local.token("admin")).value["roles"] == ["admin"]
+
+
+def test_an_address_is_one_user_in_whatever_case_an_issuer_writes_it(world):
+    people, name = world.people, fresh("Sub")
+    logins = {people.do("http", "user_me", id_token(world, email=of(f"{name}@Example.com"))).value["login"]
+              for of in (str, str.lower, str.upper)}  # fmt: skip
+    assert logins == {f"ids:{name.lower()}@example.com"}
+    # Of other claims the case counts.
+    assert people.do("http", "user_me", world.corp.token(f"{name}@Example.com")).value["login"] == f"{PREFIX}{name}@Example.com"
+
+
+def test_an_issuer_without_a_prefix_speaks_of_addresses_without_case(make, visit, tmp_path):
+    provider = Provider("mail")
+    issuers = trusting(tmp_path, in_file(provider, login_prefix="", create=False))
+    people = visit(make(AUTHKV_LOGIN_FORM="email", **CHEAP_HASHES, **issuers).start())
+    people.expect("http", ANY, "user_register", "Ann@example.com", PASSWORD, "Ann", "Poe")
+    for sub in ("ann@example.com", "Ann@Example.COM"):
+        assert people.do("http", "user_me", provider.token(sub)).value["login"] == "ann@example.com"
 
 
 def test_a_user_of_another_issuer_has_no_password(world):
@@ -359,6 +378,9 @@ REFUSED: dict[str, tuple[Make, Make]] = {
     "an_email_that_is_not_verified": (lambda w: id_token(w, email_verified=False), id_token),
     "an_email_verified_as_text": (lambda w: id_token(w, email_verified="true"), id_token),
     "no_email": (lambda w: id_token(w, email=None), id_token),
+    **{f"an_email_that_is_{what}": (lambda w, text=text: id_token(w, email=text), id_token) for what, text in [
+        ("a_login", "admin"), ("a_local_part", "admin@"), ("of_a_host", "admin@localhost"), ("two", "a@example.com@example.com"),
+    ]},
     **{f"sub_with_{what}": (lambda w, bad=bad: w.corp.token(bad), mine) for what, bad in [
         ("a_slash", "a/b"), ("a_colon", "a:b"), ("a_space", "a b"), ("a_nul", "a\0b"), ("another_script", "аlice"),
         ("dots_alone", ".."), ("braces", "{login}"), ("nothing", ""), ("too_much", "a" * 129), ("a_line", "a\nb"),

@@ -38,7 +38,7 @@ from support.people import (
 )
 from support.tokens import GARBAGE
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, OwnerTransport
-from support.v1 import ADMINISTRATION, OPERATIONS, OWNER
+from support.v1 import ADMINISTRATION, KEY_VALUES, OPERATIONS, OWNER
 
 
 @dataclass(frozen=True)
@@ -371,6 +371,10 @@ NEEDS_RECOVERY = Refused("role_required", "This needs the role recovery")
 ONE_KEY = Ok({"api_keys": Like("one", lambda seen: len(seen) == 1 and seen[0]["name"] == "test")})
 
 
+ADMIN2_KEY = Of("admin2", "key")
+NOBODY_NEW = ((as_admin("user_get", NEW), NO_SUCH_USER),)
+
+
 def revoke_key(key=BOB_KEY_ID, token=BOB_TOKEN) -> Call:
     return Call("api_key_revoke", (key,), token)
 
@@ -403,12 +407,29 @@ API_KEYS = [
           then=((check(), Ok(True)), (check(BOB_KEY), Ok(True))))
       for operation, args in [
           ("auth_logout", ()), ("session_logout_all", ()), ("session_list", ()), ("session_revoke", (BOB_SESSION,)),
-          ("user_password", (PASSWORD, OTHER_PASSWORD)), ("user_set_password", (BOB, OTHER_PASSWORD)),
+          ("user_password", (PASSWORD, OTHER_PASSWORD)), ("user_set_password", (BOB, OTHER_PASSWORD)), ("user_rename", ("Bo", "St")),
           ("api_key_create", ("x",)), ("api_key_list", ()), ("api_key_revoke", (BOB_KEY_ID,)),
           ("user_api_key_create", (BOB, "x")),
       ]],
     Row("a_key_needs_the_role_too", Call("user_list", (), BOB_KEY), NEEDS_ADMIN, about_caller=True),
     Row("a_key_of_an_administrator_administers", Call("user_get", (BOB,), Of("admin2", "key")), user(), about_caller=True),
+    *[Row(f"a_key_makes_no_administrator_by_{name}", Call(operation, args, ADMIN2_KEY), NOT_FOR_API_KEYS, about_caller=True, then=then)
+      for name, operation, args, then in [
+          ("user_create", "user_create", (NEW, PASSWORD, "Bob", "Stone", {"roles": ["introspect", "admin"]}), NOBODY_NEW),
+          ("user_create_service", "user_create_service", (NEW, {"roles": ["admin"]}), NOBODY_NEW),
+          ("role_grant", "role_grant", (BOB, "admin"), ((as_admin("user_get", BOB), user()),)),
+          ("role_grant_to_its_own_user", "role_grant", (Of("admin2"), "admin"), ()),
+          ("a_reset_token_of_its_own_user", "user_reset_token", (Of("admin2"),), ()),
+          ("a_reset_token_of_another_administrator", "user_reset_token", ("admin",), ()),
+          ("a_reset_token_of_who_recovers_others", "user_reset_token", (Of("recovery"),), ()),
+      ]],
+    *[Row(f"a_key_of_an_administrator_still_does_{operation}", Call(operation, args, ADMIN2_KEY), expected, about_caller=True)
+      for operation, args, expected in [
+          ("user_create", (NEW, PASSWORD, "Bob", "Stone", {"roles": ["introspect"]}), user(NEW, "introspect")),
+          ("user_create_service", (NEW, {"roles": ["introspect"]}), Ok(Made(service, (NEW,)))),
+          ("role_grant", (BOB, "introspect"), user(BOB, "introspect")),
+          ("user_reset_token", (BOB,), Ok({"reset_token": A_TEXT, "expires_at": A_TIME})),
+      ]],
     Row("introspect_shows_an_api_key", introspect(BOB_KEY), Ok(Made(active, (BOB,)))),
     Row("a_key_is_no_refresh_token", refresh(BOB_KEY), INVALID_REFRESH_TOKEN, then=((check(BOB_KEY), Ok(True)),)),
     *[Row(f"{what}_ends_a_key", ending, answer, (check(BOB_KEY),), ((check(BOB_KEY), Ok(False)), *then))
@@ -644,6 +665,32 @@ SERVER = [
     Row("metrics_refuse_a_number", as_admin("server_metrics", {"tarantool": 1}), Refused("malformed")),
 ]  # fmt: skip
 
+
+def access(question: dict, token=BOB_TOKEN) -> Call:
+    return Call("auth_access", (question,), token)
+
+
+def may(who=BOB, *names) -> Ok:
+    return Ok(Made(lambda login: {"login": login, "roles": list(names)}, (who,)))
+
+
+ACCESS = [
+    Row("access_says_who_calls", access({}), may()),
+    Row("access_says_which_roles_the_caller_has", access({}, INTROSPECT), may(Of("introspect"), "introspect")),
+    Row("access_knows_api_keys", access({"key": "a", "access": "write"}, BOB_KEY), may()),
+    Row("access_is_given_by_a_role", access({"role": "introspect"}, INTROSPECT), may(Of("introspect"), "introspect")),
+    Row("access_needs_the_role", access({"role": "introspect"}), Refused("role_required", "This needs the role introspect")),
+    Row("access_knows_the_role_that_everyone_has", access({"role": "default"}), may()),
+    Row("access_needs_role_and_key", access({"role": "introspect", "key": "a"}), Refused("role_required")),
+    *[Row(f"access_refuses_{what}", access(question), Refused(error))
+      for what, question, error in [
+          ("a_role_of_no_name", {"role": "a b"}, "bad_role"), ("an_unknown_access", {"key": "a", "access": "list"}, "bad_option"),
+          ("an_access_to_nothing", {"access": "read"}, "bad_option"), ("an_unknown_question", {"keys": "a"}, "malformed"),
+      ]],
+    Row("access_refuses_garbage", access({}, GARBAGE), UNAUTHENTICATED),
+    Row("access_ends_with_the_session", access({}), UNAUTHENTICATED, (Call("auth_logout", (), BOB_TOKEN),)),
+]  # fmt: skip
+
 # Arguments of every operation of administration that would be right, were they the administrator's.
 RIGHT = {
     "user_list": (), "user_get": (EVE,), "user_create": (NEW, PASSWORD, "Bob", "Stone"), "user_delete": (EVE,),
@@ -677,9 +724,11 @@ ROWS = [
     *ROLES,
     *KEYS,
     *SERVER,
+    *ACCESS,
     *ADMINISTRATORS_ONLY,
 ]
 assert len({row.name for row in ROWS}) == len(ROWS), "the name of a row is its identity"
+assert {row.call.operation for row in ROWS} >= OPERATIONS.keys() - KEY_VALUES.keys(), "every operation has a row"
 
 
 def is_for(transport: str, row: Row) -> bool:

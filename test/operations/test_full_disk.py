@@ -13,6 +13,7 @@ from support.pairs import put
 from support.people import INVALID_CREDENTIALS, OTHER_PASSWORD, PASSWORD, People, fresh, permission
 from support.small_disk import OnSmallDisk, fill
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS, ConsoleTransport
+from support.v1 import OPERATIONS
 
 WRONG = "Wr0ng-horse!"
 # Failures that cost nothing, and the first that costs a delay.
@@ -50,7 +51,12 @@ def full():
         people.spare = [people.new() for _ in range(40)]
         people.gone = [people.new() for _ in range(4)]
         for one in people.gone:
-            assert one.access and one.api_token
+            assert one.access and one.api_token and one.key and one.reset_token
+        # Whose password is never wrong, and who is disabled.
+        people.clean, people.disabled, people.role = people.new(), people.new(), people.role()
+        assert people.clean.access
+        people.administer("user_disable", people.disabled.login)
+        people.administer("role_grant", people.gone[-1].login, "recovery")
         assert people.admin
         put(people, people.writer, "k", 1)
         fill(people, people.writer)
@@ -118,7 +124,34 @@ REFUSED = {
     "session_logout_all": lambda full, one: (one.access,),
     "session_refresh": lambda full, one: (one.refresh,),
     "session_login": lambda full, one: (one.login, PASSWORD),
+    "session_revoke": lambda full, one: (one.access, one.session_id),
+    "user_session_revoke": lambda full, one: (full.admin, one.login, one.session_id),
+    "user_register": lambda full, one: (fresh("other"), PASSWORD, "Bob", "Stone"),
+    "user_password": lambda full, one: (full.clean.access, PASSWORD, OTHER_PASSWORD),
+    "user_rename": lambda full, one: (one.access, "Other", "Name"),
+    "user_delete_own": lambda full, one: (full.clean.access, PASSWORD),
+    "user_reset_password": lambda full, one: (one.reset_token, OTHER_PASSWORD),
+    "user_enable": lambda full, one: (full.admin, full.disabled.login),
+    "user_create_service": lambda full, one: (full.admin, fresh("other")),
+    "api_key_create": lambda full, one: (one.access, "more"),
+    "api_key_revoke": lambda full, one: (one.access, one.key_id),
+    "user_api_key_create": lambda full, one: (full.admin, one.login, "more"),
+    "user_api_key_revoke": lambda full, one: (full.admin, one.login, one.key_id),
+    "role_revoke": lambda full, one: (full.admin, one.login, "recovery"),
+    "role_delete": lambda full, one: (full.admin, full.role),
+    "kv_txn": lambda full, one: (one.access, {"success": [{"op": "put", "key": "new", "value": 1}]}),
 }
+# What writes nothing; and two that write what this instance has none of: an address that is not verified, a second key.
+WRITE_NOTHING = {
+    "session_list", "user_me", "session_introspect", "user_reset_token", "user_verification_token", "api_key_list", "key_set",
+    "auth_access", "user_list", "user_get", "user_session_list", "user_api_key_list", "role_list", "server_metrics", "key_list",
+    "quota_list", "batch_get", "kv_list", "pair_get", "kv_watch",
+}  # fmt: skip
+ELSEWHERE = {"user_verify_email", "key_retire"}
+
+
+def test_every_operation_that_writes_has_a_row():
+    assert {name for name in REFUSED if name in OPERATIONS} == OPERATIONS.keys() - WRITE_NOTHING - ELSEWHERE
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -128,10 +161,14 @@ def test_what_cannot_be_kept_is_refused_and_not_done(full, transport, name):
     one = full.gone[-1]
     operation = name.removesuffix("_ttl")
     full.expect(transport, NOT_DURABLE, operation, *REFUSED[name](full, one))
-    for token in (one.access, one.api_token):
+    for token in (one.access, one.api_token, one.key, full.clean.access):
         full.everywhere(Ok(True), "check", token)
     full.everywhere(Refused("no_such_key"), "pair_get", one.access, "new")
-    assert not full.administer("user_get", one.login)["disabled"]
+    user = full.administer("user_get", one.login)
+    assert (user["name"], user["disabled"], user["roles"]) == ("Bob", False, ["recovery"])
+    assert full.administer("user_get", full.disabled.login)["disabled"]
+    assert len(full.do("http", "api_key_list", one.access).value["api_keys"]) == 1
+    assert full.role in {role["name"] for role in full.administer("role_list")["roles"]}
     assert len(full.administer("key_list")["keys"]) == 1
     assert list((full.instance.data_dir / "keys").glob("*")) == []
 

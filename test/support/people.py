@@ -213,7 +213,7 @@ class People:
     def assert_fails(self, token: str) -> None:
         """The token is refused over every transport, by whatever takes one."""
         self.everywhere(Ok(False), "check", token)
-        for operation, *args in (("get", ["k"]), ("put", {"k": 1}), ("user_me",), ("logout",), ("auth_logout",)):
+        for operation, *args in (("get", ["k"]), ("put", {"k": 1}), ("user_me",), ("logout",), ("auth_logout",), ("auth_access", {})):
             self.everywhere(UNAUTHENTICATED, operation, token, *args)
         self.everywhere(Ok({"active": False}), "session_introspect", self.admin, token)
 

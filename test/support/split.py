@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from support.contract import GOOD
 from support.harness import HOST, Instance, wait_until
 from support.outcome import A_TOKEN, Ok, Refused, assert_outcome
-from support.transports import HttpTransport
+from support.people import UNAUTHENTICATED, People
+from support.transports import TRANSPORTS, HttpTransport, Transport
 
 FOLLOWER_PASSWORD = "f0llower-Secret"
 UNKNOWN = Refused("revocations_unknown")
@@ -73,3 +74,38 @@ def refused(seen, transport, expected: Refused) -> bool:
     except AssertionError:
         return False
     return True
+
+
+class Split:
+    """People at the authorization instance, and every transport of the key-value instance."""
+
+    def __init__(self, auth: Instance, kv: Instance):
+        self.instances = auth, kv
+        self.people = People(auth)
+        self.kv = {name: transport(kv) for name, transport in TRANSPORTS.items()}
+        for transport in self.kv.values():
+            when_following(transport, self.people.admin)
+
+    def accepts(self, transport: Transport, token: str) -> bool:
+        """Whether a token counts; a key that is missing, or may not be read, is none of its faults."""
+        seen = transport.get(token, ["k"])
+        return isinstance(seen, Ok) or any(refused(seen, transport, Refused(name)) for name in ("missing_keys", "forbidden"))
+
+    def wait_until_refused(self, token: str, expected: Refused = UNAUTHENTICATED) -> None:
+        """At every transport, and for good."""
+        for transport in self.kv.values():
+            wait_until(lambda: refused(transport.get(token, ["k"]), transport, expected), f"{transport.name} refuses it", WITHIN_A_SECOND)
+        for transport in self.kv.values():
+            assert refused(transport.put(token, {"never": 1}), transport, expected), transport.name
+
+    def wait_until_accepted(self, token: str) -> None:
+        for transport in self.kv.values():
+            wait_until(lambda: self.accepts(transport, token), f"{transport.name} accepts it", WITHIN_A_SECOND)
+
+    def assert_accepted(self, token: str) -> None:
+        assert [name for name, transport in self.kv.items() if not self.accepts(transport, token)] == []
+
+    def close(self) -> None:
+        self.people.close()
+        for transport in self.kv.values():
+            transport.close()

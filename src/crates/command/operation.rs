@@ -229,6 +229,7 @@ impl Operation {
                 | Self::SessionList
                 | Self::SessionRevoke
                 | Self::UserPassword
+                | Self::UserRename
                 | Self::UserDeleteOwn
                 | Self::UserSetPassword
                 | Self::ApiKeyCreate
@@ -236,6 +237,15 @@ impl Operation {
                 | Self::ApiKeyRevoke
                 | Self::UserApiKeyCreate
         )
+    }
+
+    /// Whether it refuses API keys, always or where it would make an administrator, or give the account of one.
+    pub fn may_refuse_api_keys(self) -> bool {
+        let of_administrators = matches!(
+            self,
+            Self::UserCreate | Self::UserCreateService | Self::RoleGrant | Self::UserResetToken
+        );
+        of_administrators || self.refuses_api_keys()
     }
 
     /// The privilege that a caller needs: that of the table, or `Admin` for registrations if only administrators may register.

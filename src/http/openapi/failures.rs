@@ -116,7 +116,7 @@ fn of_the_caller(operation: Operation, privilege: Privilege) -> Vec<Error> {
         Privilege::Recovery => errors.push(Error::RoleRequired(RoleName::RECOVERY.into())),
         Privilege::Introspect => errors.push(Error::RoleRequired(RoleName::INTROSPECT.into())),
     }
-    if operation.refuses_api_keys() {
+    if operation.may_refuse_api_keys() {
         errors.push(Error::NotForApiKeys);
     }
     errors

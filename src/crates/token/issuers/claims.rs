@@ -2,7 +2,7 @@
 //! Core §3.1.3.7). Pure. A refusal is a phrase for the operator's log; the client learns nothing of it.
 
 use super::policy::{Kind, Policy};
-use authkv_domain::{Claims, Outside};
+use authkv_domain::{Claims, Login, Outside};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -198,7 +198,8 @@ fn seconds(value: &Value) -> Result<u64, Refusal> {
 fn login(policy: &Policy, claims: &Map<String, Value>) -> Result<String, Refusal> {
     // OpenID Connect Core §5.7: an e-mail address that was not verified may be that of somebody else.
     let is_verified = || claims.get("email_verified") == Some(&Value::Bool(true));
-    if policy.login_claim.is("email") && !is_verified() {
+    let of_email = policy.login_claim.is("email");
+    if of_email && !is_verified() {
         return Err("the e-mail address is not verified (email_verified)");
     }
     if !matches!(claims.get("sub"), Some(Value::String(_))) {
@@ -210,9 +211,16 @@ fn login(policy: &Policy, claims: &Map<String, Value>) -> Result<String, Refusal
     let is_allowed = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@' | b'+' | b'|')
     };
+    // Otherwise an issuer that lets users choose any text as their address would let them come as any user.
+    if of_email && !Login::is_address(claim) {
+        return Err("the claim email is no e-mail address");
+    }
     let is_name = claim.bytes().any(|byte| byte.is_ascii_alphanumeric());
     match is_name && claim.bytes().all(is_allowed) {
-        true => Ok(format!("{}{claim}", policy.login_prefix)),
+        // One address is one user, in whatever case the issuer writes it.
+        true if of_email => Ok(policy.login_prefix.clone() + &Login::normal(claim.to_owned())),
+        // Without a prefix it may be the address of a user of authkv.
+        true => Ok(Login::normal(format!("{}{claim}", policy.login_prefix))),
         false => Err(
             "the claim of the login has characters other than ASCII letters, digits and - _ . @ + |",
         ),
