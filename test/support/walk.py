@@ -65,7 +65,8 @@ class Server:
         self._script = script
         with results.open("w") as output:
             self._process = subprocess.Popen(
-                ["bash", "-euo", "pipefail", "-c", script],
+                # A test that runs in the background of a shell ignores SIGINT, and so would a server, which could not be stopped.
+                ["env", "--default-signal=INT", "bash", "-euo", "pipefail", "-c", script],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -88,7 +89,12 @@ class Server:
         """Stops all its processes as Ctrl-C does."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGINT)
-        self._process.wait(harness.DEADLINE)
+        try:
+            self._process.wait(harness.DEADLINE)
+        finally:
+            # One that has not ended would have the port of the next test.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class Walk:
