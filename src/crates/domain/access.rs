@@ -2,8 +2,8 @@
 //!
 //! [`super::permitted`] applies these rules to requests.
 
+use super::kinds::Kinds;
 use super::pattern::login_in_keys;
-use super::rules::Kinds;
 use super::{is_dot_segment, KeyRange, Permission, Rules};
 use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::Reader;

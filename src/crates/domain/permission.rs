@@ -1,7 +1,7 @@
 //! What one permission says, as clients write and read it. Pure; any thread.
 
+use super::kinds::Kinds;
 use super::pattern::{escape, Pattern};
-use super::rules::Kinds;
 use super::Limits;
 use authkv_base::error::{AccessKind, Error};
 use serde::Serialize;
