@@ -313,6 +313,7 @@ impl Instance {
         let hasher = threads::apart("authkv-reload", hasher, wait)
             .map_err(|e| format!("cannot start a thread: {e}"))??;
         self.core.config.take_live(config);
+        self.core.limits.go_on_with(&live);
         auth.go_on_with(&live, hasher);
         // Keys that have to verify longer now. The upkeep tries what fails again.
         let _ = rotation::refresh(tx, auth);

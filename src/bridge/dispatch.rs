@@ -103,6 +103,8 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
                 "{lost} lines of the log came too fast and were lost"
             )),
         }
+        // The end of the job before. What does not yield begins then: the clock is read once for each job.
+        let mut now = None;
         while done < SLICE {
             let Some(job) = bridge.jobs.pop() else { break };
             let cost = job.request.command.arguments().look_ups();
@@ -111,7 +113,7 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
                 bridge.ring_back();
             }
             done += cost;
-            begin(tx, bridge, core, lanes, job);
+            now = begin(tx, bridge, core, lanes, job, now);
         }
         bridge.ring_back();
         match done {
@@ -138,12 +140,10 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
 }
 
 impl Job {
-    /// Counts how long the job has waited, and returns the present time.
-    fn begin(&self) -> Instant {
-        let now = Instant::now();
+    /// Counts how long the job has waited until now.
+    fn begin(&self, now: Instant) {
         let lane = self.request.command.operation().row().lane;
         waited(lane, now.saturating_duration_since(self.queued));
-        now
     }
 }
 
@@ -152,12 +152,20 @@ fn is_count(command: &Command) -> bool {
     matches!(command, Command::KvList(Ok(listing)) if listing.what == What::Count)
 }
 
-/// Executes a job that does not yield. Queues any other in its lane.
-fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job) {
+/// Executes a job that does not yield, and returns the time of its end. Queues any other in its lane. `now`: the time, if it is
+/// known.
+fn begin(
+    tx: &Tx,
+    bridge: &Bridge,
+    core: &'static Core,
+    lanes: &Lanes,
+    job: Job,
+    now: Option<Instant>,
+) -> Option<Instant> {
     let lane = match job.request.command.operation().row().lane {
         // The user is made first, which yields.
         Kind::Inline if arrival::is_new(tx, &core.auth, &job.request.caller) => &lanes.commits,
-        Kind::Inline => return answer(tx, bridge, core, &lanes.parking, job),
+        Kind::Inline => return answer(tx, bridge, core, &lanes.parking, job, now),
         Kind::Commit => &lanes.commits,
         Kind::Scan if is_count(&job.request.command) => &lanes.counts,
         Kind::Scan => &lanes.scans,
@@ -171,20 +179,37 @@ fn begin(tx: &Tx, bridge: &Bridge, core: &'static Core, lanes: &Lanes, job: Job)
         };
         bridge.answer(job.reply, Err(error));
     }
+    None
 }
 
 /// Executes a job that does not yield. If the answer depends on changes that are not durable yet, it is parked.
-fn answer(tx: &Tx, bridge: &Bridge, core: &'static Core, parking: &Parking, job: Job) {
+fn answer(
+    tx: &Tx,
+    bridge: &Bridge,
+    core: &'static Core,
+    parking: &Parking,
+    job: Job,
+    now: Option<Instant>,
+) -> Option<Instant> {
     if job.is_abandoned() {
-        return bridge.answer(job.reply, Err(Error::Cancelled));
+        bridge.answer(job.reply, Err(Error::Cancelled));
+        return now;
     }
-    let begun = job.begin();
+    let begun = now.unwrap_or_else(Instant::now);
+    job.begin(begun);
     let Job { request, reply, .. } = job;
-    let executed = guard(|| Ok(execute_undurable(tx, core, request, begun)));
-    match executed {
-        Ok((result, Some(mark))) => parking.add(bridge, reply, result, mark),
-        Ok((result, None)) => bridge.answer(reply, result),
-        Err(error) => bridge.answer(reply, Err(error)),
+    match guard(|| Ok(execute_undurable(tx, core, request, begun))) {
+        Ok((result, undurable, ended)) => {
+            match undurable {
+                Some(mark) => parking.add(bridge, reply, result, mark),
+                None => bridge.answer(reply, result),
+            }
+            Some(ended)
+        }
+        Err(error) => {
+            bridge.answer(reply, Err(error));
+            None
+        }
     }
 }
 
@@ -192,7 +217,8 @@ fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
     let result = match job.is_abandoned() {
         true => Err(Error::Cancelled),
         false => {
-            let begun = job.begin();
+            let begun = Instant::now();
+            job.begin(begun);
             guard(|| execute_begun(tx, core, job.request, begun))
         }
     };

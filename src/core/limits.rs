@@ -1,23 +1,31 @@
 //! Limits of rates: requests from one address, requests of one user, registrations from one address. Any thread.
 //!
-//! All limits are off by default. A restart begins with full buckets.
+//! All limits are off by default. A restart begins with full buckets, and so does a limit that a reload changes.
 
+use arc_swap::ArcSwapOption;
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_base::rate::{Buckets, Left, Rate};
-use authkv_config::Config;
+use authkv_config::{Config, LiveConfig};
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The limits of an instance, with what is left of them.
 pub struct Limits {
-    per_address: Option<Buckets>,
-    per_user: Option<Buckets>,
-    registrations: Option<Buckets>,
+    per_address: Limiter,
+    per_user: Limiter,
+    registrations: Limiter,
     config: Arc<Config>,
 }
 
-/// The names of the limits in errors and in the field `RateLimit`.
+/// A limit that may be set, changed and taken back while requests are counted.
+struct Limiter {
+    /// Its name in errors and in the field `RateLimit`.
+    policy: &'static str,
+    buckets: ArcSwapOption<Buckets>,
+}
+
 const PER_ADDRESS: &str = "requests-per-address";
 const PER_USER: &str = "requests-per-user";
 const REGISTRATIONS: &str = "registrations-per-address";
@@ -32,74 +40,60 @@ pub struct Limit {
 
 impl Limits {
     pub fn new(config: &Arc<Config>) -> Self {
-        Self {
-            per_address: config.requests_per_address.map(Buckets::new),
-            per_user: config.requests_per_user.map(Buckets::new),
-            registrations: config.registrations_per_address.map(Buckets::new),
+        let limits = Self {
+            per_address: Limiter::off(PER_ADDRESS),
+            per_user: Limiter::off(PER_USER),
+            registrations: Limiter::off(REGISTRATIONS),
             config: config.clone(),
-        }
+        };
+        limits.go_on_with(&config.live());
+        limits
+    }
+
+    /// Goes on with the limits of these settings. A limit that has changed begins with full buckets.
+    pub fn go_on_with(&self, live: &LiveConfig) {
+        self.per_address.set(live.requests_per_address);
+        self.per_user.set(live.requests_per_user);
+        self.registrations.set(live.registrations_per_address);
     }
 
     /// Whether requests are counted by address.
     pub fn counts_addresses(&self) -> bool {
-        self.per_address.is_some()
+        self.per_address.is_on()
     }
 
     /// Whether there is any limit.
     pub fn any(&self) -> bool {
-        self.per_address.is_some() || self.per_user.is_some() || self.registrations.is_some()
+        self.per_address.is_on() || self.per_user.is_on() || self.registrations.is_on()
     }
 
     /// Counts a request from this peer. Errors: `TooManyRequests`.
     pub fn admit(&self, peer: &Peer) -> Result<(), Error> {
-        self.take(&self.per_address, PER_ADDRESS, peer)
+        self.per_address.take(|| self.network(peer))
     }
 
     /// Counts a registration from this peer. Errors: `TooManyRequests`.
     pub fn admit_registration(&self, peer: &Peer) -> Result<(), Error> {
-        self.take(&self.registrations, REGISTRATIONS, peer)
+        self.registrations.take(|| self.network(peer))
     }
 
     /// Counts a request of this user. Errors: `TooManyRequests`.
     pub fn admit_user(&self, login: &str) -> Result<(), Error> {
-        match &self.per_user {
-            Some(buckets) => buckets.take(login).map_err(refused(PER_USER)),
-            None => Ok(()),
-        }
+        self.per_user.take(|| Some(login))
     }
 
     /// The limits that concern a request from this peer, of this user; `registers`: it is a registration.
     pub fn of(&self, peer: &Peer, login: Option<&str>, registers: bool) -> Vec<Limit> {
         let network = self.network(peer);
-        let by_network = |policy, buckets: &Option<Buckets>| {
-            let buckets = buckets.as_ref()?;
-            Some(limit(policy, buckets, buckets.left(&network?)))
-        };
-        let by_user = || {
-            let buckets = self.per_user.as_ref()?;
-            Some(limit(PER_USER, buckets, buckets.left(login?)))
-        };
-        let registrations = || by_network(REGISTRATIONS, &self.registrations);
+        let registrations = || self.registrations.state(network);
         [
-            by_network(PER_ADDRESS, &self.per_address),
-            by_user(),
+            self.per_address.state(network),
+            self.per_user.state(login),
             registers.then(registrations).flatten(),
         ]
         .into_iter()
         .flatten()
         .collect()
-    }
-
-    fn take(
-        &self,
-        buckets: &Option<Buckets>,
-        policy: &'static str,
-        peer: &Peer,
-    ) -> Result<(), Error> {
-        match (buckets, self.network(peer)) {
-            (Some(buckets), Some(network)) => buckets.take(&network).map_err(refused(policy)),
-            _ => Ok(()),
-        }
     }
 
     /// What is counted as one address. `None` for unix sockets, the console, and addresses that identify no client.
@@ -110,13 +104,47 @@ impl Limits {
     }
 }
 
-fn limit(policy: &'static str, buckets: &Buckets, left: Left) -> Limit {
-    let rate = buckets.rate;
-    Limit { policy, rate, left }
-}
+impl Limiter {
+    fn off(policy: &'static str) -> Self {
+        Self {
+            policy,
+            buckets: ArcSwapOption::empty(),
+        }
+    }
 
-fn refused(policy: &'static str) -> impl Fn(u64) -> Error {
-    move |seconds| Error::TooManyRequests { policy, seconds }
+    fn set(&self, rate: Option<Rate>) {
+        let before = self.buckets.load().as_ref().map(|buckets| buckets.rate);
+        if rate != before {
+            let buckets = rate.map(|rate| Arc::new(Buckets::new(rate)));
+            self.buckets.store(buckets);
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.buckets.load().is_some()
+    }
+
+    /// Takes a token from the bucket of the key, if the limit is set and there is a key. Errors: `TooManyRequests`.
+    fn take<K: Hash>(&self, key: impl FnOnce() -> Option<K>) -> Result<(), Error> {
+        let buckets = self.buckets.load();
+        let Some((buckets, key)) = buckets.as_ref().and_then(|all| Some((all, key()?))) else {
+            return Ok(());
+        };
+        let policy = self.policy;
+        let refused = |seconds| Error::TooManyRequests { policy, seconds };
+        buckets.take(&key).map_err(refused)
+    }
+
+    /// The limit, and what is left of the bucket of the key. `None` if it is not set, or there is no key.
+    fn state<K: Hash>(&self, key: Option<K>) -> Option<Limit> {
+        let buckets = self.buckets.load();
+        let buckets = buckets.as_ref()?;
+        Some(Limit {
+            policy: self.policy,
+            rate: buckets.rate,
+            left: buckets.left(&key?),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -195,5 +223,29 @@ mod tests {
             [(PER_ADDRESS, 3), (PER_USER, 2), (REGISTRATIONS, 0)]
         );
         assert!(limits.of(&Peer::Unix, None, true).is_empty());
+    }
+
+    #[test]
+    fn a_limit_that_changes_begins_anew_and_the_others_go_on() {
+        let config = |settings: &[(&str, &str)]| {
+            let given = settings.iter();
+            let given = given.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+            Arc::new(Config::new(given.collect()).unwrap())
+        };
+        let one = peer("192.0.2.1");
+        let per_user = ("REQUESTS_PER_USER", "1/60");
+        let limits = Limits::new(&config(&[per_user]));
+        assert_eq!(limits.admit_user("alice"), Ok(()));
+        limits.go_on_with(&config(&[per_user, ("REQUESTS_PER_ADDRESS", "1/60")]).live());
+        assert!(limits.counts_addresses());
+        assert_eq!(limits.admit(&one), Ok(()));
+        assert!(limits.admit(&one).is_err() && limits.admit_user("alice").is_err());
+        limits.go_on_with(&config(&[per_user, ("REQUESTS_PER_ADDRESS", "2/60")]).live());
+        assert_eq!(limits.admit(&one), Ok(()));
+        assert_eq!(limits.of(&one, None, false)[0].left.tokens, 1);
+        assert!(limits.admit_user("alice").is_err());
+        limits.go_on_with(&config(&[]).live());
+        assert!(!limits.any());
+        assert!((0..9).all(|_| limits.admit(&one).is_ok() && limits.admit_user("alice").is_ok()));
     }
 }

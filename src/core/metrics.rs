@@ -32,38 +32,37 @@ per_thread! {
 pub struct Running {
     operation: Operation,
     transport: Transport,
+    /// How many keys it has, if it is for many of them.
+    keys: Option<usize>,
     begun: Instant,
 }
 
 impl Running {
     pub fn begin(command: &Command, transport: Transport, begun: Instant) -> Self {
-        let operation = command.operation();
-        if let Some(keys) = batch(command) {
-            COUNTS.with(|own| {
-                KEYS.observe(
-                    own,
-                    BATCHES + operation as usize * KEYS.cells(),
-                    keys as u64,
-                );
-            });
-        }
         Self {
-            operation,
+            operation: command.operation(),
             transport,
+            keys: batch(command),
             begun,
         }
     }
 
-    pub fn end(self, result: &Result<Outcome, Error>) {
+    /// Counts the operation. Returns the present time.
+    pub fn end(self, result: &Result<Outcome, Error>) -> Instant {
         let operation = self.operation as usize;
-        let time = self.begun.elapsed();
+        let now = Instant::now();
+        let time = now.saturating_duration_since(self.begun);
         COUNTS.with(|own| {
             own.add(place(self.transport, self.operation, number(result)), 1);
             TIME.observe_time(own, TIMES + operation * TIME.cells(), time);
+            if let Some(keys) = self.keys {
+                KEYS.observe(own, BATCHES + operation * KEYS.cells(), keys as u64);
+            }
             if let Some(kind) = ended(self.operation, result) {
                 own.add(ENDED + kind, 1);
             }
         });
+        now
     }
 }
 

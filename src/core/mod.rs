@@ -99,17 +99,18 @@ pub fn execute_begun(
     result
 }
 
-/// Like [`execute_begun`], but does not wait for changes that are not durable yet. Returns what the answer has to wait for.
+/// Like [`execute_begun`], but does not wait for changes that are not durable yet. Returns what the answer has to wait for, and
+/// the time of the end.
 pub fn execute_undurable(
     tx: &Tx,
     core: &'static Core,
     request: Request,
     begun: Instant,
-) -> (Result<Outcome, Error>, Option<Mark>) {
+) -> (Result<Outcome, Error>, Option<Mark>, Instant) {
     let running = Running::begin(&request.command, request.origin.transport, begun);
     let (result, undurable) = run(tx, core, request);
-    running.end(&result);
-    (result, undurable)
+    let ended = running.end(&result);
+    (result, undurable, ended)
 }
 
 fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error>, Option<Mark>) {

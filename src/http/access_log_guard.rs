@@ -59,7 +59,7 @@ impl Drop for AccessLogGuard {
         if let Some(place) = self.place {
             Answered {
                 place,
-                method: self.method.as_str(),
+                method: &self.method,
                 status: self.status,
                 bytes_in: self.bytes_in,
                 bytes_out: self.bytes_out,

@@ -2,6 +2,7 @@
 
 use authkv_metrics::{list, per_thread, Buckets, Family};
 use authkv_wire::routes;
+use hyper::Method;
 use std::time::Duration;
 
 /// The methods that have a label of their own, and any other one.
@@ -43,7 +44,7 @@ per_thread! {
 pub struct Answered<'a> {
     /// See [`place`].
     pub place: usize,
-    pub method: &'a str,
+    pub method: &'a Method,
     pub status: u16,
     pub bytes_in: usize,
     pub bytes_out: usize,
@@ -71,9 +72,18 @@ impl Answered<'_> {
     }
 }
 
-fn method(name: &str) -> usize {
-    let known = METHODS.iter().position(|method| *method == name);
-    known.unwrap_or(METHODS.len() - 1)
+/// The number of a method in [`METHODS`].
+fn method(method: &Method) -> usize {
+    match *method {
+        Method::GET => 0,
+        Method::HEAD => 1,
+        Method::POST => 2,
+        Method::PUT => 3,
+        Method::DELETE => 4,
+        Method::OPTIONS => 5,
+        Method::PATCH => 6,
+        _ => METHODS.len() - 1,
+    }
 }
 
 /// The number of a status in [`STATUSES`].
@@ -178,10 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn methods_have_the_numbers_of_their_labels() {
+        for (number, name) in METHODS.iter().enumerate() {
+            assert_eq!(
+                method(&Method::from_bytes(name.as_bytes()).unwrap()),
+                number
+            );
+        }
+    }
+
+    #[test]
     fn a_request_is_counted_under_the_path_of_its_route() {
         let route = routes::all()
             .iter()
             .find(|route| route.path() == "/v1/kv/{key}");
+        let brew = Method::from_bytes(b"BREW").unwrap();
         let answered = |place, method, status| Answered {
             place,
             method,
@@ -191,10 +212,10 @@ mod tests {
             time: Duration::from_millis(2),
         };
         let of_route = place(route.map(|route| route.place()), false);
-        answered(of_route, "GET", 200).count();
-        answered(of_route, "DELETE", 200).count();
-        answered(place(None, false), "BREW", 404).count();
-        answered(place(None, true), "GET", 200).count();
+        answered(of_route, &Method::GET, 200).count();
+        answered(of_route, &Method::DELETE, 200).count();
+        answered(place(None, false), &brew, 404).count();
+        answered(place(None, true), &Method::GET, 200).count();
         let families = requests();
         let counted: Vec<Vec<_>> = families[0].samples.iter().map(labels).collect();
         for expected in [

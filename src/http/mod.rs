@@ -75,7 +75,12 @@ impl Server {
         for listen in &config.listen {
             let known = taken_over.iter().find(|one| listen.is(&one.listen));
             let listener = known.map_or_else(|| Listener::bind(listen), |one| one.share(listen));
-            listeners.push(listener.map_err(|e| format!("cannot listen on {listen}: {e}"))?);
+            let setting = match site {
+                Site::Main => "AUTHKV_HTTP_LISTEN",
+                Site::Admin => "AUTHKV_HTTP_ADMIN_LISTEN",
+            };
+            listeners
+                .push(listener.map_err(|e| format!("{setting}: cannot listen on {listen}: {e}"))?);
         }
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let room = match site {

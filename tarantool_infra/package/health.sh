@@ -2,8 +2,8 @@
 # Asks the admin listener of an instance with the same environment: health.sh [livez|readyz] [seconds]
 #
 # Ends with 0 if the instance is healthy, or becomes so within these seconds, and with 1 otherwise, after saying why. Needs no curl:
-# the image has none. Only for addresses without TLS and proxy+ it can ask; with curl, for a unix socket, too. Otherwise, and if
-# the admin listener is off, it says so and ends with 0.
+# the image has none. Asks addresses without TLS and proxy+, and unix sockets, which bash cannot open, by Tarantool. Otherwise, and
+# if the admin listener is off, it says so and ends with 0.
 set -u
 
 probe=${1:-readyz}
@@ -20,10 +20,13 @@ unknown() {
 ask() {
     local status line
     if [[ $address == unix:* ]]; then
-        curl -s -m 5 --unix-socket "${address#unix:}" -w '\n%{http_code}' "http://localhost/$probe" | {
-            mapfile -t lines
-            [ ${#lines[@]} -gt 0 ] && echo "${lines[-1]}" && printf '%s\n' "${lines[@]:0:${#lines[@]}-1}"
-        }
+        health_path=${address#unix:} health_probe=$probe tarantool -e "
+            local socket = require('socket').tcp_connect('unix/', os.getenv('health_path'), 5)
+            if socket == nil then os.exit(1) end
+            socket:write('GET /' .. os.getenv('health_probe') .. ' HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+            local status, body = (socket:read(65536, 5) or ''):match('^HTTP/1.1 (%d+) .-\r\n\r\n(.*)')
+            io.write(status or '', '\n', body or '')
+            os.exit()"
         return
     fi
     exec 3<>"/dev/tcp/$host/$port" || return 1
@@ -38,7 +41,7 @@ ask() {
 case $address in
     off) unknown "AUTHKV_HTTP_ADMIN_LISTEN is off" ;;
     https://* | proxy+*) unknown "$address is not plain HTTP" ;;
-    unix:*) command -v curl > /dev/null || unknown "there is no curl for $address" ;;
+    unix:*) ;;
     *)
         port=${address##*:}
         host=${address%:*}

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import msgpack
 import pytest
+from h2.events import ResponseReceived, StreamEnded
 
 from support.bulk import line
 from support.contract import GOOD
 from support.harness import ADMIN_PASSWORD, CHEAP_HASHES, HOST, Instance, wait_until
+from support.http2 import Client as Http2
+from support.http2 import known
 from support.iproto import RawIproto
 from support.load import at_once
 from support.mvcc import MVCC, needs_mvcc
@@ -125,6 +128,48 @@ def test_clients_at_once_get_no_more_than_there_is(start):
     assert 300 <= admitted <= 304
     for one in clients:
         one.close()
+
+
+def statuses_of(client: Http2, streams: list[int]) -> list[int]:
+    """The statuses of answers that come in any order."""
+    found, ended = {}, 0
+    while ended < len(streams):
+        event = client.until((ResponseReceived, StreamEnded))
+        assert event is not None, found
+        if isinstance(event, ResponseReceived):
+            found[event.stream_id] = int(dict(event.headers)[":status"])
+        ended += isinstance(event, StreamEnded)
+    return [found[stream] for stream in streams]
+
+
+def test_the_streams_of_one_connection_share_the_limits_of_their_client(tmp_path):
+    settings = {"AUTHKV_REQUESTS_PER_ADDRESS": f"60/{DAY}", "AUTHKV_REQUESTS_PER_USER": f"20/{DAY}", "AUTHKV_HTTP_WORKERS": "2"}
+    with known(tmp_path, **(EXEMPT_NOBODY | settings)) as secured:
+        # What setting up took of them.
+        taken = 60 - left(check(secured.instance))["requests-per-address"]
+        with contextlib.closing(Http2(secured)) as one:
+            streams = [one.begin("/v1/me", secured.token, end=True, method="GET") for _ in range(30)]
+            statuses = statuses_of(one, streams)
+            # Setting up wrote two values.
+            assert (statuses.count(200), statuses.count(429)) == (20 - 2, 10 + 2), statuses
+        # Another connection of the same client goes on where the first one was.
+        with contextlib.closing(Http2(secured)) as other:
+            streams = [other.begin("/.well-known/jwks.json", end=True, method="GET") for _ in range(30)]
+            statuses = statuses_of(other, streams)
+        assert statuses.count(200) == 60 - taken - 30 and set(statuses) == {200, 429}, statuses
+        assert check(secured.instance).status == 429
+
+
+def test_a_stream_that_is_reset_right_after_its_head_takes_a_token(tmp_path):
+    with known(tmp_path, **(EXEMPT_NOBODY | {"AUTHKV_REQUESTS_PER_ADDRESS": f"60/{DAY}"})) as secured:
+        before = left(check(secured.instance))["requests-per-address"]
+        with contextlib.closing(Http2(secured)) as one:
+            for _ in range(5):
+                one.h2.reset_stream(one.begin("/v1/me", secured.token, end=True, method="GET"))
+                one.flush()
+            # Heads are read in their order.
+            assert one.whole(one.begin("/.well-known/jwks.json", end=True, method="GET"))[0] == 200
+        assert left(check(secured.instance))["requests-per-address"] == before - 5 - 1 - 1
 
 
 def test_an_application_is_counted_over_iproto_too_and_the_console_is_not(start):
@@ -321,6 +366,31 @@ def test_a_batch_an_import_an_export_and_a_watch_count_once(start):
     for path in ("/v1/export", "/v1/watch", "/v1/me"):
         assert people.http.request("GET", path, headers=bearer(token)).status == 429, path
     assert people.http.request("POST", "/v1/import", body, headers).status == 429
+
+
+def test_a_limit_that_a_reload_changes_begins_anew_and_the_others_go_on(start):
+    people = start(AUTHKV_REQUESTS_PER_USER=f"1/{DAY}")
+    token, instance = people.new().access, people.instance
+    people.expect("http", ANY, "user_me", token)
+    people.console.evaluate(f"return authkv.reload{{REQUESTS_PER_ADDRESS = '3/{DAY}'}}")
+    with Wire((HOST, instance.http_port)) as wire:
+        # A connection that was open before is counted too.
+        statuses = []
+        for _ in range(4):
+            assert wire.send(CHECK)
+            statuses.append(wire.answer("POST").status)
+    assert statuses == [200, 200, 200, 429]
+    people.console.evaluate(f"return authkv.reload{{REQUESTS_PER_ADDRESS = '5/{DAY}'}}")
+    assert left(check(instance)) == {"requests-per-address": 4}
+    people.expect("http", TOO_MANY, "user_me", token)
+    # The document tells what is in force.
+    assert b"too_many_requests" in people.http.request("GET", "/openapi.json").body
+    people.console.evaluate("return authkv.reload{REQUESTS_PER_ADDRESS = box.NULL, REQUESTS_PER_USER = 'unlimited'}")
+    for _ in range(10):
+        people.expect("http", ANY, "user_me", token)
+    answer = people.http.request("GET", "/openapi.json")
+    assert b"too_many_requests" not in answer.body
+    assert not [name for name in answer.headers if name.lower().startswith("ratelimit")]
 
 
 def test_a_restart_begins_anew_and_a_reload_does_not(start):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
+import struct
 import threading
 
 import msgpack
@@ -10,7 +13,7 @@ import pytest
 
 from support.bulk import chunks, counts, line, refused, send
 from support.fallible import Fallible
-from support.harness import CHEAP_HASHES, wait_until
+from support.harness import CHEAP_HASHES, DEADLINE, HOST, wait_until
 from support.kv_writes import WRITES, steps
 from support.load import at_once
 from support.mvcc import MVCC, mvcc_instance, needs_mvcc
@@ -381,6 +384,64 @@ def test_what_others_change_meanwhile_is_counted(own):
     )
     people.expect("http", EXCEEDED, "pair_put", token, "a/more", 1)
     assert used(people, "a/") == there(people, token, "a/") and used(people, "a/")[0] == 5
+
+
+def test_counts_stay_right_while_ranges_pairs_and_imports_end_in_every_way_and_the_instance_restarts(own):
+    people = own(AUTHKV_KV_QUOTAS="*/:300:20000")
+    token, instance = people.new().access, people.instance
+    stop, wrong = threading.Event(), []
+
+    def write(number: int) -> None:
+        chance, transport = random.Random(number), HttpTransport(instance)
+        while not stop.is_set():
+            name = chance.choice("ab")
+            keys = [f"{name}/{chance.randrange(500):03}" for _ in range(20)]
+            pairs = [{"key": key, "value": "x" * chance.randrange(60)} for key in set(keys)]
+            call = chance.choice(
+                [
+                    ("batch_put", pairs),
+                    # Expires while others write over it, delete it or count.
+                    ("batch_put", pairs, {"ttl": chance.choice([0.01, 0.05, 0.2])}),
+                    ("batch_delete", keys[:1] + list(set(keys[1:]) - {keys[0]})),
+                    ("kv_delete", {"prefix": f"{name}/{chance.randrange(50):02}", "limit": chance.choice([None, 3])}),
+                ]
+            )
+            seen = transport.do(call[0], token, *call[1:])
+            if isinstance(seen, Refusal) and seen.name not in ("quota_exceeded", "shutting_down", "overloaded", "cancelled"):
+                wrong.append((call[0], seen))
+        transport.close()
+
+    def import_in_part(number: int) -> None:
+        """Imports whose clients go away in the middle of a line, of a batch, or before the answer."""
+        chance = random.Random(number)
+        while not stop.is_set():
+            body = b"".join(line(f"{chance.choice('ab')}/{chance.randrange(500):03}", n) for n in range(chance.randrange(1, 3000)))
+            head = f"POST /v1/import HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/x-ndjson\r\n"
+            with contextlib.suppress(OSError), socket.create_connection((HOST, instance.http_port), DEADLINE) as client:
+                client.sendall(f"{head}Content-Length: {len(body) + 100}\r\n\r\n".encode() + body[: chance.randrange(len(body))])
+                if chance.random() < 0.5:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n, work in enumerate([write] * 4 + [import_in_part] * 2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(6):
+            people.console.evaluate("return authkv.restart()")
+            # Counts while others write.
+            for prefix in ("a/", "b/"):
+                assert used(people, prefix)[0] <= 300
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong, wrong[:3]
+    for prefix in ("a/", "b/"):
+        wait_until(lambda prefix=prefix: used(people, prefix) == there(people, token, prefix), "what has expired is removed")
+    # A start counts the same.
+    before = [used(people, prefix) for prefix in ("a/", "b/")]
+    people.restart()
+    assert [used(people, prefix) for prefix in ("a/", "b/")] == before
 
 
 @needs_mvcc

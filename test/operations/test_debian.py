@@ -118,6 +118,38 @@ def test_a_wrong_setting_is_told_and_not_tried_for_ever(machine):
     assert int(machine.state()["NRestarts"]) <= 5
 
 
+def listen(machine: Machine, port: int) -> None:
+    """Another program has this port."""
+    serve = f"require('socket').tcp_server('127.0.0.1', {port}, function() end)"
+    machine.runs(f'systemd-run --quiet --unit=other-{port} tarantool -e "{serve}" -e "require(\'fiber\').sleep(1e9)"')
+    harness.wait_until(lambda: not machine.fails(f"bash -c ': < /dev/tcp/127.0.0.1/{port}'"), "the port is taken")
+
+
+def test_a_new_installation_needs_one_port_and_names_it_if_another_program_has_it(machine):
+    # What Jenkins, proxies and Java applications take first.
+    listen(machine, 8081)
+    set_up(machine)
+    log_in(machine)
+    ask = "curl -sS --unix-socket /run/authkv/admin.sock"
+    assert machine.runs(f"{ask} localhost/readyz") == "ok"
+    assert "authkv_build_info{" in machine.runs(f"{ask} localhost/metrics")
+    assert machine.runs("stat -c '%U:%G %a' /run/authkv /run/authkv/admin.sock").split("\n") == [
+        "authkv:authkv 750",
+        "authkv:authkv 660",
+        "",
+    ]
+    by_hand = "set -a; . /etc/authkv/authkv.env; bash /usr/share/authkv/health.sh readyz"
+    assert machine.runs(f"bash -c '{by_hand}'") == ""
+    # The group may ask.
+    assert machine.runs(f"setpriv --reuid nobody --regid authkv --clear-groups {ask} localhost/livez") == "ok"
+    assert machine.fails(f"setpriv --reuid nobody --regid nogroup --clear-groups {ask} localhost/livez")
+    machine.runs("systemctl stop authkv")
+    assert machine.fails("test -e /run/authkv")
+    listen(machine, 8080)
+    assert machine.fails("systemctl start authkv")
+    assert "HTTP_LISTEN" in machine.log() and "127.0.0.1:8080" in machine.log()
+
+
 def test_a_process_that_dies_is_started_again_with_its_data(machine):
     set_up(machine)
     token = log_in(machine)

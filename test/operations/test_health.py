@@ -624,4 +624,12 @@ def test_the_program_of_the_package_asks_without_curl(watched, console_of):
     watched.becomes()
     path = watched.data_dir / "other.sock"
     console.evaluate(f"authkv.http.reload{{HTTP_ADMIN_LISTEN = {lua(f'{here},unix:{path}')}}}")
-    assert run(f"unix:{path}")[0] == 0
+    assert run(f"unix:{path}") == (0, "")
+    console.evaluate("box.cfg{read_only = true}")
+    watched.becomes("write")
+    code, said = run(f"unix:{path}")
+    assert code == 1 and said.startswith(f"unix:{path}: 503") and "[-]write failed: the instance is read-only" in said
+    console.evaluate("box.cfg{read_only = false}")
+    watched.becomes()
+    code, said = run(f"unix:{path}.none")
+    assert code == 1 and "no answer" in said

@@ -189,7 +189,7 @@ def test_the_package_has_what_make_installs():
 def test_the_units_are_the_same_but_for_the_name_of_the_instance():
     single, template = (PACKAGE / "authkv.service").read_text(), (PACKAGE / "authkv@.service").read_text()
     differ = {line.partition("=")[0] for line in set(single.splitlines()) ^ set(template.splitlines())}
-    assert differ == {"Description", "EnvironmentFile", "Environment", "WorkingDirectory", "StateDirectory"}
+    assert differ == {"Description", "EnvironmentFile", "Environment", "WorkingDirectory", "StateDirectory", "RuntimeDirectory"}
 
 
 def test_the_unit_gives_the_process_what_its_settings_ask_for(instance):
@@ -201,8 +201,11 @@ def test_the_unit_gives_the_process_what_its_settings_ask_for(instance):
     # The process ends by itself before systemd ends it, and may open a descriptor for each connection, beside its own.
     assert int(unit["TimeoutStopSec"][0]) > int(defaults["SHUTDOWN_TIMEOUT"])
     assert int(unit["LimitNOFILE"][0]) > int(defaults["HTTP_CONNECTIONS_MAX"]) + 256
+    # The admin listener of a new installation needs no port that another program may have.
+    proposal = (PACKAGE / "authkv.env").read_text()
+    assert f"\nAUTHKV_HTTP_ADMIN_LISTEN=unix:/run/{unit['RuntimeDirectory'][0]}/" in proposal
     # What the file of settings proposes are settings, and the file of more of them.
-    proposed = re.findall(r"^#?AUTHKV_(\w+)=", (PACKAGE / "authkv.env").read_text(), re.MULTILINE)
+    proposed = re.findall(r"^#?AUTHKV_(\w+)=", proposal, re.MULTILINE)
     assert len(proposed) > 4 and set(proposed) <= {*defaults, "CONFIG"}
 
 

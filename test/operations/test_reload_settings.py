@@ -128,6 +128,18 @@ def is_closed(site: Site) -> bool:
         return http_.register(fresh("user"), GOOD, "Name", "Surname") != Ok()
 
 
+def requests_of_a_user(site: Site) -> list[str]:
+    """The errors of three requests of a new user."""
+    _, token = site.user()
+    return [site.error(f"authkv.as('{token}').me()") for _ in range(3)]
+
+
+def registrations(site: Site) -> list[int]:
+    """The statuses of two registrations over HTTP."""
+    users = [{"login": fresh("user"), "password": GOOD, "name": "Name", "surname": "Surname"} for _ in range(2)]
+    return [requests.post(f"{site.instance.url}/v1/users", json=user, timeout=DEADLINE).status_code for user in users]
+
+
 def failures(site: Site, count: int) -> str:
     """The error of a right login after so many wrong ones."""
     login, _ = site.user()
@@ -234,6 +246,13 @@ CASES = {
     "LOGIN_DELAY_MAX": Case({"LOGIN_DELAY_MAX": 0}, lambda s: failures(s, 7) == "none"),
     "LOGIN_DELAY_EXEMPT": Case({"LOGIN_DELAY_EXEMPT": "none"}, counts_for_the_address),
     "USERS_MAX": Case({"USERS_MAX": 1}, is_closed),
+    "REQUESTS_PER_ADDRESS": Case(
+        {"REQUESTS_PER_ADDRESS": "1/86400", "LOGIN_DELAY_EXEMPT": "none"}, lambda s: 429 in [s.get("/docs").status_code for _ in range(2)]
+    ),
+    "REQUESTS_PER_USER": Case({"REQUESTS_PER_USER": "2/86400"}, lambda s: "too_many_requests" in requests_of_a_user(s)),
+    "REGISTRATIONS_PER_ADDRESS": Case(
+        {"REGISTRATIONS_PER_ADDRESS": "1/86400", "LOGIN_DELAY_EXEMPT": "none"}, lambda s: 429 in registrations(s)
+    ),
     # Tokens and keys.
     "TOKEN_TTL": Case({"TOKEN_TTL": 77}, lambda s: s.lua(f"authkv.login('admin', '{harness.ADMIN_PASSWORD}').expires_in") == 77),
     "TOKEN_LEEWAY": Case({"TOKEN_LEEWAY": 0}, expires),
@@ -433,9 +452,6 @@ OTHERS = {
     "WATCH_BUFFER": "65536",
     "CRYPTO_THREADS": "7",
     "CRYPTO_QUEUE": "7",
-    "REGISTRATIONS_PER_ADDRESS": "5/60",
-    "REQUESTS_PER_ADDRESS": "600/60",
-    "REQUESTS_PER_USER": "600/60",
     "KV_QUOTAS": "tmp/:10:1000",
     "LOGIN_FORM": "email",
     "NAME_FORM": "unicode",

@@ -104,30 +104,36 @@ impl Buckets {
         let interval = self.rate.interval();
         let most = interval * self.rate.quota;
         loop {
-            let (place, full_at) = self.find(key);
-            let is_new = full_at.is_none();
-            let (place, before) = match full_at {
-                Some(full_at) => (place, full_at),
-                None => self.fullest(key),
+            let (place, before, begins) = match self.find(key) {
+                (place, Some(full_at)) => (place, full_at, full_at.max(now)),
+                (_, None) => match self.claim(key) {
+                    Some((place, full_at)) => (place, full_at, now),
+                    None => continue,
+                },
             };
-            let begins = if is_new { now } else { before.max(now) };
             let after = begins + interval;
             if after - now > most {
                 return Err((after - now - most).div_ceil(SECOND));
             }
-            // Another thread may have used the place meanwhile. Nothing else depends on the order of these two writes: at worst
-            // a key pays for another one's request once.
+            // Another thread may have used the place meanwhile.
             let swapped =
                 place
                     .full_at
                     .compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed);
             if swapped.is_ok() {
-                if is_new {
-                    place.key.store(key, Ordering::Relaxed);
-                }
                 return Ok(());
             }
         }
+    }
+
+    /// Makes the fullest bucket that of a key without one, before a token is taken from it, so that threads that meet the same
+    /// new key share its bucket. `None` if another thread was faster. At worst a key pays for another one's request once.
+    fn claim(&self, key: u64) -> Option<(&Place, u64)> {
+        let (place, full_at, before) = self.fullest(key);
+        let claimed = place
+            .key
+            .compare_exchange(before, key, Ordering::Relaxed, Ordering::Relaxed);
+        claimed.ok().map(|_| (place, full_at))
     }
 
     fn left_at(&self, key: u64, now: u64) -> Left {
@@ -164,14 +170,14 @@ impl Buckets {
         (&places[0], None)
     }
 
-    /// Of the places of a key the one whose bucket is full first.
-    fn fullest(&self, key: u64) -> (&Place, u64) {
+    /// Of the places of a key the one whose bucket is full first, with that moment and its present key.
+    fn fullest(&self, key: u64) -> (&Place, u64, u64) {
         let places = self.places(key);
-        let mut found = (&places[0], u64::MAX);
+        let mut found = (&places[0], u64::MAX, 0);
         for place in places {
             let full_at = place.full_at.load(Ordering::Relaxed);
             if full_at < found.1 {
-                found = (place, full_at);
+                found = (place, full_at, place.key.load(Ordering::Relaxed));
             }
         }
         found

@@ -388,18 +388,18 @@ settings! {
     /// registrations from one address, as number/seconds, or unlimited
     /// open registrations from one address: see [limits for strangers](#limits-for-strangers)
     REGISTRATIONS_PER_ADDRESS = "unlimited", of(Rate::ALLOWED, Rate::parse).unless("unlimited")
-        => config.registrations_per_address: Option<Rate>;
+        => live.registrations_per_address: Option<Rate>;
     /// users in all, after which nobody can register, or unlimited
     /// users in all; with so many, only administrators can add users
     USERS_MAX = "unlimited", size(1, 1_000_000_000).unless("unlimited") => live.users_max: Option<usize>;
     /// requests from one address, as number/seconds, or unlimited
     /// requests from one address: see [limits for strangers](#limits-for-strangers)
     REQUESTS_PER_ADDRESS = "unlimited", of(Rate::ALLOWED, Rate::parse).unless("unlimited")
-        => config.requests_per_address: Option<Rate>;
+        => live.requests_per_address: Option<Rate>;
     /// requests with tokens of one user, as number/seconds, or unlimited
     /// requests with tokens of one user, over all transports
     REQUESTS_PER_USER = "unlimited", of(Rate::ALLOWED, Rate::parse).unless("unlimited")
-        => config.requests_per_user: Option<Rate>;
+        => live.requests_per_user: Option<Rate>;
     /// quotas of prefixes of keys, each as prefix:pairs:bytes with commas between them, or none
     /// [quotas](#quotas) of prefixes of keys
     KV_QUOTAS = "none", list(Quota::ALLOWED, Quota::parse) => config.kv_quotas: Vec<Quota>;

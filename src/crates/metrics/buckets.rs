@@ -10,6 +10,8 @@ pub struct Buckets {
     bounds: &'static [u64],
     /// How many of these units make one of the unit that is told.
     per_unit: f64,
+    /// By the number of bits of a value: the first bound that it may be below.
+    first: [u8; 65],
 }
 
 /// Nanoseconds in a microsecond, a millisecond and a second.
@@ -59,23 +61,35 @@ impl Buckets {
     ]);
 
     /// Keys of a batch.
-    pub const KEYS: Self = Self {
-        bounds: &[
+    pub const KEYS: Self = Self::new(
+        &[
             1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000,
         ],
-        per_unit: 1.0,
-    };
+        1.0,
+    );
 
     /// Transactions that end together.
-    pub const TRANSACTIONS: Self = Self {
-        bounds: &[1, 2, 4, 8, 16, 32, 64],
-        per_unit: 1.0,
-    };
+    pub const TRANSACTIONS: Self = Self::new(&[1, 2, 4, 8, 16, 32, 64], 1.0);
 
     const fn seconds(bounds: &'static [u64]) -> Self {
+        Self::new(bounds, S as f64)
+    }
+
+    const fn new(bounds: &'static [u64], per_unit: f64) -> Self {
+        let mut first = [0; 65];
+        let (mut bits, mut bound) = (1, 0);
+        while bits < first.len() {
+            let least = 1 << (bits - 1);
+            while bound < bounds.len() && bounds[bound] < least {
+                bound += 1;
+            }
+            first[bits] = bound as u8;
+            bits += 1;
+        }
         Self {
             bounds,
-            per_unit: S as f64,
+            per_unit,
+            first,
         }
     }
 
@@ -87,16 +101,32 @@ impl Buckets {
     /// Counts a value in the histogram whose first cell is `first`.
     #[inline]
     pub fn observe(&self, own: &Own, first: usize, value: u64) {
-        let bucket = self.bounds.partition_point(|bound| *bound < value);
-        own.add(first + bucket, 1);
+        own.add(first + self.bucket(value), 1);
         own.add(first + self.bounds.len() + 1, value);
+    }
+
+    /// The number of the bucket that holds a value. At most three bounds have the same number of bits, so this costs less than
+    /// a search.
+    #[inline]
+    fn bucket(&self, value: u64) -> usize {
+        let bits = u64::BITS - value.leading_zeros();
+        let mut bucket = usize::from(self.first[bits as usize]);
+        while self.bounds.get(bucket).is_some_and(|bound| *bound < value) {
+            bucket += 1;
+        }
+        bucket
     }
 
     /// Counts a time.
     #[inline]
     pub fn observe_time(&self, own: &Own, first: usize, time: Duration) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.observe(own, first, nanoseconds);
+        // Cheaper than `as_nanos`, which has 128 bits.
+        let seconds = time.as_secs().saturating_mul(S);
+        self.observe(
+            own,
+            first,
+            seconds.saturating_add(time.subsec_nanos().into()),
+        );
     }
 
     /// The histogram in these cells. `None` if they are of another number.
@@ -154,6 +184,24 @@ mod tests {
             ]
         );
         assert_eq!((count, sum), (7, 1139.0));
+    }
+
+    #[test]
+    fn every_value_has_the_bucket_that_a_search_finds() {
+        for buckets in [
+            Buckets::REQUEST,
+            Buckets::TX,
+            Buckets::KEYS,
+            Buckets::TRANSACTIONS,
+        ] {
+            let edges = buckets.bounds.iter().copied();
+            let powers = (0..64).map(|bits| 1 << bits);
+            let values = edges.chain(powers).flat_map(|one| [one - 1, one, one + 1]);
+            for value in values.chain([u64::MAX]) {
+                let expected = buckets.bounds.partition_point(|bound| *bound < value);
+                assert_eq!(buckets.bucket(value), expected, "{value}");
+            }
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Exchange {
         let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
         Answered {
             place: self.place,
-            method: self.head.method.as_str(),
+            method: &self.head.method,
             status: response.status,
             bytes_in: self.body_length,
             bytes_out: response.body.len(),

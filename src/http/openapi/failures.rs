@@ -99,11 +99,12 @@ fn of_limits(context: &Context<'_>) -> Vec<Error> {
 pub fn limits(route: &Route, config: &Config) -> bool {
     let operation = route.operation;
     let has_user = operation.privilege(config) != Privilege::Nothing;
-    config.requests_per_address.is_some()
-        || config.requests_per_user.is_some() && has_user
-        || config.registrations_per_address.is_some()
+    let live = config.live();
+    live.requests_per_address.is_some()
+        || live.requests_per_user.is_some() && has_user
+        || live.registrations_per_address.is_some()
             && operation.is_registration()
-            && config.live().registration_open
+            && live.registration_open
 }
 
 /// The errors of authentication and authorization.

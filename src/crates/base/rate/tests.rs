@@ -1,4 +1,6 @@
 use super::*;
+use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
 
 fn buckets(quota: u64, window: u64) -> Buckets {
     Buckets::new(Rate { quota, window })
@@ -118,4 +120,35 @@ fn a_flood_of_keys_forgets_those_who_asked_least() {
         }
     }
     assert_eq!(buckets.take_at(7, SECOND), Ok(()), "it was forgotten");
+}
+
+#[test]
+fn threads_that_meet_a_new_key_at_once_share_its_bucket() {
+    const KEYS: u64 = 3_000;
+    const THREADS: usize = 2;
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+    static ADMITTED: AtomicUsize = AtomicUsize::new(0);
+    let buckets = Arc::new(buckets(1, 86_400));
+    // All threads take from a key before any takes from the next one.
+    let start = |_| {
+        let buckets = buckets.clone();
+        let admitted = move |key: u64| {
+            ARRIVED.fetch_add(1, Ordering::Relaxed);
+            while ARRIVED.load(Ordering::Relaxed) < key as usize * THREADS {
+                std::thread::yield_now();
+            }
+            // Keys spread over the table as hashes do, so that none is forgotten.
+            buckets.take_at(key, 0).is_ok()
+        };
+        let work = move || {
+            let admitted = (1..=KEYS).filter(|key| admitted(*key)).count();
+            ADMITTED.fetch_add(admitted, Ordering::Relaxed);
+        };
+        crate::threads::spawn("take".to_owned(), work).unwrap()
+    };
+    let threads: Vec<_> = (0..THREADS).map(start).collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(ADMITTED.load(Ordering::Relaxed), KEYS as usize);
 }
