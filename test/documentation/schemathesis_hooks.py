@@ -21,6 +21,8 @@ OF_STATE = (
     "Incorrect keys: the length of a key should be ",
     "Incorrect role: a prefix is longer than a key may be",
     "Incorrect role: admin and introspect cannot be changed",
+    "Incorrect role: default cannot be deleted",
+    "Incorrect login: it is no e-mail address",
     "Incorrect role: only {login} may stand in braces",
     "Incorrect role: after {login} a prefix should go on",
     "Incorrect role: write is all of insert, update and delete",

@@ -37,7 +37,7 @@ pub fn role_set(context: &Context<'_>) -> Description {
     );
     let text = |about| -> Shape {
         let text = of(Type::String).max_length(Some(limit));
-        text.description(Some(about)).into()
+        or_null(text.description(Some(about)))
     };
     let flag = |about: &str| flag(&format!("{about}; `false` where it is left out"));
     let keyed = [
@@ -72,7 +72,8 @@ pub fn role_set(context: &Context<'_>) -> Description {
 }
 
 pub fn role_delete(_: &Context<'_>) -> Description {
-    deleted().fails([FIXED, Error::NoSuchRole])
+    let kept = Error::BadRole("default cannot be deleted: set it");
+    deleted().fails([FIXED, kept, Error::NoSuchRole])
 }
 
 fn shop() -> Role {
