@@ -75,10 +75,11 @@ fn roles() -> Shape {
 fn created() -> Description {
     let ttl = count().minimum(Some(1)).maximum(Some(315_360_000));
     let ttl = ttl.description(Some("Seconds that the key lives; a year if it is left out"));
+    // No control characters of either range.
     let name = of(Type::String)
         .min_length(Some(1))
         .max_length(Some(64))
-        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"));
+        .pattern(Some(r"^[^\x00-\x1f\x7f-\x9f]*$"));
     let body = exact_and(
         "A new API key",
         [("name", name.into())],
