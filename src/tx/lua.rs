@@ -179,6 +179,14 @@ pub fn standby(_tx: &Tx, by_setting: bool) -> (Option<String>, Option<String>) {
         .unwrap_or_default()
 }
 
+/// The name of the instance that leads, and its address if it is known. Evaluates Lua. Does not yield.
+pub fn leader(_tx: &Tx) -> Option<String> {
+    const ASK: &str = "
+        local leader = require('authkv.replication').leader()
+        return leader and leader.name .. (leader.http and ' at ' .. leader.http or '')";
+    tarantool::lua_state().eval(ASK).ok()
+}
+
 /// The memory of memtx. Evaluates Lua. Does not yield.
 pub fn memory(_tx: &Tx) -> Option<Memory> {
     const ASK: &str = "
@@ -223,7 +231,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 20] = [
+const MODULES: [(&str, &str); 21] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -283,6 +291,10 @@ const MODULES: [(&str, &str); 20] = [
     (
         "authkv.process",
         include_str!("../../tarantool_infra/process.lua"),
+    ),
+    (
+        "authkv.replication",
+        include_str!("../../tarantool_infra/replication.lua"),
     ),
     (
         "authkv.rock",

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from support.harness import CHEAP_HASHES, CLIENT_PASSWORD, HOST, Instance, version, wait_until
+from support.harness import CHEAP_HASHES, HOST, Instance, version, wait_until
 from support.transports import ConsoleTransport
 
 # Seconds without a sign of life after which a member is taken for dead.
 REPLICATION_TIMEOUT = "0.5"
+REPLICATION_PASSWORD = "replication-Secret-5c"
+NAMES = ("one", "two", "three", "four", "five")
 NO_ELECTIONS = f"Tarantool {'.'.join(map(str, version()))} has no elections"
 
 
@@ -23,13 +24,12 @@ def has_elections() -> bool:
 class Member(Instance):
     """An instance of a replica set."""
 
-    command = ("tarantool", "test/support/replica_set.lua")
     is_paused = False
 
     @property
     def address(self) -> str:
         """Where the others find it."""
-        return f"authkv:{CLIENT_PASSWORD}@{HOST}:{self.iproto_port}"
+        return f"{HOST}:{self.iproto_port}"
 
     def evaluate(self, code: str) -> list:
         """What this Lua returns in its console."""
@@ -69,36 +69,36 @@ class Member(Instance):
 
 
 class ReplicaSet:
-    """`count` members, of which the first leads until another is promoted. With `elections`, all are candidates."""
+    """`count` members, of which the first leads until another is promoted. With `elections`, all are candidates. `settings` are
+    those of each member, `own` those of a member, by its number."""
 
-    def __init__(self, count: int = 3, elections: bool = False, **settings: str | None):
+    def __init__(self, count: int = 3, elections: bool = False, own: dict[int, dict] | None = None, **settings: str | None):
         assert has_elections() or not elections, NO_ELECTIONS
         self.elections = elections
-        self.members = [
-            Member(keys=number == 0, REPLICATION_TIMEOUT=REPLICATION_TIMEOUT, **CHEAP_HASHES, **settings) for number in range(count)
-        ]
-        self.quorum = count // 2 + 1
+        self.members = [Member(**CHEAP_HASHES, **settings) for number in range(count)]
+        addresses = ",".join(member.address for member in self.members)
+        for number, member in enumerate(self.members):
+            member.settings |= {
+                "AUTHKV_REPLICATION": addresses,
+                "AUTHKV_REPLICATION_PASSWORD": REPLICATION_PASSWORD,
+                "AUTHKV_REPLICATION_TIMEOUT": REPLICATION_TIMEOUT,
+                "AUTHKV_INSTANCE_NAME": NAMES[number],
+                "AUTHKV_ELECTION_MODE": "candidate" if elections else "off",
+                "AUTHKV_READ_ONLY": "true" if number > 0 and not elections else "false",
+                **(own or {}).get(number, {}),
+            }
 
     def start(self) -> ReplicaSet:
-        """Starts the members, and returns when each has all changes."""
-        first, *others = self.members
-        first.start()
-        first.evaluate("box.schema.user.grant('authkv', 'replication')")
-        for member in others:
-            for file in first.data_dir.glob("jwt_*.pem"):
-                shutil.copy(file, member.data_dir)
-            member.settings |= {"REPLICATION": first.address, "AUTHKV_READ_ONLY": "true"}
-            member.start()
+        """Starts the members at the same time, and returns when each serves and has all changes."""
         for member in self.members:
-            elected = (
-                f"election_mode = 'candidate', replication_synchro_quorum = {self.quorum}, read_only = false," if self.elections else ""
-            )
-            addresses = [one.address for one in self.members]
-            listed = ", ".join(f"'{address}'" for address in addresses)
-            member.evaluate(f"box.cfg{{replication_connect_quorum = 0, {elected} replication = {{{listed}}}}}")
-            member.settings["REPLICATION"] = ",".join(addresses)
-            if self.elections:
-                member.settings |= {"AUTHKV_READ_ONLY": "false", "ELECTION_MODE": "candidate", "QUORUM": str(self.quorum)}
+            member.launch()
+        return self.await_start()
+
+    def await_start(self) -> ReplicaSet:
+        """Returns when each member that was launched serves, and has all changes."""
+        for member in self.running():
+            wait_until(lambda member=member: member.is_ready() or not member.is_running(), "a member is ready or has ended")
+            assert member.is_running() and member.is_ready(), f"the start failed:\n{member.log()}"
         self.leader()
         self.await_sync()
         return self
