@@ -149,7 +149,7 @@ local function new(call)
     local function begin(given, next_plan)
         local settings = check_settings(given)
         schema.upgrade(settings)
-        replication.open()
+        replication.open(settings)
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()

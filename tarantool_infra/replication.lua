@@ -22,6 +22,9 @@ local LEADERS = 10
 -- What `open` has still to do. Set by `configure`.
 local rest
 
+-- The name of this instance. Set by `open`.
+local own_name
+
 -- The first two numbers of the version of Tarantool, as one.
 local function version()
     local major, minor = _TARANTOOL:match('^(%d+)%.(%d+)')
@@ -206,17 +209,18 @@ local function configure(settings, options)
     end
 end
 
+-- The name of this instance.
+local function name_of(settings)
+    return settings.instance_name ~= '' and settings.instance_name or box.info.uuid
+end
+
 -- Lets the other instances in. Comes after the rights are set, and before anything that waits for the others.
-local function open()
+local function open(settings)
+    own_name = name_of(settings)
     if rest ~= nil then
         rest()
         rest = nil
     end
-end
-
--- The name of this instance.
-local function name_of(settings)
-    return settings.instance_name ~= '' and settings.instance_name or box.info.uuid
 end
 
 -- Takes over the queue of synchronous transactions of the last leader, if Tarantool does not do so itself.
@@ -305,7 +309,43 @@ local function leader()
     return last ~= nil and last[2] ~= info.uuid and known_as(last[2]) or nil
 end
 
+-- How many instances have to have a synchronous write.
+local function quorum_in_force()
+    local synchro = box.info.synchro
+    local asked = synchro ~= nil and synchro.quorum or box.cfg.replication_synchro_quorum
+    return tonumber(asked) or 1
+end
+
+-- The other instances and this one.
+local function members(led_by)
+    local space, all = box.space.authkv_leader, {}
+    for id, peer in pairs(box.info.replication) do
+        local up, is_self = peer.upstream, peer.uuid == box.info.uuid
+        table.insert(all, {
+            id = id, uuid = peer.uuid, leads = peer.uuid == led_by,
+            name = is_self and own_name or space ~= nil and known_as(peer.uuid).name or peer.uuid,
+            status = is_self and 'self' or up and up.status or box.NULL,
+            lag = up and up.lag or box.NULL, idle = up and up.idle or box.NULL,
+        })
+    end
+    table.sort(all, function(one, other) return one.id < other.id end)
+    return all
+end
+
+-- What `GET /v1/cluster` answers. Does not yield.
+local function cluster()
+    local info, who = box.info, leader()
+    local mode = box.cfg.election_mode or 'off'
+    local last = last_of(box.space.authkv_leader)
+    return {
+        instance = own_name or info.uuid, leads = not info.ro,
+        leader = who and {name = who.name, uuid = who.uuid, http = who.http or box.NULL} or box.NULL,
+        election_mode = mode, term = mode ~= 'off' and info.election.term or last and last[1] or 0,
+        quorum = quorum_in_force(), members = members(who and who.uuid),
+    }
+end
+
 return {
     check = check, configure = configure, open = open, replicates = replicates, claim = claim, lead = lead,
-    leader = leader, watch = watch, USER = USER,
+    leader = leader, watch = watch, cluster = cluster, USER = USER,
 }

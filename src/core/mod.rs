@@ -227,6 +227,7 @@ fn perform(
         Command::KeyList => keyring::list(tx, auth),
         Command::KeyRotate(publish) => rotation::rotate(tx, auth, publish?),
         Command::ServerMetrics(of_tarantool) => Ok(measure::measure(tx, core, of_tarantool)),
+        Command::ServerCluster => lua::cluster(tx).map(Outcome::Cluster),
         Command::KeyRetire(kid) => rotation::retire(tx, auth, &kid),
         Command::BatchGet(keys, strict) => kv::batch_get(tx, kv, &access()?, &keys?, strict),
         Command::BatchPut(steps) | Command::BatchDelete(steps) => {

@@ -7,12 +7,12 @@
 use super::{log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_command::{Function, Operation};
+use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
-use tlua::{AsTable, LuaState, PushInto};
+use tlua::{AnyLuaString, AsTable, LuaState, PushInto};
 
 type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
 
@@ -185,6 +185,22 @@ pub fn leader(_tx: &Tx) -> Option<String> {
         local leader = require('authkv.replication').leader()
         return leader and leader.name .. (leader.http and ' at ' .. leader.http or '')";
     tarantool::lua_state().eval(ASK).ok()
+}
+
+/// What this instance knows of its replica set. Evaluates Lua. Does not yield. Errors: `Internal`.
+pub fn cluster(_tx: &Tx) -> Result<Cluster, Error> {
+    const ASK: &str = "return require('msgpack').encode(require('authkv.replication').cluster())";
+    let told = tarantool::lua_state().eval::<AnyLuaString>(ASK);
+    let told = told.map_err(|error| error.to_string());
+    let read = |text: AnyLuaString| {
+        rmp_serde::from_slice(text.as_bytes()).map_err(|error| error.to_string())
+    };
+    told.and_then(read).map_err(|what| {
+        log::error(&format!(
+            "the state of the replica set cannot be read: {what}"
+        ));
+        Error::Internal
+    })
 }
 
 /// The memory of memtx. Evaluates Lua. Does not yield.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.harness import wait_until
 from support.replica_set import NO_ELECTIONS, ReplicaSet, has_elections
 
 
@@ -56,3 +57,35 @@ def test_a_promoted_member_goes_on_with_what_the_old_leader_has_written(replica_
     write(new, 5)
     replica_set.await_sync()
     assert read(old) == 5
+
+
+def test_all_members_say_who_leads(replica_set):
+    leader = replica_set.leader()
+
+    def seen(member) -> dict:
+        return member.evaluate("return authkv.cluster()")[0]
+
+    for member in replica_set.members:
+        wait_until(lambda member=member: seen(member).get("leader", {}).get("name") == name(leader), "a member knows the leader")
+        told = seen(member)
+        assert told["instance"] == name(member) and told["leads"] == (member is leader)
+        assert told["leader"]["http"] == leader.url and told["quorum"] == 2 and told["term"] >= 1
+        assert sorted(one["status"] for one in told["members"]) == ["follow", "follow", "self"]
+        assert [one["uuid"] for one in told["members"] if one["leads"]] == [told["leader"]["uuid"]]
+        shown = member.evaluate("local told = authkv.status() return told.leader, told.term, told.quorum")
+        assert shown == [name(leader), told["term"], 2]
+
+
+def name(member) -> str:
+    return member.settings["AUTHKV_INSTANCE_NAME"]
+
+
+def test_a_promotion_is_known_everywhere(replica_set):
+    if replica_set.elections:
+        replica_set.leader().kill()
+    else:
+        replica_set.promote(replica_set.followers()[0])
+    leader = replica_set.leader()
+    for member in replica_set.running():
+        known = "local leader = authkv.cluster().leader return leader and leader.name or 'nobody'"
+        wait_until(lambda member=member: member.evaluate(known) == [name(leader)], "the new leader is known")
