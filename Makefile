@@ -23,6 +23,8 @@ PROFILE_ARGUMENTS :=
 CHECK_ARGUMENTS :=
 # Of `make test-crash`: --kills N --seed S --mvcc 1.
 CRASH_ARGUMENTS :=
+# Of `make test-replication`: how many starts with random delays.
+STARTS := 100
 # Of `make test-power`: --cuts N --modes write,fsync --clients N --seed S; all of them with --help.
 POWER_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
@@ -41,7 +43,7 @@ AUDITED := . test/bench test/check test/fuzz test/micro
 installs = command -v $(1) >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -qy $(2); }
 
 .PHONY: help build run install uninstall deb bench micro profile test test-long lint unit tables fuzz-smoke fuzz integration \
-	test-faults test-crash test-power test-packages check-smoke model linearize audit clean FORCE
+	test-faults test-crash test-replication test-power test-packages check-smoke model linearize audit clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -185,6 +187,10 @@ linearize: build ## whether 1000 histories of concurrent clients are linearizabl
 test-crash: build $(VENV)/installed ## 200 times kill -9 under mixed load: nothing that was acknowledged is lost
 	@$(call installs,tarantool,tarantool)
 	cd test && ../$(VENV)/bin/python -m tools.crash $(CRASH_ARGUMENTS)
+
+test-replication: build $(VENV)/installed ## start a replica set 100 times, its instances in any order and with random delays
+	@$(call installs,tarantool,tarantool)
+	AUTHKV_TEST_STARTS=$(STARTS) $(VENV)/bin/python -m pytest -q test/cluster/test_replica_set_start.py test/cluster/test_replica_set.py
 
 # Mounts disk images, and so runs as root.
 test-power: build $(VENV)/installed ## lose the power of a machine 20 times in each WAL_MODE, and count what is lost

@@ -54,7 +54,8 @@ local function start(authkv, process, read, sources, settings)
         io.stdout:flush()
     end
     box.ctl.on_shutdown(authkv.stop)
-    if settings.iproto_listen ~= '' then
+    -- An instance of a replica set listens already.
+    if settings.iproto_listen ~= '' and box.cfg.listen == nil then
         local listens, err = pcall(box.cfg, {listen = settings.iproto_listen})
         if not listens then
             error(('cannot listen on %s, which is AUTHKV_IPROTO_LISTEN: %s'):format(settings.iproto_listen, err), 0)

@@ -11,6 +11,7 @@ use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
 use crate::tx::{fiber, in_transaction, lua, refuses_transactions, session as tx_session, Tx};
+use crate::upkeep;
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
@@ -163,6 +164,16 @@ fn restored(args: &RawBytes) -> Reply {
         let _call = instance.life.begin_call()?;
         let (revision,): (Option<u64>,) = decode(args)?;
         encode(&crate::core::restored(tx, &instance.core, revision)?)
+    })
+}
+
+/// `()` → true: does what a start of the leader does, when this instance begins to lead later. Not for clients. Yields.
+#[proc(packed_args)]
+fn promoted(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, _| {
+        let _call = instance.life.begin_call()?;
+        upkeep::begin_to_lead(tx, &instance.core)?;
+        encode(&true)
     })
 }
 

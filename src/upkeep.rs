@@ -37,7 +37,7 @@ impl Work {
     /// Logs a failure that is new. A read-only instance is no failure. Returns the result of the work.
     fn done<T>(&mut self, result: Result<T, Error>) -> Option<T> {
         let failed = match &result {
-            Ok(_) | Err(Error::ReadOnly) => None,
+            Ok(_) | Err(Error::ReadOnly { .. }) => None,
             Err(error) => Some(error.row().name),
         };
         match (failed, self.failed) {
@@ -91,6 +91,14 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
             _ => life.pause(tx, PAUSE),
         }
     }
+}
+
+/// Does what a start of the leader does, when an instance begins to lead later: its key is published, and the user `admin` made.
+/// Errors: as [`rotation::refresh`]. Yields.
+pub fn begin_to_lead(tx: &Tx, core: &'static Core) -> Result<(), Error> {
+    rotation::refresh(tx, &core.auth)?;
+    first_admin::make_late(tx, &core.auth);
+    Ok(())
 }
 
 /// The steady clock, and its record in the data directory.

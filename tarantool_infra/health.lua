@@ -1,6 +1,7 @@
 -- The health of this instance: what only Lua knows of it, what the console shows, and the checks that Tarantool has
 -- from 3.8 on.
 
+local replication_of = require('authkv.replication')
 local schema = require('authkv.schema')
 
 local FOLLOWS = {follow = true, sync = true}
@@ -129,6 +130,8 @@ local function status(version, about, addresses)
         table.insert(fields, {'started', false})
         return ordered(fields)
     end
+    local cluster = replication_of.replicates() and replication_of.cluster() or {}
+    local leader = replication_of.replicates() and replication_of.leader() or nil
     local disk = passes(health.ready) and 'written %d s ago' or 'last written %d s ago'
     for _, field in ipairs({
         {'role', role(health)},
@@ -141,6 +144,9 @@ local function status(version, about, addresses)
         {'live', passes(health.live)},
         {'ready', passes(health.ready)},
         {'checks', checks_of(health)},
+        {'leader', leader and leader.name},
+        {'term', cluster.term},
+        {'quorum', cluster.quorum},
         {'replication', replication()},
         {'key', health.key},
         {'queue', queue(health.queue)},

@@ -11,6 +11,7 @@ local manifests = require('authkv.manifest')
 local metrics = require('authkv.metrics')
 local native = require('authkv.native')
 local process = require('authkv.process')
+local replication = require('authkv.replication')
 local rock = require('authkv.rock')
 local schema = require('authkv.schema')
 local sources = require('authkv.sources')
@@ -51,6 +52,8 @@ local function new(call)
     local legacy, starting, resuming, given_up
     local stops = 0
     local follower, followed
+    -- The fiber that notices whether this instance leads.
+    local watcher
 
     -- Calls a procedure. Raises what is wrong, in words for the operator; `missing`, if the data does not have the
     -- procedure.
@@ -95,6 +98,22 @@ local function new(call)
         end
     end
 
+    local function stop_watching()
+        if watcher ~= nil then
+            pcall(watcher.cancel, watcher)
+            watcher = nil
+        end
+    end
+
+    -- Does what a start does once, whenever this instance begins to lead.
+    local function watch_as(settings)
+        stop_watching()
+        watcher = replication.watch(function()
+            schema.upgrade(settings)
+            call('promoted')
+        end)
+    end
+
     -- Stops the instance. Returns whether all requests were finished, or nil and the error.
     local function finish()
         if legacy ~= nil then
@@ -132,6 +151,7 @@ local function new(call)
     local function begin(given, next_plan)
         local settings = check_settings(given)
         schema.upgrade(settings)
+        replication.open(settings)
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()
@@ -153,6 +173,7 @@ local function new(call)
         end
         http, admin = started.http, started.admin
         follow_as(settings)
+        watch_as(settings)
         health.register(loaded)
         metrics.register()
         return started
@@ -315,6 +336,7 @@ local function new(call)
             call('stop', true)
         end
         stop_following()
+        stop_watching()
         local finished = rock.stop()
         if in_force == nil and plan ~= nil then
             return finished

@@ -5,6 +5,7 @@ local log = require('log')
 local configuration = require('authkv.configuration')
 local manifests = require('authkv.manifest')
 local native = require('authkv.native')
+local replication = require('authkv.replication')
 local rock = require('authkv.rock')
 
 -- All of them. Their names are those of the settings in lower case.
@@ -65,7 +66,8 @@ local function prepare(given)
     end
 end
 
--- The first box.cfg. iproto listens only after the schema and the rights are set.
+-- The first box.cfg. iproto listens only after the schema and the rights are set, but for an instance of a replica set:
+-- see replication.lua.
 local function configure(settings)
     local options = {
         memtx_dir = settings.data_dir, wal_dir = settings.data_dir, vinyl_dir = settings.data_dir,
@@ -73,7 +75,11 @@ local function configure(settings)
     for _, option in ipairs(OPTIONS) do
         options[option] = value(settings, option)
     end
-    box.cfg(options)
+    if settings.replication ~= '' then
+        replication.configure(settings, options)
+    else
+        box.cfg(options)
+    end
     allow_for_stop(settings)
 end
 

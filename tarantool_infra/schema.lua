@@ -5,6 +5,7 @@ local log = require('log')
 
 local native = require('authkv.native')
 local pool = require('authkv.pool')
+local replication = require('authkv.replication')
 
 local VERSION = 6
 
@@ -21,7 +22,7 @@ local PROXY = {'forwarded'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page',
     'import_lines', 'reload',
-    'restored', 'key_files',
+    'restored', 'key_files', 'promoted',
 }
 -- Procedures of older versions, to be removed.
 local GONE = {'revocations', 'revocations_apply'}
@@ -165,6 +166,15 @@ local function own_spaces()
     if not made then
         log.warn('authkv: memory cannot be reserved: %s', err)
     end
+    -- The leaders of the replica set: see replication.lua.
+    local leader = box.schema.space.create('authkv_leader', {if_not_exists = true, format = {
+        {name = 'number', type = 'unsigned'},
+        {name = 'uuid', type = 'string'},
+        {name = 'name', type = 'string'},
+        {name = 'http', type = 'string'},
+        {name = 'since', type = 'unsigned'},
+    }})
+    leader:create_index('primary', {parts = {'number'}, if_not_exists = true})
     -- Local, so a read-only instance can write it too.
     local attempt = space('authkv_login_attempt', {
         {name = 'key', type = 'string'},
@@ -264,7 +274,36 @@ local function has_only_heard()
     return box.space.user == nil and subjects ~= nil and subjects:len() > 0
 end
 
--- Upgrades the data to this version, as the settings ask. A read-only instance only checks it.
+-- The spaces whose writes have to reach most instances of a replica set if SYNCHRONOUS asks for that.
+local SYNCHRONOUS = {
+    'user', 'authkv_subject', 'authkv_role', 'authkv_token_key', 'authkv_api_key', 'authkv_session', 'revoked_token',
+    'authkv_sequence', 'key_value_store', 'authkv_expiry',
+}
+
+-- Makes the writes of spaces synchronous or not. By the space of spaces, because older versions have no other way.
+local function make_synchronous(wanted)
+    local FLAGS = 6
+    for _, name in ipairs(SYNCHRONOUS) do
+        local opened = box.space[name]
+        if opened ~= nil and (opened.is_sync or false) ~= wanted then
+            local flags = {}
+            for flag, value in pairs(box.space._space:get(opened.id)[FLAGS]) do
+                flags[flag] = value
+            end
+            flags.is_sync = wanted or nil
+            flags = setmetatable(flags, {__serialize = 'map'})
+            box.space._space:update(opened.id, {{'=', FLAGS, flags}})
+        end
+    end
+end
+
+-- What the data lacks, if this instance cannot bring it up because it is read-only.
+local function lack(found)
+    return ('the data is of schema version %d and needs %d, but this instance is read-only: '
+        .. 'start the leader with this authkv first'):format(found, VERSION)
+end
+
+-- Upgrades the data to this version, as the settings ask. A read-only instance only checks it: returns what it lacks.
 local function bring_up(settings)
     outlast_orphan()
     local found = version()
@@ -276,12 +315,12 @@ local function bring_up(settings)
         error(HEARD, 0)
     end
     if box.info.ro then
-        if found < VERSION then
-            error(('the data is of schema version %d and needs %d, but this instance is read-only: '
-                .. 'start the leader with this authkv first'):format(found, VERSION), 0)
-        end
-        return
+        return found < VERSION and lack(found) or nil
     end
+    replication.claim(settings)
+    -- First, because other instances may replicate from the moment at which their user exists.
+    shut_out_guest()
+    shut_lua()
     if settings.auth == 'true' then
         auth_spaces()
     end
@@ -311,11 +350,12 @@ local function bring_up(settings)
     if settings.auth == 'true' then
         user('authkv_follower', settings.follower_password, 'authkv_revocations')
     end
-    shut_out_guest()
-    shut_lua()
+    make_synchronous(settings.synchronous == 'true')
     if found < VERSION then
         box.space._schema:replace({'authkv', VERSION})
     end
+    replication.lead(settings)
+    user(replication.USER, settings.replication_password, 'replication')
 end
 
 local UPGRADE = [[
@@ -354,11 +394,25 @@ local function with_advice(err)
     return UPGRADE:format(table.concat({major, minor, patch}, '.'), _TARANTOOL, options())
 end
 
--- Like `bring_up`, but the error says what to do if the data is too old for this Tarantool.
+-- Brings the data up to this version. A read-only instance waits until the leader of its replica set has done so, or
+-- until it leads itself. Raises what is wrong, and what to do about it.
 local function upgrade(settings)
-    local ok, err = pcall(bring_up, settings)
-    if not ok then
-        error(with_advice(err), 0)
+    local PAUSE = 0.1
+    local told
+    while true do
+        local ok, result = pcall(bring_up, settings)
+        local lost = not ok and type(result) == 'cdata' and result.code == box.error.READONLY
+        if ok and result == nil then
+            return
+        elseif not ok and not (lost and replication.replicates()) then
+            error(with_advice(result), 0)
+        elseif not replication.replicates() then
+            error(result, 0)
+        elseif ok and result ~= told then
+            log.info('authkv: waiting for the leader of the replica set: %s', result)
+            told = result
+        end
+        fiber.sleep(PAUSE)
     end
 end
 

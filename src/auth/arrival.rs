@@ -37,7 +37,10 @@ pub fn make(tx: &Tx, auth: &Auth, caller: &Caller) {
         )),
         Ok(false)
         | Err(
-            Error::ReadOnly | Error::StorageFull | Error::NotDurable | Error::TooManyUsers { .. },
+            Error::ReadOnly { .. }
+            | Error::StorageFull
+            | Error::NotDurable
+            | Error::TooManyUsers { .. },
         ) => {}
         Err(error) => log::warn(&format!(
             "the user {} of the issuer {} was not made: {}",

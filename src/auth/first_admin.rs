@@ -2,7 +2,7 @@
 
 use super::users::{self, Rules};
 use super::Auth;
-use crate::tx::{log, Tx};
+use crate::tx::{is_read_only, log, Tx};
 use authkv_base::error::Error;
 use authkv_command::Registration;
 use authkv_domain::{RoleName, Subject};
@@ -29,6 +29,10 @@ pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Made, String> {
     let Some(users) = &auth.storage.users else {
         return Ok(Made::Silently);
     };
+    // The leader makes it, also an instance that begins to lead later.
+    if is_read_only(tx) {
+        return Ok(Made::Silently);
+    }
     let has_admin = |subject: &Subject| subject.is_active() && subject.has(RoleName::ADMIN);
     if users.contains(tx, ADMIN).map_err(text)?
         || auth.storage.subjects.any(tx, has_admin).map_err(text)?
@@ -50,8 +54,12 @@ pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Made, String> {
     };
     let roles = [RoleName::ADMIN.to_owned()];
     match users::add(tx, auth, registration, Rules::CONTRACT, Some(&roles)) {
-        Ok(_) => Ok(made_up.map_or(Made::Silently, Made::Password)),
-        Err(Error::ReadOnly) => Ok(Made::Silently),
+        Ok(_) => {
+            log::info("the user admin was made");
+            Ok(made_up.map_or(Made::Silently, Made::Password))
+        }
+        // Another instance has begun to lead, and may have made it.
+        Err(Error::ReadOnly { .. } | Error::LoginTaken) => Ok(Made::Silently),
         Err(Error::NotDurable) => Ok(Made::NotYet),
         Err(e) => Err(format!("cannot make the user admin: {e}")),
     }
@@ -62,18 +70,15 @@ pub fn shown(password: &str) -> String {
     format!("The user admin was made. Its password, shown only this once: {password}")
 }
 
-/// Makes the user later, after [`Made::NotYet`]. Returns whether this is done. A generated password could not be shown any more, so
-/// without one in the settings this is left to the next start. Yields.
+/// Makes the user later, after [`Made::NotYet`] or when this instance begins to lead. Returns whether this is done. A generated
+/// password could not be shown any more, so without one in the settings this is left to the next start. Yields.
 pub fn make_late(tx: &Tx, auth: &'static Auth) -> bool {
     if auth.config.admin_password.is_none() {
         return true;
     }
     match make(tx, auth) {
         Ok(Made::NotYet) => false,
-        Ok(_) => {
-            log::info("the user admin is made now");
-            true
-        }
+        Ok(_) => true,
         Err(what) => {
             log::error(&what);
             true

@@ -2,7 +2,7 @@
 
 use super::Auth;
 use crate::storage::ApiKeyRow;
-use crate::tx::{Tx, TxCell};
+use crate::tx::{is_read_only, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::steady::now;
 use authkv_domain::{Claims, RoleName, Subject};
@@ -111,11 +111,13 @@ pub fn user_of(tx: &Tx, auth: &Auth, key: &ApiKey) -> Result<KeyUser, Error> {
     Ok(KeyUser { row, subject })
 }
 
-/// Writes when keys were used last, once a minute. Errors: `ReadOnly`, `NotDurable`. Yields.
+/// Writes when keys were used last, once a minute, unless this instance is read-only. Errors: `NotDurable`. Yields.
 pub fn write_uses(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let uses = &auth.uses;
     // An instance without users does not list keys.
-    if !auth.config.services.auth || uses.written.get(tx).get().elapsed() < PAUSE {
+    // Tarantool logs each refused write.
+    let may_write = auth.config.services.auth && !is_read_only(tx);
+    if !may_write || uses.written.get(tx).get().elapsed() < PAUSE {
         return Ok(());
     }
     uses.written.get(tx).set(Instant::now());

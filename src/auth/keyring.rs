@@ -7,7 +7,7 @@
 use super::key_files as files;
 use super::Auth;
 use crate::storage::{Depth, TokenKey};
-use crate::tx::{log, Tx, TxCell};
+use crate::tx::{is_read_only, log, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::steady::now;
 use authkv_command::{Outcome, SigningKey, SigningKeys};
@@ -168,7 +168,8 @@ pub fn published(auth: &Auth) -> Vec<PublicKey> {
 /// a read-only instance nothing is written, and the key does not sign.
 pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let storage = &auth.storage;
-    if !auth.config.services.auth {
+    // Tarantool logs each refused write.
+    if !auth.config.services.auth || is_read_only(tx) {
         return Ok(());
     }
     let own = auth.keyring.state.get(tx).borrow().files.clone();
@@ -186,7 +187,7 @@ pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
             Ok(((), is_new))
         });
         match written {
-            Ok(()) | Err(Error::ReadOnly) => {}
+            Ok(()) | Err(Error::ReadOnly { .. }) => {}
             Err(other) => return Err(other),
         }
     }

@@ -34,7 +34,7 @@ pub use password::{forget_memory, Hasher};
 use crate::offload::{Pool, ThreadHooks, Waits};
 use crate::storage::Storage;
 use crate::tx::life::Life;
-use crate::tx::Tx;
+use crate::tx::{is_read_only, Tx};
 use arc_swap::ArcSwap;
 use authkv_base::clock;
 use authkv_base::error::Error;
@@ -204,9 +204,10 @@ impl Auth {
     }
 
     /// Records ahead when the tokens of the next `ahead` expire, so that a login seldom waits for this write, and a replica
-    /// can issue tokens too. Errors: `ReadOnly`, `NotDurable`. Yields if there is something to write.
+    /// can issue tokens too. A read-only instance records nothing. Errors: `NotDurable`. Yields if there is something to write.
     pub fn cover(&self, tx: &Tx, ahead: Duration) -> Result<(), Error> {
-        if !self.config.services.auth {
+        // Tarantool logs each refused write.
+        if !self.config.services.auth || is_read_only(tx) {
             return Ok(());
         }
         let exp = clock::now() + self.tokens.ttl().as_secs() + ahead.as_secs();
@@ -231,12 +232,15 @@ impl Auth {
     }
 
     /// Removes one slice of each space: rows whose time has passed for certain. Returns whether there may be more. Errors:
-    /// `ReadOnly`, `NotDurable`. Yields.
+    /// `NotDurable`. Yields.
     pub fn forget(&self, tx: &Tx, slice: usize) -> Result<bool, Error> {
         let storage = &self.storage;
         let time = passed() / 1000;
         // First, because a read-only instance can write it too.
         let attempts = storage.attempts.forget(tx, time, slice)?;
+        if is_read_only(tx) {
+            return Ok(attempts);
+        }
         let sessions = storage.sessions.forget(tx, time, slice)?;
         let uses = storage.api_keys.forget(tx, time, slice)?;
         let before = Tokens::forgotten_before(time);

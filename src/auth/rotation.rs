@@ -99,7 +99,7 @@ pub fn refresh(tx: &Tx, auth: &'static Auth) -> Result<(), Error> {
         // All keys of this instance may be retired, or another instance with the same file has rotated them.
         match rotate(tx, auth, Some(0)) {
             Ok(_) => log::warn("no key of this instance signed any more: another one does now"),
-            Err(Error::ReadOnly) => {}
+            Err(Error::ReadOnly { .. }) => {}
             Err(other) => return Err(other),
         }
     }
@@ -136,7 +136,7 @@ fn lengthen(tx: &Tx, auth: &Auth) -> Result<(), Error> {
         .filter(|row| row.signs_from > time && held.contains(&row.kid));
     let signs_until = later.map(|row| row.signs_from).min().unwrap_or(time);
     let until = verifies_until(tx, auth, signs_until)?;
-    if !rows.iter().any(|row| is_short(row, until)) {
+    if is_read_only(tx) || !rows.iter().any(|row| is_short(row, until)) {
         return Ok(());
     }
     let storage = &auth.storage;
@@ -158,7 +158,7 @@ fn lengthen(tx: &Tx, auth: &Auth) -> Result<(), Error> {
         Ok(((), true))
     });
     match written {
-        Err(Error::ReadOnly) => Ok(()),
+        Err(Error::ReadOnly { .. }) => Ok(()),
         other => other,
     }
 }
@@ -192,7 +192,7 @@ fn replace(
     let (storage, keyring) = (&auth.storage, &auth.keyring);
     // Checked first, because an RSA key takes seconds to make.
     if is_read_only(tx) {
-        return Err(Error::ReadOnly);
+        return Err(Error::ReadOnly { leader: None });
     }
     let made = auth.key_maker.run(tx, || {
         let made = PrivateKey::make(auth.config.live().token_algorithm);

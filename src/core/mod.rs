@@ -15,7 +15,7 @@ use crate::auth::{
 };
 use crate::kv::{self, Kv};
 use crate::tx::{
-    await_durability_since, log, orphan, session as tx_session, take_undurable, Mark, Tx,
+    await_durability_since, log, lua, orphan, session as tx_session, take_undurable, Mark, Tx,
 };
 use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
@@ -133,6 +133,12 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
     }
     let event = Event::begin(&command, &core.config);
     let result = perform(tx, core, (&origin, counts), &caller, command);
+    let result = result.map_err(|error| match error {
+        Error::ReadOnly { .. } => Error::ReadOnly {
+            leader: lua::leader(tx),
+        },
+        other => other,
+    });
     event.end(tx, &core.audit, (origin, &caller), &result);
     (result, take_undurable(tx))
 }
@@ -231,6 +237,7 @@ fn perform(
         Command::KeyList => keyring::list(tx, auth),
         Command::KeyRotate(publish) => rotation::rotate(tx, auth, publish?),
         Command::ServerMetrics(of_tarantool) => Ok(measure::measure(tx, core, of_tarantool)),
+        Command::ServerCluster => lua::cluster(tx).map(Outcome::Cluster),
         Command::KeyRetire(kid) => rotation::retire(tx, auth, &kid),
         Command::BatchGet(keys, strict) => kv::batch_get(tx, kv, &access()?, &keys?, strict),
         Command::BatchPut(steps) | Command::BatchDelete(steps) => {

@@ -64,7 +64,7 @@ impl Issued {
         });
         match written {
             Ok(until) => durable.set(durable.get().max(until)),
-            Err(Error::ReadOnly) if exp <= self.until(tx)? => {}
+            Err(Error::ReadOnly { .. }) if exp <= self.until(tx)? => {}
             Err(Error::NotDurable) if !sees_undurable(tx) && exp <= self.until(tx)? => {}
             Err(error) => return Err(error),
         }

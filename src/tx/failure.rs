@@ -55,7 +55,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Memory => Error::StorageFull,
-            Failure::ReadOnly => Error::ReadOnly,
+            Failure::ReadOnly => Error::ReadOnly { leader: None },
             Failure::Disk => Error::NotDurable,
             Failure::Aborted => Error::TransactionAborted,
             Failure::TupleTooLarge => {

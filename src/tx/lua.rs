@@ -7,12 +7,12 @@
 use super::{log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_command::{Function, Operation};
+use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
-use tlua::{AsTable, LuaState, PushInto};
+use tlua::{AnyLuaString, AsTable, LuaState, PushInto};
 
 type Checked = (Option<HashMap<&'static str, String>>, Option<String>);
 
@@ -179,6 +179,30 @@ pub fn standby(_tx: &Tx, by_setting: bool) -> (Option<String>, Option<String>) {
         .unwrap_or_default()
 }
 
+/// The name of the instance that leads, and its address if it is known. Evaluates Lua. Does not yield.
+pub fn leader(_tx: &Tx) -> Option<String> {
+    const ASK: &str = "
+        local leader = require('authkv.replication').leader()
+        return leader and leader.name .. (leader.http and ' at ' .. leader.http or '')";
+    tarantool::lua_state().eval(ASK).ok()
+}
+
+/// What this instance knows of its replica set. Evaluates Lua. Does not yield. Errors: `Internal`.
+pub fn cluster(_tx: &Tx) -> Result<Cluster, Error> {
+    const ASK: &str = "return require('msgpack').encode(require('authkv.replication').cluster())";
+    let told = tarantool::lua_state().eval::<AnyLuaString>(ASK);
+    let told = told.map_err(|error| error.to_string());
+    let read = |text: AnyLuaString| {
+        rmp_serde::from_slice(text.as_bytes()).map_err(|error| error.to_string())
+    };
+    told.and_then(read).map_err(|what| {
+        log::error(&format!(
+            "the state of the replica set cannot be read: {what}"
+        ));
+        Error::Internal
+    })
+}
+
 /// The memory of memtx. Evaluates Lua. Does not yield.
 pub fn memory(_tx: &Tx) -> Option<Memory> {
     const ASK: &str = "
@@ -223,7 +247,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 20] = [
+const MODULES: [(&str, &str); 21] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -283,6 +307,10 @@ const MODULES: [(&str, &str); 20] = [
     (
         "authkv.process",
         include_str!("../../tarantool_infra/process.lua"),
+    ),
+    (
+        "authkv.replication",
+        include_str!("../../tarantool_infra/replication.lua"),
     ),
     (
         "authkv.rock",

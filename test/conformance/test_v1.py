@@ -658,10 +658,17 @@ METRICS = Ok(
         )
     }
 )
+CLUSTER = Ok(
+    Like(
+        "an instance that leads itself",
+        lambda seen: seen["leads"] and seen["leader"]["name"] == seen["instance"] and len(seen["members"]) == 1,
+    )
+)
 SERVER = [
     Row("metrics_are_told", as_admin("server_metrics"), METRICS),
     Row("metrics_of_tarantool_are_told_too", as_admin("server_metrics", {"tarantool": True}), METRICS),
     Row("metrics_refuse_another_option", as_admin("server_metrics", {"tarantol": True}), Refused("malformed")),
+    Row("the_replica_set_of_one_is_told", as_admin("server_cluster"), CLUSTER),
     Row("metrics_refuse_a_number", as_admin("server_metrics", {"tarantool": 1}), Refused("malformed")),
 ]  # fmt: skip
 
@@ -698,7 +705,7 @@ RIGHT = {
     "user_session_revoke": (EVE, "x"), "user_api_key_create": (EVE, "x"), "user_api_key_list": (EVE,),
     "user_api_key_revoke": (EVE, "x"), "user_create_service": (NEW,), "user_set_password": (EVE, OTHER_PASSWORD),
     "role_grant": (BOB, "admin"), "role_revoke": (EVE, "introspect"), "role_list": (), "role_set": ("default", []),
-    "role_delete": ("default",), "server_metrics": (), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
+    "role_delete": ("default",), "server_metrics": (), "server_cluster": (), "key_list": (), "key_rotate": (), "key_retire": ("unknown",),
     "quota_list": (),
 }  # fmt: skip
 assert list(RIGHT) == ADMINISTRATION

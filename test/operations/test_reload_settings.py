@@ -455,6 +455,13 @@ OTHERS = {
     "KV_QUOTAS": "tmp/:10:1000",
     "LOGIN_FORM": "email",
     "NAME_FORM": "unicode",
+    "REPLICATION": "127.0.0.1:1,127.0.0.1:2",
+    "REPLICATION_PASSWORD": "S3cret-c",
+    "REPLICATION_TIMEOUT": "0.5",
+    "ELECTION_MODE": "candidate",
+    "SYNCHRONOUS": "true",
+    "INSTANCE_NAME": "one",
+    "ADVERTISE": "https://one.example",
 }
 
 

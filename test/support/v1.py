@@ -47,7 +47,7 @@ class Operation:
 
     @property
     def is_administration(self) -> bool:
-        return "/admin/" in self.path
+        return "/admin/" in self.path or self.path == "/v1/cluster"
 
 
 def _of_user(verb: str, answer: set[str], lua: str, method: str = "POST", **more) -> Operation:
@@ -120,6 +120,9 @@ OPERATIONS = {
     "role_set": Operation("PUT", "/v1/admin/roles/{role}", ROLE, "roles.set", ("role", "permissions")),
     "role_delete": Operation("DELETE", "/v1/admin/roles/{role}", {"deleted"}, "roles.delete", ("role",)),
     "server_metrics": Operation("GET", "/v1/admin/metrics", {"metrics"}, "metrics", as_table=True, options=True),
+    "server_cluster": Operation(
+        "GET", "/v1/cluster", {"instance", "leads", "leader", "election_mode", "term", "quorum", "members"}, "cluster"
+    ),
     "key_list": Operation("GET", "/v1/admin/keys", {"keys"}, "keys.list"),
     "key_rotate": Operation(
         "POST", "/v1/admin/keys/rotate", {"kid", "alg", "signs_from"}, "keys.rotate", as_table=True, options=True

@@ -100,8 +100,10 @@ errors! {
     /// a key with its value does not fit into a tuple; nothing is written
     ValueTooLarge { key: String, limit: usize } = "value_too_large", 20015, 413, 413,
         "The value of the key {key} is too large: with its key it must be below {limit} bytes";
-    /// this instance is read-only
-    ReadOnly = "read_only", 20016, 503, 503, "This instance is read-only: write to the leader";
+    // `leader`: its name, and its address if it is known.
+    /// this instance is read-only; the message names the leader if it is known
+    ReadOnly { leader: Option<String> } = "read_only", 20016, 503, 503,
+        "This instance is read-only: write to the leader{}", named(leader);
     /// the memory for tuples is used up; nothing is written
     StorageFull = "storage_full", 20017, 507, 507, "The storage is full: nothing has been written";
     /// a queue is full, or there are as many connections, requests or bytes as may be; the message says which; try
@@ -322,6 +324,12 @@ impl fmt::Display for AccessKind {
     }
 }
 
+fn named(leader: &Option<String>) -> Cow<'static, str> {
+    leader
+        .as_ref()
+        .map_or(Cow::Borrowed(""), |name| format!(", {name}").into())
+}
+
 fn found(revision: u64) -> Cow<'static, str> {
     match revision {
         0 => "does not exist".into(),
@@ -341,7 +349,7 @@ impl Error {
             Error::Overloaded { .. }
             | Error::ShuttingDown
             // These may last for a moment only, for example while the leader changes.
-            | Error::ReadOnly
+            | Error::ReadOnly { .. }
             // Somebody may be making room on the disk.
             | Error::NotDurable
             | Error::RevocationsUnknown

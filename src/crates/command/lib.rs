@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod decode;
 mod endpoint;
 mod input;
@@ -11,6 +12,7 @@ mod outcome;
 mod sample;
 mod table;
 
+pub use cluster::{Cluster, Leader, Member};
 pub use decode::{CONTENT_TYPE_MAX, DELETION_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
 pub use input::{

@@ -1,5 +1,6 @@
 //! The result of a command, in the form of the answers of `/v1` and the procedures. Any thread.
 
+use crate::Cluster;
 use authkv_domain::{ChangePage, Claims, ListPage, Permission, Role, User};
 use authkv_metrics::Metrics;
 use authkv_token::key::{Algorithm, Jwk};
@@ -86,6 +87,7 @@ pub enum Outcome {
     Rotated(NewSigningKey),
     Retired(RetiredSigningKey),
     Metrics(Metrics),
+    Cluster(Cluster),
     #[cfg(test)]
     Sample {
         text: String,

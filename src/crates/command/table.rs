@@ -438,6 +438,15 @@ macro_rules! for_each_operation {
                 "What Prometheus gets from `/metrics` on the admin listener. Needs the role `admin`.",
             )],
         }
+        /// `(token)` → what the instance knows of its replica set. Yields for a new token.
+        ServerCluster [] => server_cluster {
+            service: Any, privilege: Admin, lane: Inline, audited: false,
+            console: &[owner("cluster")],
+            endpoints: &[get("/v1/cluster").says(
+                SERVER, "See who leads",
+                "The replica set as this instance sees it: who leads, and how far the others are behind. Needs the role `admin`.",
+            )],
+        }
         /// `(token)` → `{keys}`. Yields for a new token.
         KeyList [] => key_list {
             service: Auth, privilege: Admin, lane: Inline, audited: false,

@@ -119,6 +119,16 @@ impl Listen {
         matches!(self, Listen::Tcp { address, .. } if address.port() == 0)
     }
 
+    /// The URL of this address, if clients on other machines may find it there.
+    pub fn url(&self) -> Option<String> {
+        let Listen::Tcp { address, layers } = self else {
+            return None;
+        };
+        let is_one = !address.ip().is_unspecified() && address.port() > 0;
+        let scheme = if layers.tls { "https" } else { "http" };
+        (is_one && !layers.proxy).then(|| format!("{scheme}://{address}"))
+    }
+
     fn layers(&self) -> Layers {
         match self {
             Listen::Tcp { layers, .. } => *layers,

@@ -7,6 +7,8 @@ mod http;
 mod log;
 mod origins;
 mod proxies;
+mod replica_set;
+mod replication;
 mod settings;
 mod shown;
 mod text;
@@ -16,6 +18,7 @@ pub use http::{AccessLog, Layers, Listen, TlsFiles};
 pub use log::{Level, Log};
 pub use origins::Origins;
 pub use proxies::{ForwardedHeader, Proxies};
+pub use replication::ElectionMode;
 pub use settings::{secrets, Config, HttpConfig, LiveConfig, SETTINGS};
 
 use arc_swap::Guard;
@@ -159,7 +162,7 @@ impl Config {
         if self.follow.is_some() && self.follower_password.is_none() {
             return Err(format!("{PREFIX}FOLLOW needs {PREFIX}FOLLOWER_PASSWORD"));
         }
-        Ok(())
+        self.check_replication()
     }
 
     /// The settings that may change while the instance runs. A caller that yields asks again.
@@ -237,6 +240,22 @@ impl Config {
             ("http_health", self.http.health.to_string()),
             ("input_max", self.input_max().to_string()),
             ("read_only", self.read_only.to_string()),
+            (
+                "replication",
+                self.replication.clone().unwrap_or_default().join(","),
+            ),
+            ("replication_password", secret(&self.replication_password)),
+            (
+                "replication_timeout",
+                self.replication_timeout.as_secs_f64().to_string(),
+            ),
+            ("election_mode", self.election_mode.name().to_owned()),
+            ("synchronous", self.synchronous.to_string()),
+            (
+                "instance_name",
+                self.instance_name.clone().unwrap_or_default(),
+            ),
+            ("advertised", self.advertised().unwrap_or_default()),
             ("log", self.log.text()),
             ("log_level", self.log_level.number().to_string()),
             (

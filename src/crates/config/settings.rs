@@ -5,6 +5,7 @@ use super::http::{check_listeners, rock_listen, tls, AccessLog, Listen, TlsFiles
 use super::log::{Level, Log};
 use super::origins::{self, Origins};
 use super::proxies::{ForwardedHeader, Proxies};
+use super::replication::{instance_name, members, origin, short_seconds, ElectionMode};
 use super::text::{
     any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size, Given, PREFIX,
 };
@@ -226,10 +227,10 @@ settings! {
     /// snapshots, logs of writes and keys; the directory is made when missing
     DATA_DIR = "./var", path() => [process] config.data_dir: PathBuf;
     // Lua has replaced the layout by single settings before this list is read.
-    /// defaults to start from: single, authorization_tarantool or key_value_tarantool
-    /// the set of [defaults](#two-processes) to start from
-    LAYOUT = "single", of("single, authorization_tarantool, key_value_tarantool", |text| {
-        matches!(text, "single" | "authorization_tarantool" | "key_value_tarantool").then_some(())
+    /// defaults to start from: single, authorization_tarantool, key_value_tarantool or replicated
+    /// the set of defaults to start from: see [two processes](#two-processes) and [replication](replication.md)
+    LAYOUT = "single", of("single, authorization_tarantool, key_value_tarantool, replicated", |text| {
+        matches!(text, "single" | "authorization_tarantool" | "key_value_tarantool" | "replicated").then_some(())
     }) => [process] config(_layout);
     /// what this instance offers: auth, kv or auth,kv
     /// the services that this instance offers
@@ -269,6 +270,28 @@ settings! {
     /// refuse to write: true or false
     /// refuse to write; the data must have been started writable once
     READ_ONLY = "false", flag("true", "false") => [options] config.read_only: bool;
+    /// iproto addresses of all instances of the replica set, this one included
+    /// iproto addresses of all instances of the [replica set](replication.md), this one included, the same for each of them
+    REPLICATION = "<none>", members().optional() => [process] config.replication: Option<Vec<String>>;
+    /// password of the Tarantool user authkv_replication, the same for all instances of a replica set
+    /// password of the Tarantool user `authkv_replication`, by which the instances of a replica set replicate each other
+    REPLICATION_PASSWORD = "<none>", secret().optional() => [process] config.replication_password: Option<SecretString>;
+    /// seconds without a sign of life after which another instance is taken for lost
+    /// seconds between signs of life; an instance that is silent for four times as long is taken for lost
+    REPLICATION_TIMEOUT = "1", short_seconds(0.05, 3600.0) => [process] config.replication_timeout: Duration;
+    /// part in the elections of a leader: off, candidate, voter or manual
+    /// part in the elections of a leader, from Tarantool 2.6.1 on; with `off` the leader is the instance without `READ_ONLY`
+    ELECTION_MODE = "off", of(ElectionMode::ALLOWED, ElectionMode::parse) => [process] config.election_mode: ElectionMode;
+    /// acknowledge writes once most instances of the replica set have them: true or false
+    /// acknowledge a write only once most instances of the replica set have it, so that a change of the leader loses none
+    SYNCHRONOUS = "false", flag("true", "false") => config.synchronous: bool;
+    /// name of this instance, for logs, errors and clients
+    /// name of this instance in its replica set, for logs, errors and [`/v1/cluster`](replication.md#who-leads); without it, its UUID is shown
+    INSTANCE_NAME = "<none>", instance_name().optional() => config.instance_name: Option<String>;
+    /// URL where clients find the HTTP of this instance
+    /// URL where clients find the HTTP of this instance: the other instances of its replica set name it while this one leads
+    ADVERTISE = "<the first address of HTTP_LISTEN, if it is of one interface>", origin().optional()
+        => config.advertise: Option<String>;
     /// bytes for tuples and indexes
     /// bytes of memory for tuples and indexes. From 2.11 on Tarantool takes 64 MiB (67108864) at least; with less, the log
     /// says what is in force

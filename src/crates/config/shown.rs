@@ -29,6 +29,7 @@ impl Config {
     fn worked_out(&self, name: &str) -> Option<String> {
         let path = |path: &std::path::Path| path.to_string_lossy().into_owned();
         Some(match name {
+            "ADVERTISE" => self.advertised().unwrap_or_else(|| "<none>".to_owned()),
             "CONSOLE_LISTEN" => path(self.console_listen.as_deref()?),
             "MEMTX_RESERVE" => self.memtx_reserve.to_string(),
             "PRIVATE_KEY_FILE" => path(&self.private_key_file),

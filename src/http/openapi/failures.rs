@@ -17,7 +17,7 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> 
     errors.extend(of_limits(context));
     if operation.may_write() && !description.only_reads {
         errors.extend([
-            Error::ReadOnly,
+            Error::ReadOnly { leader: None },
             Error::StorageFull,
             Error::NotDurable,
             Error::DataGone,

@@ -187,6 +187,7 @@ impl Command {
             Operation::UserMe => nothing().map(|()| Command::UserMe)?,
             Operation::KeySet => nothing().map(|()| Command::KeySet)?,
             Operation::RoleList => nothing().map(|()| Command::RoleList)?,
+            Operation::ServerCluster => nothing().map(|()| Command::ServerCluster)?,
             Operation::KeyList => nothing().map(|()| Command::KeyList)?,
         })
     }

@@ -1,7 +1,7 @@
 //! The instance itself. Pure.
 
 use super::super::{description::*, parameters::*, shapes::*};
-use authkv_command::Outcome;
+use authkv_command::{Cluster, Leader, Member, Outcome};
 use authkv_metrics::{list as metrics, Bucket, Metrics, Value};
 use utoipa::openapi::schema::{AdditionalProperties, Type};
 
@@ -59,6 +59,44 @@ pub fn server_metrics(_: &Context<'_>) -> Description {
             ("MetricBucket", exact("", bucket)),
         ])
         .parameters([query("tarantool", about, of(Type::Boolean))])
+}
+
+pub fn server_cluster(_: &Context<'_>) -> Description {
+    let uuid = |digit: &str| {
+        format!(
+            "{0}{0}-{1}-4{2}-8{2}-{0}{1}",
+            digit.repeat(4),
+            digit.repeat(4),
+            digit.repeat(3)
+        )
+    };
+    let member = |id: u64, name: &str, status: &str, heard: Option<f64>| Member {
+        id,
+        uuid: uuid(&id.to_string()),
+        name: name.to_owned(),
+        leads: id == 1,
+        status: Some(status.to_owned()),
+        lag: heard,
+        idle: heard,
+    };
+    let leader = Leader {
+        name: "one".to_owned(),
+        uuid: uuid("1"),
+        http: Some("http://10.0.0.1:8080".to_owned()),
+    };
+    let seen = Cluster {
+        instance: "two".to_owned(),
+        leads: false,
+        leader: Some(leader),
+        election_mode: "candidate".to_owned(),
+        term: 3,
+        quorum: 2,
+        members: vec![
+            member(1, "one", "follow", Some(0.5)),
+            member(2, "two", "self", None),
+        ],
+    };
+    answers::<Cluster>([("two_instances", Outcome::Cluster(seen))])
 }
 
 fn keys() -> Value {

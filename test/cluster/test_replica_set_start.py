@@ -1,0 +1,165 @@
+"""How a replica set comes up: in any order, with members that take long, and again after members were lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+
+import pytest
+
+from support.clock import elapse
+from support.harness import HOST, Instance, free_port, version, wait_until
+from support.replica_set import NO_ELECTIONS, REPLICATION_PASSWORD, ReplicaSet, has_elections
+
+# How often a start with random delays is repeated; `make test-replication` asks for more.
+STARTS = int(os.environ.get("AUTHKV_TEST_STARTS", "2"))
+SEED = int(os.environ.get("AUTHKV_TEST_SEED", "1"))
+
+
+@pytest.fixture(params=["setting", "election"])
+def elections(request):
+    if request.param == "election" and not has_elections():
+        pytest.skip(NO_ELECTIONS)
+    return request.param == "election"
+
+
+@pytest.fixture
+def apart():
+    """Makes replica sets that are not started, and ends them after the test."""
+    made = []
+
+    def make(*args, **settings) -> ReplicaSet:
+        made.append(ReplicaSet(*args, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.dispose()
+
+
+@pytest.mark.parametrize("number", range(STARTS))
+def test_members_come_up_in_any_order(apart, elections, number):
+    """Each is launched after a random time, so the last one may be seconds behind the first."""
+    chance = random.Random(f"{SEED} {number}")
+    members = apart(elections=elections)
+    order = chance.sample(members.members, 3)
+    launches = [threading.Timer(chance.choice([0, 0.05, 0.4, 2.5]), member.launch) for member in order]
+    for launch in launches:
+        launch.start()
+    for launch in launches:
+        launch.join()
+    members.await_start()
+    assert len(members.leaders()) == 1
+    for member in members.members:
+        # Nothing was made twice.
+        assert member.evaluate("return box.space.user:len(), box.space._cluster:len()") == [1, 3]
+        assert "Can't modify data" not in member.log()
+
+
+def test_a_leader_that_was_replaced_does_not_lead_again(apart):
+    members = apart().start()
+    old, new, _ = members.members
+    members.promote(new)
+    old.kill()
+    # Its settings are still those of the leader.
+    old.settings["AUTHKV_READ_ONLY"] = "false"
+    old.start()
+    assert members.leaders() == [new]
+    assert "two was promoted after this instance led" in old.present_log()
+    # Also if nobody can tell it.
+    for member in members.members:
+        member.kill()
+    old.start()
+    assert members.leaders() == []
+    old.evaluate("box.cfg{read_only = false}")
+    assert members.leaders() == [old]
+
+
+def test_a_leader_that_has_lost_its_data_does_not_begin_anew(apart):
+    members = apart().start()
+    leader = members.members[0]
+    leader.kill()
+    for file in leader.data_dir.glob("*.[sx]*"):
+        file.unlink()
+    assert "has data" in leader.refuse_to_start()
+    members.members[1].evaluate("box.cfg{read_only = false}")
+    leader.settings["AUTHKV_READ_ONLY"] = "true"
+    leader.start()
+    members.await_sync()
+
+
+def test_a_follower_waits_for_the_leader(apart):
+    members = apart()
+    _, *others = members.members
+    for member in others:
+        member.launch()
+    for member in others:
+        wait_until(lambda member=member: "waits for the leader of its replica set" in member.log(), "it says what it waits for")
+        assert not member.is_ready()
+    members.members[0].launch()
+    members.await_start()
+
+
+def test_what_a_start_makes_is_made_by_a_member_that_leads_later(apart):
+    """As if the leader had been lost before it could do so."""
+    members = apart().start()
+    leader, follower, _ = members.members
+    leader.evaluate("box.space.user:delete('admin') box.space.authkv_subject:delete('admin') box.schema.user.drop('authkv')")
+    members.await_sync()
+    members.promote(follower)
+    made = "return box.space.user:get('admin') ~= nil, box.space._user.index.name:get('authkv') ~= nil"
+    wait_until(lambda: follower.evaluate(made) == [True, True], "the user admin and the user authkv are made")
+
+
+def test_a_follower_can_log_users_in_right_after_its_promotion(apart):
+    members = apart().start()
+    follower = members.members[1]
+    members.promote(follower)
+    login = f"authkv.login('admin', '{follower.settings['AUTHKV_ADMIN_PASSWORD']}')"
+    wait_until(lambda: follower.evaluate(f"return {login} ~= nil") == [True], "a login succeeds", deadline=5)
+
+
+def test_a_write_on_a_follower_is_refused_with_the_name_of_the_leader(apart):
+    members = apart().start()
+    leader, follower, _ = members.members
+
+    def refusal() -> list:
+        return follower.evaluate("local _, err = authkv.put{['" + os.urandom(4).hex() + "'] = 1} return err.name, err.message")
+
+    assert refusal() == ["read_only", f"This instance is read-only: write to the leader, one at {leader.url}"]
+    leader.kill()
+    leader.settings["AUTHKV_ADVERTISE"] = "https://one.example"
+    leader.start()
+    wait_until(lambda: refusal()[1].endswith("one at https://one.example"), "the new address is known")
+
+
+def test_writes_are_synchronous_by_setting(apart, elections):
+    members = apart(elections=elections, AUTHKV_SYNCHRONOUS="true").start()
+    leader = members.leader()
+    for member in members.members:
+        spaces = "box.space.user.is_sync, box.space.key_value_store.is_sync, box.space.authkv_session.is_sync"
+        assert member.evaluate(f"return {spaces}") == [True, True, True]
+    assert leader.evaluate("return authkv.put{a = 1} ~= nil") == [True]
+    for member in members.followers():
+        member.pause()
+    done = threading.Thread(target=leader.evaluate, args=("return authkv.put{b = 1} ~= nil",))
+    done.start()
+    elapse(1)
+    assert done.is_alive()
+    for member in members.members:
+        if member.is_paused:
+            member.resume()
+    done.join()
+
+
+@pytest.mark.skipif(version() > (2, 6), reason="this Tarantool has elections")
+def test_elections_are_refused_where_there_are_none():
+    instance = Instance(
+        AUTHKV_REPLICATION=f"{HOST}:{free_port()}", AUTHKV_REPLICATION_PASSWORD=REPLICATION_PASSWORD, AUTHKV_ELECTION_MODE="candidate"
+    )
+    try:
+        said = instance.refuse_to_start()
+    finally:
+        instance.dispose()
+    assert "AUTHKV_ELECTION_MODE is candidate, but Tarantool 2.6.0" in said and "AUTHKV_READ_ONLY=true" in said
