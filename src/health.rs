@@ -246,6 +246,7 @@ fn look(tx: &Tx, core: &Core, disk: &Disk) -> Vec<Check> {
     checks.push(Check::new("replication", replication.map(Cow::from)));
     if let Some(whom) = &config.follow {
         let failed = auth.check_following().err();
+        let whom = whom.join(" or ");
         let failed = failed.map(|_| format!("nothing was heard of {whom} for too long").into());
         checks.push(Check::new("follow", failed));
     }
@@ -287,7 +288,7 @@ pub fn report(tx: &Tx, parts: (&Core, &Bridge, &Disk), health: &Health) -> Repor
         pools: pools(core),
         written_ago: disk.written_ago(tx).as_secs(),
         services: offered.map(|(name, _)| name).collect(),
-        follow: core.config.follow.clone(),
+        follow: core.config.follow.as_ref().map(|all| all.join(", ")),
     }
 }
 

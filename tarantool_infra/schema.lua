@@ -6,7 +6,7 @@ local log = require('log')
 local native = require('authkv.native')
 local pool = require('authkv.pool')
 
-local VERSION = 6
+local VERSION = 7
 
 -- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
@@ -153,6 +153,12 @@ local function own_spaces()
     })
     index(session, 'expires_at', {'expires_at'})
     index(session, 'login', {'login', 'created_at'})
+    -- The instance that is followed: see src/storage/followed.rs.
+    space('authkv_followed', {
+        {name = 'id', type = 'string'},
+        {name = 'cluster', type = 'string'},
+        {name = 'vclock', type = 'array'},
+    })
     -- Memory only: see src/storage/reserve.rs. Made inside pcall, so that a store that is already full can start
     -- without a reserve.
     local made, err = pcall(function()

@@ -16,6 +16,7 @@ mod retry;
 pub mod returned;
 pub mod session;
 pub mod session_kind;
+pub mod source;
 mod space;
 mod transaction;
 

@@ -65,6 +65,8 @@ ERRORS = {
     "transaction_aborted": (20056, 503, 503),
     "data_gone": (20057, 503, 503),
     "rewound": (20060, 503, 503),
+    "other_data": (20062, 503, 503),
+    "behind": (20063, 503, 503),
     "clock_behind": (20061, 409, 409),
     "too_many_requests": (20070, 429, 429),
     "too_many_users": (20071, 507, 507),

@@ -6,7 +6,8 @@ use super::log::{Level, Log};
 use super::origins::{self, Origins};
 use super::proxies::{ForwardedHeader, Proxies};
 use super::text::{
-    any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size, Given, PREFIX,
+    addresses, any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size,
+    Given, PREFIX,
 };
 use super::{Argon2Cost, LoginDelay, Services, TakesEffect};
 use arc_swap::ArcSwap;
@@ -260,9 +261,10 @@ settings! {
     /// password of the Tarantool user authkv_follower, on both sides of a split
     /// password of the Tarantool user `authkv_follower`, the same on both sides of a split
     FOLLOWER_PASSWORD = "<none>", secret().optional() => config.follower_password: Option<SecretString>;
-    /// iproto address of the authorization instance; only where SERVICES is kv
-    /// iproto address of the authorization instance; only if `SERVICES` is `kv`, and not with `READ_ONLY`
-    FOLLOW = "<none>", of("host:port", host_and_port).optional() => config.follow: Option<String>;
+    /// iproto addresses of the authorization instance and its replicas, separated by commas; only where SERVICES is kv
+    /// iproto addresses of the authorization instance and its replicas, separated by commas: [several
+    /// addresses](#several-addresses); only if `SERVICES` is `kv`, and not with `READ_ONLY`
+    FOLLOW = "<none>", of("host:port, or several separated by commas", addresses).optional() => config.follow: Option<Vec<String>>;
     /// seconds without that instance after which tokens are refused, or unlimited
     /// seconds that the authorization instance may be out of reach before tokens are refused
     FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => live.follow_max_lag: Option<Duration>;
