@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::disk::Disk;
 use crate::offload::Pool;
 use crate::tx::life::Life;
-use crate::tx::{fiber, is_read_only, lua, refuses_transactions, Tx};
+use crate::tx::{fiber, is_read_only, lua, overdue, refuses_transactions, Tx};
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -251,6 +251,11 @@ fn look(tx: &Tx, core: &Core, disk: &Disk) -> Vec<Check> {
         checks.push(Check::new("follow", failed));
     }
     checks.push(Check::new("disk", disk.fault(tx).map(Cow::from)));
+    let late = overdue(tx).map(|time| {
+        let time = time.as_secs();
+        format!("a write that began {time} s ago has not been confirmed").into()
+    });
+    checks.push(Check::new("commits", late));
     let gone = refuses_transactions(tx);
     let gone = gone.then(|| Cow::from("the files of the data are gone"));
     checks.push(Check::new("data", gone));

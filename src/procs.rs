@@ -3,6 +3,7 @@
 //! Arguments stay raw: the decoder of the crate `tarantool` would put them into its errors, passwords included.
 
 use crate::auth::{follow, session};
+use crate::bridge::dispatch::carry;
 use crate::bulk::console;
 use crate::core::{execute, metrics::refused};
 use crate::handoff::Handoff;
@@ -351,13 +352,24 @@ fn act(
     caller: Caller,
     command: Command,
 ) -> Result<RawByteBuf, Error> {
+    let is_audited = command.operation().row().audited;
+    // Here, because the session is that of this fiber.
+    let origin = match is_audited {
+        true => tx_session::resolve(tx, origin),
+        false => origin,
+    };
     let request = Request {
         origin,
         caller,
         command,
         counts: true,
     };
-    outcome(execute(tx, &instance.core, request)?)
+    // Its commit may not end, and the caller should get an answer.
+    let result = match request.command.operation().may_write() {
+        true => carry(tx, instance.bridge(), &instance.core, request),
+        false => execute(tx, &instance.core, request),
+    };
+    outcome(result?)
 }
 
 /// The command of these arguments, after the first `skip` of them.

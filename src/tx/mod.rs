@@ -27,8 +27,9 @@ pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     attempt, await_durability, await_durability_since, commits_begun, commits_ended, disk_fails,
-    learn_refusal, note_undurable, refuse_transactions, refuses_transactions, sees_undurable,
-    take_undurable, transaction, transaction_if, transactions, Mark,
+    is_overdue, learn_refusal, limit_commits, note_undurable, outcome_unknown, overdue,
+    refuse_transactions, refuses_transactions, sees_undurable, take_undurable, transaction,
+    transaction_if, transactions, Changes, Mark,
 };
 
 use std::marker::PhantomData;

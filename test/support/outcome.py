@@ -67,6 +67,8 @@ ERRORS = {
     "rewound": (20060, 503, 503),
     "other_data": (20062, 503, 503),
     "behind": (20063, 503, 503),
+    "outcome_unknown": (20064, 503, 503),
+    "unconfirmed": (20065, 503, 503),
     "clock_behind": (20061, 409, 409),
     "too_many_requests": (20070, 429, 429),
     "too_many_users": (20071, 507, 507),

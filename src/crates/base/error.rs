@@ -227,6 +227,13 @@ errors! {
         "The instance has the data of another replica set than the one that was followed: mend AUTHKV_FOLLOW, or call authkv.restored() here to follow that data instead";
     /// this instance does not have yet, or cannot tell whether it has, what was asked for; the message says why; try again
     Behind { why: Cow<'static, str> } = "behind", 20063, 503, 503, "This instance is behind: {why}";
+    /// a write was not confirmed within `AUTHKV_COMMIT_TIMEOUT`, such as by a quorum: it may have been done, or be done later, or
+    /// not; read before you try again
+    OutcomeUnknown { seconds: u64 } = "outcome_unknown", 20064, 503, 503,
+        "A write was not confirmed within {seconds} seconds: it is not known whether it is done";
+    /// earlier writes are not confirmed for longer than `AUTHKV_COMMIT_TIMEOUT`; nothing is written; try again
+    Unconfirmed = "unconfirmed", 20065, 503, 503,
+        "Earlier writes have not been confirmed yet: nothing has been written, try again later";
     // `policy`: the name of the limit in the field `RateLimit`.
     /// more requests, or registrations, than the limit that is named allows; nothing was done; try again after the seconds of
     /// the message
@@ -351,6 +358,8 @@ impl Error {
             | Error::NotDurable
             | Error::RevocationsUnknown
             | Error::Behind { .. }
+            | Error::OutcomeUnknown { .. }
+            | Error::Unconfirmed
             | Error::TransactionAborted
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,

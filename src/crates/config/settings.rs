@@ -268,6 +268,10 @@ settings! {
     /// seconds without that instance after which tokens are refused, or unlimited
     /// seconds that the authorization instance may be out of reach before tokens are refused
     FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => live.follow_max_lag: Option<Duration>;
+    /// seconds that a commit may take before the answer is outcome_unknown
+    /// seconds that a commit may take, as while there is no quorum; then the answer is `outcome_unknown`: [commits with a
+    /// deadline](#commits-with-a-deadline)
+    COMMIT_TIMEOUT = "10", seconds(1, 3600) => live.commit_timeout: Duration;
     /// refuse to write: true or false
     /// refuse to write; the data must have been started writable once
     READ_ONLY = "false", flag("true", "false") => [options] config.read_only: bool;

@@ -103,7 +103,7 @@ impl KeyValues {
     ) -> Result<T, Error> {
         let changes = self.changes.get(tx);
         let (mut ticket, mut counted) = (None, None);
-        let done = attempt(tx, || {
+        let done = attempt(tx, crate::tx::Changes::Pairs, || {
             // Inside the transaction, because it sees all numbers in use and is aborted if others use new ones meanwhile.
             self.catch_up(tx)?;
             self.check_use(tx)?;
