@@ -21,7 +21,9 @@ use crate::tx::lent::User;
 use crate::tx::life::Life;
 use crate::tx::returned::Returned;
 use crate::tx::session_kind::SessionKind;
-use crate::tx::{fiber, learn_mode, learn_refusal, limit_commits, log, lua, Tx, TxCell};
+use crate::tx::{
+    fiber, learn_mode, learn_refusal, limit_commits, log, lua, note_split, Tx, TxCell,
+};
 use crate::upkeep;
 use authkv_base::clock;
 use authkv_base::error::Error;
@@ -184,6 +186,7 @@ impl Instance {
         let (major, minor) = lua::version(tx);
         learn_mode(tx);
         limit_commits(tx, config.live().commit_timeout);
+        note_split(tx, false);
         learn_refusal(tx);
         let storage = Arc::new(Storage::open(tx, &config, Box::new(tell))?);
         let hooks = ThreadHooks {

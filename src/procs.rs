@@ -11,7 +11,9 @@ use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, session as tx_session, Tx};
+use crate::tx::{
+    fiber, in_transaction, lua, refuses_transactions, session as tx_session, Replicated, Tx,
+};
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
@@ -277,6 +279,17 @@ fn changes_apply(args: &RawBytes) -> Reply {
     procedure(args, |tx, instance, args| {
         let (changes,): (follow::Changes,) = decode(args)?;
         encode(&follow::apply(tx, &instance.core.auth, &changes)?)
+    })
+}
+
+/// `(follows, [[before, last, changes], …])` → true: takes the changes of pairs that replication has brought. Not for clients.
+/// Does not yield.
+#[proc(packed_args)]
+fn replicated(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, args| {
+        let (follows, transactions): (bool, Vec<Replicated>) = decode(args)?;
+        instance.core.kv.replicated(tx, follows, &transactions)?;
+        encode(&true)
     })
 }
 

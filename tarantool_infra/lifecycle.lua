@@ -11,6 +11,7 @@ local manifests = require('authkv.manifest')
 local metrics = require('authkv.metrics')
 local native = require('authkv.native')
 local process = require('authkv.process')
+local replicated = require('authkv.replicated')
 local rock = require('authkv.rock')
 local schema = require('authkv.schema')
 local sources = require('authkv.sources')
@@ -151,6 +152,9 @@ local function new(call)
         end
         http, admin = started.http, started.admin
         follow_as(settings)
+        if settings.kv == 'true' then
+            replicated.start()
+        end
         health.register(loaded)
         metrics.register()
         return started
@@ -311,6 +315,7 @@ local function new(call)
             call('stop', true)
         end
         stop_following()
+        replicated.stop()
         local finished = rock.stop()
         if in_force == nil and plan ~= nil then
             return finished

@@ -21,7 +21,7 @@ local PROXY = {'forwarded'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page',
     'import_lines', 'reload',
-    'restored', 'key_files',
+    'restored', 'key_files', 'replicated',
 }
 -- Procedures of older versions, to be removed.
 local GONE = {'revocations', 'revocations_apply'}

@@ -88,4 +88,26 @@ local function place()
     return told
 end
 
-return {place = place}
+-- How many rows of others this instance has.
+local function rows_of_others()
+    local info, sum = box.info, 0
+    for id, row in pairs(info.vclock) do
+        if id ~= 0 and id ~= info.id then
+            sum = sum + row
+        end
+    end
+    return sum
+end
+
+-- Why the rows of another instance are refused here, if Tarantool takes them for those of a split brain, or null.
+local function split()
+    for id, peer in pairs(box.info.replication) do
+        local message = peer.upstream and peer.upstream.message or ''
+        if message:find('Split-Brain', 1, true) then
+            return ('the rows of instance %d are refused: %s'):format(id, message)
+        end
+    end
+    return box.NULL
+end
+
+return {place = place, rows_of_others = rows_of_others, split = split}

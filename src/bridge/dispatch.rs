@@ -1,8 +1,7 @@
 //! The tx side of the bridge: one fiber takes jobs, and pools of a fixed number of fibers execute those that yield. Runs on
 //! the tx thread.
 
-use super::lane::{Lane, Work};
-use super::metrics::waited;
+use super::lane::{begun, Lane, Work};
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
 use crate::auth::arrival;
@@ -199,14 +198,6 @@ impl Job {
     fn begin(&self) -> Instant {
         begun(&self.request, self.queued)
     }
-}
-
-/// Counts how long a request has waited, and returns the present time.
-pub(super) fn begun(request: &Request, queued: Instant) -> Instant {
-    let now = Instant::now();
-    let lane = request.command.operation().row().lane;
-    waited(lane, now.saturating_duration_since(queued));
-    now
 }
 
 /// Whether the command counts the pairs of a range.

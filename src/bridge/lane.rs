@@ -1,6 +1,6 @@
 //! Pools of a fixed number of fibers for requests that yield. Runs on the tx thread.
 
-use super::dispatch::begun;
+use super::metrics::waited;
 use super::{Bridge, CancelFlag, Job, Reply};
 use crate::core::{execute_begun, Core};
 use crate::tx::fiber::{self, Cond, FiberId};
@@ -92,6 +92,14 @@ impl Work {
         };
         (work, answer)
     }
+}
+
+/// Counts how long a request has waited, and returns the present time.
+pub fn begun(request: &Request, queued: Instant) -> Instant {
+    let now = Instant::now();
+    let lane = request.command.operation().row().lane;
+    waited(lane, now.saturating_duration_since(queued));
+    now
 }
 
 /// A queue of requests with the fibers that execute them.

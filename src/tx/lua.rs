@@ -232,7 +232,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 21] = [
+const MODULES: [(&str, &str); 22] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -292,6 +292,10 @@ const MODULES: [(&str, &str); 21] = [
     (
         "authkv.process",
         include_str!("../../tarantool_infra/process.lua"),
+    ),
+    (
+        "authkv.replicated",
+        include_str!("../../tarantool_infra/replicated.lua"),
     ),
     (
         "authkv.rock",

@@ -12,6 +12,7 @@ pub mod lua;
 pub mod measure;
 pub mod orphan;
 mod prepare;
+mod replicated;
 mod retry;
 pub mod returned;
 pub mod session;
@@ -23,13 +24,14 @@ mod transaction;
 pub use failure::Failure;
 pub use isolation::{hides_committing, in_transaction, latest, learn_mode};
 pub use orphan::is_read_only;
+pub use replicated::Replicated;
 pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     attempt, await_durability, await_durability_since, commits_begun, commits_ended, disk_fails,
-    is_overdue, learn_refusal, limit_commits, note_undurable, outcome_unknown, overdue,
-    refuse_transactions, refuses_transactions, sees_undurable, take_undurable, transaction,
-    transaction_if, transactions, Changes, Mark,
+    is_overdue, is_split, learn_refusal, limit_commits, note_split, note_undurable,
+    outcome_unknown, overdue, refuse_transactions, refuses_transactions, sees_undurable,
+    take_undurable, transaction, transaction_if, transactions, Changes, Mark,
 };
 
 use std::marker::PhantomData;

@@ -47,6 +47,20 @@ pub fn place(tx: &Tx) -> Result<Source, Error> {
     })
 }
 
+/// How many rows of other instances of its replica set this instance has. Evaluates Lua. Does not yield.
+pub fn rows_of_others(tx: &Tx) -> Result<u64, Error> {
+    lua::ask(tx, "source", "rows_of_others").map_err(|what| {
+        log::error(&format!("Tarantool does not tell its place: {what}"));
+        Error::Internal
+    })
+}
+
+/// Why this instance and another one of its replica set cannot go on together, if Tarantool has noticed that. Evaluates Lua. Does
+/// not yield.
+pub fn split(tx: &Tx) -> Option<String> {
+    lua::ask(tx, "source", "split").ok().flatten()
+}
+
 /// The place of this instance at a moment at which it shows only confirmed changes. That moment lasts until the next yield.
 /// Errors: `Behind`. Yields while it waits.
 pub fn settled(tx: &Tx) -> Result<Source, Error> {

@@ -24,6 +24,8 @@ struct Commits {
     end: Cond,
     /// What is written is lost with the process.
     data_gone: Cell<bool>,
+    /// Another instance writes too.
+    is_split: Cell<bool>,
     /// The log of writes could not be written when it was tried last.
     disk_fails: Cell<bool>,
     /// The turn of the event loop in which a commit has last ended, and how many have ended in it.
@@ -158,6 +160,7 @@ thread_local! {
         open: RefCell::default(),
         failed_others: Cell::new(0),
         limit: Cell::new(LIMIT),
+        is_split: Cell::new(false),
         disk_fails: Cell::new(false),
         end: Cond::new(),
         data_gone: Cell::new(false),
@@ -190,6 +193,9 @@ pub fn attempt<T>(
 ) -> Result<T, Error> {
     if COMMITS.with(|commits| commits.data_gone.get()) {
         return Err(Error::DataGone);
+    }
+    if COMMITS.with(|commits| commits.is_split.get()) {
+        return Err(Error::SplitBrain);
     }
     // It would have to wait for them, and nobody could tell how it ended.
     if has_overdue(tx) {
@@ -306,6 +312,16 @@ pub fn await_durability_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
             false => Err(Error::NotDurable),
         }
     })
+}
+
+/// Makes all transactions fail with `SplitBrain`, or lets them succeed again.
+pub fn note_split(_tx: &Tx, is_split: bool) {
+    COMMITS.with(|commits| commits.is_split.set(is_split));
+}
+
+/// Whether transactions fail because of [`note_split`].
+pub fn is_split(_tx: &Tx) -> bool {
+    COMMITS.with(|commits| commits.is_split.get())
 }
 
 /// Sets how long a commit may take before its outcome counts as unknown.

@@ -129,7 +129,7 @@ def test_a_source_that_is_behind_is_not_used_until_it_has_caught_up(follow, then
     ended, other = all_three.tokens(2)
     all_three.level()
     # As if the leader were out of reach of the replica only.
-    upstream = all_three.replica.console.evaluate("return box.cfg.replication[1] or box.cfg.replication")[0]
+    (upstream,) = all_three.replica.console.evaluate("return box.cfg.replication[1] or box.cfg.replication")
     all_three.replica.console.evaluate("box.cfg{replication = {}}")
     all_three.leader.do("http", "auth_logout", ended)
     all_three.await_end(ended)

@@ -69,6 +69,7 @@ ERRORS = {
     "behind": (20063, 503, 503),
     "outcome_unknown": (20064, 503, 503),
     "unconfirmed": (20065, 503, 503),
+    "split_brain": (20066, 503, 503),
     "clock_behind": (20061, 409, 409),
     "too_many_requests": (20070, 429, 429),
     "too_many_users": (20071, 507, 507),

@@ -234,6 +234,9 @@ errors! {
     /// earlier writes are not confirmed for longer than `AUTHKV_COMMIT_TIMEOUT`; nothing is written; try again
     Unconfirmed = "unconfirmed", 20065, 503, 503,
         "Earlier writes have not been confirmed yet: nothing has been written, try again later";
+    /// another instance of the replica set writes too; nothing is written here until only one does
+    SplitBrain = "split_brain", 20066, 503, 503,
+        "Another instance writes too: nothing has been written here, and nothing is until only one writes";
     // `policy`: the name of the limit in the field `RateLimit`.
     /// more requests, or registrations, than the limit that is named allows; nothing was done; try again after the seconds of
     /// the message
@@ -360,6 +363,7 @@ impl Error {
             | Error::Behind { .. }
             | Error::OutcomeUnknown { .. }
             | Error::Unconfirmed
+            | Error::SplitBrain
             | Error::TransactionAborted
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,
