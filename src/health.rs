@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::disk::Disk;
 use crate::offload::Pool;
 use crate::tx::life::Life;
-use crate::tx::{fiber, is_read_only, lua, refuses_transactions, Tx};
+use crate::tx::{fiber, is_read_only, is_split, lua, overdue, refuses_transactions, source, Tx};
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -246,10 +246,21 @@ fn look(tx: &Tx, core: &Core, disk: &Disk) -> Vec<Check> {
     checks.push(Check::new("replication", replication.map(Cow::from)));
     if let Some(whom) = &config.follow {
         let failed = auth.check_following().err();
+        let whom = whom.join(" or ");
         let failed = failed.map(|_| format!("nothing was heard of {whom} for too long").into());
         checks.push(Check::new("follow", failed));
     }
     checks.push(Check::new("disk", disk.fault(tx).map(Cow::from)));
+    let late = overdue(tx).map(|time| {
+        let time = time.as_secs();
+        format!("a write that began {time} s ago has not been confirmed").into()
+    });
+    checks.push(Check::new("commits", late));
+    let split = match is_split(tx) {
+        true => Some("another instance of the replica set writes too".to_owned()),
+        false => source::split(tx),
+    };
+    checks.push(Check::new("split", split.map(Cow::from)));
     let gone = refuses_transactions(tx);
     let gone = gone.then(|| Cow::from("the files of the data are gone"));
     checks.push(Check::new("data", gone));
@@ -287,7 +298,7 @@ pub fn report(tx: &Tx, parts: (&Core, &Bridge, &Disk), health: &Health) -> Repor
         pools: pools(core),
         written_ago: disk.written_ago(tx).as_secs(),
         services: offered.map(|(name, _)| name).collect(),
-        follow: core.config.follow.clone(),
+        follow: core.config.follow.as_ref().map(|all| all.join(", ")),
     }
 }
 

@@ -21,7 +21,9 @@ use crate::tx::lent::User;
 use crate::tx::life::Life;
 use crate::tx::returned::Returned;
 use crate::tx::session_kind::SessionKind;
-use crate::tx::{fiber, learn_mode, learn_refusal, log, lua, Tx, TxCell};
+use crate::tx::{
+    fiber, learn_mode, learn_refusal, limit_commits, log, lua, note_split, Tx, TxCell,
+};
 use crate::upkeep;
 use authkv_base::clock;
 use authkv_base::error::Error;
@@ -174,7 +176,7 @@ impl Instance {
         let life = Life::new(tx);
         let bell = Arc::new(doorbell()?);
         let waits = Arc::new(Waits::new(tx, bell.clone(), life.clone()));
-        let bridge = Bridge::new(config.clone(), bell, waits.clone(), life.clone());
+        let bridge = Bridge::new(tx, config.clone(), bell, waits.clone(), life.clone());
         let notifications = bridge.notifications.clone();
         let tell = move |revision| {
             if notifications.receiver_count() > 0 {
@@ -183,6 +185,8 @@ impl Instance {
         };
         let (major, minor) = lua::version(tx);
         learn_mode(tx);
+        limit_commits(tx, config.live().commit_timeout);
+        note_split(tx, false);
         learn_refusal(tx);
         let storage = Arc::new(Storage::open(tx, &config, Box::new(tell))?);
         let hooks = ThreadHooks {
@@ -314,6 +318,7 @@ impl Instance {
             .map_err(|e| format!("cannot start a thread: {e}"))??;
         self.core.config.take_live(config);
         self.core.limits.go_on_with(&live);
+        limit_commits(tx, live.commit_timeout);
         auth.go_on_with(&live, hasher);
         // Keys that have to verify longer now. The upkeep tries what fails again.
         let _ = rotation::refresh(tx, auth);
@@ -328,6 +333,10 @@ impl Instance {
     /// Makes the instance not ready, because it is going to stop. Does not yield.
     pub fn announce_stop(&self) {
         self.health.stop();
+    }
+
+    pub fn bridge(&self) -> &Bridge {
+        &self.bridge
     }
 
     fn watched(&self) -> (&Core, &Bridge, &Disk) {
@@ -373,6 +382,8 @@ impl Instance {
         let answered = fiber::wait_until(tx, deadline, || {
             self.bridge.in_flight() == 0 && self.life.calls() == 0
         });
+        // The fiber that takes jobs looks whether any call is left.
+        self.bridge.close();
         self.core.auth.stop(answered);
         // Tarantool 2.6 exits without waiting until its network thread has sent the last answers.
         fiber::sleep(tx, Duration::from_millis(50));

@@ -3,6 +3,7 @@
 //! Arguments stay raw: the decoder of the crate `tarantool` would put them into its errors, passwords included.
 
 use crate::auth::{follow, session};
+use crate::bridge::dispatch::carry;
 use crate::bulk::console;
 use crate::core::{execute, metrics::refused};
 use crate::handoff::Handoff;
@@ -10,7 +11,9 @@ use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, session as tx_session, Tx};
+use crate::tx::{
+    fiber, in_transaction, lua, refuses_transactions, session as tx_session, Replicated, Tx,
+};
 use crate::upkeep;
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
@@ -290,6 +293,17 @@ fn changes_apply(args: &RawBytes) -> Reply {
     })
 }
 
+/// `(follows, [[before, last, changes], …])` → true: takes the changes of pairs that replication has brought. Not for clients.
+/// Does not yield.
+#[proc(packed_args)]
+fn replicated(args: &RawBytes) -> Reply {
+    procedure(args, |tx, instance, args| {
+        let (follows, transactions): (bool, Vec<Replicated>) = decode(args)?;
+        instance.core.kv.replicated(tx, follows, &transactions)?;
+        encode(&true)
+    })
+}
+
 /// A procedure of a client.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
@@ -362,13 +376,24 @@ fn act(
     caller: Caller,
     command: Command,
 ) -> Result<RawByteBuf, Error> {
+    let is_audited = command.operation().row().audited;
+    // Here, because the session is that of this fiber.
+    let origin = match is_audited {
+        true => tx_session::resolve(tx, origin),
+        false => origin,
+    };
     let request = Request {
         origin,
         caller,
         command,
         counts: true,
     };
-    outcome(execute(tx, &instance.core, request)?)
+    // Its commit may not end, and the caller should get an answer.
+    let result = match request.command.operation().may_write() {
+        true => carry(tx, instance.bridge(), &instance.core, request),
+        false => execute(tx, &instance.core, request),
+    };
+    outcome(result?)
 }
 
 /// The command of these arguments, after the first `skip` of them.

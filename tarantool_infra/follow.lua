@@ -22,43 +22,81 @@ local function ask(connection, after)
     changes = changes[1] or changes
     local number = box.func['authkv.changes_apply']:call({changes})
     if number == changes.last then
-        heard_at = fiber.clock()
+        heard_at = math.max(heard_at or 0, fiber.clock() - (changes.age or 0))
     end
     return number, #changes.entries > 0 and number < changes.last
 end
 
--- Starts the fiber that asks, for ever. A failure is logged once, until it is over or another one.
-local function start(address, password)
+-- Connects to an instance. Raises what is wrong.
+local function connect(address, password)
     local options = {user = 'authkv_follower', password = password, connect_timeout = TIMEOUT}
-    local connection, failing, number
+    local connection = net_box.connect(address, options)
+    if connection.error ~= nil then
+        connection:close()
+        error(connection.error, 0)
+    end
+    return connection
+end
+
+-- What is said of an instance that is followed, or cannot be: a failure once, until it is over or another one.
+local function reporter()
+    local failing, followed = {}, nil
+    return function(address, why)
+        if why ~= nil and why ~= failing[address] then
+            log.warn('cannot follow %s: %s', address, why)
+        elseif why == nil and failing[address] ~= nil then
+            log.warn('following %s again', address)
+        elseif why == nil and address ~= followed then
+            log.info('following %s', address)
+        end
+        failing[address] = why
+        if why == nil then
+            followed = address
+        end
+    end
+end
+
+-- Starts the fiber that asks, for ever. `addresses` are separated by commas. It stays with an instance until that fails
+-- or is refused, because it is behind or has other data; then it goes on at the next one.
+local function start(addresses, password)
+    local all, place, connection, number = addresses:split(','), 1, nil, nil
+    local report = reporter()
     local function step()
         if connection == nil or not connection:is_connected() then
             if connection ~= nil then
                 connection:close()
             end
-            connection = net_box.connect(address, options)
-            if connection.error ~= nil then
-                error(connection.error, 0)
-            end
-            -- The address may belong to another instance now, with other numbers.
+            connection = nil
+            connection = connect(all[place], password)
+            -- It may be another instance, with changes that this one has not heard, or have other numbers now.
             number = 0
         end
         local more
         number, more = ask(connection, number)
         return more
     end
+    local function leave()
+        if #all > 1 and connection ~= nil then
+            connection:close()
+            connection = nil
+        end
+        place = place % #all + 1
+    end
     local follower = fiber.create(function()
+        -- How many instances in turn could not be followed.
+        local failed = 0
         while true do
             local ok, more = pcall(step)
             fiber.testcancel()
-            local why = not ok and tostring(more) or nil
-            if why ~= nil and why ~= failing then
-                log.warn('cannot follow %s: %s', address, why)
-            elseif ok and failing ~= nil then
-                log.warn('following %s again', address)
+            report(all[place], not ok and tostring(more) or nil)
+            if ok then
+                failed = 0
+            else
+                failed = failed + 1
+                leave()
             end
-            failing = why
-            fiber.sleep(ok and more and 0 or PERIOD)
+            local at_once = ok and more or not ok and failed % #all ~= 0
+            fiber.sleep(at_once and 0 or PERIOD)
         end
     end)
     follower:name('authkv-follow')

@@ -11,6 +11,7 @@ local manifests = require('authkv.manifest')
 local metrics = require('authkv.metrics')
 local native = require('authkv.native')
 local process = require('authkv.process')
+local replicated = require('authkv.replicated')
 local replication = require('authkv.replication')
 local rock = require('authkv.rock')
 local schema = require('authkv.schema')
@@ -173,6 +174,9 @@ local function new(call)
         end
         http, admin = started.http, started.admin
         follow_as(settings)
+        if settings.kv == 'true' then
+            replicated.start()
+        end
         watch_as(settings)
         health.register(loaded)
         metrics.register()
@@ -336,6 +340,7 @@ local function new(call)
             call('stop', true)
         end
         stop_following()
+        replicated.stop()
         stop_watching()
         local finished = rock.stop()
         if in_force == nil and plan ~= nil then

@@ -7,7 +7,7 @@ local native = require('authkv.native')
 local pool = require('authkv.pool')
 local replication = require('authkv.replication')
 
-local VERSION = 6
+local VERSION = 7
 
 -- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
@@ -22,7 +22,7 @@ local PROXY = {'forwarded'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page',
     'import_lines', 'reload',
-    'restored', 'key_files', 'promoted',
+    'restored', 'key_files', 'promoted', 'replicated',
 }
 -- Procedures of older versions, to be removed.
 local GONE = {'revocations', 'revocations_apply'}
@@ -154,6 +154,12 @@ local function own_spaces()
     })
     index(session, 'expires_at', {'expires_at'})
     index(session, 'login', {'login', 'created_at'})
+    -- The instance that is followed: see src/storage/followed.rs.
+    space('authkv_followed', {
+        {name = 'id', type = 'string'},
+        {name = 'cluster', type = 'string'},
+        {name = 'vclock', type = 'array'},
+    })
     -- Memory only: see src/storage/reserve.rs. Made inside pcall, so that a store that is already full can start
     -- without a reserve.
     local made, err = pcall(function()

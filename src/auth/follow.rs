@@ -2,7 +2,8 @@
 //! except for the check.
 
 use super::{rotation, Auth};
-use crate::storage::{Depth, Entry};
+use crate::storage::{Depth, Entry, Heard};
+use crate::tx::source::{self, Source, Vclock};
 use crate::tx::{await_durability, fiber, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,35 @@ pub struct Changes {
     /// The generation of the data; 0 from older versions.
     #[serde(default)]
     generation: u64,
+    /// The UUID of the replica set; empty from older versions.
+    #[serde(default)]
+    cluster: String,
+    /// Every row that the entries come from is at most here. Empty from older versions.
+    #[serde(default)]
+    vclock: Vclock,
+    /// Seconds since the instance certainly knew all changes: more than 0 on a replica.
+    #[serde(default)]
+    age: f64,
+}
+
+impl Changes {
+    /// Whether they are of another replica set than the one that was heard.
+    fn are_of_others(&self, heard: &Heard) -> bool {
+        let known = !self.cluster.is_empty() && !heard.cluster.is_empty();
+        known && self.cluster != heard.cluster
+    }
+
+    /// Whether the instance lacks rows that were heard. It may have given their numbers to other changes.
+    fn lack(&self, heard: &Heard) -> bool {
+        !self.vclock.is_empty() && !heard.vclock.is_within(&self.vclock)
+    }
+
+    fn heard(&self) -> Heard {
+        Heard {
+            cluster: self.cluster.clone(),
+            vclock: self.vclock.clone(),
+        }
+    }
 }
 
 /// How many tuples of each space are forgotten in one transaction.
@@ -37,7 +67,7 @@ pub struct Following {
     heard: AtomicU64,
     /// The other instance was asked for all changes from the first on.
     asked_all: AtomicBool,
-    /// The other instance knows less than was heard from it, so it was restored.
+    /// The other instance knows less than was heard from it, so it was restored, or has other data.
     refused: AtomicBool,
 }
 
@@ -64,10 +94,18 @@ impl Following {
         self.refused.store(false, Ordering::Relaxed);
     }
 
-    /// Notes that all changes up to this number are known now.
-    fn note(&self, number: u64) {
+    /// Notes that all changes up to this number were known so many seconds ago.
+    fn note(&self, number: u64, age: f64) {
         self.heard.store(number, Ordering::Relaxed);
-        self.followed_at.store(self.uptime(), Ordering::Relaxed);
+        let then = self.uptime().saturating_sub((age * 1000.0) as u64);
+        // Another instance may have known it later.
+        let before = self.followed_at.load(Ordering::Relaxed);
+        let then = if before == NEVER {
+            then
+        } else {
+            then.max(before)
+        };
+        self.followed_at.store(then, Ordering::Relaxed);
     }
 
     /// The number up to which all changes of the instance followed are known.
@@ -108,9 +146,11 @@ impl Following {
     }
 }
 
-/// The changes with numbers above `after`, for followers. Yields until they are durable.
+/// The changes with numbers above `after`, for followers. Yields until they are durable. Errors: `Behind` on a replica that
+/// cannot tell whether it has all changes.
 pub fn changes(tx: &Tx, auth: &Auth, after: u64) -> Result<Changes, Error> {
     let mirror = &auth.storage.mirror;
+    let Source { cluster, age, .. } = source::settled(tx)?;
     let last = mirror.last(tx)?;
     let entries = mirror.after(tx, after, PAGE)?;
     let generation = auth.storage.generation.read(tx)?;
@@ -120,18 +160,27 @@ pub fn changes(tx: &Tx, auth: &Auth, after: u64) -> Result<Changes, Error> {
         entries,
         last,
         generation,
+        cluster,
+        // Now, because it has to cover changes that were not durable when they were read.
+        vclock: source::place(tx)?.vclock,
+        age,
     })
 }
 
-/// Applies the answer of [`changes`] from the instance followed. Returns the number to ask after next. Errors: `Rewound` if
-/// that instance knows less than was heard from it. Yields.
+/// Applies the answer of [`changes`] from the instance followed. Returns the number to ask after next. Errors: `OtherData`;
+/// `Rewound` if that instance knows less than was heard from it. Yields.
 pub fn apply(tx: &Tx, auth: &'static Auth, changes: &Changes) -> Result<u64, Error> {
     let storage = &auth.storage;
     let following = &auth.following;
     let entries = &changes.entries;
+    let heard = storage.followed.read(tx)?;
+    if changes.are_of_others(&heard) {
+        following.refused.store(true, Ordering::Relaxed);
+        return Err(Error::OtherData);
+    }
     let is_older = match changes.generation.cmp(&storage.generation.read(tx)?) {
         Less => true,
-        Equal => changes.last < storage.mirror.last(tx)?,
+        Equal => changes.last < storage.mirror.last(tx)? || changes.lack(&heard),
         Greater => false,
     };
     following.refused.store(is_older, Ordering::Relaxed);
@@ -147,11 +196,16 @@ pub fn apply(tx: &Tx, auth: &'static Auth, changes: &Changes) -> Result<u64, Err
     if begins {
         forget(tx, auth)?;
     }
-    storage.mirror.apply(tx, &storage.reserve, entries)?;
+    let is_new = !changes.cluster.is_empty() && heard.cluster.is_empty();
+    if !entries.is_empty() || is_new {
+        let note = || storage.followed.keep(tx, &changes.heard());
+        let reserve = &storage.reserve;
+        storage.mirror.apply(tx, reserve, entries, note)?;
+    }
     rotation::refresh(tx, auth)?;
     let caught_up = entries.last().map_or(changes.last, |entry| entry.number);
     if caught_up == changes.last {
-        auth.following.note(changes.last);
+        auth.following.note(changes.last, changes.age);
     }
     Ok(caught_up)
 }
@@ -162,9 +216,15 @@ fn begin(tx: &Tx, auth: &Auth, generation: u64) -> Result<(), Error> {
     if generation == storage.generation.known(tx) {
         return Ok(());
     }
-    let begun = storage
-        .reserve
-        .transaction(tx, Depth::Last, || storage.generation.begin(tx, generation));
+    // After a restore the rows have other numbers.
+    let heard = Heard {
+        vclock: Vclock::default(),
+        ..storage.followed.read(tx)?
+    };
+    let begun = storage.reserve.transaction(tx, Depth::Last, || {
+        storage.followed.keep(tx, &heard)?;
+        storage.generation.begin(tx, generation)
+    });
     storage.generation.read(tx)?;
     begun?;
     auth.following.forget(generation);
@@ -181,13 +241,16 @@ fn forget(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     reserve.transaction(tx, Depth::Last, || storage.generation.follow(tx))
 }
 
-/// Forgets what was heard, if the instance followed knows less than that, to follow it anew. It is asked for everything already,
+/// Forgets what was heard, if the instance followed knows less than that or has other data, to follow it anew. It is asked for everything already,
 /// because it was connected to anew when it had been restored. Yields.
 pub fn restored(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     if !auth.following.refused.load(Ordering::Relaxed) {
         return Ok(());
     }
     begin(tx, auth, 0)?;
+    let storage = &auth.storage;
+    let forgotten = || storage.followed.forget(tx);
+    storage.reserve.transaction(tx, Depth::Last, forgotten)?;
     forget(tx, auth)?;
     auth.following.forget(0);
     Ok(())

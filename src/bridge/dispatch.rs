@@ -1,19 +1,16 @@
 //! The tx side of the bridge: one fiber takes jobs, and pools of a fixed number of fibers execute those that yield. Runs on
 //! the tx thread.
 
-use super::metrics::waited;
+use super::lane::{has_waited, Lane, Work};
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
 use crate::auth::arrival;
-use crate::core::{execute_begun, execute_undurable, Core};
-use crate::tx::fiber::{self, Cond};
-use crate::tx::{commits_begun, log, Tx};
+use crate::core::{execute_undurable, Core};
+use crate::tx::{fiber, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
-use authkv_command::{Command, Lane as Kind};
+use authkv_command::{Command, Lane as Kind, Outcome, Request};
 use authkv_domain::What;
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -45,12 +42,68 @@ pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<()
         logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
         parking: Parking::start(tx, bridge)?,
     });
+    let _ = bridge.lanes.get(tx).set(lanes.clone());
+    let watched = lanes.clone();
+    bridge.life.start_fiber(tx, "authkv-deadline", move |tx| {
+        watch_commits(tx, bridge, core, &watched)
+    })?;
     bridge.life.start_fiber(tx, "authkv-bridge", move |tx| {
         take_jobs(tx, bridge, core, &lanes)
     })
 }
 
-struct Lanes {
+/// Answers those whose commits take too long. Until their commits end, their fibers cannot go on, and others take their places.
+fn watch_commits(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lanes) {
+    /// How late an answer may be.
+    const PAUSE: Duration = Duration::from_millis(200);
+    while !bridge.has_ended() && !fiber::is_cancelled(tx) {
+        for lane in lanes.all() {
+            lane.replace_overdue(tx, bridge, core);
+        }
+        fiber::sleep(tx, PAUSE);
+    }
+}
+
+impl Lanes {
+    fn all(&self) -> [&Rc<Lane>; 5] {
+        [
+            &self.commits,
+            &self.scans,
+            &self.purges,
+            &self.counts,
+            &self.logins,
+        ]
+    }
+
+    /// The lane of a command that yields; `None` for one that does not.
+    fn of(&self, command: &Command) -> Option<&Rc<Lane>> {
+        Some(match command.operation().row().lane {
+            Kind::Inline => return None,
+            Kind::Commit => &self.commits,
+            Kind::Scan if is_count(command) => &self.counts,
+            Kind::Scan => &self.scans,
+            Kind::Purge => &self.purges,
+            Kind::Crypto => &self.logins,
+        })
+    }
+}
+
+/// Executes a command that may write in a fiber of its lane, for the calling fiber. So the caller gets an answer even if the
+/// commit does not end. Errors: those of the command, `OutcomeUnknown`, `Overloaded`, `ShuttingDown`. Yields.
+pub fn carry(tx: &Tx, bridge: &Bridge, core: &Core, request: Request) -> Result<Outcome, Error> {
+    let lanes = bridge.lanes.get(tx).get();
+    let lane = lanes.and_then(|lanes| lanes.of(&request.command));
+    let lane = lane.ok_or(Error::ShuttingDown)?;
+    let (work, answer) = Work::of_fiber(request);
+    match lane.add(work) {
+        Ok(()) => answer.wait(tx),
+        Err(_) if lane.has_ended() => Err(Error::ShuttingDown),
+        Err(_) => Err(core.auth.hashes.full()),
+    }
+}
+
+/// The fibers for jobs that yield.
+pub struct Lanes {
     commits: Rc<Lane>,
     scans: Rc<Lane>,
     purges: Rc<Lane>,
@@ -82,8 +135,11 @@ impl Drop for End<'_> {
 
 fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lanes) {
     let _end = End { tx, bridge, lanes };
-    let is_done = || bridge.is_closed() && bridge.in_flight() == 0 && bridge.waits.is_empty(tx);
-    let mut has_waited = true;
+    let is_done = || {
+        let is_idle = bridge.in_flight() == 0 && bridge.life.calls() == 0;
+        bridge.is_closed() && is_idle && bridge.waits.is_empty(tx)
+    };
+    let mut has_slept = true;
     while !is_done() && !fiber::is_cancelled(tx) {
         bridge.waits.wake(tx);
         let mut done = 0;
@@ -119,12 +175,12 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
         match done {
             // Other threads may have left jobs meanwhile: looking again costs less than sleeping.
             1.. => {
-                has_waited = false;
+                has_slept = false;
                 fiber::pass(tx);
             }
             // Yielding first is cheaper than sleeping, unless a write of the log is about to wake this thread.
-            0 if !has_waited && lanes.commits.is_idle() => {
-                has_waited = true;
+            0 if !has_slept && lanes.commits.is_idle() => {
+                has_slept = true;
                 std::thread::yield_now();
             }
             0 => bridge.doorbell.sleep(
@@ -136,14 +192,6 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
                 |fd| fiber::wait_readable(tx, fd, Duration::from_secs(1)),
             ),
         }
-    }
-}
-
-impl Job {
-    /// Counts how long the job has waited until now.
-    fn begin(&self, now: Instant) {
-        let lane = self.request.command.operation().row().lane;
-        waited(lane, now.saturating_duration_since(self.queued));
     }
 }
 
@@ -162,22 +210,18 @@ fn begin(
     job: Job,
     now: Option<Instant>,
 ) -> Option<Instant> {
-    let lane = match job.request.command.operation().row().lane {
+    let lane = match lanes.of(&job.request.command) {
+        Some(lane) => lane,
         // The user is made first, which yields.
-        Kind::Inline if arrival::is_new(tx, &core.auth, &job.request.caller) => &lanes.commits,
-        Kind::Inline => return answer(tx, bridge, core, &lanes.parking, job, now),
-        Kind::Commit => &lanes.commits,
-        Kind::Scan if is_count(&job.request.command) => &lanes.counts,
-        Kind::Scan => &lanes.scans,
-        Kind::Purge => &lanes.purges,
-        Kind::Crypto => &lanes.logins,
+        None if arrival::is_new(tx, &core.auth, &job.request.caller) => &lanes.commits,
+        None => return answer(tx, bridge, core, &lanes.parking, job, now),
     };
-    if let Err(job) = lane.add(job) {
-        let error = match lane.alive.get() {
-            0 => Error::ShuttingDown,
-            _ => core.auth.hashes.full(),
+    if let Err(work) = lane.add(Work::of_job(job)) {
+        let error = match lane.has_ended() {
+            true => Error::ShuttingDown,
+            false => core.auth.hashes.full(),
         };
-        bridge.answer(job.reply, Err(error));
+        work.asker.answer(bridge, Err(error));
     }
     None
 }
@@ -196,7 +240,7 @@ fn answer(
         return now;
     }
     let begun = now.unwrap_or_else(Instant::now);
-    job.begin(begun);
+    has_waited(&job.request, job.queued, begun);
     let Job { request, reply, .. } = job;
     match guard(|| Ok(execute_undurable(tx, core, request, begun))) {
         Ok((result, undurable, ended)) => {
@@ -210,114 +254,5 @@ fn answer(
             bridge.answer(reply, Err(error));
             None
         }
-    }
-}
-
-fn finish(tx: &Tx, bridge: &Bridge, core: &'static Core, job: Job) {
-    let result = match job.is_abandoned() {
-        true => Err(Error::Cancelled),
-        false => {
-            let begun = Instant::now();
-            job.begin(begun);
-            guard(|| execute_begun(tx, core, job.request, begun))
-        }
-    };
-    bridge.answer(job.reply, result);
-}
-
-/// A queue of jobs with the fibers that execute them.
-struct Lane {
-    waiting: RefCell<VecDeque<Job>>,
-    /// How many jobs may wait while no fiber is free.
-    capacity: usize,
-    idle: Cell<usize>,
-    /// Fibers that have not ended.
-    alive: Cell<usize>,
-    closed: Cell<bool>,
-    added: Cond,
-}
-
-impl Lane {
-    fn start(
-        tx: &Tx,
-        bridge: &'static Bridge,
-        core: &'static Core,
-        name: &str,
-        fibers: usize,
-        capacity: usize,
-    ) -> Result<Rc<Self>, Error> {
-        let lane = Rc::new(Self {
-            waiting: RefCell::default(),
-            capacity,
-            idle: Cell::new(0),
-            alive: Cell::new(0),
-            closed: Cell::new(false),
-            added: Cond::new(),
-        });
-        for _ in 0..fibers {
-            let lane = lane.clone();
-            bridge
-                .life
-                .start_fiber(tx, &format!("authkv-{name}"), move |tx| {
-                    lane.alive.set(lane.alive.get() + 1);
-                    while let Some(job) = lane.next(tx) {
-                        let before = commits_begun(tx);
-                        finish(tx, bridge, core, job);
-                        bridge.ring_back();
-                        // After a job that did not yield, other fibers run before the next job.
-                        if commits_begun(tx) == before {
-                            fiber::pass(tx);
-                        }
-                    }
-                    lane.end_one(bridge);
-                })?;
-        }
-        Ok(lane)
-    }
-
-    /// Queues a job. Gives it back if the lane is full.
-    fn add(&self, job: Job) -> Result<(), Box<Job>> {
-        let mut waiting = self.waiting.borrow_mut();
-        if self.alive.get() == 0 || waiting.len() >= self.capacity.saturating_add(self.idle.get()) {
-            return Err(Box::new(job));
-        }
-        waiting.push_back(job);
-        self.added.signal();
-        Ok(())
-    }
-
-    /// Whether no fiber of the lane has work.
-    fn is_idle(&self) -> bool {
-        self.idle.get() == self.alive.get() && self.waiting.borrow().is_empty()
-    }
-
-    /// The next job, or `None` at the end. Yields until there is one.
-    fn next(&self, tx: &Tx) -> Option<Job> {
-        self.idle.set(self.idle.get() + 1);
-        let job = loop {
-            let job = self.waiting.borrow_mut().pop_front();
-            if job.is_some() || self.closed.get() || fiber::is_cancelled(tx) {
-                break job;
-            }
-            self.added.wait();
-        };
-        self.idle.set(self.idle.get() - 1);
-        job
-    }
-
-    /// A fiber calls this at its end. The last one refuses the jobs that still wait.
-    fn end_one(&self, bridge: &Bridge) {
-        self.alive.set(self.alive.get() - 1);
-        if self.alive.get() == 0 {
-            for job in self.waiting.borrow_mut().drain(..) {
-                bridge.answer(job.reply, Err(Error::ShuttingDown));
-            }
-            bridge.ring_back();
-        }
-    }
-
-    fn close(&self) {
-        self.closed.set(true);
-        self.added.broadcast();
     }
 }

@@ -3,11 +3,13 @@
 //! Queues in both directions are bounded. The tx thread never blocks; its fibers wait.
 
 pub mod dispatch;
+mod lane;
 mod metrics;
 mod parking;
 
 use crate::offload::Waits;
 use crate::tx::life::Life;
+use crate::tx::{Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::memory::{Memory, Reservation};
 use authkv_command::{Outcome, Request};
@@ -16,14 +18,17 @@ use authkv_domain::{ChangePage, ListPage};
 use authkv_mailbox::doorbell::Doorbell;
 use authkv_mailbox::{Mailbox, Mailboxes};
 use crossbeam_queue::ArrayQueue;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Instant;
 use tokio::sync::{oneshot, watch};
+
+use dispatch::Lanes;
 
 /// One command on its way to tx.
 pub struct Job {
@@ -113,6 +118,8 @@ pub struct Bridge {
     waits: Arc<Waits>,
     config: Arc<Config>,
     life: Arc<Life>,
+    /// The fibers for jobs that yield, once they run.
+    lanes: TxCell<OnceCell<Rc<Lanes>>>,
     /// Accepted jobs without an answer yet, at most the capacity of `jobs`.
     in_flight: AtomicUsize,
     /// No new jobs are accepted.
@@ -131,6 +138,7 @@ pub enum Line {
 impl Bridge {
     /// `waits` rings the same doorbell.
     pub fn new(
+        tx: &Tx,
         config: Arc<Config>,
         doorbell: Arc<Doorbell>,
         waits: Arc<Waits>,
@@ -148,6 +156,7 @@ impl Bridge {
             waits,
             config,
             life,
+            lanes: TxCell::new(tx, OnceCell::new()),
             in_flight: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),

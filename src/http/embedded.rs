@@ -4,6 +4,7 @@ use super::exchange::Exchange;
 use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::auth::session::caller;
+use crate::bridge::dispatch::carry;
 use crate::bridge::CancelFlag;
 use crate::core::{execute, Core};
 use crate::tx::Tx;
@@ -91,7 +92,10 @@ impl EmbeddedRequest {
                 None => Caller::Anonymous,
             };
             let request = exchange.request(caller, command, body.0.len());
-            execute(tx, core, request)
+            match request.command.operation().may_write() {
+                true => carry(tx, shared.bridge, core, request),
+                false => execute(tx, core, request),
+            }
         });
         exchange.finish(result, Reservation::default()).into()
     }

@@ -7,7 +7,7 @@ mod metrics;
 
 use crate::storage::{Effect, KeyValues, ReadForm, Storage};
 use crate::tx::life::Life;
-use crate::tx::{fiber, note_undurable, take_undurable, Tx};
+use crate::tx::{fiber, note_undurable, take_undurable, Replicated, Tx};
 use authkv_base::error::{AccessKind, Error};
 use authkv_command::{Outcome, Page, Purged, QuotaPage, QuotaUse};
 use authkv_domain::{Access, Deletion, Keys, Listing, ReadableRanges, Steps, Txn, Watching, What};
@@ -45,6 +45,22 @@ impl Kv {
             Some(store) => store.restored(tx, least),
             None => Ok(()),
         }
+    }
+
+    /// Takes what replication has brought. Errors: `NotOffered`. Does not yield.
+    pub fn replicated(
+        &self,
+        tx: &Tx,
+        follows: bool,
+        transactions: &[Replicated],
+    ) -> Result<(), Error> {
+        self.store()?.replicated(tx, follows, transactions)
+    }
+
+    /// How many revisions were given although another instance of the replica set had given them.
+    pub fn repeated(&self, tx: &Tx) -> u64 {
+        let store = self.storage.key_values.as_ref();
+        store.map_or(0, |store| store.repeated(tx))
     }
 
     /// Fills the reserve, which is memory that pairs cannot use, if that is possible now. Does not yield.

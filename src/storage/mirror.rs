@@ -110,12 +110,16 @@ impl Mirror {
         Ok(entries)
     }
 
-    /// Applies changes of another instance. Yields while it commits.
-    pub fn apply(&self, tx: &Tx, reserve: &Reserve, entries: &[Entry]) -> Result<(), Error> {
-        if entries.is_empty() {
-            return Ok(());
-        }
+    /// Applies changes of another instance, and what `more` writes, in one transaction. Yields while it commits.
+    pub fn apply(
+        &self,
+        tx: &Tx,
+        reserve: &Reserve,
+        entries: &[Entry],
+        more: impl Fn() -> Result<(), Error>,
+    ) -> Result<(), Error> {
         reserve.transaction(tx, Depth::Last, || {
+            more()?;
             for entry in entries {
                 let space = self.spaces.get(usize::from(entry.space));
                 let space = space.ok_or_else(|| {

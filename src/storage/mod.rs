@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod attempts;
+mod followed;
 mod generation;
 mod issued;
 mod keys;
@@ -17,6 +18,7 @@ mod users;
 
 pub use api_keys::{ApiKeyRow, ApiKeys};
 pub use attempts::{Attempts, Count};
+pub use followed::{Followed, Heard};
 pub use generation::Generation;
 pub use issued::Issued;
 pub use keys::{TokenKey, TokenKeys};
@@ -46,6 +48,7 @@ pub struct Storage {
     pub key_values: Option<KeyValues>,
     pub generation: Arc<Generation>,
     pub mirror: Mirror,
+    pub followed: Followed,
     pub issued: Issued,
     pub revoked: Revoked,
     pub subjects: Subjects,
@@ -96,6 +99,9 @@ impl Storage {
             users: users.map(|space| Users::new(tx, space)),
             key_values,
             mirror: Mirror::new(tx, mirrored, generation.clone()),
+            followed: Followed {
+                space: find("authkv_followed")?,
+            },
             issued: Issued::new(
                 tx,
                 find("authkv_sequence")?,

@@ -5,7 +5,7 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
-use tarantool::ffi::tarantool::CoIOFlags;
+use tarantool::ffi::tarantool::{fiber_self, CoIOFlags};
 
 pub use tarantool::fiber::Cond;
 
@@ -32,6 +32,16 @@ pub fn start(_tx: &Tx, name: &str, body: impl FnOnce(&Tx) + 'static) -> Result<(
         log::error(&format!("cannot start the fiber {name}: {e}"));
         Error::Internal
     })
+}
+
+/// Tells the fibers that are alive apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FiberId(usize);
+
+/// The current fiber.
+pub fn this(_tx: &Tx) -> FiberId {
+    // SAFETY: takes nothing, on the tx thread. The pointer is not used as one.
+    FiberId(unsafe { fiber_self() } as usize)
 }
 
 /// Whether the current fiber was cancelled. Waiting no longer yields then, so loops must end.

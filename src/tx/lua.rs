@@ -9,6 +9,7 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
@@ -222,6 +223,14 @@ pub fn memory(_tx: &Tx) -> Option<Memory> {
     })
 }
 
+/// What a function of one of the modules returns, read from msgpack. The error says what is wrong. Evaluates Lua.
+pub fn ask<T: DeserializeOwned>(_tx: &Tx, module: &str, function: &str) -> Result<T, String> {
+    let code = format!("return require('msgpack').encode(require('authkv.{module}').{function}())");
+    let told = tarantool::lua_state().eval::<AnyLuaString>(&code);
+    let told = told.map_err(|error| error.to_string())?;
+    rmp_serde::from_slice(told.as_bytes()).map_err(|error| error.to_string())
+}
+
 /// Tarantool's version. Evaluates Lua.
 pub fn version_text(_tx: &Tx) -> String {
     let text = tarantool::lua_state().eval("return _TARANTOOL");
@@ -247,7 +256,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 21] = [
+const MODULES: [(&str, &str); 23] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -313,12 +322,20 @@ const MODULES: [(&str, &str); 21] = [
         include_str!("../../tarantool_infra/replication.lua"),
     ),
     (
+        "authkv.replicated",
+        include_str!("../../tarantool_infra/replicated.lua"),
+    ),
+    (
         "authkv.rock",
         include_str!("../../tarantool_infra/rock.lua"),
     ),
     (
         "authkv.schema",
         include_str!("../../tarantool_infra/schema.lua"),
+    ),
+    (
+        "authkv.source",
+        include_str!("../../tarantool_infra/source.lua"),
     ),
     (
         "authkv.sources",

@@ -1,10 +1,9 @@
 //! What Tarantool counts and measures, for scrapes. Evaluates Lua.
 
-use super::{log, Tx};
+use super::{log, lua, Tx};
 use authkv_metrics::{list, Family};
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
-use tlua::AnyLuaString;
 
 /// Numbers of Tarantool.
 #[derive(Deserialize)]
@@ -55,15 +54,9 @@ pub fn metrics_of_tarantool(tx: &Tx) -> Vec<Family> {
     ask(tx, "of_tarantool").unwrap_or_default()
 }
 
-/// What a function of `authkv.metrics` returns, in msgpack.
-fn ask<T: DeserializeOwned>(_tx: &Tx, function: &str) -> Option<T> {
-    let code = format!("return require('msgpack').encode(require('authkv.metrics').{function}())");
-    let told = tarantool::lua_state().eval::<AnyLuaString>(&code);
-    let told = told.map_err(|error| error.to_string());
-    let read = |text: AnyLuaString| {
-        rmp_serde::from_slice(text.as_bytes()).map_err(|error| error.to_string())
-    };
-    told.and_then(read)
+/// What a function of `authkv.metrics` returns.
+fn ask<T: DeserializeOwned>(tx: &Tx, function: &str) -> Option<T> {
+    lua::ask(tx, "metrics", function)
         .map_err(|error| log::warn(&format!("metrics of Tarantool cannot be read: {error}")))
         .ok()
 }

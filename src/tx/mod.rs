@@ -12,22 +12,26 @@ pub mod lua;
 pub mod measure;
 pub mod orphan;
 mod prepare;
+mod replicated;
 mod retry;
 pub mod returned;
 pub mod session;
 pub mod session_kind;
+pub mod source;
 mod space;
 mod transaction;
 
 pub use failure::Failure;
 pub use isolation::{hides_committing, in_transaction, latest, learn_mode};
 pub use orphan::is_read_only;
+pub use replicated::Replicated;
 pub use retry::retry;
 pub use space::{tuple_bytes, Index, Range, Space};
 pub use transaction::{
     attempt, await_durability, await_durability_since, commits_begun, commits_ended, disk_fails,
-    learn_refusal, note_undurable, refuse_transactions, refuses_transactions, sees_undurable,
-    take_undurable, transaction, transaction_if, transactions, Mark,
+    is_overdue, is_split, learn_refusal, limit_commits, note_split, note_undurable,
+    outcome_unknown, overdue, refuse_transactions, refuses_transactions, sees_undurable,
+    take_undurable, transaction, transaction_if, transactions, Changes, Mark,
 };
 
 use std::marker::PhantomData;

@@ -1,11 +1,13 @@
 //! Transactions that end in every case.
 
-use super::fiber::{self, Cond};
+use super::fiber::{self, Cond, FiberId};
 use super::isolation::{sees_committing, Open};
 use super::{log, lua, retry, Failure, Tx};
 use authkv_base::error::Error;
 use authkv_metrics::{list, per_thread, Buckets, Family};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 use tarantool::ffi::tarantool::fiber_time64;
 
 /// The commits of this library, in the order in which the log of writes takes them.
@@ -13,9 +15,17 @@ struct Commits {
     begun: Cell<u64>,
     ended: Cell<u64>,
     failed: Cell<u64>,
+    /// Those that have not ended, in their order.
+    open: RefCell<VecDeque<OpenCommit>>,
+    /// How many have failed that changed something else than pairs.
+    failed_others: Cell<u64>,
+    /// How long a commit may take before its outcome counts as unknown.
+    limit: Cell<Duration>,
     end: Cond,
     /// What is written is lost with the process.
     data_gone: Cell<bool>,
+    /// Another instance writes too.
+    is_split: Cell<bool>,
     /// The log of writes could not be written when it was tried last.
     disk_fails: Cell<bool>,
     /// The turn of the event loop in which a commit has last ended, and how many have ended in it.
@@ -25,7 +35,57 @@ struct Commits {
     undurable: Cell<Option<Mark>>,
 }
 
+/// A commit that has not ended.
+struct OpenCommit {
+    number: u64,
+    since: Instant,
+    fiber: FiberId,
+    /// It changes pairs only.
+    of_pairs: bool,
+}
+
+/// What a transaction changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// Pairs, and what belongs to them.
+    Pairs,
+    /// Anything else, such as users and tokens.
+    Others,
+}
+
+/// How long a commit may take if the settings are not known yet.
+const LIMIT: Duration = Duration::from_secs(10);
+
 impl Commits {
+    /// The time until which the oldest open commit has to end, or `None` without one.
+    fn deadline(&self) -> Option<Instant> {
+        let oldest = self.open.borrow().front().map(|one| one.since);
+        oldest.map(|since| since + self.limit.get())
+    }
+
+    /// Waits until `is_over`, at most until the oldest commit has taken too long. Errors: `OutcomeUnknown`, `NotDurable` if the
+    /// fiber is cancelled. Yields.
+    fn wait(&self, tx: &Tx, is_over: impl Fn() -> bool) -> Result<(), Error> {
+        while !is_over() {
+            if fiber::is_cancelled(tx) {
+                return Err(Error::NotDurable);
+            }
+            let now = Instant::now();
+            let deadline = self.deadline().unwrap_or(now + self.limit.get());
+            if deadline <= now {
+                return Err(self.unknown());
+            }
+            self.end.wait_timeout(deadline - now);
+        }
+        Ok(())
+    }
+
+    fn unknown(&self) -> Error {
+        Error::OutcomeUnknown {
+            seconds: self.limit.get().as_secs(),
+        }
+    }
+
     fn mark(&self) -> Mark {
         Mark {
             begun: self.begun.get(),
@@ -97,6 +157,10 @@ thread_local! {
         begun: Cell::new(0),
         ended: Cell::new(0),
         failed: Cell::new(0),
+        open: RefCell::default(),
+        failed_others: Cell::new(0),
+        limit: Cell::new(LIMIT),
+        is_split: Cell::new(false),
         disk_fails: Cell::new(false),
         end: Cond::new(),
         data_gone: Cell::new(false),
@@ -118,28 +182,45 @@ pub fn transaction_if<T>(
     tx: &Tx,
     mut body: impl FnMut() -> Result<(T, bool), Error>,
 ) -> Result<T, Error> {
-    retry(tx, || attempt(tx, &mut body))
+    retry(tx, || attempt(tx, Changes::Others, &mut body))
 }
 
 /// Like [`transaction_if`], with a single try.
-pub fn attempt<T>(tx: &Tx, body: impl FnOnce() -> Result<(T, bool), Error>) -> Result<T, Error> {
+pub fn attempt<T>(
+    tx: &Tx,
+    changes: Changes,
+    body: impl FnOnce() -> Result<(T, bool), Error>,
+) -> Result<T, Error> {
     if COMMITS.with(|commits| commits.data_gone.get()) {
         return Err(Error::DataGone);
+    }
+    if COMMITS.with(|commits| commits.is_split.get()) {
+        return Err(Error::SplitBrain);
+    }
+    // It would have to wait for them, and nobody could tell how it ended.
+    if has_overdue(tx) {
+        return Err(Error::Unconfirmed);
     }
     let open = Open::begin(tx)?;
     let (result, wanted) = body()?;
     if wanted {
         std::mem::forget(open);
-        commit()?;
+        commit(tx, changes)?;
     }
     Ok(result)
 }
 
 /// Commits the open transaction. Errors: `TransactionAborted`, `NotDurable`; the transaction is rolled back then. Yields.
-fn commit() -> Result<(), Error> {
+fn commit(tx: &Tx, changes: Changes) -> Result<(), Error> {
     COMMITS.with(|commits| {
         let number = commits.begun.get() + 1;
         commits.begun.set(number);
+        commits.open.borrow_mut().push_back(OpenCommit {
+            number,
+            since: Instant::now(),
+            fiber: fiber::this(tx),
+            of_pairs: changes == Changes::Pairs,
+        });
         // This commit comes after the commits whose changes were read, and fails if they fail.
         commits.undurable.set(None);
         let committed = tarantool::transaction::commit().map_err(|e| {
@@ -157,6 +238,8 @@ fn commit() -> Result<(), Error> {
                 }
             }
         });
+        let this = fiber::this(tx);
+        commits.open.borrow_mut().retain(|one| one.fiber != this);
         // An aborted commit has not reached the log, and nobody has seen its changes.
         if committed == Err(Error::TransactionAborted) && commits.begun.get() == number {
             commits.begun.set(number - 1);
@@ -170,6 +253,10 @@ fn commit() -> Result<(), Error> {
             COUNTS.add(COMMITTED, 1);
         } else {
             COUNTS.add(FAILED, 1);
+            if changes == Changes::Others {
+                let failed = &commits.failed_others;
+                failed.set(failed.get() + 1);
+            }
             commits.failed.set(commits.failed.get() + 1);
         }
         commits.end.broadcast();
@@ -199,24 +286,74 @@ pub fn refuses_transactions(_tx: &Tx) -> bool {
     COMMITS.with(|commits| commits.data_gone.get())
 }
 
-/// Waits until the changes that others are committing now are durable. Tarantool shows changes before that, and an answer
-/// should not depend on changes that may be undone. Errors: `NotDurable` if one of these commits fails. Yields.
+/// Waits until the changes that others are committing now are durable, except for those of pairs. Tarantool shows changes
+/// before that, and an answer should not depend on changes that may be undone. Errors: `NotDurable` if one of these commits
+/// fails, `OutcomeUnknown` if one takes too long. Yields.
 pub fn await_durability(tx: &Tx) -> Result<(), Error> {
-    let now = COMMITS.with(Commits::mark);
-    await_durability_since(tx, now)
-}
-
-/// Like [`await_durability`], for the commits of an earlier moment.
-pub fn await_durability_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
     COMMITS.with(|commits| {
-        while commits.ended.get() < mark.begun && !fiber::is_cancelled(tx) {
-            commits.end.wait();
-        }
-        match commits.ended.get() >= mark.begun && commits.failed.get() == mark.failed {
+        let (begun, failed) = (commits.begun.get(), commits.failed_others.get());
+        commits.wait(tx, || {
+            let open = commits.open.borrow();
+            !open.iter().any(|one| !one.of_pairs && one.number <= begun)
+        })?;
+        match commits.failed_others.get() == failed {
             true => Ok(()),
             false => Err(Error::NotDurable),
         }
     })
+}
+
+/// Like [`await_durability`], for all commits of an earlier moment.
+pub fn await_durability_since(tx: &Tx, mark: Mark) -> Result<(), Error> {
+    COMMITS.with(|commits| {
+        commits.wait(tx, || commits.ended.get() >= mark.begun)?;
+        match commits.failed.get() == mark.failed {
+            true => Ok(()),
+            false => Err(Error::NotDurable),
+        }
+    })
+}
+
+/// Makes all transactions fail with `SplitBrain`, or lets them succeed again.
+pub fn note_split(_tx: &Tx, is_split: bool) {
+    COMMITS.with(|commits| commits.is_split.set(is_split));
+}
+
+/// Whether transactions fail because of [`note_split`].
+pub fn is_split(_tx: &Tx) -> bool {
+    COMMITS.with(|commits| commits.is_split.get())
+}
+
+/// Sets how long a commit may take before its outcome counts as unknown.
+pub fn limit_commits(_tx: &Tx, limit: Duration) {
+    COMMITS.with(|commits| commits.limit.set(limit));
+}
+
+/// For how long the oldest commit has been open, if that is longer than a commit may take.
+pub fn overdue(_tx: &Tx) -> Option<Duration> {
+    COMMITS.with(|commits| {
+        let oldest = commits.open.borrow().front().map(|one| one.since)?;
+        let time = oldest.elapsed();
+        (time > commits.limit.get()).then_some(time)
+    })
+}
+
+fn has_overdue(tx: &Tx) -> bool {
+    overdue(tx).is_some()
+}
+
+/// Whether what this fiber commits takes longer than a commit may.
+pub fn is_overdue(_tx: &Tx, fiber: FiberId) -> bool {
+    COMMITS.with(|commits| {
+        let open = commits.open.borrow();
+        let one = open.iter().find(|one| one.fiber == fiber);
+        one.is_some_and(|one| one.since.elapsed() > commits.limit.get())
+    })
+}
+
+/// The error for a commit that takes longer than a commit may.
+pub fn outcome_unknown(_tx: &Tx) -> Error {
+    COMMITS.with(Commits::unknown)
 }
 
 /// The number of commits that have begun so far.

@@ -5,6 +5,7 @@ The second holds only the public key and follows the revocations of the first.
 
 import pytest
 
+from support.backups import in_console
 from support.compat import COMPAT, set_compat
 from support.contract import GOOD, LOGOUT_REFUSED, UNAUTHENTICATED
 from support.harness import wait_until
@@ -200,7 +201,7 @@ def test_a_layout_offers_its_services(make, split, layout, offered, other):
     http.close()
 
 
-def test_an_authorization_instance_that_counts_anew_is_followed(make):
+def test_an_authorization_instance_that_counts_anew_is_followed_once_that_is_wanted(make):
     auth = make(**auth_settings()).start()
     kv = make(**kv_settings(auth)).start()
     for _ in range(2):
@@ -215,6 +216,8 @@ def test_an_authorization_instance_that_counts_anew_is_followed(make):
         for file in [*auth.data_dir.glob("*.snap"), *auth.data_dir.glob("*.xlog")]:
             file.unlink()
         auth.start()
+        wait_until(lambda: "other_data" in kv.present_log(), "the follower says that the data is another")
+        assert isinstance(in_console(kv, "authkv.restored()"), Ok)
 
 
 @pytest.mark.parametrize("followers", COMPAT)

@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from support.http2 import Client as Http2
 from support.load import Load
 from support.outcome import Ok
 from support.people import fresh
+from support.quorum import lose_quorum, make_synchronous, regain_quorum
 from support.split import auth_settings, kv_settings, log_in
 from support.sse import Stream
 from support.tls import Authority, Secured
@@ -330,7 +332,7 @@ CASES = {
 }
 
 # Observed by tests of their own, below.
-ELSEWHERE = {"FOLLOW_MAX_LAG"}
+ELSEWHERE = {"COMMIT_TIMEOUT", "FOLLOW_MAX_LAG"}
 
 
 def client(site: Site) -> tuple[str, str]:
@@ -422,6 +424,19 @@ def test_the_lag_of_a_follower_changes_while_it_runs(make):
     console.evaluate("return authkv.reload{FOLLOW_MAX_LAG = box.NULL}")
     assert console.evaluate(reads) == ["missing_keys"]
     console.close()
+
+
+def test_the_time_that_a_commit_may_take_changes_while_it_runs(make, visit):
+    people = visit(make(AUTHKV_COMMIT_TIMEOUT="3600", **CHEAP_HASHES).start())
+    token = people.new().access
+    make_synchronous(people)
+    lose_quorum(people)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(people.do, "http", "pair_put", token, "k", 1)
+        wait_until(lambda: people.console.evaluate("return box.space.key_value_store:count()") == [1], "the commit has begun")
+        assert people.console.evaluate("return authkv.reload{COMMIT_TIMEOUT = 1}.applied") == [["COMMIT_TIMEOUT"]]
+        assert written.result().name == "outcome_unknown"
+    regain_quorum(people)
 
 
 # Other values for what needs more than a reload. `LAYOUT` alone changes nothing once an instance runs.

@@ -219,11 +219,26 @@ errors! {
         "The directory of the data is gone: nothing is written until the server is started again";
     /// the instance that is followed knows less than was heard from it. Only in the log of the follower
     Rewound = "rewound", 20060, 503, 503,
-        "The instance that is followed knows fewer changes than were heard from it: if it was restored from a back-up, call authkv.restored() there; if it is another instance now, here";
+        "The instance that is followed knows fewer changes than were heard from it: if it is a replica, it is followed once it has caught up; if it was restored from a back-up, call authkv.restored() there; if it has lost changes or is another instance now, here";
     // `generation`: the time in microseconds since 1970, or the revision that was named.
     /// after a restore the clock is behind numbers that the data has. Only in the console and at a start
     ClockBehind { generation: u64, last: u64 } = "clock_behind", 20061, 409, 409,
         "The clock or the revision is behind the data: {generation} is not above {last}, the last number that was given (microseconds since 1970). Set the clock right; if it is right, call authkv.restored{{revision = N}} with an N of at least {last} and at most 4503599627370496";
+    /// the instance that is followed has the data of another replica set. Only in the log of the follower
+    OtherData = "other_data", 20062, 503, 503,
+        "The instance has the data of another replica set than the one that was followed: mend AUTHKV_FOLLOW, or call authkv.restored() here to follow that data instead";
+    /// this instance does not have yet, or cannot tell whether it has, what was asked for; the message says why; try again
+    Behind { why: Cow<'static, str> } = "behind", 20063, 503, 503, "This instance is behind: {why}";
+    /// a write was not confirmed within `AUTHKV_COMMIT_TIMEOUT`, such as by a quorum: it may have been done, or be done later, or
+    /// not; read before you try again
+    OutcomeUnknown { seconds: u64 } = "outcome_unknown", 20064, 503, 503,
+        "A write was not confirmed within {seconds} seconds: it is not known whether it is done";
+    /// earlier writes are not confirmed for longer than `AUTHKV_COMMIT_TIMEOUT`; nothing is written; try again
+    Unconfirmed = "unconfirmed", 20065, 503, 503,
+        "Earlier writes have not been confirmed yet: nothing has been written, try again later";
+    /// another instance of the replica set writes too; nothing is written here until only one does
+    SplitBrain = "split_brain", 20066, 503, 503,
+        "Another instance writes too: nothing has been written here, and nothing is until only one writes";
     // `policy`: the name of the limit in the field `RateLimit`.
     /// more requests, or registrations, than the limit that is named allows; nothing was done; try again after the seconds of
     /// the message
@@ -353,6 +368,10 @@ impl Error {
             // Somebody may be making room on the disk.
             | Error::NotDurable
             | Error::RevocationsUnknown
+            | Error::Behind { .. }
+            | Error::OutcomeUnknown { .. }
+            | Error::Unconfirmed
+            | Error::SplitBrain
             | Error::TransactionAborted
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,

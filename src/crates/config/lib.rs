@@ -218,7 +218,10 @@ impl Config {
             ("kv", self.services.kv.to_string()),
             ("client_password", secret(&self.client_password)),
             ("follower_password", secret(&self.follower_password)),
-            ("follow", self.follow.clone().unwrap_or_default()),
+            (
+                "follow",
+                self.follow.as_deref().unwrap_or_default().join(","),
+            ),
             ("shutdown_timeout", seconds(live.shutdown_timeout)),
             (
                 "rock_listen",

@@ -7,7 +7,8 @@ use super::origins::{self, Origins};
 use super::proxies::{ForwardedHeader, Proxies};
 use super::replication::{instance_name, members, origin, short_seconds, ElectionMode};
 use super::text::{
-    any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size, Given, PREFIX,
+    addresses, any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size,
+    Given, PREFIX,
 };
 use super::{Argon2Cost, LoginDelay, Services, TakesEffect};
 use arc_swap::ArcSwap;
@@ -261,12 +262,17 @@ settings! {
     /// password of the Tarantool user authkv_follower, on both sides of a split
     /// password of the Tarantool user `authkv_follower`, the same on both sides of a split
     FOLLOWER_PASSWORD = "<none>", secret().optional() => config.follower_password: Option<SecretString>;
-    /// iproto address of the authorization instance; only where SERVICES is kv
-    /// iproto address of the authorization instance; only if `SERVICES` is `kv`, and not with `READ_ONLY`
-    FOLLOW = "<none>", of("host:port", host_and_port).optional() => config.follow: Option<String>;
+    /// iproto addresses of the authorization instance and its replicas, separated by commas; only where SERVICES is kv
+    /// iproto addresses of the authorization instance and its replicas, separated by commas: [several
+    /// addresses](#several-addresses); only if `SERVICES` is `kv`, and not with `READ_ONLY`
+    FOLLOW = "<none>", of("host:port, or several separated by commas", addresses).optional() => config.follow: Option<Vec<String>>;
     /// seconds without that instance after which tokens are refused, or unlimited
     /// seconds that the authorization instance may be out of reach before tokens are refused
     FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => live.follow_max_lag: Option<Duration>;
+    /// seconds that a commit may take before the answer is outcome_unknown
+    /// seconds that a commit may take, as while there is no quorum; then the answer is `outcome_unknown`: [commits with a
+    /// deadline](#commits-with-a-deadline)
+    COMMIT_TIMEOUT = "10", seconds(1, 3600) => live.commit_timeout: Duration;
     /// refuse to write: true or false
     /// refuse to write; the data must have been started writable once
     READ_ONLY = "false", flag("true", "false") => [options] config.read_only: bool;

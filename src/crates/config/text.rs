@@ -177,6 +177,19 @@ pub fn items(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
+/// Several of [`host_and_port`], separated by commas, each once.
+pub fn addresses(text: &str) -> Option<Vec<String>> {
+    let mut all = Vec::new();
+    for address in text.split(',').map(str::trim) {
+        let address = host_and_port(address)?;
+        if all.contains(&address) {
+            return None;
+        }
+        all.push(address);
+    }
+    Some(all)
+}
+
 /// The error for a wrong value. It does not repeat a value that may hold a password.
 pub fn invalid(name: &str, text: &str, allowed: &str) -> String {
     match text.contains('@') {

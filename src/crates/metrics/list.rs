@@ -186,6 +186,10 @@ metrics! {
         "How much later than on the other instance its last change was applied here";
     REPLICATION_IDLE = Gauge "authkv_replication_idle_seconds" ["id"],
         "How long ago the other instance was last heard of";
+    SPLIT_BRAIN = Gauge "authkv_split_brain" [],
+        "Whether another instance of the replica set writes too, so that nothing is written here";
+    REVISIONS_REPEATED = Counter "authkv_revisions_repeated_total" [],
+        "Transactions from other instances whose revisions had been given before";
     FOLLOW_LAG = Gauge "authkv_follow_lag_seconds" [],
         "How long ago all revocations of the authorization instance were known, on an instance that follows one; at first the time since the start";
     FOLLOW_LAG_MAX = Gauge "authkv_follow_lag_max_seconds" [],

@@ -7,6 +7,7 @@ mod purge;
 mod quotas;
 mod read;
 mod recount;
+mod replicated;
 mod restored;
 mod revisions;
 mod scan;
@@ -20,7 +21,10 @@ pub use stored::Stored;
 
 use super::Reserve;
 use crate::tx::fiber::{self, Cond};
-use crate::tx::{note_undurable, sees_undurable, tuple_bytes, Space, Tx, TxCell};
+use crate::tx::{
+    is_read_only, is_split, log, note_split, note_undurable, sees_undurable, source, tuple_bytes,
+    Space, Tx, TxCell,
+};
 use authkv_base::error::{AccessKind, Error};
 use authkv_config::Config;
 use authkv_domain::{Access, ChangePage};
@@ -46,6 +50,8 @@ pub struct KeyValues {
     changes: TxCell<Changes>,
     /// Called with the last durable revision after every commit.
     tell: Tell,
+    /// Revisions that an instance of the replica set has given although another one had.
+    repeated: TxCell<Cell<u64>>,
 }
 
 /// Tells other threads up to which revision changes are known.
@@ -57,11 +63,35 @@ struct Changes {
     feed: RefCell<Feed>,
     /// Broadcast after every commit.
     notifications: Cond,
+    /// The changes that replication brings are told here, while this instance is read-only.
+    follows: Cell<bool>,
     /// The number of calls that wait for changes.
     waiting: Cell<usize>,
+    /// Whether this instance could write when revisions were last looked at, and how many rows of others it had when it noticed
+    /// revisions of others.
+    could_write: Cell<bool>,
+    rows_of_others: Cell<u64>,
     /// Whether somebody counts all pairs, and the signal at the end of a count.
     is_counting: Cell<bool>,
     counted: Cond,
+}
+
+impl Changes {
+    /// Stops all writes if the revisions that others gave came by replication, and not from another image of the library.
+    /// Evaluates Lua.
+    fn look_for_writers(&self, tx: &Tx) -> Result<(), Error> {
+        let rows = source::rows_of_others(tx)?;
+        if rows > self.rows_of_others.replace(rows) && !is_split(tx) {
+            log::error("another instance of the replica set gives revisions too: nothing is written here until this instance is read-only or authkv is started again. See documentation/consistency.md");
+            note_split(tx, true);
+        }
+        Ok(())
+    }
+
+    /// Whether what others change is told here.
+    fn is_following(&self, tx: &Tx) -> bool {
+        self.follows.get() && is_read_only(tx)
+    }
 }
 
 /// The right to count all pairs, until it is dropped.
@@ -97,6 +127,9 @@ impl KeyValues {
             revisions,
             feed: RefCell::new(Feed::new(config.watch_buffer, last)),
             notifications: Cond::new(),
+            follows: Cell::new(false),
+            could_write: Cell::new(false),
+            rows_of_others: Cell::new(0),
             waiting: Cell::new(0),
             is_counting: Cell::new(false),
             counted: Cond::new(),
@@ -110,6 +143,7 @@ impl KeyValues {
             quotas: Quotas::new(tx, &config.kv_quotas),
             reserve,
             tell,
+            repeated: TxCell::new(tx, Cell::new(0)),
         })
     }
 
@@ -142,8 +176,21 @@ impl KeyValues {
         let wanted = |key: &[u8]| {
             key.starts_with(prefix.as_bytes()) && (all || access.allows(AccessKind::Read, key))
         };
-        let feed = self.changes.get(tx).feed.borrow();
-        feed.after(after, wanted)
+        let changes = self.changes.get(tx);
+        let feed = changes.feed.borrow();
+        match after {
+            // Another instance has told it, and it is on its way.
+            Some(after) if after > feed.known() && changes.is_following(tx) => Ok(ChangePage {
+                next: after,
+                ..ChangePage::default()
+            }),
+            _ => feed.after(after, wanted),
+        }
+    }
+
+    /// How many revisions were given although another instance had given them.
+    pub fn repeated(&self, tx: &Tx) -> u64 {
+        self.repeated.get(tx).get()
     }
 
     /// The last revision up to which clients can ask for changes.
@@ -187,8 +234,19 @@ impl KeyValues {
     /// Notices changes that were made elsewhere: by another image of the library during a handover, or by a leader.
     fn catch_up(&self, tx: &Tx) -> Result<(), Error> {
         let changes = self.changes.get(tx);
+        if changes.is_following(tx) {
+            return Ok(());
+        }
         let is_open = changes.feed.borrow().is_open();
+        let can_write = !is_read_only(tx);
+        let could_write = changes.could_write.replace(can_write);
+        if can_write && !could_write {
+            changes.rows_of_others.set(source::rows_of_others(tx)?);
+        }
         if let Some(last) = changes.revisions.learn(tx, is_open)? {
+            if can_write && could_write {
+                changes.look_for_writers(tx)?;
+            }
             changes.feed.borrow_mut().begin_after(last);
             if let Some(quotas) = &self.quotas {
                 quotas.mark_stale(tx);

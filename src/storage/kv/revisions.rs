@@ -60,6 +60,18 @@ impl Revisions {
         Ok(Some(last))
     }
 
+    /// Takes the numbers of a transaction of another instance. Returns whether the last one here was `before`, or `None` if they
+    /// are known already.
+    pub fn take(&self, before: u64, last: u64) -> Option<bool> {
+        let kept = self.kept.get();
+        if last <= kept {
+            return None;
+        }
+        self.kept.set(last);
+        self.given.set(self.given.get().max(last));
+        Some(kept == before)
+    }
+
     /// Notes that a commit has failed. `open` is the last number of the commits that have not ended. Does not yield.
     pub fn undone(&self, tx: &Tx, open: Option<u64>) -> Result<(), Error> {
         let kept = open.map_or_else(|| self.last(tx), Ok)?;

@@ -103,7 +103,7 @@ impl KeyValues {
     ) -> Result<T, Error> {
         let changes = self.changes.get(tx);
         let (mut ticket, mut counted) = (None, None);
-        let done = attempt(tx, || {
+        let done = attempt(tx, crate::tx::Changes::Pairs, || {
             // Inside the transaction, because it sees all numbers in use and is aborted if others use new ones meanwhile.
             self.catch_up(tx)?;
             self.check_use(tx)?;
@@ -297,11 +297,12 @@ impl Writing<'_> {
 
     /// Deletes a pair, and returns the revision of the deletion.
     pub fn remove(&mut self, key: &[u8], found: &Stored<'_>) -> Result<u64, Error> {
-        self.store.space.delete(self.tx, key)?;
-        self.count(key, Some(found), None);
+        // In another order than at the sweep, so that replicas can tell the two apart.
         if let Some(expiry) = found.expiry {
             self.store.expiry.delete(self.tx, &time_of(key, expiry))?;
         }
+        self.store.space.delete(self.tx, key)?;
+        self.count(key, Some(found), None);
         let revision = self.numbers.next();
         self.tell(revision, Change::Delete, key);
         Ok(revision)

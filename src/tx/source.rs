@@ -1,0 +1,105 @@
+//! Whether this instance may tell others what it has: how far it has come in its replica set. Runs on the tx thread.
+
+use super::{fiber, log, lua, Tx};
+use authkv_base::error::Error;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+
+/// How far an instance has come: for each instance of its replica set, the number of the last row from there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Vclock(Vec<(u32, u64)>);
+
+impl Vclock {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an instance at `other` has every row that an instance at this place has.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let has = |(id, row): &(u32, u64)| other.0.iter().any(|(of, to)| of == id && to >= row);
+        self.0.iter().all(has)
+    }
+}
+
+/// What an instance knows of its place in its replica set.
+#[derive(Debug, Deserialize)]
+pub struct Source {
+    /// The UUID of the replica set.
+    pub cluster: String,
+    pub vclock: Vclock,
+    /// Seconds since it certainly knew all changes; 0 on an instance that may write.
+    pub age: f64,
+    /// Why that is not known at all.
+    behind: Option<String>,
+    /// How many changes are shown here that the leader has not confirmed yet.
+    unconfirmed: u64,
+}
+
+/// How long to wait for a moment at which all changes are confirmed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The place of this instance now. Evaluates Lua. Does not yield.
+pub fn place(tx: &Tx) -> Result<Source, Error> {
+    lua::ask(tx, "source", "place").map_err(|what| {
+        log::error(&format!("Tarantool does not tell its place: {what}"));
+        Error::Internal
+    })
+}
+
+/// How many rows of other instances of its replica set this instance has. Evaluates Lua. Does not yield.
+pub fn rows_of_others(tx: &Tx) -> Result<u64, Error> {
+    lua::ask(tx, "source", "rows_of_others").map_err(|what| {
+        log::error(&format!("Tarantool does not tell its place: {what}"));
+        Error::Internal
+    })
+}
+
+/// Why this instance and another one of its replica set cannot go on together, if Tarantool has noticed that. Evaluates Lua. Does
+/// not yield.
+pub fn split(tx: &Tx) -> Option<String> {
+    lua::ask(tx, "source", "split").ok().flatten()
+}
+
+/// The place of this instance at a moment at which it shows only confirmed changes. That moment lasts until the next yield.
+/// Errors: `Behind`. Yields while it waits.
+pub fn settled(tx: &Tx) -> Result<Source, Error> {
+    const UNCONFIRMED: &str = "it shows changes that its leader has not confirmed";
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let source = place(tx)?;
+        if let Some(why) = source.behind {
+            return Err(Error::Behind { why: why.into() });
+        }
+        if source.unconfirmed == 0 {
+            return Ok(source);
+        }
+        if Instant::now() > deadline || fiber::is_cancelled(tx) {
+            return Err(Error::Behind {
+                why: UNCONFIRMED.into(),
+            });
+        }
+        fiber::sleep(tx, Duration::from_millis(10));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_lacks_a_row_is_behind() {
+        let at = |places: &[(u32, u64)]| Vclock(places.to_vec());
+        let heard = at(&[(1, 10), (2, 3)]);
+        for (source, has_all) in [
+            (at(&[(1, 10), (2, 3)]), true),
+            (at(&[(2, 4), (1, 11), (3, 1)]), true),
+            (at(&[(1, 10), (2, 2)]), false),
+            (at(&[(1, 99)]), false),
+            (at(&[]), false),
+        ] {
+            assert_eq!(heard.is_within(&source), has_all, "{source:?}");
+        }
+        assert!(Vclock::default().is_within(&at(&[])));
+    }
+}
