@@ -22,6 +22,11 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> 
             Error::NotDurable,
             Error::DataGone,
             Error::TransactionAborted,
+            Error::OutcomeUnknown {
+                seconds: context.config.live().commit_timeout.as_secs(),
+            },
+            Error::Unconfirmed,
+            Error::SplitBrain,
         ]);
     }
     if route.has_body() {
