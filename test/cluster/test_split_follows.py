@@ -20,7 +20,7 @@ from support.v1 import KEY_VALUES, OPERATIONS
 
 NOT_OFFERED = Refused("not_offered", "This instance does not offer this service")
 # What the key-value instance offers beside the operations on keys.
-OFFERED = {"auth_access", "server_metrics", "quota_list"}
+OFFERED = {"auth_access", "server_cluster", "server_metrics", "quota_list"}
 # Seconds that no machine is too busy for, but where a test has another number.
 LAG = "60"
 ARGUMENTS = {
