@@ -376,10 +376,10 @@ fn act(
     caller: Caller,
     command: Command,
 ) -> Result<RawByteBuf, Error> {
-    let is_audited = command.operation().row().audited;
-    // Here, because the session is that of this fiber.
-    let origin = match is_audited {
-        true => tx_session::resolve(tx, origin),
+    let may_write = command.operation().may_write();
+    // Here, because the session is that of this fiber. A refusal is audited, whatever the operation is.
+    let origin = match may_write {
+        true => instance.session_kind.get(tx).resolve(tx, origin),
         false => origin,
     };
     let request = Request {
@@ -389,7 +389,7 @@ fn act(
         counts: true,
     };
     // Its commit may not end, and the caller should get an answer.
-    let result = match request.command.operation().may_write() {
+    let result = match may_write {
         true => carry(tx, instance.bridge(), &instance.core, request),
         false => execute(tx, &instance.core, request),
     };

@@ -15,8 +15,8 @@ local WAITING_MAX = 10000
 
 -- The transaction that is being applied, those that are committed and not told yet, and the signal of one.
 local current, committed, signal = nil, {}, fiber.cond()
--- The fibers, and whether the triggers are set.
-local watcher, teller, is_set
+-- The fibers, whether the triggers are set, and whether an instance of the library is to hear of it.
+local watcher, teller, is_set, is_due
 
 -- The transaction of the row that is being applied; nil if the row is this instance's own.
 local function transaction()
@@ -112,10 +112,11 @@ end
 
 local function tell_all()
     while true do
-        if #committed == 0 then
+        if #committed == 0 and not is_due then
             signal:wait()
         end
         fiber.testcancel()
+        is_due = false
         local some = committed
         committed = {}
         tell(is_set, some)
@@ -134,10 +135,12 @@ end
 -- Begins, or goes on with another instance of the library.
 local function start()
     if watcher ~= nil then
-        tell(is_set, {})
+        -- Not in this fiber: after another reload the call would wait for the start that this fiber is doing.
+        is_due = true
+        signal:signal()
         return
     end
-    is_set = false
+    is_set, is_due = false, false
     teller, watcher = fiber.create(tell_all), fiber.create(watch)
     teller:name('authkv-told')
     watcher:name('authkv-role')

@@ -32,18 +32,24 @@ pub enum Asker {
 /// The answer for a fiber.
 pub struct Answer {
     result: RefCell<Option<Result<Outcome, Error>>>,
+    /// The request is being executed, and will be to its end.
+    begun: Cell<bool>,
     given: Cond,
 }
 
 impl Answer {
-    /// Yields until there is an answer. Errors: `Cancelled` if the fiber is cancelled.
+    /// Yields until there is an answer. Errors, if the fiber is cancelled: `Cancelled` if the request has not begun,
+    /// `OutcomeUnknown` if it has.
     pub fn wait(&self, tx: &Tx) -> Result<Outcome, Error> {
         loop {
             if let Some(result) = self.result.take() {
                 return result;
             }
             if fiber::is_cancelled(tx) {
-                return Err(Error::Cancelled);
+                return Err(match self.begun.get() {
+                    true => outcome_unknown(tx),
+                    false => Error::Cancelled,
+                });
             }
             self.given.wait();
         }
@@ -58,6 +64,13 @@ impl Asker {
                 answer.result.replace(Some(result));
                 answer.given.signal();
             }
+        }
+    }
+
+    /// Notes that the request is being executed.
+    fn begin(&self) {
+        if let Asker::Fiber(answer) = self {
+            answer.begun.set(true);
         }
     }
 
@@ -83,6 +96,7 @@ impl Work {
     pub fn of_fiber(request: Request) -> (Self, Rc<Answer>) {
         let answer = Rc::new(Answer {
             result: RefCell::new(None),
+            begun: Cell::new(false),
             given: Cond::new(),
         });
         let work = Self {
@@ -178,6 +192,7 @@ impl Lane {
             asker.answer(bridge, Err(Error::Cancelled));
             return false;
         }
+        asker.begin();
         let this = fiber::this(tx);
         self.running.borrow_mut().insert(this, asker);
         let result = guard(|| execute_begun(tx, core, request, begun));

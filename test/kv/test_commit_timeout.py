@@ -84,3 +84,18 @@ def test_an_instance_with_such_writes_stops(people):
     people.expect("http", UNCONFIRMED, "pair_put", people.token, "k", 2)
     people.close()
     people.instance.stop()
+
+
+def test_a_caller_who_is_cancelled_is_not_told_that_nothing_was_written(people):
+    lose_quorum(people)
+    (why,) = people.console.evaluate(
+        f"local fiber, why = require('fiber') local arguments = {{'{people.token}', {{k = 1}}}} "
+        "local put = box.func['authkv.kv_put'] "
+        "local one = fiber.create(function() local _, err = pcall(put.call, put, arguments) why = tostring(err) end) "
+        # It is written at once, and not confirmed.
+        "while box.space.key_value_store:len() < 2 do fiber.sleep(0.01) end "
+        "one:cancel() while why == nil do fiber.sleep(0.01) end return why"
+    )
+    assert why.startswith("outcome_unknown"), why
+    regain_quorum(people)
+    wait_until(lambda: isinstance(people.do("http", "pair_get", people.token, "k"), Ok), "the pair is there")

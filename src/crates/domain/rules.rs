@@ -6,11 +6,17 @@ use super::{KeyRange, Pattern, Permission};
 use authkv_base::error::AccessKind;
 use std::collections::BTreeMap;
 
+/// A pattern with more logins is looked at by itself, because [`Texts`] are as deep as patterns have logins, and so is the stack of who
+/// looks there.
+const LOGINS_MAX: usize = 16;
+
 /// The permissions of one role.
 #[derive(Debug)]
 pub struct Rules {
     permissions: Vec<Permission>,
     texts: Texts,
+    /// The patterns with more than [`LOGINS_MAX`] logins, which are not in `texts`.
+    deep: Vec<(Pattern, Kinds)>,
     /// What is allowed with all keys.
     all: Kinds,
     has_login: bool,
@@ -19,17 +25,23 @@ pub struct Rules {
 impl Rules {
     pub fn new(permissions: Vec<Permission>) -> Self {
         let patterns: Vec<Pattern> = permissions.iter().map(Permission::pattern).collect();
-        let rests = patterns.iter().zip(&permissions);
-        let rests = rests.map(|(pattern, permission)| Rest {
+        let has_login = patterns.iter().any(Pattern::has_login);
+        let kinds = permissions.iter().map(Permission::kinds);
+        let (deep, others): (Vec<_>, Vec<_>) = patterns
+            .into_iter()
+            .zip(kinds)
+            .partition(|(pattern, _)| pattern.parts().len() > LOGINS_MAX + 1);
+        let rests = others.iter().map(|(pattern, kinds)| Rest {
             parts: pattern.parts(),
             is_key: pattern.is_key,
-            kinds: permission.kinds(),
+            kinds: *kinds,
         });
         let texts = Texts::new(rests.collect(), Kinds::NONE);
         Self {
             all: texts.of_all(),
-            has_login: patterns.iter().any(Pattern::has_login),
+            has_login,
             texts,
+            deep,
             permissions,
         }
     }
@@ -55,12 +67,20 @@ impl Rules {
 
     /// What is allowed with a key, for a login as it stands in keys; empty for nobody.
     pub fn kinds(&self, key: &[u8], login: &[u8]) -> Kinds {
-        self.texts.kinds(key, login)
+        let deep = self.deep.iter();
+        let deep = deep.filter(|(pattern, _)| pattern.matches(key, login));
+        deep.fold(self.texts.kinds(key, login), |all, (_, one)| all | *one)
     }
 
     /// Adds the ranges of keys with which `kind` is allowed, in no order.
     pub fn add_ranges(&self, kind: AccessKind, login: &[u8], to: &mut Vec<KeyRange>) {
         self.texts.add_ranges(kind, login, &mut Vec::new(), to);
+        for (pattern, _) in self.deep.iter().filter(|(_, kinds)| kinds.has(kind)) {
+            to.extend(pattern.fill(login).map(|text| match pattern.is_key {
+                true => KeyRange::of_key(&text),
+                false => KeyRange::of_prefix(&text),
+            }));
+        }
     }
 }
 

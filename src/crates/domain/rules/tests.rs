@@ -232,3 +232,36 @@ fn a_text_that_adds_nothing_is_left_out() {
     assert_eq!(rules.texts.texts.len(), 2);
     assert_eq!(rules.permissions().len(), 5);
 }
+
+#[test]
+fn a_pattern_may_have_any_number_of_logins() {
+    let (login, read) = ("a", AccessKind::Read);
+    for logins in [LOGINS_MAX, LOGINS_MAX + 1, 300_000] {
+        for (is_key, after) in [(true, ""), (false, "/")] {
+            let said = Said {
+                pieces: [None, Some(after)].repeat(logins),
+                is_key,
+                flags: [true, false, false, false],
+            };
+            let rules = Rules::new(vec![said.permission().unwrap()]);
+            let key = [login, after].concat().repeat(logins);
+            let longer = key.clone() + "b";
+            let kinds = |key: &str, login: &str| rules.kinds(key.as_bytes(), login.as_bytes());
+            assert_eq!(kinds(&key, login), Kinds::of(read), "{logins}");
+            assert_eq!(kinds(&longer, login).has(read), !is_key);
+            assert_eq!(kinds(&key[1..], login), Kinds::NONE);
+            assert_eq!(kinds(&key, ""), Kinds::NONE);
+            let ranges = |kind| {
+                let mut ranges = Vec::new();
+                rules.add_ranges(kind, login.as_bytes(), &mut ranges);
+                ranges
+            };
+            let range = match is_key {
+                true => KeyRange::of_key(key.as_bytes()),
+                false => KeyRange::of_prefix(key.as_bytes()),
+            };
+            assert_eq!(ranges(read), [range]);
+            assert_eq!(ranges(AccessKind::Delete), []);
+        }
+    }
+}
