@@ -144,8 +144,8 @@ REFUSED = {
 # What writes nothing; and two that write what this instance has none of: an address that is not verified, a second key.
 WRITE_NOTHING = {
     "session_list", "user_me", "session_introspect", "user_reset_token", "user_verification_token", "api_key_list", "key_set",
-    "auth_access", "user_list", "user_get", "user_session_list", "user_api_key_list", "role_list", "server_cluster", "server_metrics", "key_list",
-    "quota_list", "batch_get", "kv_list", "pair_get", "kv_watch",
+    "auth_access", "user_list", "user_get", "user_session_list", "user_api_key_list", "role_list", "server_metrics", "key_list",
+    "server_cluster", "quota_list", "batch_get", "kv_list", "pair_get", "kv_watch",
 }  # fmt: skip
 ELSEWHERE = {"user_verify_email", "key_retire"}
 
