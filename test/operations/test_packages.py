@@ -78,7 +78,7 @@ def test_what_make_installs_starts_from_anywhere_and_is_removed_whole(tmp_path, 
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     layouts = {f"share/authkv/tarantool_infra/layouts/{path.name}" for path in (ROOT / "tarantool_infra" / "layouts").iterdir()}
     assert files == {"lib/tarantool/authkv.so", "share/authkv/init.lua", "share/authkv/backup.lua", *layouts}
-    assert len(layouts) == 3
+    assert len(layouts) == 4
 
     # The layout is found too: it has HTTP on a port of its own, which the test overrides, and no key-value store.
     with Installed(root / "share/authkv/init.lua", tmp_path, AUTHKV_LAYOUT="authorization_tarantool") as instance:
