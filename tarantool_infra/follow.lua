@@ -56,9 +56,9 @@ local function reporter()
     end
 end
 
--- Starts the fiber that asks, for ever. `addresses` are separated by commas. It stays with an instance until that fails
+-- Returns a fiber that asks, for ever. `addresses` are separated by commas. It stays with an instance until that fails
 -- or is refused, because it is behind or has other data; then it goes on at the next one.
-local function start(addresses, password)
+local function started(addresses, password)
     local all, place, connection, number = addresses:split(','), 1, nil, nil
     local report = reporter()
     local function step()
@@ -82,7 +82,7 @@ local function start(addresses, password)
         end
         place = place % #all + 1
     end
-    local follower = fiber.create(function()
+    local asking = fiber.create(function()
         -- How many instances in turn could not be followed.
         local failed = 0
         while true do
@@ -99,8 +99,30 @@ local function start(addresses, password)
             fiber.sleep(at_once and 0 or PERIOD)
         end
     end)
-    follower:name('authkv-follow')
-    return follower
+    asking:name('authkv-follow')
+    return asking
 end
 
-return {start = start, heard_ago = heard_ago}
+-- The fiber, and whom it follows.
+local follower, followed
+
+local function stop()
+    if follower ~= nil then
+        pcall(follower.cancel, follower)
+        follower = nil
+    end
+end
+
+-- Follows as the settings say. A fiber that already does so goes on.
+local function start(settings)
+    local whom = settings.follow .. '\0' .. settings.follower_password
+    if whom ~= followed then
+        stop()
+    end
+    followed = whom
+    if settings.follow ~= '' and follower == nil then
+        follower = started(settings.follow, settings.follower_password)
+    end
+end
+
+return {start = start, stop = stop, heard_ago = heard_ago}

@@ -52,9 +52,6 @@ local function new(call)
     -- `stops`: how many stops have begun, so that a reload sees one that is not finished.
     local legacy, starting, resuming, given_up
     local stops = 0
-    local follower, followed
-    -- The fiber that notices whether this instance leads.
-    local watcher
 
     -- Calls a procedure. Raises what is wrong, in words for the operator; `missing`, if the data does not have the
     -- procedure.
@@ -78,41 +75,6 @@ local function new(call)
         local started = perform('authkv is not started', procedure, ...)
         legacy, started.legacy = started.legacy, nil
         return started
-    end
-
-    local function stop_following()
-        if follower ~= nil then
-            pcall(follower.cancel, follower)
-            follower = nil
-        end
-    end
-
-    -- Follows as the settings say. A fiber that already does so goes on.
-    local function follow_as(settings)
-        local whom = settings.follow .. '\0' .. settings.follower_password
-        if whom ~= followed then
-            stop_following()
-        end
-        followed = whom
-        if settings.follow ~= '' and follower == nil then
-            follower = follow.start(settings.follow, settings.follower_password)
-        end
-    end
-
-    local function stop_watching()
-        if watcher ~= nil then
-            pcall(watcher.cancel, watcher)
-            watcher = nil
-        end
-    end
-
-    -- Does what a start does once, whenever this instance begins to lead.
-    local function watch_as(settings)
-        stop_watching()
-        watcher = replication.watch(function()
-            schema.upgrade(settings)
-            call('promoted')
-        end)
     end
 
     -- Stops the instance. Returns whether all requests were finished, or nil and the error.
@@ -173,11 +135,15 @@ local function new(call)
             error(password ~= nil and ('%s. %s'):format(err, process.shown(password)) or err, 0)
         end
         http, admin = started.http, started.admin
-        follow_as(settings)
+        follow.start(settings)
         if settings.kv == 'true' then
             replicated.start()
         end
-        watch_as(settings)
+        -- Does what a start does once, whenever this instance begins to lead.
+        replication.watch(function()
+            schema.upgrade(settings)
+            call('promoted')
+        end)
         health.register(loaded)
         metrics.register()
         return started
@@ -339,9 +305,9 @@ local function new(call)
             -- First, because the servers of the rock finish their requests before the instance stops.
             call('stop', true)
         end
-        stop_following()
+        follow.stop()
         replicated.stop()
-        stop_watching()
+        replication.stop_watching()
         local finished = rock.stop()
         if in_force == nil and plan ~= nil then
             return finished

@@ -259,9 +259,20 @@ local function known_as(uuid)
     return {uuid = uuid, name = uuid}
 end
 
--- Starts a fiber that notices when this instance begins to lead, and when it ends. `begin` does what has to be done
--- first; it is tried again if it raises an error.
+-- The fiber that notices whether this instance leads.
+local watcher
+
+local function stop_watching()
+    if watcher ~= nil then
+        pcall(watcher.cancel, watcher)
+        watcher = nil
+    end
+end
+
+-- Has a fiber notice when this instance begins to lead and when it stops leading, in place of an earlier one. `begin`
+-- does what has to be done first; it is tried again if it raises an error.
 local function watch(begin)
+    stop_watching()
     local PAUSE = 1
     local function began()
         local ok, err = pcall(begin)
@@ -271,7 +282,7 @@ local function watch(begin)
             ok, err = pcall(begin)
         end
     end
-    local watcher = fiber.create(function()
+    watcher = fiber.create(function()
         local leads = not box.info.ro
         while true do
             if leads then
@@ -286,7 +297,6 @@ local function watch(begin)
         end
     end)
     watcher:name('authkv-lead')
-    return watcher
 end
 
 -- Who leads: `uuid`, `name`, and `http`, its address if it is known. Nil if nobody leads, or it is not known. Does not
@@ -347,5 +357,5 @@ end
 
 return {
     check = check, configure = configure, open = open, replicates = replicates, claim = claim, lead = lead,
-    leader = leader, watch = watch, cluster = cluster, USER = USER,
+    leader = leader, watch = watch, stop_watching = stop_watching, cluster = cluster, USER = USER,
 }

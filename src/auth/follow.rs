@@ -36,7 +36,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Whether they are of another replica set than the one that was heard.
+    /// Whether these changes come from another replica set than the earlier ones.
     fn are_of_others(&self, heard: &Heard) -> bool {
         let known = !self.cluster.is_empty() && !heard.cluster.is_empty();
         known && self.cluster != heard.cluster

@@ -189,19 +189,8 @@ pub fn leader(_tx: &Tx) -> Option<String> {
 }
 
 /// What this instance knows of its replica set. Evaluates Lua. Does not yield. Errors: `Internal`.
-pub fn cluster(_tx: &Tx) -> Result<Cluster, Error> {
-    const ASK: &str = "return require('msgpack').encode(require('authkv.replication').cluster())";
-    let told = tarantool::lua_state().eval::<AnyLuaString>(ASK);
-    let told = told.map_err(|error| error.to_string());
-    let read = |text: AnyLuaString| {
-        rmp_serde::from_slice(text.as_bytes()).map_err(|error| error.to_string())
-    };
-    told.and_then(read).map_err(|what| {
-        log::error(&format!(
-            "the state of the replica set cannot be read: {what}"
-        ));
-        Error::Internal
-    })
+pub fn cluster(tx: &Tx) -> Result<Cluster, Error> {
+    ask(tx, "replication", "cluster")
 }
 
 /// The memory of memtx. Evaluates Lua. Does not yield.
@@ -223,12 +212,18 @@ pub fn memory(_tx: &Tx) -> Option<Memory> {
     })
 }
 
-/// What a function of one of the modules returns, read from msgpack. The error says what is wrong. Evaluates Lua.
-pub fn ask<T: DeserializeOwned>(_tx: &Tx, module: &str, function: &str) -> Result<T, String> {
+/// What a function of one of the modules returns, read from msgpack. A failure is logged. Evaluates Lua. Errors: `Internal`.
+pub fn ask<T: DeserializeOwned>(_tx: &Tx, module: &str, function: &str) -> Result<T, Error> {
     let code = format!("return require('msgpack').encode(require('authkv.{module}').{function}())");
     let told = tarantool::lua_state().eval::<AnyLuaString>(&code);
-    let told = told.map_err(|error| error.to_string())?;
-    rmp_serde::from_slice(told.as_bytes()).map_err(|error| error.to_string())
+    let told = told.map_err(|error| error.to_string());
+    let read = |text: AnyLuaString| {
+        rmp_serde::from_slice(text.as_bytes()).map_err(|error| error.to_string())
+    };
+    told.and_then(read).map_err(|what| {
+        log::error(&format!("{module}.{function} failed: {what}"));
+        Error::Internal
+    })
 }
 
 /// Tarantool's version. Evaluates Lua.

@@ -1,6 +1,6 @@
 //! Whether this instance may tell others what it has: how far it has come in its replica set. Runs on the tx thread.
 
-use super::{fiber, log, lua, Tx};
+use super::{fiber, lua, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -41,18 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The place of this instance now. Evaluates Lua. Does not yield.
 pub fn place(tx: &Tx) -> Result<Source, Error> {
-    lua::ask(tx, "source", "place").map_err(|what| {
-        log::error(&format!("Tarantool does not tell its place: {what}"));
-        Error::Internal
-    })
+    lua::ask(tx, "source", "place")
 }
 
 /// How many rows of other instances of its replica set this instance has. Evaluates Lua. Does not yield.
 pub fn rows_of_others(tx: &Tx) -> Result<u64, Error> {
-    lua::ask(tx, "source", "rows_of_others").map_err(|what| {
-        log::error(&format!("Tarantool does not tell its place: {what}"));
-        Error::Internal
-    })
+    lua::ask(tx, "source", "rows_of_others")
 }
 
 /// Why this instance and another one of its replica set cannot go on together, if Tarantool has noticed that. Evaluates Lua. Does

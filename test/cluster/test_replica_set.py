@@ -65,12 +65,15 @@ def test_all_members_say_who_leads(replica_set):
     def seen(member) -> dict:
         return member.evaluate("return authkv.cluster()")[0]
 
+    def connected(told: dict) -> dict | None:
+        states = sorted(str(one["status"]) for one in told["members"])
+        return told if states == ["follow", "follow", "self"] and (told["leader"] or {}).get("name") == name(leader) else None
+
     for member in replica_set.members:
-        wait_until(lambda member=member: seen(member).get("leader", {}).get("name") == name(leader), "a member knows the leader")
-        told = seen(member)
+        # The members connect to each other while they serve already.
+        told = wait_until(lambda member=member: connected(seen(member)), "a member has found the others")
         assert told["instance"] == name(member) and told["leads"] == (member is leader)
         assert told["leader"]["http"] == leader.url and told["quorum"] == 2 and told["term"] >= 1
-        assert sorted(one["status"] for one in told["members"]) == ["follow", "follow", "self"]
         assert [one["uuid"] for one in told["members"] if one["leads"]] == [told["leader"]["uuid"]]
         shown = member.evaluate("local told = authkv.status() return told.leader, told.term, told.quorum")
         assert shown == [name(leader), told["term"], 2]

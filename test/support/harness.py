@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -209,7 +210,21 @@ class Output:
         return self._said[self._begun :].decode(errors="replace")
 
 
-class Instance:
+class Started:
+    """What a `with` statement starts and disposes of."""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.dispose()
+            raise
+
+    def __exit__(self, *_) -> None:
+        self.dispose()
+
+
+class Instance(Started):
     """One authkv process. Settings are given by their environment names; `None` leaves one unset."""
 
     command = ("tarantool", "init.lua")
@@ -340,13 +355,3 @@ class Instance:
             self.kill()
         _running.remove(self)
         shutil.rmtree(self.data_dir, ignore_errors=True)
-
-    def __enter__(self) -> Instance:
-        try:
-            return self.start()
-        except BaseException:
-            self.dispose()
-            raise
-
-    def __exit__(self, *_) -> None:
-        self.dispose()

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from support.harness import CHEAP_HASHES, HOST, Instance, version, wait_until
+from support.harness import CHEAP_HASHES, HOST, Instance, Started, version, wait_until
 from support.transports import ConsoleTransport
 
 # Seconds without a sign of life after which a member is taken for dead.
@@ -68,7 +68,7 @@ class Member(Instance):
         self.is_paused = False
 
 
-class ReplicaSet:
+class ReplicaSet(Started):
     """`count` members, of which the first leads until another is promoted. With `elections`, all are candidates. `settings` are
     those of each member, `own` those of a member, by its number."""
 
@@ -143,16 +143,6 @@ class ReplicaSet:
         """Ends all members and removes their data."""
         for member in self.members:
             member.dispose()
-
-    def __enter__(self) -> ReplicaSet:
-        try:
-            return self.start()
-        except BaseException:
-            self.dispose()
-            raise
-
-    def __exit__(self, *_) -> None:
-        self.dispose()
 
 
 @contextmanager
