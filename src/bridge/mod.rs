@@ -293,6 +293,7 @@ impl Bridge {
             Ok(
                 Outcome::Found(data)
                 | Outcome::Encoded(data)
+                | Outcome::Applied { members: data, .. }
                 | Outcome::Pair(data)
                 | Outcome::Listed(ListPage { items: data, .. })
                 | Outcome::Changed(ChangePage { items: data, .. }),

@@ -98,6 +98,7 @@ pub fn put(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, 
     Ok(Outcome::Written {
         written: steps.len() - existing.len(),
         existing,
+        revision: applied.revision,
     })
 }
 
@@ -120,7 +121,7 @@ pub fn batch_get(
 pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let permitted = access.permit_each(steps);
     let applied = kv.store()?.apply(tx, &permitted)?;
-    answers::of_steps("committed", applied.committed, steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("committed", applied.committed, steps, &applied)
 }
 
 /// Executes one of the two lists of steps, in one transaction. Errors: `Forbidden`, and those of a step; any error undoes
@@ -135,7 +136,7 @@ pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Erro
         &txn.failure
     };
     answers::check(store, steps, &applied)?;
-    answers::of_steps("succeeded", succeeded, steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("succeeded", succeeded, steps, &applied)
 }
 
 /// Executes a single step: reads, writes or deletes a pair, or adds to a number. Errors: `Forbidden`, `NoSuchKey`,
@@ -159,9 +160,10 @@ pub fn one(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, 
             revision,
             value: Some(sum),
             ..
-        } => Ok(Outcome::Encoded(answers::of_sum(
-            steps, step, *sum, *revision,
-        ))),
+        } => Ok(Outcome::Applied {
+            members: answers::of_sum(steps, step, *sum, *revision),
+            revision: *revision,
+        }),
         Effect::Written {
             revision, created, ..
         } => Ok(Outcome::PairWritten {
@@ -284,6 +286,7 @@ pub fn delete_range(
         };
         done.deleted += slice.deleted;
         done.revision = slice.last.or(done.revision);
+        done.seen_from = slice.seen_from;
         done.more = slice.next.is_some();
         let Some(next) = slice.next.filter(|_| done.deleted < limit) else {
             break;

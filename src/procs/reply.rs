@@ -16,7 +16,10 @@ pub fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
 /// The result of a procedure: one msgpack map.
 pub fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     match outcome {
-        Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => Ok(RawByteBuf(data)),
+        Outcome::Found(data)
+        | Outcome::Encoded(data)
+        | Outcome::Applied { members: data, .. }
+        | Outcome::Pair(data) => Ok(RawByteBuf(data)),
         Outcome::Listed(page) => Ok(RawByteBuf(page.encode())),
         Outcome::Changed(page) => Ok(RawByteBuf(page.encode())),
         other => encode(&other),

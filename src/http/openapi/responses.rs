@@ -165,6 +165,10 @@ fn headers_of_a_success(response: &Rendered) -> Vec<(&'static str, Header)> {
     let described = |name: &'static str| {
         let (schema, about) = match name {
             "ETag" => (of(Type::String), "The revision, as an entity tag"),
+            "Authkv-Revision" => (
+                integer(),
+                "The revision from which on the write is seen: what a read takes as `min_revision`",
+            ),
             "Authkv-Expires-At" => (
                 of(Type::Number),
                 "Seconds since 1970 at which the pair expires, where it does",

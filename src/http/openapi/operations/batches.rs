@@ -73,11 +73,11 @@ pub fn batch_put(context: &Context<'_>) -> Description {
     let committed = json!({"committed": true, "results": [
         {"key": "planet", "outcome": "written", "revision": 8},
         {"key": "moons", "outcome": "written", "revision": 9},
-    ]});
+    ], "revision": 9});
     let aborted = json!({"committed": false, "results": [
         {"key": "planet", "outcome": "aborted"},
         {"key": "moons", "outcome": "conflict", "revision": 6},
-    ]});
+    ], "revision": 7});
     let examples = [("committed", committed), ("aborted", aborted)];
     results(
         ["PutResults", "PutResult"],
@@ -99,11 +99,11 @@ pub fn batch_delete(context: &Context<'_>) -> Description {
     let committed = json!({"committed": true, "results": [
         {"key": "visitor", "outcome": "deleted", "revision": 10},
         {"key": "orbit", "outcome": "missing"},
-    ]});
+    ], "revision": 10});
     let aborted = json!({"committed": false, "results": [
         {"key": "visitor", "outcome": "aborted"},
         {"key": "moons", "outcome": "conflict", "revision": 6},
-    ]});
+    ], "revision": 7});
     let examples = [("committed", committed), ("aborted", aborted)];
     results(
         ["DeleteResults", "DeleteResult"],
@@ -178,6 +178,7 @@ pub fn kv_delete(_: &Context<'_>) -> Description {
             deleted,
             more,
             revision,
+            seen_from: revision.unwrap_or(14),
         })
     };
     let examples = [

@@ -102,6 +102,7 @@ pub fn kv_put(context: &Context<'_>) -> Description {
     let written = |existing: &[&str]| Outcome::Written {
         written: 1,
         existing: existing.iter().map(|key| (*key).to_owned()).collect(),
+        revision: 9,
     };
     let key = of(Type::String)
         .min_length(Some(1))

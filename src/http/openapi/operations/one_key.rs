@@ -20,7 +20,10 @@ pub fn kv_incr(context: &Context<'_>) -> Description {
         ("value", integer().into()),
         revision_of("", 2),
     ];
-    let added = encoded(json!({"key": "moons", "value": 2, "revision": 11}));
+    let added = Outcome::Applied {
+        members: msgpack(r#"{"key": "moons", "value": 2, "revision": 11}"#),
+        revision: 11,
+    };
     answers_of("Sum", exact("The value now", members), [("added", added)])
         .body("Addition", body, json!({"by": 1}))
         .optional()

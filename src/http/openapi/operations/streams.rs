@@ -91,7 +91,10 @@ pub fn imported(context: &Context<'_>) -> Description {
             "Each line is an object with the members `key` and `value`; it may have `expires_at` (seconds since 1970, or null), \
              `ttl` (seconds, or null), `content_type` (of a value that is bytes), and `revision`, which is not kept.",
         ));
-    let results = || Outcome::Encoded(msgpack(IMPORTED));
+    let results = || Outcome::Applied {
+        members: msgpack(IMPORTED),
+        revision: 9,
+    };
     Description {
         body: Some(body.build()),
         answers: vec![("done", results()), ("stopped", results())],
@@ -116,7 +119,9 @@ pub fn render(delivery: Delivery, name: &str, outcome: &Outcome) -> Result<Respo
             (EVENTS, text)
         }
         Outcome::Listed(page) => (NDJSON, bulk::text(page)?),
-        Outcome::Encoded(answer) => {
+        Outcome::Applied {
+            members: answer, ..
+        } => {
             let mut counts = Counts::default();
             counts.add(answer)?;
             let failure = Failure {
