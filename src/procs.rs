@@ -10,7 +10,9 @@ use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, Replicated, Tx};
+use crate::tx::{
+    fiber, in_transaction, is_read_only, lua, refuses_transactions, source, Replicated, Tx,
+};
 use crate::upkeep;
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
@@ -28,7 +30,7 @@ mod call;
 mod reply;
 
 use call::{act, client_at, decode_command, read};
-use reply::{encode, encode_told, ProcError, StartError};
+use reply::{encode, encode_told, text, ProcError, StartError};
 
 type Reply = Result<RawByteBuf, ProcError>;
 
@@ -299,6 +301,19 @@ fn replicated(args: &RawBytes) -> Reply {
         let (follows, transactions): (bool, Vec<Replicated>) = decode(args)?;
         instance.core.kv.replicated(tx, follows, &transactions)?;
         encode(&true)
+    })
+}
+
+/// `(text)` → how far this instance has come in its replica set, in msgpack as a text. For the hop of other instances. Errors:
+/// `ReadOnly` if this instance does not lead. Does not yield.
+#[proc(packed_args)]
+fn leader_position(args: &RawBytes) -> Reply {
+    over_iproto(args, |tx, _, _| {
+        if is_read_only(tx) {
+            let leader = lua::leader(tx);
+            return Err(Error::ReadOnly { leader });
+        }
+        text(&encode(&source::place(tx)?.vclock)?.0)
     })
 }
 

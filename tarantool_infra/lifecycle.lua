@@ -7,6 +7,7 @@ local configuration = require('authkv.configuration')
 local copies = require('authkv.copies')
 local follow = require('authkv.follow')
 local health = require('authkv.health')
+local hop = require('authkv.hop')
 local manifests = require('authkv.manifest')
 local metrics = require('authkv.metrics')
 local native = require('authkv.native')
@@ -136,6 +137,7 @@ local function new(call)
         end
         http, admin = started.http, started.admin
         follow.start(settings)
+        hop.start(settings)
         if settings.kv == 'true' then
             replicated.start()
         end
@@ -313,6 +315,8 @@ local function new(call)
             return finished
         end
         local stopped, err = finish()
+        -- Last, because requests on their way to the leader are finished too.
+        hop.stop()
         return finished and stopped, err
     end
 

@@ -13,6 +13,16 @@ pub fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
         .map_err(|_| Error::Internal)
 }
 
+/// Bytes as a string of msgpack, which passes through Lua unharmed on every Tarantool.
+pub fn text(bytes: &[u8]) -> Result<RawByteBuf, Error> {
+    const STRING_32: u8 = 0xdb;
+    let length = u32::try_from(bytes.len()).map_err(|_| Error::Internal)?;
+    let mut encoded = vec![STRING_32];
+    encoded.extend(length.to_be_bytes());
+    encoded.extend(bytes);
+    Ok(RawByteBuf(encoded))
+}
+
 /// The result of a procedure: one msgpack map.
 pub fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     match outcome {

@@ -3,6 +3,7 @@
 mod failure;
 pub mod fd;
 pub mod fiber;
+pub mod hop;
 pub mod image;
 mod isolation;
 pub mod lent;
