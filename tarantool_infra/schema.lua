@@ -305,6 +305,16 @@ local function make_synchronous(wanted)
     end
 end
 
+-- The name of a space whose writes need not reach most instances, or null.
+local function asynchronous()
+    for _, name in ipairs(SYNCHRONOUS) do
+        if box.space[name] ~= nil and not box.space[name].is_sync then
+            return name
+        end
+    end
+    return box.NULL
+end
+
 -- What the data lacks, if this instance cannot bring it up because it is read-only.
 local function lack(found)
     return ('the data is of schema version %d and needs %d, but this instance is read-only: '
@@ -426,4 +436,6 @@ local function upgrade(settings)
     end
 end
 
-return {upgrade = upgrade, is_orphan = is_orphan, version = version, VERSION = VERSION}
+return {
+    upgrade = upgrade, is_orphan = is_orphan, asynchronous = asynchronous, version = version, VERSION = VERSION,
+}

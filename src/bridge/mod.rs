@@ -3,6 +3,7 @@
 //! Queues in both directions are bounded. The tx thread never blocks; its fibers wait.
 
 pub mod dispatch;
+mod fresh;
 mod lane;
 mod metrics;
 mod parking;

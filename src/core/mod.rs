@@ -1,6 +1,7 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod fresh;
 pub mod limits;
 mod measure;
 pub mod metrics;
@@ -20,7 +21,7 @@ use crate::tx::{
 use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Caller, Command, Outcome, Privilege, Request};
+use authkv_command::{Caller, Command, Freshness, Outcome, Privilege, Request};
 use authkv_config::Config;
 use limits::Limits;
 use metrics::Running;
@@ -119,6 +120,7 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         caller,
         command,
         counts,
+        fresh,
     } = request;
     // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
@@ -132,7 +134,7 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         arrival::make(tx, &core.auth, &caller);
     }
     let event = Event::begin(&command, &core.config);
-    let result = perform(tx, core, (&origin, counts), &caller, command);
+    let result = perform(tx, core, (&origin, counts), &caller, (command, fresh));
     let result = result.map_err(|error| match error {
         Error::ReadOnly { .. } => Error::ReadOnly {
             leader: lua::leader(tx),
@@ -148,7 +150,7 @@ fn perform(
     core: &'static Core,
     (origin, counts): (&Origin, bool),
     caller: &Caller,
-    command: Command,
+    (command, fresh): (Command, Result<Freshness, Error>),
 ) -> Result<Outcome, Error> {
     let Core {
         auth, kv, limits, ..
@@ -173,6 +175,7 @@ fn perform(
     } else if operation.is_registration() {
         limits.admit_registration(&origin.peer)?;
     }
+    fresh?;
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     let access = || who()?.access(tx, auth);
     match command {

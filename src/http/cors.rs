@@ -14,7 +14,7 @@ const EXPOSED: &str =
     "Authkv-Expires-At, Authkv-Revision, ETag, Retry-After, X-Request-Id, X-Total-Count";
 /// Fields of a request that a page may set.
 const TAKEN: &str =
-    "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id";
+    "Authkv-Consistency, Authkv-Min-Revision, Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id";
 
 /// The origin that may see an answer.
 pub struct Allowed {

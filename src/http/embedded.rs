@@ -1,10 +1,10 @@
 //! Embedded requests: those from another HTTP server in this process, such as the `http` rock. Runs on the tx thread.
 
-use super::exchange::Exchange;
+use super::exchange::{Decoded, Exchange};
 use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::auth::session::caller;
-use crate::bridge::dispatch::carry;
+use crate::bridge::dispatch::{self, carry};
 use crate::bridge::CancelFlag;
 use crate::core::{execute, Core};
 use crate::tx::Tx;
@@ -86,12 +86,17 @@ impl EmbeddedRequest {
                 return Err(Error::InputTooLarge { limit });
             }
             let _call = shared.life.begin_call()?;
-            let (command, token) = exchange.decode(&body.0)?;
+            let Decoded {
+                command,
+                fresh,
+                token,
+            } = exchange.decode(&body.0)?;
             let caller = match token {
                 Some(token) => caller(tx, &core.auth, token.into_owned())?,
                 None => Caller::Anonymous,
             };
-            let request = exchange.request(caller, command, body.0.len());
+            let mut request = exchange.request(caller, (command, fresh), body.0.len());
+            dispatch::await_fresh(tx, shared.bridge, core, &mut request)?;
             match request.command.operation().may_write() {
                 true => carry(tx, shared.bridge, core, request),
                 false => execute(tx, core, request),

@@ -4,6 +4,7 @@
 //! answer. Runs on HTTP workers. `decode`, `refuse` and `finish` also run on the tx thread, for embedded requests.
 
 mod answer;
+mod freshness;
 mod scrape;
 
 use super::commands::{caller, CommandRunner};
@@ -21,7 +22,7 @@ use authkv_base::guard::guard;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::{self as codec, Document};
-use authkv_command::{Caller, Command, Operation, Privilege, Request};
+use authkv_command::{Caller, Command, Freshness, Operation, Privilege, Request};
 use authkv_token::bearer;
 use authkv_wire::head::{Field, Head};
 use authkv_wire::input::{check_type, coding, form, is_form, whole_number, Coding, Others};
@@ -52,6 +53,14 @@ pub struct Exchange {
     gone: CancelFlag,
     body_length: usize,
     in_flight: Option<InFlight>,
+}
+
+/// The input of a request.
+pub struct Decoded<'a> {
+    pub command: Command,
+    pub fresh: Result<Freshness, Error>,
+    /// As it was sent.
+    pub token: Option<Cow<'a, str>>,
 }
 
 impl Exchange {
@@ -179,15 +188,18 @@ impl Exchange {
 
     /// Decodes the command and queues it for tx. Errors: those of `decode`.
     fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
-        let (command, token) = self.decode(body)?;
+        let Decoded {
+            command,
+            fresh,
+            token,
+        } = self.decode(body)?;
         let caller = caller(self.shared.tokens, token.as_deref());
-        let request = self.request(caller, command, body.len());
+        let request = self.request(caller, (command, fresh), body.len());
         Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 
-    /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` if there is
-    /// no operation.
-    pub fn decode(&self, body: &[u8]) -> Result<(Command, Option<Cow<'_, str>>), Error> {
+    /// Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` if there is no operation.
+    pub fn decode(&self, body: &[u8]) -> Result<Decoded<'_>, Error> {
         let Ok(Target::Operation(route, members)) = &self.target else {
             return Err(Error::Internal);
         };
@@ -201,8 +213,11 @@ impl Exchange {
             let input = Document::from_json(body, rules)?;
             let [authorization] = input.fields(["authorization"], 0)?;
             let authorization = codec::string("authorization", authorization)?;
-            let token = bearer(&authorization).map(|token| token.to_owned().into());
-            return Ok((Command::Check, token));
+            return Ok(Decoded {
+                command: Command::Check,
+                fresh: freshness::of_header(&self.head)?,
+                token: bearer(&authorization).map(|token| token.to_owned().into()),
+            });
         }
         let input = match (route.profile, route.input) {
             (Profile::Api, Input::Json) => Document::from_json(body, rules)?,
@@ -233,8 +248,13 @@ impl Exchange {
                 }
             }
         };
-        let command = Command::decode(route.operation, &input, 0, &config.live().limits)?;
-        Ok((command, self.bearer().map(Cow::Borrowed)))
+        let limits = &config.live().limits;
+        let (command, fresh) = Command::decode_fresh(route.operation, &input, 0, limits)?;
+        Ok(Decoded {
+            command,
+            fresh: freshness::with_header(&self.head, fresh)?,
+            token: self.bearer().map(Cow::Borrowed),
+        })
     }
 
     /// For a request that takes several commands: the runner, and the members of the query. Errors: `Malformed`.
@@ -242,7 +262,9 @@ impl Exchange {
         let route = self.route().ok_or(Error::Internal)?;
         let members = self.query(route)?;
         let token = self.bearer().map(str::to_owned);
+        let fresh = freshness::of_members(&members)?;
         let runner = CommandRunner {
+            fresh: freshness::with_header(&self.head, fresh)?,
             shared: self.shared.clone(),
             peer: self.peer.clone(),
             token,
@@ -286,7 +308,12 @@ impl Exchange {
     }
 
     /// The request for the core. Notes the caller and the length of the body for the log.
-    pub fn request(&mut self, caller: Caller, command: Command, body_length: usize) -> Request {
+    pub fn request(
+        &mut self,
+        caller: Caller,
+        (command, fresh): (Command, Result<Freshness, Error>),
+        body_length: usize,
+    ) -> Request {
         self.body_length = body_length;
         self.caller = caller.clone();
         let is_audited = command.operation().row().audited;
@@ -300,6 +327,7 @@ impl Exchange {
             caller,
             command,
             counts: true,
+            fresh,
         }
     }
 

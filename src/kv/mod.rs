@@ -57,6 +57,12 @@ impl Kv {
         self.store()?.replicated(tx, follows, transactions)
     }
 
+    /// The last revision up to which this instance has all changes, or `None` without a store. Does not yield.
+    pub fn known(&self, tx: &Tx) -> Result<Option<u64>, Error> {
+        let store = self.storage.key_values.as_ref();
+        store.map(|store| store.known(tx)).transpose()
+    }
+
     /// How many revisions were given although another instance of the replica set had given them.
     pub fn repeated(&self, tx: &Tx) -> u64 {
         let store = self.storage.key_values.as_ref();

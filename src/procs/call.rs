@@ -2,14 +2,14 @@
 
 use super::reply::outcome;
 use crate::auth::session;
-use crate::bridge::dispatch::carry;
+use crate::bridge::dispatch::{await_fresh, carry};
 use crate::core::{execute, metrics::refused};
 use crate::instance::Instance;
 use crate::tx::{session as tx_session, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer};
 use authkv_codec::Document;
-use authkv_command::{Caller, Command, Operation, Request};
+use authkv_command::{Caller, Command, Freshness, Operation, Request};
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
 /// Executes a procedure for this client. The first argument is the token, if the operation takes one.
@@ -27,19 +27,19 @@ pub fn client_at(
         peer,
         agent: None,
     };
-    let (origin, caller, command) = prepare(tx, instance, operation, origin, args)
+    let (origin, caller, input) = prepare(tx, instance, operation, origin, args)
         .inspect_err(|error| refused(transport, operation, error))?;
-    act(tx, instance, origin, caller, command)
+    act(tx, instance, origin, caller, input)
 }
 
-/// The sender and the command of a client's call. Yields if the token is new.
+/// The sender and the input of a client's call. Yields if the token is new.
 fn prepare(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
     origin: Origin,
     args: &RawBytes,
-) -> Result<(Origin, Caller, Command), Error> {
+) -> Result<(Origin, Caller, Decoded), Error> {
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
         let command = decode_command(instance, operation, &input, 0)?;
@@ -69,13 +69,16 @@ fn admitted(tx: &Tx, instance: &Instance, origin: Origin) -> Result<Origin, Erro
     Ok(origin)
 }
 
+/// A command, and how fresh the data has to be.
+pub type Decoded = (Command, Result<Freshness, Error>);
+
 /// Executes a command that is called over iproto or from the console. The peer may be the session that calls the procedure.
 pub fn act(
     tx: &Tx,
     instance: &'static Instance,
     origin: Origin,
     caller: Caller,
-    command: Command,
+    (command, fresh): Decoded,
 ) -> Result<RawByteBuf, Error> {
     let may_write = command.operation().may_write();
     // Here, because the session is that of this fiber. A refusal is audited, whatever the operation is.
@@ -83,12 +86,14 @@ pub fn act(
         true => instance.session_kind.get(tx).resolve(tx, origin),
         false => origin,
     };
-    let request = Request {
+    let mut request = Request {
         origin,
         caller,
         command,
         counts: true,
+        fresh,
     };
+    await_fresh(tx, instance.bridge(), &instance.core, &mut request)?;
     // Its commit may not end, and the caller should get an answer.
     let result = match may_write {
         true => carry(tx, instance.bridge(), &instance.core, request),
@@ -103,8 +108,9 @@ pub fn decode_command(
     operation: Operation,
     input: &Document<'_>,
     skip: usize,
-) -> Result<Command, Error> {
-    Command::decode(operation, input, skip, &instance.core.config.live().limits)
+) -> Result<Decoded, Error> {
+    let limits = &instance.core.config.live().limits;
+    Command::decode_fresh(operation, input, skip, limits)
 }
 
 /// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.

@@ -1,12 +1,18 @@
 //! Which settings of a replica set go together. Pure.
 
 use super::text::PREFIX;
-use super::{Config, ElectionMode, Listen};
+use super::{Config, Consistency, ElectionMode, Listen};
 use secrecy::ExposeSecret;
 
 impl Config {
     /// Checks the settings of a replica set together.
     pub(super) fn check_replication(&self) -> Result<(), String> {
+        let asks = self.live().consistency == Consistency::Leader;
+        if asks && self.replication_password.is_none() {
+            return Err(format!(
+                "{PREFIX}CONSISTENCY=leader needs {PREFIX}REPLICATION_PASSWORD: the leader is asked by a user of its own"
+            ));
+        }
         let Some(members) = &self.replication else {
             return match self.election_mode {
                 ElectionMode::Off => Ok(()),
@@ -79,6 +85,7 @@ mod tests {
             ("SYNCHRONOUS", "true"),
             ("REPLICATION_TIMEOUT", "0.25"),
             ("INSTANCE_NAME", "one.a-1"),
+            ("CONSISTENCY", "leader"),
         ]);
         let all = all.unwrap();
         assert_eq!(all.replication.unwrap(), ["10.0.0.1:3301", "[::1]:3301"]);
@@ -89,7 +96,15 @@ mod tests {
 
     #[test]
     fn what_does_not_is_refused_with_what_is_allowed() {
-        let cases: [(&[(&str, &str)], &str); 13] = [
+        let cases: [(&[(&str, &str)], &str); 15] = [
+            (
+                &[("CONSISTENCY", "leader")],
+                "needs AUTHKV_REPLICATION_PASSWORD",
+            ),
+            (
+                &[("CONSISTENCY", "strong")],
+                "stale_ok, leader or linearizable",
+            ),
             (&[TWO], "needs AUTHKV_REPLICATION_PASSWORD"),
             (&[TWO, ("REPLICATION_PASSWORD", "a b")], "letters, digits"),
             (

@@ -129,6 +129,9 @@ metrics! {
     QUEUE_WAIT = Histogram "authkv_queue_wait_seconds" ["lane"],
         "The time from the queuing of a request for tx to its beginning, by the fibers that execute it: `inline` for what does not yield, `commit`, `scan`, `crypto`";
 
+    FRESH_WAIT = Histogram "authkv_fresh_wait_seconds" ["result"],
+        "The time that requests have waited until this instance had data that was fresh enough: `ready`, or `failed` because that took too long, the client went away or the instance stopped";
+
     TRANSACTIONS = Counter "authkv_transactions_total" ["result"],
         "Transactions of authkv: `committed`, `aborted` by a conflict and tried again, `failed` because the log of writes could not be written";
     COMMIT_BATCH = Histogram "authkv_commit_batch_transactions" [],

@@ -31,6 +31,9 @@ pub struct Head {
     /// The addresses of clients that proxies report.
     pub x_forwarded_for: Field,
     pub forwarded: Field,
+    /// The revision that a read has to see.
+    pub min_revision: Field,
+    pub consistency: Field,
 }
 
 /// A field that may appear once.
@@ -90,6 +93,8 @@ impl Head {
             traceparent: Field::None,
             x_forwarded_for: Field::None,
             forwarded: Field::None,
+            min_revision: Field::None,
+            consistency: Field::None,
         }
     }
 
@@ -110,6 +115,8 @@ impl Head {
             6 if name.eq_ignore_ascii_case("accept") => &mut self.accept,
             15 if name.eq_ignore_ascii_case("accept-encoding") => &mut self.accept_encoding,
             16 if name.eq_ignore_ascii_case("content-encoding") => &mut self.content_encoding,
+            18 if name.eq_ignore_ascii_case("authkv-consistency") => &mut self.consistency,
+            19 if name.eq_ignore_ascii_case("authkv-min-revision") => &mut self.min_revision,
             29 if name.eq_ignore_ascii_case("access-control-request-method") => {
                 &mut self.requested_method
             }
