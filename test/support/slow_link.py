@@ -63,9 +63,9 @@ class SlowLink:
         _end(client, server)
 
     def _back(self, server: socket.socket, client: socket.socket, is_late: threading.Event) -> None:
-        server.settimeout(LOOK)
         late: deque[tuple[float, bytes]] = deque()
         with suppress(OSError):
+            server.settimeout(LOOK)
             while not self._closed.is_set():
                 with suppress(TimeoutError):
                     if not (data := server.recv(SIZE)):
