@@ -294,6 +294,7 @@ impl Bridge {
                 Outcome::Found(data)
                 | Outcome::Encoded(data)
                 | Outcome::Pair(data)
+                | Outcome::Carried(data)
                 | Outcome::Listed(ListPage { items: data, .. })
                 | Outcome::Changed(ChangePage { items: data, .. }),
             ) => 2 * data.len(),

@@ -117,6 +117,7 @@ fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error>
         caller: Caller::Owner,
         command,
         counts: true,
+        carried: None,
     };
     execute(tx, core, request)
 }

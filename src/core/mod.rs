@@ -1,6 +1,7 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod forward;
 pub mod limits;
 mod measure;
 pub mod metrics;
@@ -22,6 +23,7 @@ use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Outcome, Privilege, Request};
 use authkv_config::Config;
+use forward::{forward, Forward};
 use limits::Limits;
 use metrics::Running;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +35,7 @@ pub struct Core {
     pub kv: Kv,
     pub audit: Audit,
     pub limits: Limits,
+    pub forward: Forward,
     pub config: Arc<Config>,
     /// What other parts of the instance count. Set at the start.
     pub sources: OnceLock<Sources>,
@@ -119,11 +122,16 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         caller,
         command,
         counts,
+        carried,
     } = request;
     // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
         orphan::outlast(tx);
     }
+    if let Some(told) = forward(tx, core, &caller, &command, carried.as_deref()) {
+        return (told, None);
+    }
+    drop(carried);
     // The delays after failed logins and the audit log need the address.
     if command.operation().row().audited {
         origin = tx_session::resolve(tx, origin);

@@ -45,6 +45,7 @@ impl CommandRunner {
             caller: self.caller(),
             command,
             counts: !self.counted.swap(true, Ordering::Relaxed),
+            carried: None,
         };
         let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await

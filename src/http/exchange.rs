@@ -6,6 +6,7 @@
 mod answer;
 mod scrape;
 
+use super::carried;
 use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
@@ -163,6 +164,11 @@ impl Exchange {
         }
     }
 
+    /// What all requests share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The operation, unless the head has an error.
     pub fn operation(&self) -> Option<Operation> {
         self.route().map(|route| route.operation)
@@ -181,7 +187,7 @@ impl Exchange {
     fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
         let (command, token) = self.decode(body)?;
         let caller = caller(self.shared.tokens, token.as_deref());
-        let request = self.request(caller, command, body.len());
+        let request = self.request(caller, command, body);
         Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 
@@ -286,9 +292,13 @@ impl Exchange {
     }
 
     /// The request for the core. Notes the caller and the length of the body for the log.
-    pub fn request(&mut self, caller: Caller, command: Command, body_length: usize) -> Request {
-        self.body_length = body_length;
+    pub fn request(&mut self, caller: Caller, command: Command, body: &[u8]) -> Request {
+        self.body_length = body.len();
         self.caller = caller.clone();
+        let forward = &self.shared.core.forward;
+        let is_kept = forward.may_carry_for(command.operation(), &caller);
+        let keep = || carried::encode(&self.head, &self.id, &self.peer, body);
+        let carried = is_kept.then(keep).flatten();
         let is_audited = command.operation().row().audited;
         let agent = self.head.user_agent.text().filter(|_| is_audited);
         Request {
@@ -300,6 +310,7 @@ impl Exchange {
             caller,
             command,
             counts: true,
+            carried,
         }
     }
 

@@ -5,4 +5,5 @@ return {
     DATA_DIR = './var/replicated',
     HTTP_LISTEN = '0.0.0.0:8080',
     IPROTO_LISTEN = '0.0.0.0:3301',
+    WRITES = 'forward',
 }

@@ -40,6 +40,8 @@ pub struct Request {
     pub command: Command,
     /// Whether it counts for the limit of requests of its user. A request that takes several commands counts once.
     pub counts: bool,
+    /// The request as its transport got it, if the instance carries requests that write to the leader of its replica set.
+    pub carried: Option<Box<[u8]>>,
 }
 
 /// The sender of a command, as far as it is known without reading a space.

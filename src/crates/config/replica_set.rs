@@ -7,6 +7,11 @@ use secrecy::ExposeSecret;
 impl Config {
     /// Checks the settings of a replica set together.
     pub(super) fn check_replication(&self) -> Result<(), String> {
+        if self.forwards && self.replication_password.is_none() {
+            return Err(format!(
+                "{PREFIX}WRITES=forward needs {PREFIX}REPLICATION_PASSWORD: the leader knows by it who asks"
+            ));
+        }
         let Some(members) = &self.replication else {
             return match self.election_mode {
                 ElectionMode::Off => Ok(()),
@@ -85,11 +90,13 @@ mod tests {
         assert_eq!(all.replication_timeout, Duration::from_millis(250));
         // An application calls box.cfg itself.
         assert!(config(&[("SYNCHRONOUS", "true")]).is_ok());
+        let forwards = config(&[("WRITES", "forward"), PASSWORD]);
+        assert!(forwards.unwrap().forwards);
     }
 
     #[test]
     fn what_does_not_is_refused_with_what_is_allowed() {
-        let cases: [(&[(&str, &str)], &str); 13] = [
+        let cases: [(&[(&str, &str)], &str); 15] = [
             (&[TWO], "needs AUTHKV_REPLICATION_PASSWORD"),
             (&[TWO, ("REPLICATION_PASSWORD", "a b")], "letters, digits"),
             (
@@ -129,6 +136,11 @@ mod tests {
                 ],
                 "without AUTHKV_FOLLOW",
             ),
+            (
+                &[("WRITES", "forward")],
+                "WRITES=forward needs AUTHKV_REPLICATION_PASSWORD",
+            ),
+            (&[("WRITES", "true")], "forward or refuse"),
             (&[("REPLICATION_TIMEOUT", "1e2")], "from 0.05 to 3600"),
             (&[("INSTANCE_NAME", "a b")], "letters, digits, dots"),
             (&[("ADVERTISE", "http://a/b")], "http:// or https://"),

@@ -291,6 +291,10 @@ settings! {
     /// acknowledge writes once most instances of the replica set have them: true or false
     /// acknowledge a write only once most instances of the replica set have it, so that a change of the leader loses none
     SYNCHRONOUS = "false", flag("true", "false") => config.synchronous: bool;
+    /// what a read-only instance does with a request that writes: refuse it, or forward it to the leader
+    /// what a read-only instance does with a request that writes: `refuse`: the answer is `read_only`, which names the leader;
+    /// `forward`: it [carries it to the leader](replication.md#forwarding), and needs `REPLICATION_PASSWORD`
+    WRITES = "refuse", flag("forward", "refuse") => config.forwards: bool;
     /// name of this instance, for logs, errors and clients
     /// name of this instance in its replica set, for logs, errors and [`/v1/cluster`](replication.md#who-leads); without it, its UUID is shown
     INSTANCE_NAME = "<none>", instance_name().optional() => config.instance_name: Option<String>;

@@ -17,7 +17,7 @@ impl Exchange {
     pub(super) async fn scrape(mut self) -> Outgoing {
         let coding = self.head.accept_encoding.text();
         let coding = coding.and_then(compress::choose);
-        let request = self.request(Caller::Owner, Command::ServerMetrics(true), 0);
+        let request = self.request(Caller::Owner, Command::ServerMetrics(true), &[]);
         let call = self.shared.bridge.call(request, self.gone.clone());
         let mut outgoing = match timeout(PATIENCE, call).await {
             Ok((Ok(Outcome::Metrics(all)), held)) => {
