@@ -2,7 +2,7 @@
 //!
 //! Arguments stay raw: the decoder of the crate `tarantool` would put them into its errors, passwords included.
 
-use crate::auth::follow;
+use crate::auth::{follow, rotation};
 use crate::bulk::console;
 use crate::core::metrics::refused;
 use crate::handoff::Handoff;
@@ -11,7 +11,7 @@ use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
 use crate::tx::{
-    fiber, in_transaction, is_read_only, lua, refuses_transactions, source, Replicated, Tx,
+    fiber, hop, in_transaction, is_read_only, lua, refuses_transactions, source, Replicated, Tx,
 };
 use crate::upkeep;
 use authkv_base::error::Error;
@@ -334,6 +334,22 @@ fn carried(args: &RawBytes) -> Reply {
         // Tarantool frees the arguments at the first yield.
         let request = request.to_vec();
         text(&carried::execute(tx, instance, &request)?)
+    })
+}
+
+/// `(pem)` → text: publishes the public key of another instance of the replica set. For the hop of other instances. Errors, before
+/// anything is done: `ReadOnly` if this instance does not lead, `Malformed` if it is no key. Yields.
+#[proc(packed_args)]
+fn key_publish(args: &RawBytes) -> Reply {
+    over_iproto(args, |tx, instance, args| {
+        let _call = instance.life.begin_call()?;
+        let pem = first_bytes(args).unwrap_or_default().to_vec();
+        if is_read_only(tx) {
+            let leader = lua::leader(tx);
+            return Err(Error::ReadOnly { leader });
+        }
+        rotation::publish(tx, &instance.core.auth, &pem)?;
+        text(&hop::reply(tx, b"")?)
     })
 }
 

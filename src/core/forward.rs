@@ -4,14 +4,12 @@
 use super::Core;
 use crate::auth::arrival;
 use crate::tx::hop::{self, Told};
-use crate::tx::source::{self, Vclock};
 use crate::tx::{is_read_only, Tx};
 use authkv_base::error::Error;
 use authkv_base::memory::Memory;
 use authkv_command::{Caller, Command, Lane, Operation, Outcome};
 use authkv_config::Config;
 use authkv_metrics::{list, per_thread, Family};
-use serde_bytes::{ByteBuf, Bytes};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -118,7 +116,7 @@ pub fn forward(
     let patience = core.config.live().commit_timeout + margin;
     let (place, result) = match hop::ask(tx, PROCEDURE, carried, patience) {
         Told::Answered(text) => (0, Some(answered(tx, core, &text, patience, begun))),
-        Told::Refused { .. } | Told::Unsent => (1, None),
+        Told::Refused | Told::Unsent => (1, None),
         Told::Lost => (2, Some(Err(lost(begun)))),
     };
     COUNTS.add(place, 1);
@@ -141,18 +139,10 @@ fn answered(
     patience: Duration,
     begun: Instant,
 ) -> Result<Outcome, Error> {
-    let decoded = rmp_serde::from_slice::<(Option<Vclock>, ByteBuf)>(text);
-    let (position, answer) = decoded.map_err(|_| lost(begun))?;
+    let (position, answer) = hop::read_reply(text).ok_or_else(|| lost(begun))?;
     if let Some(position) = position {
         let left = patience.saturating_sub(begun.elapsed());
         hop::await_position(tx, &position, left.min(core.config.replication_timeout));
     }
-    Ok(Outcome::Carried(answer.into_vec()))
-}
-
-/// What the leader returns: an answer in the form of its transport, with the place that the leader has reached. Does not yield.
-/// Errors: `Internal`.
-pub fn reply(tx: &Tx, answer: &[u8]) -> Result<Vec<u8>, Error> {
-    let position = source::place(tx).ok().map(|place| place.vclock);
-    rmp_serde::to_vec(&(position, Bytes::new(answer))).map_err(|_| Error::Internal)
+    Ok(Outcome::Carried(answer))
 }

@@ -3,10 +3,9 @@
 
 use super::call::execute_for;
 use super::reply::ProcError;
-use crate::core::forward;
 use crate::http::carried as over_http;
 use crate::instance::Instance;
-use crate::tx::{is_read_only, lua, orphan, Tx};
+use crate::tx::{hop, is_read_only, lua, orphan, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::Operation;
@@ -76,7 +75,7 @@ pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<
         Some((&KIND, call)) => answer_call(tx, instance, call)?,
         _ => return Err(Error::malformed("There is no such kind of request")),
     };
-    forward::reply(tx, &answer)
+    hop::reply(tx, &answer)
 }
 
 fn answer_call(tx: &Tx, instance: &'static Instance, call: &[u8]) -> Result<Vec<u8>, Error> {

@@ -61,12 +61,7 @@ impl Exchange {
     }
 
     /// The answer that the leader has given, with all its fields, and the name of its error.
-    fn relay(
-        self,
-        response: Response,
-        error: Option<&'static str>,
-        held: Reservation,
-    ) -> Outgoing {
+    fn relay(self, response: Response, error: Option<&'static str>, held: Reservation) -> Outgoing {
         self.end(response, error, held, true)
     }
 
