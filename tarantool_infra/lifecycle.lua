@@ -116,6 +116,7 @@ local function new(call)
         local settings = check_settings(given)
         schema.upgrade(settings)
         replication.open(settings)
+        hop.start(settings)
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()
@@ -137,7 +138,6 @@ local function new(call)
         end
         http, admin = started.http, started.admin
         follow.start(settings)
-        hop.start(settings)
         if settings.kv == 'true' then
             replicated.start()
         end
@@ -145,6 +145,8 @@ local function new(call)
         replication.watch(function()
             schema.upgrade(settings)
             call('promoted')
+        end, function()
+            call('promoted', false)
         end)
         health.register(loaded)
         metrics.register()

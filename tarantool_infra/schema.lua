@@ -20,7 +20,7 @@ for _, operation in ipairs(native.operations()) do
 end
 local FOLLOWER = {'changes'}
 local PROXY = {'forwarded'}
-local HOP = {'leader_position'}
+local HOP = {'leader_position', 'carried', 'key_publish'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page',
     'import_lines', 'reload',

@@ -296,6 +296,7 @@ impl Bridge {
                 | Outcome::Encoded(data)
                 | Outcome::Applied { members: data, .. }
                 | Outcome::Pair(data)
+                | Outcome::Carried(data)
                 | Outcome::Listed(ListPage { items: data, .. })
                 | Outcome::Changed(ChangePage { items: data, .. }),
             ) => 2 * data.len(),

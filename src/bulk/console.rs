@@ -118,6 +118,7 @@ fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error>
         command,
         counts: true,
         fresh: Ok(Freshness::default()),
+        carried: None,
     };
     execute(tx, core, request)
 }

@@ -3,7 +3,7 @@
 use super::Core;
 use crate::tx::{is_read_only, linearizable_lacks, Tx};
 use authkv_base::error::Error;
-use authkv_command::{Caller, Privilege, Request};
+use authkv_command::{Caller, Freshness, Operation, Privilege, Request};
 use authkv_config::Consistency;
 use std::time::Duration;
 
@@ -38,8 +38,11 @@ pub fn needs(tx: &Tx, core: &Core, request: &Request) -> Result<Option<Needs>, E
     if is_refused || !operation.reads_what_is_replicated() {
         return Ok(None);
     }
-    let wanted = fresh.consistency;
-    let wanted = wanted.unwrap_or_else(|| core.config.live().consistency);
+    // The leader executes it, and waits there for what it has to wait for.
+    if request.carried.is_some() && operation.may_write() && is_read_only(tx) {
+        return Ok(None);
+    }
+    let wanted = wanted(core, fresh);
     let question = match wanted {
         Consistency::StaleOk => None,
         // A write is done by the leader, in the order of all writes.
@@ -70,6 +73,30 @@ pub fn needs(tx: &Tx, core: &Core, request: &Request) -> Result<Option<Needs>, E
         patience: fresh.patience(),
     };
     Ok((revision.is_some() || question.is_some()).then_some(needs))
+}
+
+/// The error for a request that could not be carried to the leader, if it should see what the leader has: this instance might
+/// execute it without a write, such as a login. Does not yield.
+pub fn stays_behind(
+    core: &Core,
+    operation: Operation,
+    fresh: &Result<Freshness, Error>,
+) -> Option<Error> {
+    use Operation::{KvTxn, Login, SessionIntrospect, SessionRefresh};
+    let may_succeed = matches!(
+        operation,
+        Login | SessionRefresh | SessionIntrospect | KvTxn
+    );
+    let fresh = fresh.as_ref().ok().filter(|_| may_succeed)?;
+    (wanted(core, fresh) != Consistency::StaleOk).then_some(Error::Behind {
+        why: "the leader is out of reach".into(),
+    })
+}
+
+/// The consistency that a request asks for, or that of the settings.
+fn wanted(core: &Core, fresh: &Freshness) -> Consistency {
+    let by_setting = || core.config.live().consistency;
+    fresh.consistency.unwrap_or_else(by_setting)
 }
 
 fn unavailable(wanted: Consistency, missing: String) -> Error {

@@ -1,6 +1,7 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod forward;
 pub mod fresh;
 pub mod limits;
 mod measure;
@@ -16,13 +17,15 @@ use crate::auth::{
 };
 use crate::kv::{self, Kv};
 use crate::tx::{
-    await_durability_since, log, lua, orphan, session as tx_session, take_undurable, Mark, Tx,
+    await_durability_since, is_read_only, log, lua, orphan, session as tx_session, take_undurable,
+    Mark, Tx,
 };
 use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_command::{Caller, Command, Freshness, Outcome, Privilege, Request};
 use authkv_config::Config;
+use forward::{forward, Forward};
 use limits::Limits;
 use metrics::Running;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +37,7 @@ pub struct Core {
     pub kv: Kv,
     pub audit: Audit,
     pub limits: Limits,
+    pub forward: Forward,
     pub config: Arc<Config>,
     /// What other parts of the instance count. Set at the start.
     pub sources: OnceLock<Sources>,
@@ -121,10 +125,19 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         command,
         counts,
         fresh,
+        mut carried,
     } = request;
     // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
         orphan::outlast(tx);
+    }
+    if let Some(told) = forward(tx, core, &caller, &command, carried.as_deref()) {
+        return (told, None);
+    }
+    if carried.take().is_some() && is_read_only(tx) {
+        if let Some(error) = fresh::stays_behind(core, command.operation(), &fresh) {
+            return (Err(error), None);
+        }
     }
     // The delays after failed logins and the audit log need the address.
     if command.operation().row().audited {

@@ -47,6 +47,7 @@ impl CommandRunner {
             command,
             fresh: self.fresh.clone(),
             counts: !self.counted.swap(true, Ordering::Relaxed),
+            carried: None,
         };
         let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await

@@ -7,6 +7,7 @@ mod answer;
 mod freshness;
 mod scrape;
 
+use super::carried;
 use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
@@ -172,6 +173,11 @@ impl Exchange {
         }
     }
 
+    /// What all requests share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The operation, unless the head has an error.
     pub fn operation(&self) -> Option<Operation> {
         self.route().map(|route| route.operation)
@@ -194,7 +200,7 @@ impl Exchange {
             token,
         } = self.decode(body)?;
         let caller = caller(self.shared.tokens, token.as_deref());
-        let request = self.request(caller, (command, fresh), body.len());
+        let request = self.request(caller, (command, fresh), body);
         Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 
@@ -312,10 +318,14 @@ impl Exchange {
         &mut self,
         caller: Caller,
         (command, fresh): (Command, Result<Freshness, Error>),
-        body_length: usize,
+        body: &[u8],
     ) -> Request {
-        self.body_length = body_length;
+        self.body_length = body.len();
         self.caller = caller.clone();
+        let forward = &self.shared.core.forward;
+        let is_kept = forward.may_carry_for(command.operation(), &caller);
+        let keep = || carried::encode(&self.head, &self.id, &self.peer, body);
+        let carried = is_kept.then(keep).flatten();
         let is_audited = command.operation().row().audited;
         let agent = self.head.user_agent.text().filter(|_| is_audited);
         Request {
@@ -328,6 +338,7 @@ impl Exchange {
             command,
             counts: true,
             fresh,
+            carried,
         }
     }
 

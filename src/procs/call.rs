@@ -1,6 +1,7 @@
 //! Calls of operations over iproto and from the console: arguments, sender, command, result. Runs on the tx thread.
 
-use super::reply::outcome;
+use super::carried;
+use super::reply::{outcome, ProcError};
 use crate::auth::session;
 use crate::bridge::dispatch::{await_fresh, carry};
 use crate::core::{execute, metrics::refused};
@@ -9,7 +10,7 @@ use crate::tx::{session as tx_session, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer};
 use authkv_codec::Document;
-use authkv_command::{Caller, Command, Freshness, Operation, Request};
+use authkv_command::{Caller, Command, Freshness, Operation, Outcome, Request};
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
 /// Executes a procedure for this client. The first argument is the token, if the operation takes one.
@@ -19,17 +20,35 @@ pub fn client_at(
     operation: Operation,
     args: &RawBytes,
     peer: Peer,
-) -> Result<RawByteBuf, Error> {
-    let _call = instance.life.begin_call()?;
-    let transport = instance.session_kind.get(tx).transport(tx);
+) -> Result<RawByteBuf, ProcError> {
+    let session = instance.session_kind.get(tx);
     let origin = Origin {
-        transport,
+        transport: session.transport(tx),
         peer,
         agent: None,
     };
+    // Now, because Tarantool frees the arguments at the first yield.
+    let is_kept = instance.core.forward.may_carry(operation)
+        && args.len() <= operation.input_max(&instance.core.config);
+    let keep = || carried::encode(&session.resolve(tx, origin.clone()), operation, args);
+    let kept = is_kept.then(keep).flatten();
+    execute_for(tx, instance, operation, args, origin, kept)
+}
+
+/// Like [`client_at`], with the call as it can be carried to the leader.
+pub fn execute_for(
+    tx: &Tx,
+    instance: &'static Instance,
+    operation: Operation,
+    args: &RawBytes,
+    origin: Origin,
+    carried: Option<Box<[u8]>>,
+) -> Result<RawByteBuf, ProcError> {
+    let _call = instance.life.begin_call()?;
+    let transport = origin.transport;
     let (origin, caller, input) = prepare(tx, instance, operation, origin, args)
         .inspect_err(|error| refused(transport, operation, error))?;
-    act(tx, instance, origin, caller, input)
+    act(tx, instance, origin, caller, input, carried)
 }
 
 /// The sender and the input of a client's call. Yields if the token is new.
@@ -79,7 +98,8 @@ pub fn act(
     origin: Origin,
     caller: Caller,
     (command, fresh): Decoded,
-) -> Result<RawByteBuf, Error> {
+    carried: Option<Box<[u8]>>,
+) -> Result<RawByteBuf, ProcError> {
     let may_write = command.operation().may_write();
     // Here, because the session is that of this fiber. A refusal is audited, whatever the operation is.
     let origin = match may_write {
@@ -92,6 +112,7 @@ pub fn act(
         command,
         counts: true,
         fresh,
+        carried,
     };
     await_fresh(tx, instance.bridge(), &instance.core, &mut request)?;
     // Its commit may not end, and the caller should get an answer.
@@ -99,7 +120,10 @@ pub fn act(
         true => carry(tx, instance.bridge(), &instance.core, request),
         false => execute(tx, &instance.core, request),
     };
-    outcome(result?)
+    match result? {
+        Outcome::Carried(answer) => carried::told(&answer),
+        other => Ok(outcome(other)?),
+    }
 }
 
 /// The command of these arguments, after the first `skip` of them.

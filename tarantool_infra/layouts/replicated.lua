@@ -6,4 +6,5 @@ return {
     HTTP_LISTEN = '0.0.0.0:8080',
     CONSISTENCY = 'leader',
     IPROTO_LISTEN = '0.0.0.0:3301',
+    WRITES = 'forward',
 }

@@ -46,6 +46,8 @@ pub struct Request {
     /// How fresh the data has to be. An error is that of the first rule which is broken; it is reported after the check of the
     /// token.
     pub fresh: Result<Freshness, Error>,
+    /// The request as its transport got it, if the instance carries requests that write to the leader of its replica set.
+    pub carried: Option<Box<[u8]>>,
 }
 
 /// The sender of a command, as far as it is known without reading a space.

@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
+    /// The answer of the leader, in the form of the transport that has carried the request there.
+    #[serde(skip)]
+    Carried(Vec<u8>),
     Registered(Registered),
     LoggedIn {
         token: String,

@@ -10,7 +10,12 @@ impl Config {
         let asks = self.live().consistency == Consistency::Leader;
         if asks && self.replication_password.is_none() {
             return Err(format!(
-                "{PREFIX}CONSISTENCY=leader needs {PREFIX}REPLICATION_PASSWORD: the leader is asked by a user of its own"
+                "{PREFIX}CONSISTENCY=leader needs {PREFIX}REPLICATION_PASSWORD: the leader knows by it who asks"
+            ));
+        }
+        if self.forwards && self.replication_password.is_none() {
+            return Err(format!(
+                "{PREFIX}WRITES=forward needs {PREFIX}REPLICATION_PASSWORD: the leader knows by it who asks"
             ));
         }
         let Some(members) = &self.replication else {
@@ -92,11 +97,13 @@ mod tests {
         assert_eq!(all.replication_timeout, Duration::from_millis(250));
         // An application calls box.cfg itself.
         assert!(config(&[("SYNCHRONOUS", "true")]).is_ok());
+        let forwards = config(&[("WRITES", "forward"), PASSWORD]);
+        assert!(forwards.unwrap().forwards);
     }
 
     #[test]
     fn what_does_not_is_refused_with_what_is_allowed() {
-        let cases: [(&[(&str, &str)], &str); 15] = [
+        let cases: [(&[(&str, &str)], &str); 17] = [
             (
                 &[("CONSISTENCY", "leader")],
                 "needs AUTHKV_REPLICATION_PASSWORD",
@@ -144,6 +151,11 @@ mod tests {
                 ],
                 "without AUTHKV_FOLLOW",
             ),
+            (
+                &[("WRITES", "forward")],
+                "WRITES=forward needs AUTHKV_REPLICATION_PASSWORD",
+            ),
+            (&[("WRITES", "true")], "forward or refuse"),
             (&[("REPLICATION_TIMEOUT", "1e2")], "from 0.05 to 3600"),
             (&[("INSTANCE_NAME", "a b")], "letters, digits, dots"),
             (&[("ADVERTISE", "http://a/b")], "http:// or https://"),

@@ -293,6 +293,10 @@ settings! {
     /// acknowledge writes once most instances of the replica set have them: true or false
     /// acknowledge a write only once most instances of the replica set have it, so that a change of the leader loses none
     SYNCHRONOUS = "false", flag("true", "false") => config.synchronous: bool;
+    /// what a read-only instance does with a request that writes: refuse it, or forward it to the leader
+    /// what a read-only instance does with a request that writes: `refuse`: the answer is `read_only`, which names the leader;
+    /// `forward`: it [carries it to the leader](replication.md#forwarding), and needs `REPLICATION_PASSWORD`
+    WRITES = "refuse", flag("forward", "refuse") => config.forwards: bool;
     /// what a read sees that does not say so itself: stale_ok, leader or linearizable
     /// what a read sees that does not say so itself, as on a read-only instance what the leader has:
     /// [consistency](consistency.md#what-a-read-can-ask-for). The layout `replicated` sets it to `leader`

@@ -129,6 +129,42 @@ impl Head {
         }
     }
 
+    /// The fields that matter for an operation with a whole answer, apart from `X-Request-Id`, and those about the connection: the
+    /// coding of the answer, and what proxies report. A field that appears more than once is there twice, without a value.
+    pub fn of_operation(&self) -> impl Iterator<Item = (&'static str, Bytes)> + '_ {
+        let fields = [
+            ("authorization", &self.authorization),
+            ("content-type", &self.content_type),
+            ("content-encoding", &self.content_encoding),
+            ("accept", &self.accept),
+            ("if-match", &self.if_match),
+            ("if-none-match", &self.if_none_match),
+            ("origin", &self.origin),
+            ("user-agent", &self.user_agent),
+            ("traceparent", &self.traceparent),
+            ("authkv-min-revision", &self.min_revision),
+            ("authkv-consistency", &self.consistency),
+        ];
+        let values = |field: &Field| match field {
+            Field::None => [None, None],
+            Field::One(value) => [Some(value.clone()), None],
+            Field::Many => [Some(Bytes::new()), Some(Bytes::new())],
+        };
+        let named = move |(name, field)| {
+            let values = values(field).into_iter().flatten();
+            values.map(move |value| (name, value))
+        };
+        fields.into_iter().flat_map(named)
+    }
+
+    /// The path with the query.
+    pub fn target(&self) -> Vec<u8> {
+        match self.query.is_empty() {
+            true => self.path.to_vec(),
+            false => [&self.path[..], b"?", &self.query].concat(),
+        }
+    }
+
     /// The path as text.
     pub fn path(&self) -> &str {
         std::str::from_utf8(&self.path).unwrap_or_default()

@@ -19,7 +19,7 @@ impl Exchange {
         let coding = coding.and_then(compress::choose);
         let command = Command::ServerMetrics(true);
         let fresh = Ok(Freshness::default());
-        let request = self.request(Caller::Owner, (command, fresh), 0);
+        let request = self.request(Caller::Owner, (command, fresh), &[]);
         let call = self.shared.bridge.call(request, self.gone.clone());
         let mut outgoing = match timeout(PATIENCE, call).await {
             Ok((Ok(Outcome::Metrics(all)), held)) => {
