@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from support.harness import CHEAP_HASHES, HOST, free_port, wait_until
+from support.harness import CHEAP_HASHES, HOST, free_port, version, wait_until
 from support.http2 import Client
+from support.mvcc import MVCC
 from support.outcome import Ok, Refusal
 from support.people import People
 from support.replica_set import ReplicaSet
@@ -24,13 +25,16 @@ FAR = 2**53
 SHORT = 0.3
 
 
+needs_linearizable = pytest.mark.skipif(version() < (2, 11), reason="this Tarantool has no linearizable transactions")
+
+
 class Apart:
     """A leader and a follower that gets the changes of the leader over a slow link, but not what it asks the leader."""
 
     def __init__(self, directory):
         self.set = ReplicaSet(2)
         leader, follower = self.set.members
-        self.link = SlowLink(leader.iproto_port, spared=(b"authkv_forward",))
+        self.link = SlowLink(leader.iproto_port, slow=b"authkv_replication")
         follower.settings["AUTHKV_REPLICATION"] = f"{self.link.address},{follower.address}"
         self.authority = Authority(directory)
         cert, key = self.authority.issue("server")
@@ -278,11 +282,12 @@ def test_a_leader_read_sees_every_write_that_was_answered(apart, way):
 
 def test_a_leader_read_that_does_not_get_the_changes_in_time_is_told_so(apart):
     apart.put("k", 1)
+    apart.set.await_sync()
     apart.link.hold()
     apart.put("k", 2)
     response = apart.read(f"/v1/kv/k?consistency=leader&timeout={SHORT}")
     assert response.status == 503 and "did not get in time what its leader has" in response.problem["detail"], response
-    assert apart.read("/v1/kv/k").json in (1, 2)
+    assert apart.read("/v1/kv/k").json == 1
 
 
 def test_a_leader_that_does_not_answer_is_named_as_the_reason(apart):
@@ -413,3 +418,71 @@ def test_a_restart_loses_no_read_that_waits_for_a_moment(alone):
     wait_until(lambda: jobs(people) == 1 or read.is_there(), "the read waits")
     people.console.evaluate("return authkv.restart()")
     assert read().problem["code"] == "behind"
+
+
+def lacks(people, token) -> str:
+    """What a linearizable read is refused for."""
+    response = people.http.request("GET", "/v1/kv/k?consistency=linearizable", headers=bearer(token))
+    assert response.status == 409 and response.problem["code"] == "consistency_unavailable", response
+    seen = IprotoTransport(people.instance).do("pair_get", token, "k", {"consistency": "linearizable"})
+    assert seen.name == "consistency_unavailable", seen
+    # The token comes first.
+    assert people.http.request("GET", "/v1/kv/k?consistency=linearizable", headers=bearer("x")).status == 401
+    return response.problem["detail"]
+
+
+def test_a_linearizable_read_is_refused_with_what_is_missing(make, visit):
+    people = visit(make(**CHEAP_HASHES).start())
+    token = people.new().access
+    if version() < (2, 11):
+        assert "Tarantool 2.11 or newer" in lacks(people, token)
+        return
+    assert "memtx_use_mvcc_engine" in lacks(people, token)
+    people = visit(make(**CHEAP_HASHES, **MVCC).start())
+    assert "AUTHKV_SYNCHRONOUS=true" in lacks(people, people.new().access)
+
+
+@needs_linearizable
+class TestLinearizable:
+    @pytest.fixture(scope="class")
+    def three(self):
+        """Three members that elect a leader, with all that linearizable reads need; and a token."""
+        with ReplicaSet(3, elections=True, AUTHKV_SYNCHRONOUS="true", **MVCC) as running:
+            people = [People(member) for member in running.members]
+            leader = people[running.members.index(running.leader())]
+            token = leader.new().access
+            for one in people:
+                wait_until(lambda one=one: one.http.check(token) == Ok(True), "a member knows the user")
+            yield running, people, token
+            for one in people:
+                one.close()
+
+    def test_every_member_sees_what_was_answered(self, three):
+        running, people, token = three
+        leader = people[running.members.index(running.leader())]
+        for value in range(30):
+            written = leader.http.request("PUT", "/v1/kv/k", value, bearer(token))
+            assert written.status in (200, 201), written
+            for one in people:
+                for consistency in ("linearizable", "leader"):
+                    read = one.http.request("GET", f"/v1/kv/k?consistency={consistency}&timeout=10", headers=bearer(token))
+                    assert read.status == 200 and read.json == value, (consistency, read)
+                listed = one.http.request("GET", "/v1/kv?count=true&consistency=linearizable&timeout=10", headers=bearer(token))
+                assert listed.json == {"count": 1}
+
+    def test_a_member_that_reaches_no_other_does_not_answer(self, three):
+        running, people, token = three
+        leader = running.leader()
+        others = [member for member in running.members if member is not leader]
+        one = people[running.members.index(leader)]
+        for member in others:
+            member.pause()
+        try:
+            read = one.http.request("GET", "/v1/kv/k?consistency=linearizable&timeout=1", headers=bearer(token))
+            assert read.status == 503 and read.problem["code"] == "behind" and "most instances" in read.problem["detail"], read
+            assert one.http.request("GET", "/v1/kv/k?consistency=stale_ok", headers=bearer(token)).status == 200
+        finally:
+            for member in others:
+                member.resume()
+        path = "/v1/kv/k?consistency=linearizable&timeout=10"
+        wait_until(lambda: one.http.request("GET", path, headers=bearer(token)).status == 200, "the others answer again")

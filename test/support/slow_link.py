@@ -16,11 +16,11 @@ LOOK = 0.02
 
 
 class SlowLink:
-    """Listens on `port` and passes everything on to `target` and back. What comes back is late by `delay` seconds; while it is
-    held, nothing does. Connections whose client has sent one of the words in `spared` are never late, and so is a greeting."""
+    """Listens on `port` and passes everything on to `target` and back. If the client of a connection has sent the word `slow`, what
+    comes back is late by `delay` seconds; while the link is held, nothing does."""
 
-    def __init__(self, target: int, spared: tuple[bytes, ...] = ()):
-        self.target, self.spared = target, spared
+    def __init__(self, target: int, slow: bytes):
+        self.target, self.slow = target, slow
         self.delay = 0.0
         self.port = free_port()
         self._held = threading.Event()
@@ -53,12 +53,10 @@ class SlowLink:
                 client.close()
 
     def _forth(self, client: socket.socket, server: socket.socket, is_late: threading.Event) -> None:
-        is_first = True
         with suppress(OSError):
             while data := client.recv(SIZE):
-                if is_first and not any(word in data for word in self.spared):
+                if self.slow in data:
                     is_late.set()
-                is_first = False
                 server.sendall(data)
         _end(client, server)
 
