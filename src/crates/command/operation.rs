@@ -240,6 +240,12 @@ impl Operation {
         )
     }
 
+    /// Whether it reads pairs and nothing else, so that its caller may say how fresh they have to be.
+    pub fn takes_freshness(self) -> bool {
+        let reads = matches!(self.row().lane, Lane::Inline | Lane::Scan);
+        reads && self.row().service == Kv && !matches!(self, Self::KvWatch | Self::QuotaList)
+    }
+
     /// Whether it adds a user for a stranger, if that is allowed.
     pub fn is_registration(self) -> bool {
         matches!(self, Self::Register | Self::UserRegister)

@@ -75,7 +75,9 @@ pub fn exported() -> Description {
         ..Description::default()
     }
     .parameters([query("prefix", "What the keys begin with", of(Type::String))])
-    .fails([Error::NotStreamed])
+    .parameters(freshness())
+    .fails([Error::NotStreamed, CONSISTENCY])
+    .fails(of_freshness())
 }
 
 /// The body is described as bytes, because generators know no array of lines. Generators without NDJSON send
