@@ -17,8 +17,8 @@ local CONNECT, REFRAIN = 1, 0.1
 -- Seconds after a start in which replication may still be connecting to the leader, and the pause between two looks.
 local SETTLING, PAUSE = 2, 0.01
 
--- Codes of errors that a procedure of the hop raises only if it has done nothing: malformed, read_only, overloaded, shutting_down,
--- not_started; and of Tarantool's that come before it is called.
+-- Codes of errors that a procedure of the hop raises only if it has done nothing: malformed, read_only, overloaded,
+-- shutting_down, not_started; and of Tarantool's that come before it is called.
 local NOTHING_DONE = {
     [20001] = true, [20016] = true, [20018] = true, [20019] = true, [20024] = true,
     [box.error.ACCESS_DENIED] = true, [box.error.NO_SUCH_FUNCTION] = true, [box.error.NO_SUCH_PROC] = true,
@@ -63,8 +63,8 @@ local function leave()
     end
 end
 
--- The UUID of the leader and its iproto address, where this instance replicates it. Nil and why it cannot be asked if it is
--- not known or out of reach, and whether that may be because this instance has just started.
+-- The UUID of the leader and its iproto address, where this instance replicates it. Nil and why it cannot be asked if
+-- it is not known or out of reach, and whether that may be because this instance has just started.
 local function leader()
     local who = replication.leader()
     if who == nil then
