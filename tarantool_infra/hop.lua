@@ -14,10 +14,13 @@ local ROLE = 'authkv_hop'
 -- Seconds within which a connection is made, and for which a failure to make one is the answer to everybody.
 local CONNECT, REFRAIN = 1, 0.1
 
--- Codes of errors that a procedure of the hop raises only if it has done nothing: read_only, overloaded, shutting_down,
--- not_started; and of Tarantool's that come before it is called.
+-- Seconds after a start in which replication may still be connecting to the leader, and the pause between two looks.
+local SETTLING, PAUSE = 2, 0.01
+
+-- Codes of errors that a procedure of the hop raises only if it has done nothing: malformed, read_only, overloaded,
+-- shutting_down, not_started; and of Tarantool's that come before it is called.
 local NOTHING_DONE = {
-    [20016] = true, [20018] = true, [20019] = true, [20024] = true,
+    [20001] = true, [20016] = true, [20018] = true, [20019] = true, [20024] = true,
     [box.error.ACCESS_DENIED] = true, [box.error.NO_SUCH_FUNCTION] = true, [box.error.NO_SUCH_PROC] = true,
 }
 
@@ -33,6 +36,9 @@ local password
 -- The connection, the UUID of the instance that it is to, and whether one is being made.
 local connection, connected_to, is_connecting
 local connected = fiber.cond()
+
+-- When the first instance of this process has begun to ask.
+local started_at
 
 -- When a connection could not be made, and why.
 local failed_at, failure
@@ -57,7 +63,8 @@ local function leave()
     end
 end
 
--- The UUID of the leader and its iproto address. Nil and why it cannot be asked if it is not known or out of reach.
+-- The UUID of the leader and its iproto address, where this instance replicates it. Nil and why it cannot be asked if
+-- it is not known or out of reach, and whether that may be because this instance has just started.
 local function leader()
     local who = replication.leader()
     if who == nil then
@@ -69,12 +76,13 @@ local function leader()
     end
     for _, peer in pairs(info.replication) do
         local up = peer.uuid == who.uuid and peer.upstream or nil
-        if up ~= nil and up.peer ~= nil and up.status ~= 'disconnected' and up.status ~= 'connecting' then
+        if up ~= nil and up.peer ~= nil and (up.status == 'follow' or up.status == 'sync') then
             -- Without the user, and what a Tarantool of the Enterprise Edition adds.
             return who.uuid, (up.peer:gsub('^.*@', ''):gsub('%?.*$', ''))
         end
     end
-    return nil, ('%s is out of reach'):format(who.name)
+    local is_new = started_at ~= nil and fiber.clock() - started_at < SETTLING
+    return nil, ('%s is out of reach'):format(who.name), is_new
 end
 
 local function note_failure(why)
@@ -104,7 +112,11 @@ end
 local function reach(patience)
     local deadline = fiber.clock() + patience
     while true do
-        local uuid, address = leader()
+        local uuid, address, is_new = leader()
+        while uuid == nil and is_new and fiber.clock() < deadline do
+            fiber.sleep(PAUSE)
+            uuid, address, is_new = leader()
+        end
         if uuid == nil then
             return nil, address
         end
@@ -196,13 +208,13 @@ end
 -- Waits until this instance has every row of a position: {{id, row}, …}. Returns whether it does within `patience`
 -- seconds.
 local function await(position, patience)
-    local PAUSE = 0.001
+    local LOOK = 0.001
     local deadline = fiber.clock() + patience
     while not has(position) do
         if fiber.clock() >= deadline then
             return false
         end
-        fiber.sleep(PAUSE)
+        fiber.sleep(LOOK)
     end
     return true
 end
@@ -211,6 +223,7 @@ end
 local function start(settings)
     local secret = password_of(settings)
     local changed = secret ~= (password or '')
+    started_at = started_at or fiber.clock()
     password = secret ~= '' and secret or nil
     if changed then
         leave()

@@ -137,7 +137,8 @@ impl Exchange {
             self.operation(),
             Some(Operation::Get | Operation::BatchGet | Operation::KvList)
         );
-        let call = guard(|| self.call(&body));
+        let mut held = held;
+        let call = guard(|| self.call(&body, &mut held));
         drop(body);
         let (result, found) = match call {
             Ok(call) => call.await,
@@ -192,8 +193,9 @@ impl Exchange {
         self.target.as_ref().ok().and_then(Target::route)
     }
 
-    /// Decodes the command and queues it for tx. Errors: those of `decode`.
-    fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
+    /// Decodes the command and queues it for tx. `held` is the reserved memory of the body. Errors: those of `decode`; `Overloaded`
+    /// if there is no memory for the copy that is carried to a leader.
+    fn call(&mut self, body: &[u8], held: &mut Reservation) -> Result<Call, Error> {
         let Decoded {
             command,
             fresh,
@@ -201,6 +203,10 @@ impl Exchange {
         } = self.decode(body)?;
         let caller = caller(self.shared.tokens, token.as_deref());
         let request = self.request(caller, (command, fresh), body);
+        let memory = &self.shared.bridge.memory;
+        if request.carried.is_some() && !held.grow_to(memory, 2 * body.len()) {
+            return Err(self.shared.bridge.memory_error());
+        }
         Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 

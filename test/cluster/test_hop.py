@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from support.harness import wait_until
 from support.replica_set import ReplicaSet
@@ -21,6 +23,13 @@ local position = {}
 for _, place in ipairs(require('msgpack').decode(told)) do position['i' .. place[1]] = place[2] end
 return verdict, position
 """
+
+PUBLISH = "local verdict, told = require('authkv.hop').ask('key_publish', '%s', 5) return verdict, verdict ~= 'answered' and told or nil"
+
+
+def pem_of(key) -> str:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
 
 # Tries each line as the user of the hop. Returns those that succeeded, and the error of each other.
 TRY = """
@@ -93,7 +102,7 @@ def test_the_user_of_the_hop_may_do_nothing_else(pair):
         return all
         """,
     )[0]
-    assert sorted(hop) == ["authkv.leader_position"]
+    assert sorted(hop) == ["authkv.carried", "authkv.key_publish", "authkv.leader_position"]
     # Without the views, which everybody may read: they show what the user may see.
     spaces = run(
         leader,
@@ -115,6 +124,28 @@ def test_the_user_of_the_hop_may_do_nothing_else(pair):
     # A function of Tarantool for everybody, which does nothing without an argument, is none of authkv's.
     assert [name for name in done if name.startswith("authkv") or name == "eval" or name in spaces] == []
     assert len(refused) >= len(others) // 2 + 2 * len(spaces)
+
+
+def test_only_a_key_that_may_sign_is_published(pair):
+    leader, follower = pair.leader(), pair.followers()[0]
+    kids = "local all = {} for _, key in ipairs(authkv.keys.list().keys) do table.insert(all, key.kid) end return all"
+    before = leader.evaluate(kids)[0]
+    # One of each member.
+    assert len(before) == 2
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
+    for text in ("", "no key", pem_of(weak), pem_of(ec.generate_private_key(ec.SECP192R1()).public_key())):
+        verdict, why = run(follower, PUBLISH % text.replace("\n", "\\n"))
+        assert verdict == "refused" and why.startswith("malformed: "), (text, why)
+    assert leader.evaluate(kids)[0] == before
+    good = pem_of(ec.generate_private_key(ec.SECP256R1()).public_key())
+    for _ in range(2):
+        assert run(follower, PUBLISH % good.replace("\n", "\\n"))[0] == "answered"
+    added = [kid for kid in leader.evaluate(kids)[0] if kid not in before]
+    assert len(added) == 1
+    # A retired key stays retired, whoever publishes it again.
+    leader.evaluate(f"return authkv.keys.retire('{added[0]}')")
+    assert run(follower, PUBLISH % good.replace("\n", "\\n"))[0] == "answered"
+    assert leader.evaluate(kids)[0] == before
 
 
 def test_another_password_lets_nobody_in(pair):
