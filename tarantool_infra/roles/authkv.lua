@@ -36,7 +36,6 @@ local ELSEWHERE = {
     CONSOLE_LISTEN = 'console.socket',
     READ_ONLY = 'database.mode, or replication.failover',
     REPLICATION = "replicasets.*.instances, with each instance's iproto.listen or iproto.advertise",
-    REPLICATION_PASSWORD = 'credentials.users.*.password of the user in iproto.advertise.peer',
     REPLICATION_TIMEOUT = 'replication.timeout',
     ELECTION_MODE = 'replication.failover: election, and replication.election_mode',
     INSTANCE_NAME = 'the name of the instance in groups.*.replicasets.*.instances',
@@ -54,7 +53,9 @@ local ELSEWHERE = {
 }
 
 -- The Tarantool users that settings make.
-local USERS = {CLIENT_PASSWORD = 'authkv', FOLLOWER_PASSWORD = 'authkv_follower'}
+local USERS = {
+    CLIENT_PASSWORD = 'authkv', FOLLOWER_PASSWORD = 'authkv_follower', REPLICATION_PASSWORD = 'authkv_replication',
+}
 
 -- `wanted`: the settings to serve with, or nil; `from`: where each comes from. `own`: the settings that Tarantool's
 -- configuration gave at the start. `runs`: authkv serves. `starter`: the fiber that starts it. `problem`: why it does
@@ -337,9 +338,9 @@ end
 -- For the console, as init.lua has it.
 rawset(_G, 'authkv', rawget(_G, 'authkv') or authkv)
 
--- Settings that the role refuses have to be known to the library, which knows more than this file if it is newer.
+-- A library that is newer than this file may know more settings of the process.
 for _, row in ipairs(native.settings()) do
-    if row[4] == 'process' and ELSEWHERE[row[1]] == nil then
+    if row[4] == 'process' and ELSEWHERE[row[1]] == nil and USERS[row[1]] == nil then
         ELSEWHERE[row[1]] = 'the configuration of Tarantool'
     end
 end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,14 +15,11 @@ from support.harness import ADMIN_PASSWORD, HOST, ROOT, Instance, Started, envir
 from support.transports import ConsoleTransport, HttpTransport
 
 EXAMPLES = ROOT / "tarantool_infra" / "examples"
-NO_YAML = "tarantool is older than 3.0 and takes no YAML"
+# The binary that takes YAML, or None.
+TARANTOOL_3 = "tarantool" if version() >= (3, 0) else os.environ.get("AUTHKV_TEST_TARANTOOL_3")
+NO_TARANTOOL_3 = "tarantool is older than 3.0, and AUTHKV_TEST_TARANTOOL_3 names no binary"
 SHOP_PASSWORD = "shop-Secret-4d"
 SECRETS = {"admin": ADMIN_PASSWORD, "shop": SHOP_PASSWORD, "replicator": "replicator-Secret-8e"}
-
-
-def takes_yaml() -> bool:
-    """Whether `tarantool` is configured by YAML."""
-    return version() >= (3, 0)
 
 
 class PrefixedHttp(HttpTransport):
@@ -46,10 +44,6 @@ class ConfiguredInstance(Instance):
         self.name = name
         self.directory = directory
         self.iproto_port, self.http_port = iproto_port, http_port
-        keys = directory / "var" / "lib" / name
-        keys.mkdir(parents=True, exist_ok=True)
-        # A key that an instance makes itself takes seconds.
-        write_key_pair(keys)
 
     @property
     def console_path(self) -> Path:
@@ -64,7 +58,7 @@ class ConfiguredInstance(Instance):
         inherited = {name: value for name, value in paths.items() if not name.startswith("AUTHKV_")}
         with self._output.begin() as output:
             self.process = subprocess.Popen(
-                ["tarantool", "--name", self.name, "--config", "config.yaml"],
+                [TARANTOOL_3, "--name", self.name, "--config", "config.yaml"],
                 cwd=self.directory,
                 env=inherited | {"TT_FEEDBACK_ENABLED": "false"},
                 stdin=subprocess.DEVNULL,
@@ -127,7 +121,10 @@ class Cluster(Started):
         self.write()
         names = yaml.safe_load((EXAMPLES / example / "instances.yaml").read_text())
         self.instances = [ConfiguredInstance(name, self.directory, *self._ports(name)) for name in names]
+        # A key that an instance makes itself takes seconds.
+        write_key_pair(secrets)
         for instance in self.instances:
+            shutil.copytree(secrets, self.directory / "var" / "lib" / instance.name, ignore=shutil.ignore_patterns(*SECRETS))
             instance.prefix = self.section.get("mount", {}).get("prefix", "")
 
     def _instance(self, name: str) -> dict:
