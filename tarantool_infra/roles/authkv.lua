@@ -305,8 +305,8 @@ local function stop()
     problem = nil
 end
 
--- Called by Tarantool when the instance begins or ceases to write. A new leader does what the configuration says, and so
--- gives guest its rights.
+-- Called by Tarantool when the instance begins or ceases to write. A new leader does what the configuration says, and
+-- so gives guest its rights.
 local function on_event()
     if runs and not box.info.ro and schema.guest_has_rights() then
         log.warn('authkv: the user guest had rights again: they are taken away')
