@@ -10,7 +10,7 @@ use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, Replicated, Tx};
+use crate::tx::{fiber, in_transaction, lua, newer, refuses_transactions, Replicated, Tx};
 use crate::upkeep;
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
@@ -138,6 +138,9 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
         }
         let start: Start =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
+        if start.handoff.is_some() {
+            newer::bring_up(tx, &start.settings)?;
+        }
         let config = Config::new(start.settings)?;
         encode_told(&Instance::start(
             tx,

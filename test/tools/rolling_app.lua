@@ -1,6 +1,6 @@
--- An application with authkv in an instance of a replica set that elects its leader: rolling_upgrade.py runs it with an old
--- and with a new build of the library. Elections and synchronous spaces are the application's, because old builds have no
--- settings for them.
+-- An application with authkv in an instance of a replica set that elects its leader: rolling_upgrade.py runs it with an
+-- old and with a new build of the library. Elections and synchronous spaces are the application's, because old builds
+-- have no settings for them.
 
 local fiber = require('fiber')
 local log = require('log')
@@ -37,7 +37,8 @@ end
 
 local function make_synchronous()
     for _, space in pairs(box.space) do
-        if type(space) == 'table' and space.id >= 512 and not space.is_local and not space.temporary and not space.is_sync then
+        local is_kept = type(space) == 'table' and space.id >= 512 and not space.is_local and not space.temporary
+        if is_kept and not space.is_sync then
             space:alter({is_sync = true})
         end
     end
