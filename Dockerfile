@@ -40,6 +40,10 @@ WORKDIR /opt/authkv
 COPY init.lua backup.lua ./
 COPY tarantool_infra tarantool_infra
 COPY --from=build /build/target/release/libauthkv.so target/release/
+# For the role of Tarantool 3, where the image has that: Tarantool looks for modules there.
+RUN mkdir -p /usr/local/lib/tarantool /usr/local/share/tarantool/roles \
+    && ln -s /opt/authkv/target/release/libauthkv.so /usr/local/lib/tarantool/authkv.so \
+    && ln -s /opt/authkv/tarantool_infra/roles/authkv.lua /usr/local/share/tarantool/roles/authkv.lua
 
 # /var/lib/authkv holds the data and the private key; /var/lib/authkv-public is for a public key to share.
 ENV AUTHKV_DATA_DIR=/var/lib/authkv \

@@ -30,10 +30,12 @@ POWER_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
 BENCH_ARGUMENTS :=
 LIBRARY := target/release/libauthkv.so
-# Of `make install`, as other programs have them. MODULEDIR gets the library, DATADIR what starts an instance.
+# Of `make install`, as other programs have them. MODULEDIR gets the library, LUADIR the role of Tarantool 3, DATADIR what
+# starts an instance.
 PREFIX ?= /usr/local
 DESTDIR ?=
 MODULEDIR ?= $(PREFIX)/lib/tarantool
+LUADIR ?= $(PREFIX)/share/tarantool
 DATADIR ?= $(PREFIX)/share/authkv
 # A clone of github.com/RustSec/advisory-db to take the advisories from, instead of GitHub.
 ADVISORY_DB :=
@@ -62,13 +64,14 @@ run: build ## install Tarantool where it is missing, build, and start an instanc
 # Builds nothing: root, who installs, may have no cargo.
 install: ## install what `make build` has built, below DESTDIR and PREFIX (/usr/local)
 	@test -f $(LIBRARY) || { echo 'There is no $(LIBRARY): run make build first' >&2; exit 1; }
-	install -d '$(DESTDIR)$(MODULEDIR)' '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
+	install -d '$(DESTDIR)$(MODULEDIR)' '$(DESTDIR)$(LUADIR)/roles' '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
 	install -m 644 $(LIBRARY) '$(DESTDIR)$(MODULEDIR)/authkv.so'
+	install -m 644 tarantool_infra/roles/authkv.lua '$(DESTDIR)$(LUADIR)/roles'
 	install -m 644 init.lua backup.lua '$(DESTDIR)$(DATADIR)'
 	install -m 644 tarantool_infra/layouts/*.lua '$(DESTDIR)$(DATADIR)/tarantool_infra/layouts'
 
 uninstall: ## remove what `make install` has installed
-	rm -f '$(DESTDIR)$(MODULEDIR)/authkv.so'
+	rm -f '$(DESTDIR)$(MODULEDIR)/authkv.so' '$(DESTDIR)$(LUADIR)/roles/authkv.lua'
 	rm -rf '$(DESTDIR)$(DATADIR)'
 
 deb: build ## a package for Debian in target/debian

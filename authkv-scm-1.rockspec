@@ -23,6 +23,7 @@ build = {
     },
     install_variables = {
         MODULEDIR = '$(LIBDIR)',
+        LUADIR = '$(LUADIR)',
         DATADIR = '$(PREFIX)',
     },
 }

@@ -11,7 +11,8 @@ use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
 use crate::tx::{
-    fiber, hop, in_transaction, is_read_only, lua, refuses_transactions, source, Replicated, Tx,
+    fiber, hop, in_transaction, is_read_only, lua, newer, refuses_transactions, source, Replicated,
+    Tx,
 };
 use crate::upkeep;
 use authkv_base::error::Error;
@@ -142,6 +143,9 @@ fn start(args: &RawBytes) -> Result<RawByteBuf, StartError> {
         }
         let start: Start =
             rmp_serde::from_slice(args).map_err(|_| "settings should be a map of strings")?;
+        if start.handoff.is_some() {
+            newer::bring_up(tx, &start.settings)?;
+        }
         let config = Config::new(start.settings)?;
         encode_told(&Instance::start(
             tx,

@@ -192,8 +192,8 @@ local function probe(about, kind, name)
 end
 
 -- Registers the checks with Tarantool in place of earlier ones, if it knows such. `about` returns what the library
--- tells.
-local function register(about)
+-- tells. `by_role`: without those of readiness, because a role of Tarantool has a check of its own.
+local function register(about, by_role)
     unregister()
     local tarantool, health = module(), about().health
     if tarantool == nil or health == nil then
@@ -210,7 +210,7 @@ local function register(about)
     add('live', health.live, function(name, act)
         return box.ctl.liveness_probe({name = name, check = act})
     end, tarantool.remove_liveness_probe)
-    if tarantool.add_health_check ~= nil then
+    if tarantool.add_health_check ~= nil and not by_role then
         add('ready', health.ready, tarantool.add_health_check, tarantool.remove_health_check)
     end
 end

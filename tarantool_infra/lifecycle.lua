@@ -46,8 +46,8 @@ local function new(call)
     -- where each comes from; `kept`: those in force last. `http`: the addresses it listens on; `admin`: those of the
     -- admin listener, or nil.
     local plan, in_force, origins, kept, http, admin = nil, nil, {}, nil, {}, nil
-    -- Set by init.lua: `read`, which reads the sources again. Then box.cfg is authkv's to change.
-    local host
+    -- What the caller of the start has told, see `start`. `host`: the same, if box.cfg is authkv's to change.
+    local caller, host
     -- `legacy`: what the running instance leaves to its successor. `starting`: an instance is being started.
     -- `resuming`: a successor is being started. `given_up`: that has failed, and the loaded image has no instance.
     -- `stops`: how many stops have begun, so that a reload sees one that is not finished.
@@ -114,7 +114,10 @@ local function new(call)
     -- Raises what is wrong; then nothing new runs.
     local function begin(given, next_plan)
         local settings = check_settings(given)
-        schema.upgrade(settings)
+        local stops_before = stops
+        schema.upgrade(settings, function()
+            return stops ~= stops_before
+        end)
         replication.open(settings)
         hop.start(settings)
         local takes_over = legacy ~= nil
@@ -148,8 +151,11 @@ local function new(call)
         end, function()
             call('promoted', false)
         end)
-        health.register(loaded)
+        health.register(loaded, caller and caller.by_role)
         metrics.register()
+        if caller ~= nil and caller.begun ~= nil then
+            caller.begun()
+        end
         return started
     end
 
@@ -246,8 +252,8 @@ local function new(call)
     end
 
     -- `start` while an instance runs: what can change does so at once.
-    local function start_again(given)
-        local due = apply({base = given, from = {}, calls = {}}, false)
+    local function start_again(given, from)
+        local due = apply({base = given, from = from, calls = {}}, false)
         if #due.now > 0 then
             log.info('authkv runs already: %s changed', table.concat(due.now, ', '))
         end
@@ -283,20 +289,22 @@ local function new(call)
         return result
     end
 
-    -- Upgrades the schema and starts serving. `given` are the settings by name, as for check_settings. init.lua tells
-    -- where they come from too: `from`, by name, and `read`, which reads them again. Returns the addresses of HTTP, and
-    -- the password if one was generated for a new admin. If an instance runs already, applies what it can, and returns
+    -- Upgrades the schema and starts serving. `given` are the settings by name, as for check_settings. The caller may
+    -- tell more: `from`, where each comes from; `read`, which reads them again, if box.cfg is authkv's to change;
+    -- `begun`, called after each start and restart; `by_role`, see health.lua. Returns the addresses of HTTP, and the
+    -- password if one was generated for a new admin. If an instance runs already, applies what it can, and returns
     -- `already_started` and the names of settings in `applied` and `needs_restart`. Raises what is wrong.
     local function start(given, by)
         given = configuration.texts(given or {})
         check_settings(given)
         return alone(function()
+            local from = by and by.from or {}
             if in_force ~= nil and not given_up then
-                return start_again(given)
+                return start_again(given, from)
             end
-            origins = {}
-            local started = begin(given, {base = given, from = by and by.from or {}, calls = {}})
-            host, given_up = by, false
+            origins, caller = {}, by
+            local started = begin(given, {base = given, from = from, calls = {}})
+            host, given_up = by and by.read and by, false
             return started
         end)
     end

@@ -207,6 +207,20 @@ local function route(httpd, prefix, paths)
     end
 end
 
+-- Removes the routes that were added, also those of probes. The http rock can do so from 1.6 on.
+local function unroute(httpd, prefix)
+    for _, paths in ipairs({PATHS, EVERYTHING, PROBES}) do
+        for _, path in ipairs(paths) do
+            for _, method in ipairs(METHODS) do
+                local name = ('authkv %s %s'):format(method, prefix:gsub('%.', '%%.') .. path)
+                if httpd.iroutes[name] ~= nil then
+                    httpd:delete(name)
+                end
+            end
+        end
+    end
+end
+
 -- The servers of mounts without a prefix.
 local mounted = setmetatable({}, {__mode = 'k'})
 
@@ -262,4 +276,10 @@ local function mount(httpd, options)
     end
 end
 
-return {mount = mount, whole = whole, limit = limit}
+-- Takes authkv's routes off a server of the rock 1.6 or newer: those of a mount with this prefix, or without one.
+local function unmount(httpd, prefix)
+    mounted[httpd] = nil
+    unroute(httpd, prefix or '')
+end
+
+return {mount = mount, unmount = unmount, whole = whole, limit = limit}

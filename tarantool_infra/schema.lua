@@ -231,13 +231,25 @@ local function user(name, password, role)
     box.schema.user.grant(name, 'execute', 'role', role, {if_not_exists = true})
 end
 
+-- The rights of unauthenticated connections, as tuples. Does not yield.
+local function rights_of_guest()
+    local rights = {}
+    for _, privilege in ipairs(box.space._priv.index.primary:select({box.space._user.index.name:get('guest').id})) do
+        if privilege.object_type ~= 'user' then
+            table.insert(rights, privilege)
+        end
+    end
+    return rights
+end
+
+local function guest_has_rights()
+    return #rights_of_guest() > 0
+end
+
 -- Takes all rights from unauthenticated connections, also that to replicate.
 local function shut_out_guest()
-    for _, privilege in ipairs(box.space._priv.index.primary:select({box.space._user.index.name:get('guest').id})) do
-        local object_type, object_id = privilege.object_type, privilege.object_id
-        if object_type ~= 'user' then
-            box.space._priv:delete({privilege.grantee, object_type, object_id})
-        end
+    for _, privilege in ipairs(rights_of_guest()) do
+        box.space._priv:delete({privilege.grantee, privilege.object_type, privilege.object_id})
     end
 end
 
@@ -415,11 +427,14 @@ local function with_advice(err)
 end
 
 -- Brings the data up to this version. A read-only instance waits until the leader of its replica set has done so, or
--- until it leads itself. Raises what is wrong, and what to do about it.
-local function upgrade(settings)
+-- until it leads itself, or `is_over` is true. Raises what is wrong, and what to do about it.
+local function upgrade(settings, is_over)
     local PAUSE = 0.1
     local told
     while true do
+        if is_over ~= nil and is_over() then
+            error('authkv was stopped before it had started', 0)
+        end
         local ok, result = pcall(bring_up, settings)
         local lost = not ok and type(result) == 'cdata' and result.code == box.error.READONLY
         if ok and result == nil then
@@ -438,4 +453,5 @@ end
 
 return {
     upgrade = upgrade, is_orphan = is_orphan, asynchronous = asynchronous, version = version, VERSION = VERSION,
+    shut_out_guest = shut_out_guest, guest_has_rights = guest_has_rights,
 }

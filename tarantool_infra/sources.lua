@@ -132,4 +132,13 @@ local function new(environment, here)
     end
 end
 
-return {new = new, explain = explain}
+-- The settings of a table by name, with the secrets that are in files, and where each comes from: `origin`, or its
+-- file. Raises what is wrong.
+local function of_table(given, origin)
+    local all = {settings = {}, from = {}, variables = {}}
+    put(all, given, origin, '')
+    read_secrets(all, {})
+    return all.settings, all.from
+end
+
+return {new = new, explain = explain, of_table = of_table}

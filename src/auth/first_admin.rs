@@ -21,22 +21,26 @@ pub enum Made {
     NotYet,
 }
 
+/// Whether there is neither the user `admin` nor another administrator, and this instance may write. Reads all users. The
+/// error says what is wrong. Does not yield.
+fn is_missing(tx: &Tx, auth: &'static Auth) -> Result<bool, String> {
+    let text = |e: Error| e.to_string();
+    let Some(users) = &auth.storage.users else {
+        return Ok(false);
+    };
+    // The leader makes it, also an instance that begins to lead later.
+    if is_read_only(tx) || users.contains(tx, ADMIN).map_err(text)? {
+        return Ok(false);
+    }
+    let has_admin = |subject: &Subject| subject.is_active() && subject.has(RoleName::ADMIN);
+    Ok(!auth.storage.subjects.any(tx, has_admin).map_err(text)?)
+}
+
 /// Makes the user `admin` with the role `admin`, if there is no such user, no other administrator, and this instance may
 /// write. Reads all users. An existing `admin` is left alone: in an old installation anyone may have registered it. The
 /// error says what is wrong. Yields.
 pub fn make(tx: &Tx, auth: &'static Auth) -> Result<Made, String> {
-    let text = |e: Error| e.to_string();
-    let Some(users) = &auth.storage.users else {
-        return Ok(Made::Silently);
-    };
-    // The leader makes it, also an instance that begins to lead later.
-    if is_read_only(tx) {
-        return Ok(Made::Silently);
-    }
-    let has_admin = |subject: &Subject| subject.is_active() && subject.has(RoleName::ADMIN);
-    if users.contains(tx, ADMIN).map_err(text)?
-        || auth.storage.subjects.any(tx, has_admin).map_err(text)?
-    {
+    if !is_missing(tx, auth)? {
         return Ok(Made::Silently);
     }
     let (password, made_up) = match &auth.config.admin_password {
@@ -71,9 +75,16 @@ pub fn shown(password: &str) -> String {
 }
 
 /// Makes the user later, after [`Made::NotYet`] or when this instance begins to lead. Returns whether this is done. A generated
-/// password could not be shown any more, so without one in the settings this is left to the next start. Yields.
+/// password could not be shown any more, so without one in the settings this is left to a restart, and the log says so. Yields.
 pub fn make_late(tx: &Tx, auth: &'static Auth) -> bool {
     if auth.config.admin_password.is_none() {
+        if is_missing(tx, auth).unwrap_or(false) {
+            log::warn(
+                "there is no administrator: the instance that was to make the user admin could not, or was lost before. \
+                 authkv.restart() in the console of this instance makes it and returns its password; or set \
+                 AUTHKV_ADMIN_PASSWORD on all instances and restart this one",
+            );
+        }
         return true;
     }
     match make(tx, auth) {

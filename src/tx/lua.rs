@@ -11,6 +11,7 @@ use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 use std::io::Write;
 use std::path::PathBuf;
 use tlua::{AnyLuaString, AsTable, LuaState, PushInto};
@@ -358,6 +359,27 @@ const LOADER: &str = "
     package.loaded.authkv = require('authkv.facade')
 ";
 
+/// The functions of the module `authkv.native`. They are those of this image.
+pub fn native() -> impl PushInto<LuaState, Err = impl Display> {
+    AsTable((
+        ("check_settings", tlua::function1(check_settings)),
+        ("prepare", tlua::function1(super::prepare::prepare)),
+        ("settings", tlua::function0(settings)),
+        ("options", tlua::function0(options)),
+        ("in_force", tlua::function1(in_force)),
+        ("secrets", tlua::function0(secrets)),
+        ("version", tlua::function0(version_of_authkv)),
+        ("operations", tlua::function0(operations)),
+        ("metrics", tlua::function0(metrics)),
+    ))
+}
+
+/// The Lua modules of this image: pairs of name and text.
+pub fn modules() -> Vec<Vec<&'static str>> {
+    let module = |(name, text): &(&'static str, &'static str)| vec![*name, *text];
+    MODULES.iter().map(module).collect()
+}
+
 /// Called by `require('authkv')`.
 ///
 /// # Safety
@@ -367,22 +389,7 @@ pub unsafe extern "C" fn luaopen_authkv(lua: LuaState) -> std::ffi::c_int {
     let loaded = guard(|| {
         // SAFETY: the caller promises that the state is live.
         let lua = unsafe { tlua::StaticLua::from_static(lua) };
-        let native = AsTable((
-            ("check_settings", tlua::function1(check_settings)),
-            ("prepare", tlua::function1(super::prepare::prepare)),
-            ("settings", tlua::function0(settings)),
-            ("options", tlua::function0(options)),
-            ("in_force", tlua::function1(in_force)),
-            ("secrets", tlua::function0(secrets)),
-            ("version", tlua::function0(version_of_authkv)),
-            ("operations", tlua::function0(operations)),
-            ("metrics", tlua::function0(metrics)),
-        ));
-        let modules: Vec<Vec<&str>> = MODULES
-            .iter()
-            .map(|(name, text)| vec![*name, *text])
-            .collect();
-        lua.exec_with(LOADER, (native, modules))
+        lua.exec_with(LOADER, (native(), modules()))
             .map_err(|e| Error::malformed(e.to_string()))
     });
     if let Err(e) = loaded {

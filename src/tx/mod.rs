@@ -11,6 +11,7 @@ pub mod life;
 pub mod log;
 pub mod lua;
 pub mod measure;
+pub mod newer;
 pub mod orphan;
 mod prepare;
 mod replicated;

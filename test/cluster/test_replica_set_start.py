@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import threading
 
 import pytest
@@ -55,6 +56,19 @@ def test_members_come_up_in_any_order(apart, elections, number):
         # Nothing was made twice.
         assert member.evaluate("return box.space.user:len(), box.space._cluster:len()") == [1, 3]
         assert "Can't modify data" not in member.log()
+
+
+def test_a_first_start_that_fails_is_not_in_the_way_of_the_next(apart, elections):
+    """Another process has the iproto address of the leader."""
+    members = apart(elections=elections)
+    leader, *others = members.members
+    with socket.create_server((HOST, leader.iproto_port)):
+        said = leader.refuse_to_start()
+    assert f"{HOST}:{leader.iproto_port}" in said
+    for member in members.members:
+        member.launch()
+    members.await_start()
+    assert leader.evaluate("return box.space.user:len(), box.space._cluster:len()") == [1, 3]
 
 
 def test_a_leader_that_was_replaced_does_not_lead_again(apart):
@@ -110,6 +124,18 @@ def test_what_a_start_makes_is_made_by_a_member_that_leads_later(apart):
     members.promote(follower)
     made = "return box.space.user:get('admin') ~= nil, box.space._user.index.name:get('authkv') ~= nil"
     wait_until(lambda: follower.evaluate(made) == [True, True], "the user admin and the user authkv are made")
+
+
+def test_a_leader_without_a_password_for_admin_says_what_to_do(apart):
+    """As if the leader had been lost before it could make the user, whose password only a start can show."""
+    members = apart(AUTHKV_ADMIN_PASSWORD=None).start()
+    leader, follower, _ = members.members
+    leader.evaluate("box.space.user:delete('admin') box.space.authkv_subject:delete('admin')")
+    members.await_sync()
+    members.promote(follower)
+    wait_until(lambda: "there is no administrator" in follower.log(), "the log says what to do")
+    (password,) = follower.evaluate("return authkv.restart().admin_password")
+    assert follower.evaluate(f"return authkv.login('admin', '{password}') ~= nil") == [True]
 
 
 def test_a_follower_can_log_users_in_right_after_its_promotion(apart):

@@ -60,6 +60,12 @@ def works(instance: harness.Instance) -> None:
     http.close()
 
 
+def role_of(lua: Path, modules: Path) -> str:
+    """The version of the role that Tarantool finds in these directories, as those of its paths are laid out."""
+    code = f"package.path = '{lua}/?.lua' package.cpath = '{modules}/?.so' print(require('roles.authkv')._VERSION) os.exit()"
+    return subprocess.run(["tarantool", "-e", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def backs_up(program: Path, cwd: Path, instance: harness.Instance) -> None:
     """The command makes and checks a back-up, run from another directory. It needs the library for the check."""
     for arguments in (("make", "made", str(instance.console_path)), ("verify", "made")):
@@ -77,7 +83,8 @@ def test_what_make_installs_starts_from_anywhere_and_is_removed_whole(tmp_path, 
     root = Path(f"{staged}{prefix}" if destination else prefix)
     files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     layouts = {f"share/authkv/tarantool_infra/layouts/{path.name}" for path in (ROOT / "tarantool_infra" / "layouts").iterdir()}
-    assert files == {"lib/tarantool/authkv.so", "share/authkv/init.lua", "share/authkv/backup.lua", *layouts}
+    role = "share/tarantool/roles/authkv.lua"
+    assert files == {"lib/tarantool/authkv.so", role, "share/authkv/init.lua", "share/authkv/backup.lua", *layouts}
     assert len(layouts) == 4
 
     # The layout is found too: it has HTTP on a port of its own, which the test overrides, and no key-value store.
@@ -88,6 +95,8 @@ def test_what_make_installs_starts_from_anywhere_and_is_removed_whole(tmp_path, 
         http = HttpTransport(instance)
         assert http.request("POST", "/api/read", b"{}").status == 404
         http.close()
+
+    assert role_of(root / "share/tarantool", root / "lib/tarantool") == VERSION
 
     make("uninstall", *where)
     assert [path for path in root.rglob("*") if path.is_file()] == []
@@ -181,9 +190,11 @@ def test_the_assets_of_the_package_exist():
 
 def test_the_package_has_what_make_installs():
     installed = set(re.findall(r"^\tinstall -m 644 (.*) '", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert installed == {"$(LIBRARY)", "init.lua backup.lua", "tarantool_infra/layouts/*.lua"}
+    assert installed == {"$(LIBRARY)", "tarantool_infra/roles/authkv.lua", "init.lua backup.lua", "tarantool_infra/layouts/*.lua"}
     assets = {asset[0]: asset[1] for asset in CARGO["package"]["metadata"]["deb"]["assets"]}
     assert assets["init.lua"] == assets["backup.lua"] == "usr/share/authkv/"
+    # Debian's Tarantool looks for Lua modules in usr/share/tarantool.
+    assert assets["tarantool_infra/roles/authkv.lua"] == "usr/share/tarantool/roles/"
 
 
 def test_the_units_are_the_same_but_for_the_name_of_the_instance():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,32 @@ def test_a_start_that_failed_leaves_nothing_and_can_be_repeated(app, taken, caus
     )
     assert app.begin()["http"] == [f"{HOST}:{app.http_port}"]
     app.logs_in()
+
+
+# What an application does whose first options are wrong. `arg` are its directory and its address of HTTP.
+REPEATED = """
+package.cpath = 'target/release/lib?.so;' .. package.cpath
+local authkv, dir = require('authkv'), arg[1]
+local function begin(timeout)
+    authkv.prepare({DATA_DIR = dir})
+    box.cfg({memtx_dir = dir, wal_dir = dir, vinyl_dir = dir, replication_timeout = timeout})
+    return authkv.start({DATA_DIR = dir, HTTP_LISTEN = arg[2]}).http[1]
+end
+local refused, why = pcall(begin, -1)
+print(refused, tostring(why):match('replication_timeout'), begin(1))
+os.exit(0)
+"""
+
+
+def test_a_first_box_cfg_that_is_refused_can_be_repeated(tmp_path):
+    """What comes before: `authkv.prepare` looks at the directory again."""
+    harness.write_key_pair(tmp_path)
+    program = tmp_path / "app.lua"
+    program.write_text(REPEATED)
+    address = f"{HOST}:{harness.free_port()}"
+    command = ["tarantool", str(program), str(tmp_path), address]
+    done = subprocess.run(command, cwd=harness.ROOT, capture_output=True, text=True, timeout=harness.DEADLINE, check=True)
+    assert done.stdout.split() == ["false", "replication_timeout", address], done
 
 
 def test_a_start_and_a_stop_can_be_repeated(app):

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -177,6 +179,17 @@ def test_a_start_that_changes_nothing_is_not_refused(data):
     # What changes data only works, too.
     data.write("of3")
     data.check()
+
+
+def test_a_replica_set_goes_from_2_11_to_3_under_load():
+    """The program exits with 1 if an acknowledged write was lost, or a value was wrong."""
+    command = [sys.executable, "-m", "tools.rolling_upgrade", "--tarantool", MIDDLE, "--to-tarantool", NEW, "--seconds", "1"]
+    # Whether there are elections is asked of the one on PATH.
+    path = os.pathsep.join([str(Path(MIDDLE).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command, cwd=harness.ROOT / "test", env=dict(os.environ) | {"PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "the data is upgraded" in done.stdout, done
 
 
 def test_an_application_upgrades_and_starts_again_in_one_process(data):

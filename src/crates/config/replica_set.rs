@@ -42,7 +42,10 @@ impl Config {
             ));
         }
         if self.follow.is_some() {
-            return Err(format!("{PREFIX}REPLICATION goes without {PREFIX}FOLLOW"));
+            return Err(format!(
+                "{PREFIX}REPLICATION goes without {PREFIX}FOLLOW: an instance has its users by replication or by following. \
+                 {PREFIX}FOLLOW takes the addresses of all instances of a replica set"
+            ));
         }
         if self.election_mode != ElectionMode::Off && self.read_only {
             return Err(format!(
