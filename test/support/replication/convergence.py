@@ -19,7 +19,7 @@ _DATA = (
     "for _, tuple in space:pairs() do sum:update(msgpack.encode(tuple)) count = count + 1 end "
     "all[space.name] = count .. ' ' .. sum:result() end end return all"
 )
-METRICS = ("authkv_revisions_repeated_total", "authkv_split_brain")
+REPEATED, SPLIT_BRAIN = "authkv_revisions_repeated_total", "authkv_split_brain"
 
 
 def is_ready(member: Member) -> bool:
@@ -50,7 +50,7 @@ def data(member: Member) -> dict[str, str]:
 def metrics(member: Member) -> dict[str, float]:
     """What it counts of replication."""
     numbers = read_told(member.evaluate("return authkv.metrics()")[0])
-    return {name: value for (name, _), value in numbers.items() if name in METRICS}
+    return {name: value for (name, _), value in numbers.items() if name in (REPEATED, SPLIT_BRAIN)}
 
 
 class NotConverged(AssertionError):

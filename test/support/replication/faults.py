@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from support.clock import elapse
 from support.replica_set import Member, ReplicaSet
 from support.replication.network import CUTS
+from support.transports import ConsoleTransport
 
-KILL, PAUSE, PROMOTION = "kill", "pause", "promotion"
+KILL, KILL_BEHIND, PAUSE, PROMOTION = "kill", "kill, others behind", "pause", "promotion"
+# Seconds that the others are behind.
+BEHIND = 0.3
 
 
 class Fault:
     """One fault of the member that leads: `begin`, then `end`, after which the member serves again or will soon."""
-
-    # Whether another member has to take over while the fault lasts.
-    replaces = True
 
     def __init__(self, members: ReplicaSet, name: str):
         self.members, self.name = members, name
@@ -33,6 +34,33 @@ class Kill(Fault):
 
     def end(self) -> None:
         self.victim.launch()
+
+
+class KillBehind(Kill):
+    """SIGKILL of a leader that the others have not heard for a moment: what it acknowledged alone meanwhile is lost."""
+
+    def begin(self) -> None:
+        for member in self.others():
+            member.evaluate("rawset(_G, 'kept', box.cfg.replication) box.cfg{replication = {}}")
+        elapse(BEHIND)
+        super().begin()
+        if self.members.elections:
+            self.connect()
+
+    def end(self) -> None:
+        super().end()
+        if not self.members.elections:
+            self.connect()
+
+    def others(self) -> list[Member]:
+        return [member for member in self.members.members if member is not self.victim]
+
+    def connect(self) -> None:
+        # It returns once all are connected, one of which may not run.
+        for member in self.others():
+            console = ConsoleTransport(member)
+            console.send("box.cfg{replication = kept}")
+            console.close()
 
 
 class Pause(Fault):
@@ -69,4 +97,4 @@ class Promotion(Fault):
         pass
 
 
-FAULTS: dict[str, type[Fault]] = {KILL: Kill, PAUSE: Pause, PROMOTION: Promotion} | dict.fromkeys(CUTS, Cut)
+FAULTS: dict[str, type[Fault]] = {KILL: Kill, KILL_BEHIND: KillBehind, PAUSE: Pause, PROMOTION: Promotion} | dict.fromkeys(CUTS, Cut)
