@@ -115,9 +115,13 @@ def main() -> int:
     run = Run(members, synchronous, options.seed, path, strict=(options.expect or options.mode) == "synchronous")
     is_whole = False
     try:
+        members.start()
         with run:
             for number, name in enumerate(plan(options), 1):
+                known = len(run.findings)
                 run.cycle(name)
+                for finding in run.findings[known:]:
+                    print(f"FOUND {finding.rule}: {finding.text[:400]}")
                 acknowledged = sum(count for (_, fate), count in run.world.ledger.requests.items() if fate == "acknowledged")
                 gap = run.rows[name].gaps[-1]
                 print(f"{number} {name}: gap {gap:.2f} s; {acknowledged:,} acknowledged, {len(run.findings)} findings", flush=True)

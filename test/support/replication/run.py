@@ -26,7 +26,11 @@ from support.transports import HttpTransport, IprotoTransport
 LOGINS = [f"session{n}" for n in range(3)]
 REVOKED = "revoked0"
 # Of each member.
-MEMBER = SETTINGS | {"AUTHKV_HTTP_HEALTH": "on"}
+MEMBER = SETTINGS | {
+    "AUTHKV_HTTP_HEALTH": "on",
+    # Sessions whose logout was refused stay.
+    "AUTHKV_SESSIONS_MAX": "10000",
+}
 # The gap that is promised after a kill, in seconds.
 GAP = 5 * float(REPLICATION_TIMEOUT)
 # Seconds that another member has to take over, before the fault ends without.
@@ -80,7 +84,6 @@ class Run:
         self._uuids: dict[Member, str] = {}
 
     def __enter__(self) -> Run:
-        self.members.start()
         people = People(self.members.leader())
         prepare(self.world, people, [*LOGINS, REVOKED], [], [])
         people.close()
