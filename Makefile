@@ -25,6 +25,8 @@ CHECK_ARGUMENTS :=
 CRASH_ARGUMENTS :=
 # Of `make test-replication`: how many starts with random delays.
 STARTS := 100
+# Of its faults: --kills N --pauses N --cuts N --seed S --mvcc 1. The namespaces in which members are cut off need root.
+REPLICATION_ARGUMENTS :=
 # Of `make test-power`: --cuts N --modes write,fsync --clients N --seed S; all of them with --help.
 POWER_ARGUMENTS :=
 # Of `make bench`: --only read,write --rounds N --seconds N --against DIR; all of them with --help.
@@ -191,9 +193,15 @@ test-crash: build $(VENV)/installed ## 200 times kill -9 under mixed load: nothi
 	@$(call installs,tarantool,tarantool)
 	cd test && ../$(VENV)/bin/python -m tools.crash $(CRASH_ARGUMENTS)
 
-test-replication: build $(VENV)/installed ## start a replica set 100 times, its instances in any order and with random delays
+test-replication: build $(VENV)/installed ## start a replica set 100 times; kill its leader 50 times under load, pause and cut it off 20 times each
 	@$(call installs,tarantool,tarantool)
+	@$(call installs,ip,iproute2)
+	@$(call installs,nft,nftables)
+	cargo build --locked $(CHECK) --bin recorded
 	AUTHKV_TEST_STARTS=$(STARTS) $(VENV)/bin/python -m pytest -q test/cluster/test_replica_set_start.py test/cluster/test_replica_set.py
+	cd test && for mode in synchronous asynchronous; do \
+		$(SUDO) env "PATH=$$PATH" ../$(VENV)/bin/python -m tools.replication --mode $$mode $(REPLICATION_ARGUMENTS) || exit; \
+	done
 
 # Mounts disk images, and so runs as root.
 test-power: build $(VENV)/installed ## lose the power of a machine 20 times in each WAL_MODE, and count what is lost

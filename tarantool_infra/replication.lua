@@ -191,6 +191,8 @@ local function configure(settings, options)
         -- Tarantool finds out who makes the data, for which the instances have to hear of each other.
         options.listen, options.replication = settings.iproto_listen, uris(settings, addresses)
         options.election_mode = settings.election_mode
+        -- Of an election that nobody wins. Tarantool's 5 s would be most of the time without a leader.
+        options.election_timeout = options.replication_timeout
         options.replication_connect_timeout = has_data and 4 * options.replication_timeout or LONG
         box.cfg(options)
         return

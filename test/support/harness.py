@@ -229,7 +229,8 @@ class Instance(Started):
 
     command = ("tarantool", "init.lua")
 
-    def __init__(self, keys: bool = True, **settings: str | None):
+    def __init__(self, keys: bool = True, host: str = HOST, **settings: str | None):
+        self.host = host
         self.data_dir = Path(tempfile.mkdtemp(prefix="authkv-"))
         self.http_port = free_port()
         self.iproto_port = free_port()
@@ -237,8 +238,8 @@ class Instance(Started):
             write_key_pair(self.data_dir)
         self.settings = {
             "AUTHKV_DATA_DIR": str(self.data_dir),
-            "AUTHKV_HTTP_LISTEN": f"{HOST}:{self.http_port}",
-            "AUTHKV_IPROTO_LISTEN": f"{HOST}:{self.iproto_port}",
+            "AUTHKV_HTTP_LISTEN": f"{host}:{self.http_port}",
+            "AUTHKV_IPROTO_LISTEN": f"{host}:{self.iproto_port}",
             "AUTHKV_CLIENT_PASSWORD": CLIENT_PASSWORD,
             "AUTHKV_ADMIN_PASSWORD": ADMIN_PASSWORD,
             **settings,
@@ -250,7 +251,7 @@ class Instance(Started):
     @property
     def url(self) -> str:
         """Where its HTTP is, without a path."""
-        return f"http://{HOST}:{self.http_port}"
+        return f"http://{self.host}:{self.http_port}"
 
     @property
     def console_path(self) -> Path:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from support.harness import CHEAP_HASHES, HOST, Instance, Started, version, wait_until
 from support.transports import ConsoleTransport
+
+if TYPE_CHECKING:
+    from support.replication.network import Network
 
 # Seconds without a sign of life after which a member is taken for dead.
 REPLICATION_TIMEOUT = "0.5"
@@ -27,9 +31,13 @@ class Member(Instance):
     is_paused = False
 
     @property
+    def name(self) -> str:
+        return self.settings["AUTHKV_INSTANCE_NAME"]
+
+    @property
     def address(self) -> str:
         """Where the others find it."""
-        return f"{HOST}:{self.iproto_port}"
+        return f"{self.host}:{self.iproto_port}"
 
     def evaluate(self, code: str) -> list:
         """What this Lua returns in its console."""
@@ -70,14 +78,24 @@ class Member(Instance):
 
 class ReplicaSet(Started):
     """`count` members, of which the first leads until another is promoted. With `elections`, all are candidates. `settings` are
-    those of each member, `own` those of a member, by its number."""
+    those of each member, `own` those of a member, by its number. With a `network`, each member is in a namespace of its own."""
 
-    def __init__(self, count: int = 3, elections: bool = False, own: dict[int, dict] | None = None, **settings: str | None):
+    def __init__(
+        self,
+        count: int = 3,
+        elections: bool = False,
+        own: dict[int, dict] | None = None,
+        network: Network | None = None,
+        **settings: str | None,
+    ):
         assert has_elections() or not elections, NO_ELECTIONS
-        self.elections = elections
-        self.members = [Member(**CHEAP_HASHES, **settings) for number in range(count)]
+        self.elections, self.network = elections, network
+        hosts = network.hosts if network else [HOST] * count
+        self.members = [Member(host=hosts[number], **{**CHEAP_HASHES, **settings}) for number in range(count)]
         addresses = ",".join(member.address for member in self.members)
         for number, member in enumerate(self.members):
+            if network:
+                member.command = (*network.enter(number), *member.command)
             member.settings |= {
                 "AUTHKV_REPLICATION": addresses,
                 "AUTHKV_REPLICATION_PASSWORD": REPLICATION_PASSWORD,

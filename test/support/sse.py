@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from support import v1
-from support.harness import DEADLINE, HOST, Instance
+from support.harness import DEADLINE, Instance
 from support.outcome import Refusal
 from support.transports import Response, bearer
 from support.values import from_json
@@ -40,10 +40,10 @@ class Event:
 
 
 class Stream:
-    """One `GET /v1/watch`. Reading waits as long as it has to."""
+    """One `GET /v1/watch`. Reading waits as long as it has to, or `timeout` seconds."""
 
-    def __init__(self, instance: Instance, token: str | None, last_event_id=None, ready: bool = True, **query):
-        self.connection = http.client.HTTPConnection(HOST, instance.http_port, timeout=DEADLINE)
+    def __init__(self, instance: Instance, token: str | None, last_event_id=None, ready: bool = True, timeout: float = DEADLINE, **query):
+        self.connection = http.client.HTTPConnection(instance.host, instance.http_port, timeout=timeout)
         headers = bearer(token) if token is not None else {}
         if last_event_id is not None:
             headers["Last-Event-ID"] = str(last_event_id)

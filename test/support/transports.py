@@ -131,14 +131,17 @@ class Response:
 
 
 class HttpTransport(Transport):
-    """HTTP under /api and /v1 over one kept connection, from the address `source` where it is given."""
+    """HTTP under /api and /v1 over one kept connection, from the address `source` where it is given. `timeout`: seconds that a
+    connection or an answer may take."""
 
     name = "http"
     is_http = True
 
-    def __init__(self, instance: Instance, port: int | None = None, source: str | None = None, host: str = HOST):
+    def __init__(
+        self, instance: Instance, port: int | None = None, source: str | None = None, host: str | None = None, timeout: float = DEADLINE
+    ):
         self.connection = http.client.HTTPConnection(
-            host, port or instance.http_port, timeout=DEADLINE, source_address=source and (source, 0)
+            host or instance.host, port or instance.http_port, timeout=timeout, source_address=source and (source, 0)
         )
 
     def request(self, method: str, path: str, body=None, headers: dict | None = None) -> Response:
@@ -253,9 +256,15 @@ class IprotoTransport(Transport):
 
     name = "iproto"
 
-    def __init__(self, instance: Instance, user: str = "authkv", password: str = CLIENT_PASSWORD):
+    def __init__(self, instance: Instance, user: str = "authkv", password: str = CLIENT_PASSWORD, timeout: float = DEADLINE):
         self.connection = tarantool.Connection(
-            HOST, instance.iproto_port, user=user, password=password, socket_timeout=DEADLINE, unpacker_factory=unpacker
+            instance.host,
+            instance.iproto_port,
+            user=user,
+            password=password,
+            socket_timeout=timeout,
+            connection_timeout=timeout,
+            unpacker_factory=unpacker,
         )
 
     def do(self, operation, *args):

@@ -3,6 +3,7 @@
 pub mod checker;
 pub mod clients;
 pub mod history;
+pub mod recorded;
 pub mod spec;
 #[cfg(test)]
 mod tests;

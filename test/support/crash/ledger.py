@@ -56,6 +56,11 @@ class Ledger:
         with self.lock:
             self.requests[kind, fate] += 1
 
+    @property
+    def highest(self) -> int:
+        """The highest revision that anybody was told."""
+        return self._highest
+
     def told(self, revision: int, change: Change) -> None:
         """A client was told that the change has this revision."""
         with self.lock:

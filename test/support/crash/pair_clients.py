@@ -8,6 +8,7 @@ from support.crash.client import Client, Lost, shown
 from support.crash.inserts import Insert
 from support.crash.ledger import Change
 from support.crash.pairs import CounterUnit, Increment, Unit, Write
+from support.harness import DEADLINE
 from support.outcome import Ok, Refusal
 from support.sse import Stream
 
@@ -137,13 +138,18 @@ class OldClient(Client):
 class Watcher(Client):
     """A client of a watch. It goes on where it stopped; if that is too old, it begins anew."""
 
+    # Seconds that it waits for a change.
+    patience = DEADLINE
+    # Refusals of an instance that may serve it later.
+    passing = frozenset({"shutting_down", "not_started", "overloaded"})
+
     def __init__(self, world, seed: str):
         super().__init__(world, self.stream, seed)
         self.pause = 0
 
     def stream(self, instance) -> Stream:
         position = self.world.feed.position
-        stream = Stream(instance, self.world.token, last_event_id=position, ready=False, prefix="crash/")
+        stream = Stream(instance, self.world.token, last_event_id=position, ready=False, timeout=self.patience, prefix="crash/")
         if stream.response.status == 200:
             first = stream.event()
             if first is None:
@@ -156,7 +162,7 @@ class Watcher(Client):
         self.world.ledger.count("watch", f"refused: {refusal.name}")
         if refusal.name == "too_old":
             self.world.feed.position = None
-        elif refusal.name not in ("shutting_down", "not_started", "overloaded"):
+        elif refusal.name not in self.passing:
             self.world.ledger.find("watch", f"after {position}: {refusal}")
         raise Lost("watch")
 

@@ -1,10 +1,11 @@
 //! The store of a few integers that histories are checked against.
 
 use super::checker::Spec;
+use serde::Deserialize;
 
 pub const KEYS: usize = 3;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub enum Operation {
     Get(usize),
     /// All keys at once, by `batch_get` or by `kv_list`.
@@ -32,7 +33,7 @@ pub enum Operation {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 pub enum Guard {
     Revision(u64),
     Value(i64),
@@ -41,7 +42,7 @@ pub enum Guard {
 /// A value and its revision.
 pub type Seen = Option<(i64, u64)>;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 pub enum Answer {
     One(Seen),
     All([Seen; KEYS]),

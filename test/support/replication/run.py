@@ -1,0 +1,266 @@
+"""A replica set whose leader meets one fault after another under load, and is looked at after each."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.clock import elapse
+from support.crash.ledger import Finding
+from support.crash.pairs import CounterUnit, Unit
+from support.crash.run import SETTINGS
+from support.crash.settle import Settlement, prepare
+from support.harness import wait_until
+from support.people import People
+from support.replica_set import REPLICATION_TIMEOUT, Member, ReplicaSet
+from support.replication.clients import GapWriter, RevocationClient, SetClient, SetPairClient, SetSessionClient, SetWatcher, SetWorld
+from support.replication.convergence import REPEATED, SPLIT_BRAIN, NotConverged, converge, metrics
+from support.replication.faults import FAULTS, Fault, Kill, Promotion
+from support.replication.histories import Recorder
+from support.transports import HttpTransport, IprotoTransport
+
+LOGINS = [f"session{n}" for n in range(3)]
+REVOKED = "revoked0"
+# Of each member.
+MEMBER = SETTINGS | {
+    "AUTHKV_HTTP_HEALTH": "on",
+    # Sessions whose logout was refused stay.
+    "AUTHKV_SESSIONS_MAX": "10000",
+}
+# The gap that is promised after a kill, in seconds.
+GAP = 5 * float(REPLICATION_TIMEOUT)
+# Seconds that another member has to take over, before the fault ends without.
+TAKEOVER = 10.0
+# Seconds in which members that have both written notice each other.
+NOTICED = 1.5
+# Seconds until all members have the same again.
+CONVERGED = 60.0
+# What asynchronous replication may lose with a leader: it is counted and no failure.
+MAY_BE_LOST = {
+    "lost", "revision_twice", "revision_back", "counter", "session_lost", "revoked_token_alive", "revoked_token_alive_elsewhere",
+    "session_lost_elsewhere", "watch", "refused_was_done", "user",
+}  # fmt: skip
+
+
+@dataclass
+class Row:
+    """What came of one kind of fault."""
+
+    faults: int = 0
+    gaps: list[float] = field(default_factory=list)
+    # Faults after which the same member led.
+    stayed: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    split: int = 0
+
+
+class Run:
+    """`strict`, or a `synchronous` set: nothing may be lost. Otherwise what is lost by a fault that is not planned is counted in its
+    row."""
+
+    def __init__(self, members: ReplicaSet, synchronous: bool, seed: int, histories: Path | None, strict: bool | None = None):
+        self.members, self.synchronous, self.seed, self.random = members, synchronous, seed, random.Random(seed)
+        self.strict = synchronous if strict is None else strict
+        self.world = SetWorld(members.members[0], members=members)
+        ledger = self.world.ledger
+        sizes = [2, 3, 5, 8, 20]
+        self.world.share(
+            [Unit(ledger, *(f"crash/group/{n:02}/{key:02}" for key in range(sizes[n % len(sizes)]))) for n in range(15)],
+            [Unit(ledger, f"crash/single/{n:02}") for n in range(30)],
+            [CounterUnit(ledger, f"crash/counter/{n}") for n in range(3)],
+        )
+        self.recorder = Recorder(self.world, histories, f"{seed}") if histories else None
+        self.rows: dict[str, Row] = {}
+        self.findings: list[Finding] = []
+        self.clients: list[SetClient] = []
+        self._epochs = itertools.count()
+        # What each member had counted before the present fault.
+        self._before: dict[Member, dict[str, float]] = {}
+        self._uuids: dict[Member, str] = {}
+
+    def __enter__(self) -> Run:
+        people = People(self.members.leader())
+        prepare(self.world, people, [*LOGINS, REVOKED], [], [])
+        people.close()
+        self.members.await_sync()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.world.stopping.set()
+
+    # A fault
+
+    def cycle(self, name: str) -> None:
+        """Load, a fault of the leader, its end, and a look at what is there."""
+        row = self.rows.setdefault(name, Row())
+        self.begin_load()
+        elapse(self.random.uniform(0.3, 1.0))
+        fault = FAULTS[name](self.members, name)
+        self._before = {member: metrics(member) for member in self.members.members}
+        self._uuids = {member: member.evaluate("return box.info.uuid")[0] for member in self.members.members}
+        struck = time.monotonic()
+        fault.begin()
+        self.take_over(fault, struck, row)
+        elapse(self.random.uniform(0.2, 0.8))
+        self.heal(fault, row)
+        elapse(self.random.uniform(0.3, 0.8))
+        self.end_load()
+        row.faults += 1
+        row.gaps.append(self.gap(struck))
+        self.settle(fault, row)
+
+    def take_over(self, fault: Fault, struck: float, row: Row) -> None:
+        """Returns once another member has acknowledged a write, or nobody seems to take over."""
+        if not self.members.elections and not isinstance(fault, Promotion):
+            self.promote(fault)
+
+        def others() -> bool:
+            return any(at > struck and member is not fault.victim for at, member in self.world.acknowledged[-500:])
+
+        end = time.monotonic() + TAKEOVER
+        wait_until(lambda: others() or time.monotonic() > end, "another member takes over, or none does")
+        row.stayed += not others()
+
+    def promote(self, fault: Fault) -> None:
+        """What an operator does who has lost a leader, without elections: the member that has most of it leads."""
+        rest = [member for member in self.members.running() if member is not fault.victim]
+        chosen = max(rest, key=lambda member: sum(member.position().values()))
+        chosen.evaluate("box.cfg{read_only = false}")
+        for member in self.members.members:
+            member.settings["AUTHKV_READ_ONLY"] = str(member is not chosen).lower()
+
+    def heal(self, fault: Fault, row: Row) -> None:
+        """Ends the fault. Where an asynchronous leader was replaced, it may have what nobody else has, which would break the
+        replication: so it begins anew without data, as documentation/replication.md says."""
+        if self.synchronous or isinstance(fault, Promotion):
+            fault.end()
+            return
+        if type(fault) is Kill:
+            self.empty(fault.victim)
+            fault.end()
+            return
+        # Here the others are told first what it alone has.
+        fault.end()
+        wait_until(lambda: fault.victim.is_ready() or not fault.victim.is_running(), "the member serves or has ended")
+        elapse(NOTICED)
+        self.count(row, fault)
+        keeper = next((member for member in self.members.leaders() if member is not fault.victim), None) or self.members.leader()
+        for member in self.members.members:
+            if member is not keeper:
+                if member.is_running():
+                    member.kill()
+                self.empty(member)
+                member.launch()
+                wait_until(lambda member=member: member.is_ready() or not member.is_running(), "a member has the data again")
+        if metrics(keeper)[SPLIT_BRAIN]:
+            keeper.evaluate("return authkv.restart()")
+
+    def empty(self, member: Member) -> None:
+        """Removes the data of a member that does not run, but for its keys, and its place among the members."""
+        for file in itertools.chain.from_iterable(member.data_dir.glob(f"*.{kind}") for kind in ("snap", "xlog", "vylog")):
+            file.unlink()
+        # There are no more than 31 places.
+        self.members.leader().evaluate(f"box.space._cluster.index.uuid:delete('{self._uuids[member]}')")
+
+    def count(self, row: Row, fault: Fault) -> None:
+        """Adds what the members that have run through the fault count of it."""
+        for member, before in self._before.items():
+            if member.is_running() and not (isinstance(fault, Kill) and member is fault.victim):
+                now = metrics(member)
+                row.repeated += int(now[REPEATED] - before[REPEATED])
+                row.split += int(now[SPLIT_BRAIN])
+                self._before[member] = now
+
+    def gap(self, struck: float) -> float:
+        """The longest time without an acknowledged write, from shortly before the fault on."""
+        moments = sorted(at for at, _ in self.world.acknowledged if at > struck - 0.5)
+        return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=float("inf"))
+
+    # A look at what is there
+
+    def settle(self, fault: Fault, row: Row) -> None:
+        ledger = self.world.ledger
+        try:
+            converge(self.members, CONVERGED)
+        except NotConverged as error:
+            ledger.find("not_converged", f"after {fault.name}: {error}")
+            self.sort(fault, row)
+            raise
+        leader = self.members.leader()
+        self.world.instance = leader
+        transport = HttpTransport(leader)
+        if self.recorder:
+            self.recorder.settle(transport)
+        transport.close()
+        people = People(leader)
+        try:
+            _Settlement(self.world, people, self.random, time.monotonic()).run()
+        finally:
+            people.close()
+        self.count(row, fault)
+        if self.strict and row.split:
+            ledger.find("split_brain", "a member has told of one")
+        self.sort(fault, row)
+        self.world.acknowledged.clear()
+        self.world.epoch += 1
+
+    def sort(self, fault: Fault, row: Row) -> None:
+        """What was found is a loss that was to be expected, or a failure."""
+        found, self.world.ledger.findings = self.world.ledger.findings, []
+        for finding in found:
+            if self.strict or isinstance(fault, Promotion) or finding.rule not in MAY_BE_LOST:
+                self.findings.append(Finding(finding.rule, f"after {fault.name} of {fault.victim.name}: {finding.text}"))
+            else:
+                row.lost[finding.rule] += 1
+
+    # The load
+
+    def begin_load(self) -> None:
+        self.world.stopping.clear()
+        names, epoch = itertools.count(), next(self._epochs)
+
+        def make(kind, *args) -> SetClient:
+            *more, transport = args
+            return kind(self.world, transport, f"{self.seed}-{epoch}-{next(names)}", *more)
+
+        self.clients = [
+            make(SetPairClient, HttpTransport), make(SetPairClient, HttpTransport), make(SetPairClient, IprotoTransport),
+            make(SetSessionClient, LOGINS[:2], HttpTransport), make(SetSessionClient, LOGINS[2:], IprotoTransport),
+            make(RevocationClient, REVOKED, HttpTransport),
+            *(GapWriter(self.world, member, f"{self.seed}-{epoch}-{member.name}") for member in self.members.members),
+            SetWatcher(self.world, f"{self.seed}-{epoch}-watch"),
+        ]  # fmt: skip
+        for client in self.clients:
+            client.start()
+        if self.recorder:
+            self.recorder.begin()
+        wait_until(lambda: len(self.world.acknowledged) > 20, "writes are acknowledged")
+
+    def end_load(self) -> None:
+        self.world.stopping.set()
+        for client in self.clients:
+            if isinstance(client, SetWatcher):
+                client.end()
+            client.join()
+            if client.fault is not None:
+                self.world.ledger.find("failure", f"{type(client).__name__}: {client.fault!r}")
+        if self.recorder:
+            self.recorder.end()
+            for fault in self.recorder.faults:
+                self.world.ledger.find("failure", f"a client of the histories: {fault!r}")
+            self.recorder.faults.clear()
+
+
+class _Settlement(Settlement):
+    """Of pairs and sessions, at the leader."""
+
+    def run(self) -> None:
+        self.world.feed.settle()
+        self.pairs()
+        self.world.ledger.begin()
+        self.sessions()
