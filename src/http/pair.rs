@@ -233,7 +233,11 @@ mod tests {
             ("", BYTES),
         ] {
             let response = body(b"\xc4\x01x", Some(text.to_owned())).unwrap();
-            assert_eq!(response.headers[0], ("Content-Type", told.into()), "{text}");
+            assert_eq!(
+                response.headers[0],
+                ("Content-Type".into(), told.into()),
+                "{text}"
+            );
         }
     }
 }

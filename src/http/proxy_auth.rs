@@ -36,7 +36,7 @@ mod tests {
             ("X-Authkv-Roles", "shop,a%2Cadmin,a_b"),
         ];
         for (seen, expected) in response.headers.iter().zip(expected) {
-            assert_eq!((seen.0, &*seen.1), expected);
+            assert_eq!((&*seen.0, &*seen.1), expected);
         }
         assert_eq!(response.headers.len(), 2);
     }

@@ -61,7 +61,7 @@ mod tests {
         let fields = response
             .headers
             .iter()
-            .map(|(name, value)| (*name, &**value));
+            .map(|(name, value)| (&**name, &**value));
         assert_eq!(
             fields.collect::<Vec<_>>(),
             [

@@ -124,8 +124,9 @@ def test_a_client_over_iproto_does_too(replicas, transport):
 
 
 def normal(response: Response) -> tuple:
-    """An answer without what differs between two equal requests: ids and dates."""
-    headers = sorted((name, value) for name, value in response.headers.items() if name not in ("Date", "X-Request-Id"))
+    """An answer without what differs between two equal requests: ids, dates, and what is of the connection."""
+    differs = "Date", "X-Request-Id", "Connection"
+    headers = sorted((name, value) for name, value in response.headers.items() if name not in differs)
     return response.status, headers, response.body
 
 

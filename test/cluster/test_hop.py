@@ -121,7 +121,8 @@ def test_the_user_of_the_hop_may_do_nothing_else(pair):
         follower,
         f"return (function(...) {TRY} end)('{leader.address}', {{procedures = {{{listed[0]}}}, spaces = {{{listed[1]}}}}})",
     )
-    # A function of Tarantool for everybody, which does nothing without an argument, is none of authkv's.
+    # Functions of Tarantool for everybody do nothing without arguments, and everybody has settings of a session.
+    done = [name for name in done if name != "_session_settings"]
     assert [name for name in done if name.startswith("authkv") or name == "eval" or name in spaces] == []
     assert len(refused) >= len(others) // 2 + 2 * len(spaces)
 

@@ -476,6 +476,7 @@ OTHERS = {
     "REPLICATION_TIMEOUT": "0.5",
     "ELECTION_MODE": "candidate",
     "SYNCHRONOUS": "true",
+    "WRITES": "forward",
     "INSTANCE_NAME": "one",
     "ADVERTISE": "https://one.example",
 }

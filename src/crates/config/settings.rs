@@ -282,7 +282,8 @@ settings! {
     /// iproto addresses of all instances of the [replica set](replication.md), this one included, the same for each of them
     REPLICATION = "<none>", members().optional() => [process] config.replication: Option<Vec<String>>;
     /// password of the Tarantool user authkv_replication, the same for all instances of a replica set
-    /// password of the Tarantool user `authkv_replication`, by which the instances of a replica set replicate each other
+    /// password of the Tarantool user `authkv_replication`, by which the instances of a replica set replicate each other; that of
+    /// `authkv_forward` is made from it
     REPLICATION_PASSWORD = "<none>", secret().optional() => [process] config.replication_password: Option<SecretString>;
     /// seconds without a sign of life after which another instance is taken for lost
     /// seconds between signs of life; an instance that is silent for four times as long is taken for lost
