@@ -159,20 +159,33 @@ def batch(apart, revision: int):
         http.close()
 
 
+def of_list(answer: dict):
+    return answer["pairs"][0]["value"]
+
+
+def exported(apart, revision: int):
+    lines = apart.read(f"/v1/export?min_revision={revision}&timeout=20").body.splitlines()
+    return json.loads(lines[0])["value"]
+
+
+def asked(revision: int) -> dict:
+    return {"min_revision": revision, "timeout": 20}
+
+
 # How to read the key `k` at a revision, by name.
 READS = {
     "query": lambda apart, revision: apart.read(f"/v1/kv/k?min_revision={revision}&timeout=20").json,
     "key in the query": lambda apart, revision: apart.read(f"/v1/pair?key=k&min_revision={revision}&timeout=20").json,
     "header": lambda apart, revision: apart.read("/v1/kv/k", {"Authkv-Min-Revision": str(revision)}).json,
-    "list": lambda apart, revision: apart.read(f"/v1/kv?min_revision={revision}&timeout=20").json["pairs"][0]["value"],
-    "export": lambda apart, revision: json.loads(apart.read(f"/v1/export?min_revision={revision}&timeout=20").body.splitlines()[0])["value"],
+    "list": lambda apart, revision: of_list(apart.read(f"/v1/kv?min_revision={revision}&timeout=20").json),
+    "export": exported,
     "batch": batch,
     "old path": old,
     "HTTP/2": lambda apart, revision: json.loads(over_h2(apart, f"/v1/kv/k?min_revision={revision}&timeout=20")[1]),
     "HTTP/2 header": lambda apart, revision: json.loads(over_h2(apart, "/v1/kv/k", [("authkv-min-revision", str(revision))])[1]),
-    "iproto": lambda apart, revision: over_iproto(apart, "pair_get", "k", {"min_revision": revision, "timeout": 20}).value["value"],
-    "iproto batch": lambda apart, revision: over_iproto(apart, "batch_get", ["k"], {"min_revision": revision, "timeout": 20}).value["pairs"][0]["value"],
-    "iproto list": lambda apart, revision: over_iproto(apart, "kv_list", {"min_revision": revision, "timeout": 20}).value["pairs"][0]["value"],
+    "iproto": lambda apart, revision: over_iproto(apart, "pair_get", "k", asked(revision)).value["value"],
+    "iproto batch": lambda apart, revision: of_list(over_iproto(apart, "batch_get", ["k"], asked(revision)).value),
+    "iproto list": lambda apart, revision: of_list(over_iproto(apart, "kv_list", asked(revision)).value),
     "console": lambda apart, revision: apart.evaluate(f"return authkv.pair.get('k', {{min_revision = {revision}, timeout = 20}}).value")[0],
 }  # fmt: skip
 

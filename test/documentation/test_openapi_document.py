@@ -136,9 +136,15 @@ def test_a_failure_has_one_form(document):
     ("post /api/login", 404, set()),
     ("get /v1/kv/{key}", 200, {"Authkv-Expires-At", "ETag"}),
     ("get /v1/kv/{key}", 304, {"ETag"}),
-    ("put /v1/kv/{key}", 200, {"ETag"}),
-    ("put /v1/kv/{key}", 201, {"ETag"}),
-    ("delete /v1/kv/{key}", 200, set()),
+    ("put /v1/kv/{key}", 200, {"Authkv-Revision", "ETag"}),
+    ("put /v1/kv/{key}", 201, {"Authkv-Revision", "ETag"}),
+    ("delete /v1/kv/{key}", 200, {"Authkv-Revision"}),
+    ("post /v1/kv/{key}/incr", 200, {"Authkv-Revision"}),
+    ("post /v1/batch/put", 200, {"Authkv-Revision"}),
+    ("post /v1/batch/get", 200, set()),
+    ("delete /v1/kv", 200, {"Authkv-Revision"}),
+    ("post /v1/txn", 200, {"Authkv-Revision"}),
+    ("post /api/write", 201, {"Authkv-Revision"}),
     ("get /v1/export", 200, {"X-Total-Count"}),
 ])  # fmt: skip
 def test_what_an_answer_adds_to_the_header_is_described(document, operation, status, headers):

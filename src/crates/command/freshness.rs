@@ -1,8 +1,6 @@
 //! How fresh the data has to be that a request reads. Pure; any thread.
 
-use crate::decode::{option, Checked};
 use authkv_base::error::Error;
-use authkv_codec as codec;
 use authkv_config::Consistency;
 use std::time::Duration;
 
@@ -24,29 +22,8 @@ pub struct Freshness {
 }
 
 impl Freshness {
-    /// Reads an input that has no other members. The inner error is `BadOption`.
-    pub fn decode(input: &codec::Document<'_>) -> Checked<Self> {
-        let ([], fields) = input.fields_and_options([], Self::NAMES, 0)?;
-        Self::read(fields)
-    }
-
-    /// The names of the members of an input, in the order of [`Self::read`].
+    /// The names of the members of an input, in the order in which they are read.
     pub const NAMES: [&'static str; 3] = ["min_revision", "timeout", "consistency"];
-
-    /// The inner error is `BadOption`.
-    pub(crate) fn read(fields: [Option<&[u8]>; 3]) -> Checked<Self> {
-        let [min_revision, timeout, consistency] = fields;
-        let min_revision = option(min_revision, |field| codec::number("min_revision", field))?;
-        let timeout = option(timeout, |field| codec::seconds("timeout", field))?;
-        let name = option(consistency, |field| codec::string("consistency", field))?;
-        Ok(timeout.map(wait).transpose().and_then(|timeout| {
-            Ok(Self {
-                consistency: name.as_deref().map(Self::consistency).transpose()?,
-                min_revision,
-                timeout,
-            })
-        }))
-    }
 
     /// The consistency of this name. Errors: `BadOption`.
     pub fn consistency(name: &str) -> Result<Consistency, Error> {

@@ -1,6 +1,7 @@
 //! Decodes the input of an operation into its command: a body by name, arguments by position. Pure; any thread.
 
 mod batch;
+mod fresh;
 mod kv;
 mod parts;
 #[cfg(test)]
@@ -8,7 +9,6 @@ mod tests;
 mod txn;
 
 pub use kv::DELETION_MAX;
-pub(crate) use parts::{option, Checked};
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
 use super::Freshness;
