@@ -27,6 +27,7 @@ use std::time::Duration;
 use tarantool::proc;
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
+mod at_leader;
 mod call;
 mod carried;
 mod reply;
@@ -337,7 +338,7 @@ fn carried(args: &RawBytes) -> Reply {
         let request = first_bytes(args).ok_or_else(|| Error::malformed("There is no request"))?;
         // Tarantool frees the arguments at the first yield.
         let request = request.to_vec();
-        text(&carried::execute(tx, instance, &request)?)
+        text(&at_leader::execute(tx, instance, &request)?)
     })
 }
 

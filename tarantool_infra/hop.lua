@@ -118,6 +118,8 @@ local function reach(patience)
             uuid, address, is_new = leader()
         end
         if uuid == nil then
+            -- It may be dead without a word, as after a loss of power.
+            leave()
             return nil, address
         end
         if connection ~= nil and (connected_to ~= uuid or connection.state ~= 'active') then

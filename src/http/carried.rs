@@ -1,14 +1,8 @@
-//! Requests over HTTP that a read-only instance carries to the leader, and their answers: see [`crate::core::forward`]. Answers
-//! are made on the tx thread of the leader, and read on any thread.
+//! The form of requests over HTTP that a read-only instance carries to the leader, and of their answers: see
+//! [`crate::core::forward`]. Pure.
 
-use super::embedded;
-use super::exchange::Exchange;
 use super::outgoing::Outgoing;
 use super::response::Response;
-use super::shared::Shared;
-use crate::bridge::CancelFlag;
-use crate::core::Core;
-use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
 use authkv_wire::head::Head;
@@ -17,7 +11,6 @@ use hyper::Method;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// What begins a carried request that came over HTTP.
 pub const KIND: u8 = b'h';
@@ -63,14 +56,8 @@ pub fn encode(head: &Head, id: &str, peer: &Peer, body: &[u8]) -> Option<Box<[u8
     Some(encoded.into())
 }
 
-/// Executes a carried request, without its kind, and returns the answer in the form in which it goes back. Errors: `Malformed`,
-/// before anything is done. Yields.
-pub fn answer(
-    tx: &Tx,
-    core: &'static Core,
-    shared: &Arc<Shared>,
-    carried: &[u8],
-) -> Result<Vec<u8>, Error> {
+/// Reads a carried request, without its kind: its head, the client and the body. Errors: `Malformed`.
+pub fn read(carried: &[u8]) -> Result<(Head, Peer, Vec<u8>), Error> {
     let malformed = || Error::malformed("The request that was carried cannot be read");
     let request: Request<'_> = rmp_serde::from_slice(carried).map_err(|_| malformed())?;
     let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| malformed())?;
@@ -78,16 +65,16 @@ pub fn answer(
     for (name, value) in request.fields {
         head.add(&name, || value.into_vec().into());
     }
-    let peer = Peer::shown_as(request.peer);
-    let exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
-    let body = &request.body[..];
-    let outgoing = match shared.bridge.memory.hold(body.len()) {
-        Some(_held) => embedded::execute(tx, core, exchange, body, body.len()),
-        None => exchange.refuse(shared.bridge.memory_error()),
-    };
-    let Outgoing {
-        response, error, ..
-    } = &outgoing;
+    Ok((
+        head,
+        Peer::shown_as(request.peer),
+        request.body.into_owned(),
+    ))
+}
+
+/// The answer to a request, as it goes back. Errors: `Internal`.
+pub fn write(outgoing: &Outgoing) -> Result<Vec<u8>, Error> {
+    let response = &outgoing.response;
     let headers = response.headers.iter();
     let answer = Answer {
         status: response.status,
@@ -95,7 +82,7 @@ pub fn answer(
             .map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)))
             .collect(),
         body: Cow::Borrowed(&response.body[..]),
-        error: error.map(Cow::Borrowed),
+        error: outgoing.error.map(Cow::Borrowed),
     };
     rmp_serde::to_vec(&answer).map_err(|_| Error::Internal)
 }
@@ -144,15 +131,10 @@ mod tests {
         let peer = Peer::Behind([10, 1, 2, 3].into());
         let encoded = encode(&head, "7f", &peer, b"\xff\x00").unwrap();
         assert_eq!(encoded[0], KIND);
-        let request: Request<'_> = rmp_serde::from_slice(&encoded[1..]).unwrap();
-        assert_eq!(request.method, "PUT");
-        assert_eq!(request.target, &b"/v1/kv/pair?key=%C3%A9&ttl=1"[..]);
-        assert_eq!(request.body, &b"\xff\x00"[..]);
-        assert_eq!(Peer::shown_as(request.peer), peer);
-        let mut again = Head::new(Method::PUT, request.target.into_owned().into());
-        for (name, value) in request.fields {
-            again.add(&name, || value.into_vec().into());
-        }
+        let (again, client, body) = read(&encoded[1..]).unwrap();
+        assert_eq!((&again.method, &again.path), (&head.method, &head.path));
+        assert_eq!(again.query, &b"key=%C3%A9&ttl=1"[..]);
+        assert_eq!((client, &body[..]), (peer, &b"\xff\x00"[..]));
         assert_eq!(again.authorization, head.authorization);
         assert_eq!(again.content_type, head.content_type);
         assert_eq!(again.if_match, head.if_match);
@@ -165,13 +147,13 @@ mod tests {
 
     #[test]
     fn an_answer_comes_back_as_it_was() {
-        let answer = Answer {
-            status: 503,
-            headers: vec![("Retry-After".into(), "1".into())],
-            body: Cow::Borrowed(b"\xffx"),
-            error: Some("read_only".into()),
+        let mut outgoing = Outgoing {
+            response: Response::new(503, &b"\xffx"[..]),
+            error: Some("read_only"),
+            ..Outgoing::default()
         };
-        let encoded = rmp_serde::to_vec(&answer).unwrap();
+        outgoing.response.set("Retry-After", "1");
+        let encoded = write(&outgoing).unwrap();
         let (response, error) = decode(&encoded).unwrap();
         assert_eq!(response.status, 503);
         assert_eq!(
@@ -180,6 +162,6 @@ mod tests {
         );
         assert_eq!(&response.body[..], b"\xffx");
         assert_eq!(error, Some("read_only"));
-        assert!(decode(b"\xc1").is_none());
+        assert!(decode(b"\xc1").is_none() && read(b"\xc1").is_err());
     }
 }

@@ -1,5 +1,7 @@
-//! Embedded requests: those from another HTTP server in this process, such as the `http` rock. Runs on the tx thread.
+//! Embedded requests: those from another HTTP server in this process, such as the `http` rock, and those that another instance
+//! carries here. Runs on the tx thread.
 
+use super::carried;
 use super::exchange::{Decoded, Exchange};
 use super::outgoing::Outgoing;
 use super::shared::Shared;
@@ -75,6 +77,23 @@ impl EmbeddedRequest {
         let body = self.body.unwrap_or_default();
         execute(tx, core, exchange, &body.0, length).into()
     }
+}
+
+/// Executes a request that another instance carries here, and returns the answer in the form in which it goes back. Errors:
+/// `Malformed`, before anything is done. Yields.
+pub fn answer_carried(
+    tx: &Tx,
+    core: &'static Core,
+    shared: &Arc<Shared>,
+    carried: &[u8],
+) -> Result<Vec<u8>, Error> {
+    let (head, peer, body) = carried::read(carried)?;
+    let exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
+    let outgoing = match shared.bridge.memory.hold(body.len()) {
+        Some(_held) => execute(tx, core, exchange, &body, body.len()),
+        None => exchange.refuse(shared.bridge.memory_error()),
+    };
+    carried::write(&outgoing)
 }
 
 /// Executes a request on the tx thread. `length` is that of the body, which is empty if it is above every limit. Yields.

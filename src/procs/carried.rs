@@ -1,21 +1,16 @@
-//! Calls of procedures that a read-only instance carries to the leader, and what the leader does with carried requests. Runs on
-//! the tx thread.
+//! The form of calls of procedures that a read-only instance carries to the leader, and of their answers. Pure.
 
-use super::call::execute_for;
 use super::reply::ProcError;
-use crate::http::carried as over_http;
-use crate::instance::Instance;
-use crate::tx::{hop, is_read_only, lua, orphan, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::Operation;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use tarantool::error::IntoBoxError;
-use tarantool::tuple::{RawByteBuf, RawBytes};
+use tarantool::tuple::RawByteBuf;
 
 /// What begins a carried call.
-const KIND: u8 = b'c';
+pub const KIND: u8 = b'c';
 
 /// A call of a procedure of clients.
 #[derive(Serialize, Deserialize)]
@@ -60,25 +55,8 @@ pub fn told(answer: &[u8]) -> Result<RawByteBuf, ProcError> {
     }
 }
 
-/// Executes a request that another instance carries here, and returns what goes back. Errors, before anything is done:
-/// `ReadOnly` if this instance does not lead, `Malformed`, `ShuttingDown`. Yields.
-pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<u8>, Error> {
-    orphan::outlast(tx);
-    if is_read_only(tx) {
-        let leader = lua::leader(tx);
-        return Err(Error::ReadOnly { leader });
-    }
-    let answer = match text.split_first() {
-        Some((&over_http::KIND, request)) => {
-            over_http::answer(tx, &instance.core, &instance.shared(), request)?
-        }
-        Some((&KIND, call)) => answer_call(tx, instance, call)?,
-        _ => return Err(Error::malformed("There is no such kind of request")),
-    };
-    hop::reply(tx, &answer)
-}
-
-fn answer_call(tx: &Tx, instance: &'static Instance, call: &[u8]) -> Result<Vec<u8>, Error> {
+/// Reads a carried call, without its kind: who calls, the operation and the arguments. Errors: `Malformed`.
+pub fn read(call: &[u8]) -> Result<(Origin, Operation, Vec<u8>), Error> {
     let malformed = || Error::malformed("The call that was carried cannot be read");
     let call: Call<'_> = rmp_serde::from_slice(call).map_err(|_| malformed())?;
     let operation = Operation::by_name(&call.procedure).ok_or_else(malformed)?;
@@ -90,8 +68,12 @@ fn answer_call(tx: &Tx, instance: &'static Instance, call: &[u8]) -> Result<Vec<
         peer: Peer::shown_as(call.peer),
         agent: None,
     };
-    let arguments = RawBytes::new(&call.arguments);
-    let answer = match execute_for(tx, instance, operation, arguments, origin, None) {
+    Ok((origin, operation, call.arguments.into_owned()))
+}
+
+/// The answer to a call, as it goes back. Errors: `Internal`.
+pub fn write(result: Result<RawByteBuf, ProcError>) -> Result<Vec<u8>, Error> {
+    let answer = match result {
         Ok(result) => Answer(0, result.0.into()),
         Err(error) => Answer(error.error_code(), error.to_string().into_bytes().into()),
     };

@@ -81,7 +81,7 @@ def test_a_client_of_a_follower_registers_logs_in_writes_and_reads_what_it_wrote
     """Each step sees the one before it at the same follower, without a wait."""
     login = fresh("user")
     assert follower.register(login, PASSWORD, "Bob", "Stone") == Ok()
-    for number in range(10):
+    for number in range(30):
         token = follower.login(login, PASSWORD).value
         assert follower.check(token) == Ok(True)
         session = follower.do("session_login", login, PASSWORD).value

@@ -1,0 +1,32 @@
+//! What the leader does with requests that other instances of its replica set carry to it. Runs on the tx thread.
+
+use super::call::execute_for;
+use super::carried;
+use crate::http::{carried as over_http, embedded};
+use crate::instance::Instance;
+use crate::tx::{hop, is_read_only, lua, orphan, Tx};
+use authkv_base::error::Error;
+use tarantool::tuple::RawBytes;
+
+/// Executes a request that another instance carries here, and returns what goes back. Errors, before anything is done:
+/// `ReadOnly` if this instance does not lead, `Malformed`, `ShuttingDown`. Yields.
+pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<u8>, Error> {
+    orphan::outlast(tx);
+    if is_read_only(tx) {
+        let leader = lua::leader(tx);
+        return Err(Error::ReadOnly { leader });
+    }
+    let answer = match text.split_first() {
+        Some((&over_http::KIND, request)) => {
+            embedded::answer_carried(tx, &instance.core, &instance.shared(), request)?
+        }
+        Some((&carried::KIND, call)) => {
+            let (origin, operation, arguments) = carried::read(call)?;
+            let arguments = RawBytes::new(&arguments);
+            let result = execute_for(tx, instance, operation, arguments, origin, None);
+            carried::write(result)?
+        }
+        _ => return Err(Error::malformed("There is no such kind of request")),
+    };
+    hop::reply(tx, &answer)
+}
