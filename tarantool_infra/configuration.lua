@@ -1,6 +1,8 @@
 -- The settings of an instance: what differs between two sets of them, when each difference takes effect, and where a
 -- value comes from.
 
+local log = require('log')
+
 local native = require('authkv.native')
 
 -- The list of settings, by name: the default, and when a change takes effect.
@@ -110,6 +112,19 @@ local function without_process(before, after, owns_options)
     return changed(after, before, due(before, after, owns_options).process)
 end
 
+-- Logs what the changes wait for that `due` has. Returns their sorted names. `prefix` is what has happened.
+local function waiting(names, prefix)
+    local all = {}
+    for effect, what in pairs({restart = 'authkv.restart()', process = 'the next start of the process'}) do
+        for _, name in ipairs(names[effect]) do
+            log.warn('authkv%s: %s takes effect with %s', prefix, name, what)
+            table.insert(all, name)
+        end
+    end
+    table.sort(all)
+    return all
+end
+
 local WAITS = {restart = 'waits for authkv.restart()', process = 'waits for a start of the process'}
 -- The console prints a row in one line.
 local ROW = {__serialize = 'seq'}
@@ -117,21 +132,21 @@ local ROW = {__serialize = 'seq'}
 -- The rows of authkv.config(): name, value in force, where it comes from, and what a change waits for. `from` are the
 -- origins of the settings in force, `wanted` the settings that are to be in force.
 local function rows(in_force, from, wanted, owns_options)
-    local waiting = {}
+    local waits = {}
     for _, name in ipairs(differences(in_force, wanted)) do
-        waiting[name] = WAITS[effect_of(name, owns_options)]
+        waits[name] = WAITS[effect_of(name, owns_options)]
     end
     local all = {}
     for _, row in ipairs(native.in_force(in_force)) do
         local name, value = row[1], row[2]
         local text = in_force[name]
         local origin = text ~= nil and text ~= '' and (from[name] or 'start') or 'default'
-        table.insert(all, setmetatable({name, value, origin, waiting[name]}, ROW))
+        table.insert(all, setmetatable({name, value, origin, waits[name]}, ROW))
     end
     return all
 end
 
 return {
     text_of = text_of, texts = texts, overlaid = overlaid, is_of_http = is_of_http, due = due, changed = changed,
-    without_process = without_process, rows = rows, effect_of = effect_of,
+    without_process = without_process, waiting = waiting, rows = rows, effect_of = effect_of,
 }

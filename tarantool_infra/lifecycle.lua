@@ -242,29 +242,13 @@ local function new(call)
         return due
     end
 
-    local function log_waiting(due, prefix)
-        for _, name in ipairs(due.restart) do
-            log.warn('authkv%s: %s takes effect with authkv.restart()', prefix, name)
-        end
-        for _, name in ipairs(due.process) do
-            log.warn('authkv%s: %s takes effect with the next start of the process', prefix, name)
-        end
-    end
-
     -- `start` while an instance runs: what can change does so at once.
     local function start_again(given, from)
         local due = apply({base = given, from = from, calls = {}}, false)
         if #due.now > 0 then
             log.info('authkv runs already: %s changed', table.concat(due.now, ', '))
         end
-        log_waiting(due, ' runs already')
-        local waiting = {}
-        for _, names in ipairs({due.restart, due.process}) do
-            for _, name in ipairs(names) do
-                table.insert(waiting, name)
-            end
-        end
-        table.sort(waiting)
+        local waiting = configuration.waiting(due, ' runs already')
         if #due.now + #waiting == 0 then
             log.info('authkv runs already, with these settings')
         end
@@ -448,7 +432,7 @@ local function new(call)
         if #due.now > 0 then
             log.info('authkv was reloaded: %s changed', table.concat(due.now, ', '))
         end
-        log_waiting(due, ' was reloaded')
+        configuration.waiting(due, ' was reloaded')
         return {applied = due.now, needs_restart = due.restart, needs_process_restart = due.process}
     end
 

@@ -271,11 +271,31 @@ local function stop_watching()
     end
 end
 
+-- Seconds between two looks of the fiber.
+local PAUSE = 1
+
+-- Waits until this instance may write. From 2.10 on, the queue of synchronous transactions of the last leader keeps an
+-- instance read-only that is so by no option any more. It takes the queue over once: if another instance takes it back,
+-- two are to lead, and this one gives way until it was read-only by its option.
+local function await_lead(has_led)
+    local may_claim = not has_led or box.cfg.read_only
+    while not pcall(box.ctl.wait_rw, PAUSE) do
+        fiber.testcancel()
+        may_claim = may_claim or box.cfg.read_only
+        local waits = box.info.ro_reason == 'synchro' and (box.cfg.election_mode or 'off') == 'off'
+        if may_claim and waits and not box.cfg.read_only then
+            local ok, err = pcall(box.ctl.promote)
+            if not ok then
+                log.warn('authkv: the last leader still has the queue of synchronous transactions: %s', err)
+            end
+        end
+    end
+end
+
 -- Has a fiber notice when this instance begins to lead and when it stops leading, in place of an earlier one. `begin`
 -- does what has to be done first; it is tried again if it raises an error. `stop` notes the other.
 local function watch(begin, stop)
     stop_watching()
-    local PAUSE = 1
     local function began()
         local ok, err = pcall(begin)
         while not ok and not box.info.ro do
@@ -285,14 +305,15 @@ local function watch(begin, stop)
         end
     end
     watcher = fiber.create(function()
-        local leads = not box.info.ro
+        local leads, has_led = not box.info.ro, false
         while true do
             if leads then
+                has_led = true
                 box.ctl.wait_ro()
                 log.info('authkv: this instance is read-only from now on')
                 pcall(stop)
             else
-                box.ctl.wait_rw()
+                await_lead(has_led)
                 log.info('authkv: this instance leads from now on')
                 began()
             end

@@ -341,7 +341,7 @@ rawset(_G, 'authkv', rawget(_G, 'authkv') or authkv)
 -- A library that is newer than this file may know more settings of the process.
 for _, row in ipairs(native.settings()) do
     if row[4] == 'process' and ELSEWHERE[row[1]] == nil and USERS[row[1]] == nil then
-        ELSEWHERE[row[1]] = 'the configuration of Tarantool'
+        ELSEWHERE[row[1]] = 'a setting of its own'
     end
 end
 

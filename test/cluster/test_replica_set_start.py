@@ -61,7 +61,7 @@ def test_members_come_up_in_any_order(apart, elections, number):
 def test_a_first_start_that_fails_is_not_in_the_way_of_the_next(apart, elections):
     """Another process has the iproto address of the leader."""
     members = apart(elections=elections)
-    leader, *others = members.members
+    leader = members.members[0]
     with socket.create_server((HOST, leader.iproto_port)):
         said = leader.refuse_to_start()
     assert f"{HOST}:{leader.iproto_port}" in said
@@ -177,6 +177,19 @@ def test_writes_are_synchronous_by_setting(apart, elections):
         if member.is_paused:
             member.resume()
     done.join()
+
+
+def test_a_planned_change_of_the_leader_of_synchronous_spaces_takes_over_their_queue(apart):
+    """From 2.10 on the new leader is read-only until it has done so."""
+    members = apart(AUTHKV_SYNCHRONOUS="true").start()
+    old, new, _ = members.members
+    for leader, follower in ((old, new), (new, old)):
+        leader.evaluate("box.cfg{read_only = true}")
+        wait_until(lambda one=leader, other=follower: one.position() == other.position(), "the new leader has all changes")
+        follower.evaluate("box.cfg{read_only = false}")
+        wait_until(follower.is_writable, "the new leader writes", deadline=20)
+        written = "return authkv.pair.put('k', 1) ~= nil"
+        wait_until(lambda one=follower, code=written: one.evaluate(code) == [True], "it is acknowledged", deadline=20)
 
 
 @pytest.mark.skipif(version() > (2, 6), reason="this Tarantool has elections")

@@ -102,6 +102,36 @@ def test_what_make_installs_starts_from_anywhere_and_is_removed_whole(tmp_path, 
     assert [path for path in root.rglob("*") if path.is_file()] == []
 
 
+def test_the_role_says_where_each_setting_of_tarantool_is():
+    """On each Tarantool, because the check starts nothing."""
+    code = """
+    package.path = 'tarantool_infra/?.lua;' .. package.path
+    package.cpath = 'target/release/lib?.so;' .. package.cpath
+    local role, native, told = require('roles.authkv'), require('authkv.native'), {}
+    for _, row in ipairs(native.settings()) do
+        told[row[1]] = row[4] == 'process'
+    end
+    for _, name in ipairs(native.options()) do
+        told[name] = true
+    end
+    for name, is_of_tarantool in pairs(told) do
+        local _, said = pcall(role.validate, {[name] = {}})
+        told[name] = {is_of_tarantool, tostring(said)}
+    end
+    print(require('json').encode(told))
+    os.exit()
+    """
+    done = subprocess.run(["tarantool", "-e", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    assert sum(is_of_tarantool for is_of_tarantool, _ in told.values()) >= 20
+    # The role has it, because instances of authkv know each other by it.
+    told["REPLICATION_PASSWORD"][0], told["INSTANCE_NAME"][0] = False, True
+    for name, (is_of_tarantool, said) in told.items():
+        is_named = f"{name} is no setting of the role: in the YAML of Tarantool it is " in said and "a setting of its own" not in said
+        assert is_named is is_of_tarantool, said
+        assert is_named or f"{name} should be a text, a number or a boolean, not a table" in said, said
+
+
 def test_without_a_library_nothing_is_installed(tmp_path):
     for name in ("Makefile", "init.lua"):
         shutil.copy(ROOT / name, tmp_path)

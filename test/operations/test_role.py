@@ -141,6 +141,15 @@ class TestOne:
         assert cluster.reload() == [None]
         assert one.health() == [True]
 
+    def test_guest_does_not_keep_rights_that_something_else_has_given_it(self, one):
+        one.evaluate("box.schema.user.grant('guest', 'super')")
+        assert one.health() == [False, "guest: the user guest has rights"]
+        # As when the instance begins to lead.
+        one.evaluate("box.cfg{read_only = true} box.cfg{read_only = false}")
+        wait_until(lambda: one.health() == [True], "the rights are taken away")
+        guest = RawIproto(one, None)
+        assert guest.request(EVAL, {EXPRESSION: "return 1", TUPLE: []}).code == ACCESS_DENIED
+
     def test_a_user_is_made_by_the_yaml_or_by_a_setting(self, cluster, one):
         cluster.section["CLIENT_PASSWORD"] = "client-Secret-3"
         cluster.config["credentials"]["users"]["authkv"] = {"password": "client-Secret-3"}
@@ -217,6 +226,23 @@ def test_a_start_that_fails_is_repeated():
             works(one)
         finally:
             cluster.dispose()
+
+
+def test_the_leader_changes_with_the_yaml():
+    cluster = Cluster("three")
+    (replica_set,) = next(iter(cluster.config["groups"].values()))["replicasets"].values()
+    cluster.config["replication"] = {"failover": "manual"}
+    replica_set["leader"] = "one"
+    cluster.write()
+    with cluster:
+        one, two, _ = cluster.instances
+        assert cluster.leader() is one
+        works(one, two)
+        replica_set["leader"] = "two"
+        assert cluster.reload() == [None] * 3
+        wait_until(lambda: two.is_writable() and not one.is_writable(), "the other one leads")
+        wait_until(two.is_ready, "the new leader serves")
+        works(two, one)
 
 
 def alerts(instance) -> list[str]:
