@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::auth::first_admin::{self, Made};
 use crate::auth::{self, rotation, Auth, Files};
 use crate::bridge::{dispatch, Bridge};
+use crate::core::forward::Forward;
 use crate::core::limits::Limits;
 use crate::core::{restored, Core};
 use crate::disk::{self, Disk};
@@ -213,6 +214,7 @@ impl Instance {
                 kv: Kv::new(storage, life.clone()),
                 audit: Audit::new(tx, config.clone()),
                 limits: Limits::new(&config),
+                forward: Forward::new(&config),
                 config,
                 sources: OnceLock::new(),
             },
@@ -240,6 +242,7 @@ impl Instance {
         let follows = core.config.follow.is_some();
         let is_new = !follows && core.auth.is_new(tx).map_err(text)?;
         let clock = upkeep::Clock::begin(record, is_new);
+        core.forward.look(tx);
         dispatch::start(tx, &self.bridge, core).map_err(text)?;
         rotation::open(tx, &core.auth, takeover.is_none())?;
         if is_restored {

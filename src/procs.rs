@@ -2,7 +2,7 @@
 //!
 //! Arguments stay raw: the decoder of the crate `tarantool` would put them into its errors, passwords included.
 
-use crate::auth::follow;
+use crate::auth::{follow, rotation};
 use crate::bulk::console;
 use crate::core::metrics::refused;
 use crate::handoff::Handoff;
@@ -10,7 +10,9 @@ use crate::health::Report;
 use crate::http::embedded::EmbeddedRequest;
 use crate::instance::Instance;
 use crate::tx::image::build;
-use crate::tx::{fiber, in_transaction, lua, refuses_transactions, Replicated, Tx};
+use crate::tx::{
+    fiber, hop, in_transaction, is_read_only, lua, refuses_transactions, source, Replicated, Tx,
+};
 use crate::upkeep;
 use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
@@ -25,10 +27,11 @@ use tarantool::proc;
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
 mod call;
+mod carried;
 mod reply;
 
 use call::{act, client_at, decode_command, read};
-use reply::{encode, encode_told, ProcError, StartError};
+use reply::{encode, encode_told, text, ProcError, StartError};
 
 type Reply = Result<RawByteBuf, ProcError>;
 
@@ -36,6 +39,7 @@ type Reply = Result<RawByteBuf, ProcError>;
 const EMPTY_ARRAY: u8 = 0x90;
 /// What begins the msgpack of an array with one member.
 const ARRAY_OF_ONE: u8 = 0x91;
+const FALSE: u8 = 0xc2;
 const TRUE: u8 = 0xc3;
 
 /// What the library tells about itself.
@@ -83,7 +87,7 @@ fn owner(args: &RawBytes) -> Reply {
             peer: Peer::Session,
             agent: None,
         };
-        act(tx, instance, origin, Caller::Owner, command)
+        act(tx, instance, origin, Caller::Owner, command, None)
     })
 }
 
@@ -107,7 +111,7 @@ fn forwarded(args: &RawBytes) -> Reply {
         let operation = operation.ok_or_else(no_procedure)?;
         let limit = operation.input_max(&instance.core.config);
         if reader.rest().len() > limit {
-            return Err(Error::InputTooLarge { limit });
+            return Err(Error::InputTooLarge { limit }.into());
         }
         let mut others = vec![ARRAY_32];
         others.extend(count.saturating_sub(2).to_be_bytes());
@@ -169,9 +173,15 @@ fn restored(args: &RawBytes) -> Reply {
 }
 
 /// `()` → true: does what a start of the leader does, when this instance begins to lead later. Not for clients. Yields.
+///
+/// `(false)` → true: notes that this instance does not lead any more. Does not yield.
 #[proc(packed_args)]
 fn promoted(args: &RawBytes) -> Reply {
-    procedure(args, |tx, instance, _| {
+    procedure(args, |tx, instance, args| {
+        if args[..] == [ARRAY_OF_ONE, FALSE] {
+            instance.core.forward.look(tx);
+            return encode(&true);
+        }
         let _call = instance.life.begin_call()?;
         upkeep::begin_to_lead(tx, &instance.core)?;
         encode(&true)
@@ -302,6 +312,47 @@ fn replicated(args: &RawBytes) -> Reply {
     })
 }
 
+/// `(text)` → how far this instance has come in its replica set, in msgpack as a text. For the hop of other instances. Errors:
+/// `ReadOnly` if this instance does not lead. Does not yield.
+#[proc(packed_args)]
+fn leader_position(args: &RawBytes) -> Reply {
+    over_iproto(args, |tx, _, _| {
+        if is_read_only(tx) {
+            let leader = lua::leader(tx);
+            return Err(Error::ReadOnly { leader });
+        }
+        text(&encode(&source::place(tx)?.vclock)?.0)
+    })
+}
+
+/// `(text)` → text: executes a request that a read-only instance carries here, for the client that it names. For the hop of
+/// other instances. Errors, before anything is done: `ReadOnly` if this instance does not lead. Yields.
+#[proc(packed_args)]
+fn carried(args: &RawBytes) -> Reply {
+    over_iproto(args, |tx, instance, args| {
+        let request = first_bytes(args).ok_or_else(|| Error::malformed("There is no request"))?;
+        // Tarantool frees the arguments at the first yield.
+        let request = request.to_vec();
+        text(&carried::execute(tx, instance, &request)?)
+    })
+}
+
+/// `(pem)` → text: publishes the public key of another instance of the replica set. For the hop of other instances. Errors, before
+/// anything is done: `ReadOnly` if this instance does not lead, `Malformed` if it is no key. Yields.
+#[proc(packed_args)]
+fn key_publish(args: &RawBytes) -> Reply {
+    over_iproto(args, |tx, instance, args| {
+        let _call = instance.life.begin_call()?;
+        let pem = first_bytes(args).unwrap_or_default().to_vec();
+        if is_read_only(tx) {
+            let leader = lua::leader(tx);
+            return Err(Error::ReadOnly { leader });
+        }
+        rotation::publish(tx, &instance.core.auth, &pem)?;
+        text(&hop::reply(tx, b"")?)
+    })
+}
+
 /// A procedure of a client.
 fn client(operation: Operation, args: &RawBytes) -> Reply {
     over_iproto(args, |tx, instance, args| {
@@ -315,9 +366,14 @@ fn no_procedure() -> Error {
 
 /// The first argument, if it is a string.
 fn first_text(args: &RawBytes) -> Option<&str> {
+    std::str::from_utf8(first_bytes(args)?).ok()
+}
+
+/// The bytes of the first argument, if it is a string.
+fn first_bytes(args: &RawBytes) -> Option<&[u8]> {
     let mut reader = Reader::new(args);
     reader.head().ok()?;
-    std::str::from_utf8(reader.string().ok()?).ok()
+    reader.string().ok()
 }
 
 /// The instance. After a reload of the library the new image has none: the first call has it take over, and waits for it.
@@ -343,10 +399,13 @@ fn tx() -> Tx {
 }
 
 /// Runs the body of a procedure, with the instance and the arguments.
-fn procedure(
+fn procedure<E: From<Error>>(
     args: &RawBytes,
-    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
-) -> Reply {
+    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, E>,
+) -> Reply
+where
+    ProcError: From<E>,
+{
     let run = || {
         let tx = tx();
         if in_transaction(&tx) {
@@ -354,24 +413,27 @@ fn procedure(
         }
         if let Some(instance) = Instance::get() {
             let _user = instance.life.add_user();
-            return body(&tx, instance, args);
+            return Ok(body(&tx, instance, args));
         }
         // Tarantool frees its own copy at the first yield.
         let args = args.to_vec();
         let instance = instance(&tx)?;
         let _user = instance.life.add_user();
-        body(&tx, instance, RawBytes::new(&args))
+        Ok(body(&tx, instance, RawBytes::new(&args)))
     };
-    guard(run).map_err(ProcError)
+    Ok(guard(run)??)
 }
 
 /// Like `procedure`, for procedures that are called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: if
 /// Tarantool does not put an array around the result, this function does. The facade, which calls such procedures from Lua,
 /// removes the array.
-fn over_iproto(
+fn over_iproto<E: From<Error>>(
     args: &RawBytes,
-    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
-) -> Reply {
+    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, E>,
+) -> Reply
+where
+    ProcError: From<E>,
+{
     procedure(args, |tx, instance, args| {
         let mut result = body(tx, instance, args)?;
         // Asked last, because the setting can change while the procedure yields.
@@ -379,7 +441,7 @@ fn over_iproto(
             result.0.reserve_exact(1);
             result.0.insert(0, ARRAY_OF_ONE);
         }
-        Ok(result)
+        Ok::<_, E>(result)
     })
 }
 

@@ -77,6 +77,7 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
     let mut forget = Work::new("what has expired was not forgotten");
     while !life.has_ended() && !fiber::is_cancelled(tx) {
         clock.look(tx, core);
+        core.forward.look(tx);
         core.audit.flush(tx);
         cover.done(auth.cover(tx, PAUSE));
         attempts.done(auth.write_attempts(tx, SLICE));
@@ -96,6 +97,7 @@ pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lack
 /// Does what a start of the leader does, when an instance begins to lead later: its key is published, and the user `admin` made.
 /// Errors: as [`rotation::refresh`]. Yields.
 pub fn begin_to_lead(tx: &Tx, core: &'static Core) -> Result<(), Error> {
+    core.forward.look(tx);
     rotation::refresh(tx, &core.auth)?;
     first_admin::make_late(tx, &core.auth);
     Ok(())

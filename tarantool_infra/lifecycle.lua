@@ -7,6 +7,7 @@ local configuration = require('authkv.configuration')
 local copies = require('authkv.copies')
 local follow = require('authkv.follow')
 local health = require('authkv.health')
+local hop = require('authkv.hop')
 local manifests = require('authkv.manifest')
 local metrics = require('authkv.metrics')
 local native = require('authkv.native')
@@ -115,6 +116,7 @@ local function new(call)
         local settings = check_settings(given)
         schema.upgrade(settings)
         replication.open(settings)
+        hop.start(settings)
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
             legacy.heard_ago = follow.heard_ago()
@@ -143,6 +145,8 @@ local function new(call)
         replication.watch(function()
             schema.upgrade(settings)
             call('promoted')
+        end, function()
+            call('promoted', false)
         end)
         health.register(loaded)
         metrics.register()
@@ -313,6 +317,8 @@ local function new(call)
             return finished
         end
         local stopped, err = finish()
+        -- Last, because requests on their way to the leader are finished too.
+        hop.stop()
         return finished and stopped, err
     end
 

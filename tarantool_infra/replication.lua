@@ -272,8 +272,8 @@ local function stop_watching()
 end
 
 -- Has a fiber notice when this instance begins to lead and when it stops leading, in place of an earlier one. `begin`
--- does what has to be done first; it is tried again if it raises an error.
-local function watch(begin)
+-- does what has to be done first; it is tried again if it raises an error. `stop` notes the other.
+local function watch(begin, stop)
     stop_watching()
     local PAUSE = 1
     local function began()
@@ -290,6 +290,7 @@ local function watch(begin)
             if leads then
                 box.ctl.wait_ro()
                 log.info('authkv: this instance is read-only from now on')
+                pcall(stop)
             else
                 box.ctl.wait_rw()
                 log.info('authkv: this instance leads from now on')

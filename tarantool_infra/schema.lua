@@ -3,6 +3,7 @@
 local fiber = require('fiber')
 local log = require('log')
 
+local hop = require('authkv.hop')
 local native = require('authkv.native')
 local pool = require('authkv.pool')
 local replication = require('authkv.replication')
@@ -19,6 +20,7 @@ for _, operation in ipairs(native.operations()) do
 end
 local FOLLOWER = {'changes'}
 local PROXY = {'forwarded'}
+local HOP = {'leader_position', 'carried', 'key_publish'}
 local ADMIN = {
     'owner', 'start', 'stop', 'http_start', 'http_stop', 'http_request', 'changes_apply', 'export_page',
     'import_lines', 'reload',
@@ -303,6 +305,16 @@ local function make_synchronous(wanted)
     end
 end
 
+-- The name of a space whose writes need not reach most instances, or null.
+local function asynchronous()
+    for _, name in ipairs(SYNCHRONOUS) do
+        if box.space[name] ~= nil and not box.space[name].is_sync then
+            return name
+        end
+    end
+    return box.NULL
+end
+
 -- What the data lacks, if this instance cannot bring it up because it is read-only.
 local function lack(found)
     return ('the data is of schema version %d and needs %d, but this instance is read-only: '
@@ -344,12 +356,13 @@ local function bring_up(settings)
     for _, name in ipairs(GONE) do
         box.schema.func.drop('authkv.' .. name, {if_exists = true})
     end
-    for _, role in ipairs({'authkv_client', 'authkv_revocations', 'authkv_proxy', 'authkv_admin'}) do
+    for _, role in ipairs({'authkv_client', 'authkv_revocations', 'authkv_proxy', hop.ROLE, 'authkv_admin'}) do
         box.schema.role.create(role, {if_not_exists = true})
     end
     procedures(CLIENT, 'authkv_client')
     procedures(FOLLOWER, 'authkv_revocations')
     procedures(PROXY, 'authkv_proxy')
+    procedures(HOP, hop.ROLE)
     procedures(ADMIN, 'authkv_admin')
     pool.open('authkv_client')
     user('authkv', settings.client_password, 'authkv_client')
@@ -361,6 +374,7 @@ local function bring_up(settings)
         box.space._schema:replace({'authkv', VERSION})
     end
     replication.lead(settings)
+    user(hop.USER, hop.password_of(settings), hop.ROLE)
     user(replication.USER, settings.replication_password, 'replication')
 end
 
@@ -422,4 +436,6 @@ local function upgrade(settings)
     end
 end
 
-return {upgrade = upgrade, is_orphan = is_orphan, version = version, VERSION = VERSION}
+return {
+    upgrade = upgrade, is_orphan = is_orphan, asynchronous = asynchronous, version = version, VERSION = VERSION,
+}

@@ -88,6 +88,11 @@ local function place()
     return told
 end
 
+-- How far this instance has come.
+local function position()
+    return vclock(box.info)
+end
+
 -- How many rows of others this instance has.
 local function rows_of_others()
     local info, sum = box.info, 0
@@ -110,4 +115,4 @@ local function split()
     return box.NULL
 end
 
-return {place = place, rows_of_others = rows_of_others, split = split}
+return {place = place, position = position, rows_of_others = rows_of_others, split = split}

@@ -7,6 +7,7 @@
 use super::key_files as files;
 use super::Auth;
 use crate::storage::{Depth, TokenKey};
+use crate::tx::hop::{self, Told};
 use crate::tx::{is_read_only, log, Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::steady::now;
@@ -19,6 +20,7 @@ use jsonwebtoken::EncodingKey;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What an instance knows of its keys, beside what is in the space.
 pub struct Keyring {
@@ -164,12 +166,11 @@ pub fn published(auth: &Auth) -> Vec<PublicKey> {
     auth.tokens.ring().published(now()).cloned().collect()
 }
 
-/// Adds the key of the settings to the space, if it is missing. A retired key is still in the space, and stays retired. On
-/// a read-only instance nothing is written, and the key does not sign.
+/// Adds the key of the settings to the space, if it is missing. A retired key is still in the space, and stays retired. A
+/// read-only instance has the leader add it; until that has come back by replication, the key does not sign.
 pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let storage = &auth.storage;
-    // Tarantool logs each refused write.
-    if !auth.config.services.auth || is_read_only(tx) {
+    if !auth.config.services.auth {
         return Ok(());
     }
     let own = auth.keyring.state.get(tx).borrow().files.clone();
@@ -177,20 +178,69 @@ pub fn publish_own(tx: &Tx, auth: &Auth) -> Result<(), Error> {
         if storage.token_keys.get(tx, key.id())?.is_some() {
             continue;
         }
-        let row = row(&key, now());
-        let written = storage.reserve.transaction_if(tx, Depth::Last, || {
-            // Another fiber may be committing it at this moment.
-            let is_new = storage.token_keys.get(tx, key.id())?.is_none();
-            if is_new {
-                storage.token_keys.put(tx, &storage.mirror, &row)?;
-            }
-            Ok(((), is_new))
-        });
-        match written {
+        // Tarantool logs each refused write.
+        if is_read_only(tx) {
+            publish_at_leader(tx, auth, &key);
+            continue;
+        }
+        match publish(tx, auth, &key) {
             Ok(()) | Err(Error::ReadOnly { .. }) => {}
             Err(other) => return Err(other),
         }
     }
+    Ok(())
+}
+
+/// Adds a key to the space, if it is missing. Yields.
+fn publish(tx: &Tx, auth: &Auth, key: &PublicKey) -> Result<(), Error> {
+    let storage = &auth.storage;
+    let row = row(key, now());
+    storage.reserve.transaction_if(tx, Depth::Last, || {
+        // Another fiber may be committing it at this moment.
+        let is_new = storage.token_keys.get(tx, key.id())?.is_none();
+        if is_new {
+            storage.token_keys.put(tx, &storage.mirror, &row)?;
+        }
+        Ok(((), is_new))
+    })
+}
+
+/// Has the leader of the replica set publish a key of this instance, so that tokens of this instance hold everywhere as soon as it
+/// leads. The upkeep tries what fails again. Yields.
+fn publish_at_leader(tx: &Tx, auth: &Auth, key: &PublicKey) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    if auth.config.replication_password.is_none() {
+        return;
+    }
+    if let Told::Answered(reply) = hop::ask(tx, "key_publish", key.to_pem().as_bytes(), PATIENCE) {
+        if let Some((Some(position), _)) = hop::read_reply(&reply) {
+            hop::await_position(tx, &position, PATIENCE);
+        }
+    }
+}
+
+/// The most keys without an end that there may be for another instance to publish one more.
+const OTHERS_MAX: usize = 100;
+
+/// Publishes the key of another instance of the replica set, given as PEM. A key that is known stays as it is, also if it was
+/// retired. Errors: `Malformed` if it is no key that may sign tokens, `TooManyKeys`, and those of writes. Yields.
+pub fn publish_of_other(tx: &Tx, auth: &Auth, pem: &[u8]) -> Result<(), Error> {
+    let key = std::str::from_utf8(pem).ok();
+    let key = key.and_then(|pem| PublicKey::from_pem(pem).ok());
+    let key = key.ok_or_else(|| Error::malformed("There is no public key that may sign tokens"))?;
+    let rows = auth.storage.token_keys.all(tx)?;
+    if rows.iter().any(|row| row.kid == key.id()) {
+        return Ok(());
+    }
+    let lasting = rows.iter().filter(|row| row.verifies_until.is_none());
+    if lasting.count() >= OTHERS_MAX {
+        return Err(Error::TooManyKeys { limit: OTHERS_MAX });
+    }
+    publish(tx, auth, &key)?;
+    log::info(&format!(
+        "the key {} of another instance of the replica set is published",
+        key.id()
+    ));
     Ok(())
 }
 

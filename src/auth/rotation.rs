@@ -2,7 +2,7 @@
 //! written on the crypto pool.
 
 use super::key_files as files;
-use super::keyring::{load, publish_own, published, row};
+use super::keyring::{load, publish_of_other, publish_own, published, row};
 use super::Auth;
 use crate::storage::{Depth, TokenKey};
 use crate::tx::{is_read_only, log, Tx};
@@ -236,6 +236,16 @@ fn replace(
         alg: key.public().algorithm(),
         signs_from,
     }))
+}
+
+/// Publishes the key of another instance of the replica set: see [`publish_of_other`]. Its tokens hold here from now on. Errors:
+/// those, and as [`refresh`]. Yields.
+pub fn publish(tx: &Tx, auth: &'static Auth, pem: &[u8]) -> Result<(), Error> {
+    publish_of_other(tx, auth, pem)?;
+    refresh(tx, auth)?;
+    auth.keyring.outdate_file(tx);
+    write_public(tx, auth);
+    Ok(())
 }
 
 /// Ends a key and all its tokens. Errors: `NoSuchSigningKey`; `KeySigns` for a key that signs here, or will. Yields.

@@ -1,16 +1,20 @@
 //! The tx side of the bridge: one fiber takes jobs, and pools of a fixed number of fibers execute those that yield. Runs on
 //! the tx thread.
 
+use super::fresh::Room;
 use super::lane::{has_waited, Lane, Work};
 use super::parking::Parking;
 use super::{Bridge, Job, Line};
 use crate::auth::arrival;
+use crate::core::fresh::needs;
+use crate::core::metrics::refused;
 use crate::core::{execute_undurable, Core};
 use crate::tx::{fiber, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Command, Lane as Kind, Outcome, Request};
 use authkv_domain::What;
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -41,8 +45,14 @@ pub fn start(tx: &Tx, bridge: &'static Bridge, core: &'static Core) -> Result<()
         // if their clients go away.
         logins: start("login", 2 * config.crypto_threads, config.crypto_queue)?,
         parking: Parking::start(tx, bridge)?,
+        room: OnceCell::new(),
     });
     let _ = bridge.lanes.get(tx).set(lanes.clone());
+    let begun = lanes.clone();
+    let room = Room::start(tx, bridge, core, move |tx, job| {
+        begin(tx, bridge, core, &begun, job, None);
+    })?;
+    let _ = lanes.room.set(room);
     let watched = lanes.clone();
     bridge.life.start_fiber(tx, "authkv-deadline", move |tx| {
         watch_commits(tx, bridge, core, &watched)
@@ -111,6 +121,8 @@ pub struct Lanes {
     counts: Rc<Lane>,
     logins: Rc<Lane>,
     parking: Rc<Parking>,
+    /// Those who wait for fresh data.
+    room: OnceCell<Rc<Room>>,
 }
 
 /// Ends the bridge however the fiber that takes jobs ends, so that nobody waits for it.
@@ -129,6 +141,9 @@ impl Drop for End<'_> {
         self.lanes.purges.close();
         self.lanes.counts.close();
         self.lanes.parking.close();
+        if let Some(room) = self.lanes.room.get() {
+            room.close();
+        }
         self.lanes.logins.close();
     }
 }
@@ -169,7 +184,7 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
                 bridge.ring_back();
             }
             done += cost;
-            now = begin(tx, bridge, core, lanes, job, now);
+            now = receive(tx, bridge, core, lanes, job, now);
         }
         bridge.ring_back();
         match done {
@@ -198,6 +213,60 @@ fn take_jobs(tx: &Tx, bridge: &'static Bridge, core: &'static Core, lanes: &Lane
 /// Whether the command counts the pairs of a range.
 fn is_count(command: &Command) -> bool {
     matches!(command, Command::KvList(Ok(listing)) if listing.what == What::Count)
+}
+
+/// Waits until this instance has data that is fresh enough for a request of the calling fiber. A rule that is broken is noted in
+/// the request. Errors: `Behind`, `Overloaded`, `ShuttingDown`, `Cancelled`. Yields while it waits.
+pub fn await_fresh(
+    tx: &Tx,
+    bridge: &Bridge,
+    core: &Core,
+    request: &mut Request,
+) -> Result<(), Error> {
+    let needs = match needs(tx, core, request) {
+        Ok(None) => return Ok(()),
+        Ok(Some(needs)) => needs,
+        Err(error) => {
+            request.fresh = Err(error);
+            return Ok(());
+        }
+    };
+    let room = bridge
+        .lanes
+        .get(tx)
+        .get()
+        .and_then(|lanes| lanes.room.get());
+    let waited = room.ok_or(Error::ShuttingDown)?.wait(tx, needs);
+    waited.inspect_err(|error| {
+        refused(request.origin.transport, request.command.operation(), error);
+    })
+}
+
+/// Begins a job, or has it wait until this instance has data that is fresh enough. Otherwise like [`begin`].
+fn receive(
+    tx: &Tx,
+    bridge: &Bridge,
+    core: &'static Core,
+    lanes: &Lanes,
+    mut job: Job,
+    now: Option<Instant>,
+) -> Option<Instant> {
+    match (needs(tx, core, &job.request), lanes.room.get()) {
+        (Ok(Some(needs)), Some(room)) => {
+            if let Err((job, error)) = room.add_job(bridge, job, needs) {
+                refused(
+                    job.request.origin.transport,
+                    job.request.command.operation(),
+                    &error,
+                );
+                bridge.answer(job.reply, Err(error));
+            }
+            return now;
+        }
+        (Err(error), _) => job.request.fresh = Err(error),
+        _ => {}
+    }
+    begin(tx, bridge, core, lanes, job, now)
 }
 
 /// Executes a job that does not yield, and returns the time of its end. Queues any other in its lane. `now`: the time, if it is

@@ -3,6 +3,7 @@
 //! Queues in both directions are bounded. The tx thread never blocks; its fibers wait.
 
 pub mod dispatch;
+mod fresh;
 mod lane;
 mod metrics;
 mod parking;
@@ -293,7 +294,9 @@ impl Bridge {
             Ok(
                 Outcome::Found(data)
                 | Outcome::Encoded(data)
+                | Outcome::Applied { members: data, .. }
                 | Outcome::Pair(data)
+                | Outcome::Carried(data)
                 | Outcome::Listed(ListPage { items: data, .. })
                 | Outcome::Changed(ChangePage { items: data, .. }),
             ) => 2 * data.len(),

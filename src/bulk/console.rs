@@ -7,7 +7,7 @@ use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::types::Types;
-use authkv_command::{Caller, Command, Outcome, Request};
+use authkv_command::{Caller, Command, Freshness, Outcome, Request};
 use authkv_domain::Mode;
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +117,8 @@ fn act(tx: &Tx, core: &'static Core, command: Command) -> Result<Outcome, Error>
         caller: Caller::Owner,
         command,
         counts: true,
+        fresh: Ok(Freshness::default()),
+        carried: None,
     };
     execute(tx, core, request)
 }

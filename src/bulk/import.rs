@@ -157,7 +157,9 @@ impl Import {
         let at = self.alone.unwrap_or(0);
         let is_alone = self.alone.is_some() || self.batch.len() == 1;
         let counted = result.and_then(|outcome| match outcome {
-            Outcome::Encoded(answer) => self.counts.add(&answer),
+            Outcome::Applied {
+                members: answer, ..
+            } => self.counts.add(&answer),
             _ => Err(Error::Internal),
         });
         match counted {

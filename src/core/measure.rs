@@ -19,6 +19,7 @@ impl Core {
             .map(|sources| sources())
             .unwrap_or_default();
         families.extend(operations());
+        families.extend(self.forward.metrics());
         families.extend(self.auth.metrics_of_threads());
         families
     }

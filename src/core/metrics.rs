@@ -47,10 +47,13 @@ impl Running {
         }
     }
 
-    /// Counts the operation. Returns the present time.
+    /// Counts the operation, unless it was the leader that has executed it. Returns the present time.
     pub fn end(self, result: &Result<Outcome, Error>) -> Instant {
         let operation = self.operation as usize;
         let now = Instant::now();
+        if let Ok(Outcome::Carried(_)) = result {
+            return now;
+        }
         let time = now.saturating_duration_since(self.begun);
         COUNTS.with(|own| {
             own.add(place(self.transport, self.operation, number(result)), 1);

@@ -1,6 +1,8 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod forward;
+pub mod fresh;
 pub mod limits;
 mod measure;
 pub mod metrics;
@@ -15,13 +17,15 @@ use crate::auth::{
 };
 use crate::kv::{self, Kv};
 use crate::tx::{
-    await_durability_since, log, lua, orphan, session as tx_session, take_undurable, Mark, Tx,
+    await_durability_since, is_read_only, log, lua, orphan, session as tx_session, take_undurable,
+    Mark, Tx,
 };
 use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
-use authkv_command::{Caller, Command, Outcome, Privilege, Request};
+use authkv_command::{Caller, Command, Freshness, Outcome, Privilege, Request};
 use authkv_config::Config;
+use forward::{forward, Forward};
 use limits::Limits;
 use metrics::Running;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +37,7 @@ pub struct Core {
     pub kv: Kv,
     pub audit: Audit,
     pub limits: Limits,
+    pub forward: Forward,
     pub config: Arc<Config>,
     /// What other parts of the instance count. Set at the start.
     pub sources: OnceLock<Sources>,
@@ -119,10 +124,20 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         caller,
         command,
         counts,
+        fresh,
+        mut carried,
     } = request;
     // First, because this may yield, and what is read later must still be true at the write.
     if command.operation().may_write() {
         orphan::outlast(tx);
+    }
+    if let Some(told) = forward(tx, core, &caller, &command, carried.as_deref()) {
+        return (told, None);
+    }
+    if carried.take().is_some() && is_read_only(tx) {
+        if let Some(error) = fresh::stays_behind(core, command.operation(), &fresh) {
+            return (Err(error), None);
+        }
     }
     // The delays after failed logins and the audit log need the address.
     if command.operation().row().audited {
@@ -132,7 +147,7 @@ fn run(tx: &Tx, core: &'static Core, request: Request) -> (Result<Outcome, Error
         arrival::make(tx, &core.auth, &caller);
     }
     let event = Event::begin(&command, &core.config);
-    let result = perform(tx, core, (&origin, counts), &caller, command);
+    let result = perform(tx, core, (&origin, counts), &caller, (command, fresh));
     let result = result.map_err(|error| match error {
         Error::ReadOnly { .. } => Error::ReadOnly {
             leader: lua::leader(tx),
@@ -148,7 +163,7 @@ fn perform(
     core: &'static Core,
     (origin, counts): (&Origin, bool),
     caller: &Caller,
-    command: Command,
+    (command, fresh): (Command, Result<Freshness, Error>),
 ) -> Result<Outcome, Error> {
     let Core {
         auth, kv, limits, ..
@@ -173,6 +188,7 @@ fn perform(
     } else if operation.is_registration() {
         limits.admit_registration(&origin.peer)?;
     }
+    fresh?;
     let who = || who.as_ref().ok_or(Error::Unauthenticated);
     let access = || who()?.access(tx, auth);
     match command {

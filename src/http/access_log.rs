@@ -17,6 +17,9 @@ pub struct Entry<'a> {
     /// The name of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
+    /// The leader of the replica set has executed the request.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
     /// The user of the token, if the token is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<&'a str>,
@@ -47,7 +50,7 @@ impl Entry<'_> {
                 .unwrap_or_default()
         };
         format!(
-            "{} {} {} {} {} in={} out={} us={} id={}{}{}{}",
+            "{} {} {} {} {} in={} out={} us={} id={}{}{}{}{}",
             self.remote,
             self.login.unwrap_or("-"),
             self.method,
@@ -58,6 +61,7 @@ impl Entry<'_> {
             self.microseconds,
             self.request_id,
             member("error", self.error),
+            if self.forwarded { " forwarded" } else { "" },
             member("trace_id", self.trace_id),
             member("parent_id", self.parent_id),
         )
@@ -77,6 +81,7 @@ mod tests {
             path: "/api/read",
             status: 401,
             error: Some("unauthenticated"),
+            forwarded: false,
             login: None,
             bytes_in: 14,
             bytes_out: 62,
@@ -92,10 +97,19 @@ mod tests {
         assert!(traced
             .line(false)
             .ends_with(" error=unauthenticated trace_id=4bf9 parent_id=00f0"));
+        let forwarded = Entry {
+            forwarded: true,
+            ..traced
+        };
+        assert!(forwarded
+            .line(false)
+            .contains(" error=unauthenticated forwarded trace_id="));
+        assert!(forwarded.line(true).contains(r#","forwarded":true,"#));
         let entry = Entry {
             trace_id: None,
             parent_id: None,
-            ..traced
+            forwarded: false,
+            ..forwarded
         };
         assert_eq!(
             entry.line(false),

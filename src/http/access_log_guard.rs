@@ -25,6 +25,8 @@ pub struct AccessLogGuard {
     pub error: Option<&'static str>,
     /// The server failed, whatever status it sent.
     pub failed: bool,
+    /// The leader has executed the request.
+    pub forwarded: bool,
     pub login: Option<String>,
     pub bytes_in: usize,
     pub bytes_out: usize,
@@ -78,6 +80,7 @@ impl Drop for AccessLogGuard {
             path: self.path,
             status: self.status,
             error: self.error,
+            forwarded: self.forwarded,
             login: self.login.as_deref(),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,

@@ -160,6 +160,7 @@ mod tests {
                 Ok(Outcome::Written {
                     written: 1,
                     existing: vec![],
+                    revision: 2,
                 }),
                 201,
                 r#"{"status":"success"}"#,
@@ -169,6 +170,7 @@ mod tests {
                 Ok(Outcome::Written {
                     written: 0,
                     existing: key("k\""),
+                    revision: 2,
                 }),
                 201,
                 r#"{"status":"success, but these keys have not been written: k\". Because they have already been in kv store"}"#,

@@ -6,7 +6,7 @@ use crate::bridge::CancelFlag;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
-use authkv_command::{Caller, Command, Outcome, Request};
+use authkv_command::{Caller, Command, Freshness, Outcome, Request};
 use authkv_token::{ApiKey, Tokens};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub struct CommandRunner {
     pub peer: Peer,
     pub token: Option<String>,
     pub gone: CancelFlag,
+    pub fresh: Result<Freshness, Error>,
     /// Whether the request has counted for the limit of its user.
     pub counted: AtomicBool,
 }
@@ -44,7 +45,9 @@ impl CommandRunner {
             },
             caller: self.caller(),
             command,
+            fresh: self.fresh.clone(),
             counts: !self.counted.swap(true, Ordering::Relaxed),
+            carried: None,
         };
         let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await

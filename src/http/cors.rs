@@ -10,10 +10,11 @@ use std::borrow::Cow;
 const MAX_AGE: &str = "600";
 
 /// Fields of an answer that a page may read.
-const EXPOSED: &str = "Authkv-Expires-At, ETag, Retry-After, X-Request-Id, X-Total-Count";
+const EXPOSED: &str =
+    "Authkv-Expires-At, Authkv-Revision, ETag, Retry-After, X-Request-Id, X-Total-Count";
 /// Fields of a request that a page may set.
 const TAKEN: &str =
-    "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id";
+    "Authkv-Consistency, Authkv-Min-Revision, Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID, X-Request-Id";
 
 /// The origin that may see an answer.
 pub struct Allowed {

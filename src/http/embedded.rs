@@ -1,12 +1,12 @@
 //! Embedded requests: those from another HTTP server in this process, such as the `http` rock. Runs on the tx thread.
 
-use super::exchange::Exchange;
+use super::exchange::{Decoded, Exchange};
 use super::outgoing::Outgoing;
 use super::shared::Shared;
 use crate::auth::session::caller;
-use crate::bridge::dispatch::carry;
+use crate::bridge::dispatch::{self, carry};
 use crate::bridge::CancelFlag;
-use crate::core::{execute, Core};
+use crate::core::{execute as execute_here, Core};
 use crate::tx::Tx;
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
@@ -20,6 +20,7 @@ use hyper::Method;
 use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_bytes::ByteBuf;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ struct Text(Vec<u8>);
 #[derive(Serialize)]
 pub struct EmbeddedResponse {
     status: u16,
-    headers: BTreeMap<&'static str, String>,
+    headers: BTreeMap<Cow<'static, str>, String>,
     /// Any bytes, because a value may have them.
     body: ByteBuf,
 }
@@ -65,40 +66,55 @@ impl EmbeddedRequest {
             }
         }
         let peer = Peer::reported(self.remote.unwrap_or_else(|| "-".to_owned()));
-        let mut exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
+        let exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
         if !is_valid {
             return exchange
                 .refuse(Error::BadRequest("the method should be a token"))
                 .into();
         }
-        if exchange.delivery() != Delivery::Whole {
-            return exchange.refuse(Error::NotStreamed).into();
-        }
-        let limit = exchange.body_max().unwrap_or(usize::MAX);
-        if exchange.operation().is_none() {
-            return exchange
-                .finish(Err(Error::Internal), Reservation::default())
-                .into();
-        }
         let body = self.body.unwrap_or_default();
-        let result = guard(|| -> Result<Outcome, Error> {
-            if length > limit {
-                return Err(Error::InputTooLarge { limit });
-            }
-            let _call = shared.life.begin_call()?;
-            let (command, token) = exchange.decode(&body.0)?;
-            let caller = match token {
-                Some(token) => caller(tx, &core.auth, token.into_owned())?,
-                None => Caller::Anonymous,
-            };
-            let request = exchange.request(caller, command, body.0.len());
-            match request.command.operation().may_write() {
-                true => carry(tx, shared.bridge, core, request),
-                false => execute(tx, core, request),
-            }
-        });
-        exchange.finish(result, Reservation::default()).into()
+        execute(tx, core, exchange, &body.0, length).into()
     }
+}
+
+/// Executes a request on the tx thread. `length` is that of the body, which is empty if it is above every limit. Yields.
+pub fn execute(
+    tx: &Tx,
+    core: &'static Core,
+    mut exchange: Exchange,
+    body: &[u8],
+    length: usize,
+) -> Outgoing {
+    if exchange.delivery() != Delivery::Whole {
+        return exchange.refuse(Error::NotStreamed);
+    }
+    let limit = exchange.body_max().unwrap_or(usize::MAX);
+    if exchange.operation().is_none() {
+        return exchange.finish(Err(Error::Internal), Reservation::default());
+    }
+    let shared = exchange.shared().clone();
+    let result = guard(|| -> Result<Outcome, Error> {
+        if length > limit {
+            return Err(Error::InputTooLarge { limit });
+        }
+        let _call = shared.life.begin_call()?;
+        let Decoded {
+            command,
+            fresh,
+            token,
+        } = exchange.decode(body)?;
+        let caller = match token {
+            Some(token) => caller(tx, &core.auth, token.into_owned())?,
+            None => Caller::Anonymous,
+        };
+        let mut request = exchange.request(caller, (command, fresh), body);
+        dispatch::await_fresh(tx, shared.bridge, core, &mut request)?;
+        match request.command.operation().may_write() {
+            true => carry(tx, shared.bridge, core, request),
+            false => execute_here(tx, core, request),
+        }
+    });
+    exchange.finish(result, Reservation::default())
 }
 
 impl Text {

@@ -4,8 +4,10 @@
 //! answer. Runs on HTTP workers. `decode`, `refuse` and `finish` also run on the tx thread, for embedded requests.
 
 mod answer;
+mod freshness;
 mod scrape;
 
+use super::carried;
 use super::commands::{caller, CommandRunner};
 use super::compress;
 use super::cors::{self, Allowed};
@@ -21,7 +23,7 @@ use authkv_base::guard::guard;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::{self as codec, Document};
-use authkv_command::{Caller, Command, Operation, Privilege, Request};
+use authkv_command::{Caller, Command, Freshness, Operation, Privilege, Request};
 use authkv_token::bearer;
 use authkv_wire::head::{Field, Head};
 use authkv_wire::input::{check_type, coding, form, is_form, whole_number, Coding, Others};
@@ -52,6 +54,14 @@ pub struct Exchange {
     gone: CancelFlag,
     body_length: usize,
     in_flight: Option<InFlight>,
+}
+
+/// The input of a request.
+pub struct Decoded<'a> {
+    pub command: Command,
+    pub fresh: Result<Freshness, Error>,
+    /// As it was sent.
+    pub token: Option<Cow<'a, str>>,
 }
 
 impl Exchange {
@@ -127,7 +137,8 @@ impl Exchange {
             self.operation(),
             Some(Operation::Get | Operation::BatchGet | Operation::KvList)
         );
-        let call = guard(|| self.call(&body));
+        let mut held = held;
+        let call = guard(|| self.call(&body, &mut held));
         drop(body);
         let (result, found) = match call {
             Ok(call) => call.await,
@@ -163,6 +174,11 @@ impl Exchange {
         }
     }
 
+    /// What all requests share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// The operation, unless the head has an error.
     pub fn operation(&self) -> Option<Operation> {
         self.route().map(|route| route.operation)
@@ -177,17 +193,25 @@ impl Exchange {
         self.target.as_ref().ok().and_then(Target::route)
     }
 
-    /// Decodes the command and queues it for tx. Errors: those of `decode`.
-    fn call(&mut self, body: &[u8]) -> Result<Call, Error> {
-        let (command, token) = self.decode(body)?;
+    /// Decodes the command and queues it for tx. `held` is the reserved memory of the body. Errors: those of `decode`; `Overloaded`
+    /// if there is no memory for the copy that is carried to a leader.
+    fn call(&mut self, body: &[u8], held: &mut Reservation) -> Result<Call, Error> {
+        let Decoded {
+            command,
+            fresh,
+            token,
+        } = self.decode(body)?;
         let caller = caller(self.shared.tokens, token.as_deref());
-        let request = self.request(caller, command, body.len());
+        let request = self.request(caller, (command, fresh), body);
+        let memory = &self.shared.bridge.memory;
+        if request.carried.is_some() && !held.grow_to(memory, 2 * body.len()) {
+            return Err(self.shared.bridge.memory_error());
+        }
         Ok(self.shared.bridge.call(request, self.gone.clone()))
     }
 
-    /// The command, and the token as it was sent. Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` if there is
-    /// no operation.
-    pub fn decode(&self, body: &[u8]) -> Result<(Command, Option<Cow<'_, str>>), Error> {
+    /// Errors: `Malformed`, `TooDeep`, `InputTooLarge`; `Internal` if there is no operation.
+    pub fn decode(&self, body: &[u8]) -> Result<Decoded<'_>, Error> {
         let Ok(Target::Operation(route, members)) = &self.target else {
             return Err(Error::Internal);
         };
@@ -201,8 +225,11 @@ impl Exchange {
             let input = Document::from_json(body, rules)?;
             let [authorization] = input.fields(["authorization"], 0)?;
             let authorization = codec::string("authorization", authorization)?;
-            let token = bearer(&authorization).map(|token| token.to_owned().into());
-            return Ok((Command::Check, token));
+            return Ok(Decoded {
+                command: Command::Check,
+                fresh: freshness::of_header(&self.head)?,
+                token: bearer(&authorization).map(|token| token.to_owned().into()),
+            });
         }
         let input = match (route.profile, route.input) {
             (Profile::Api, Input::Json) => Document::from_json(body, rules)?,
@@ -233,8 +260,13 @@ impl Exchange {
                 }
             }
         };
-        let command = Command::decode(route.operation, &input, 0, &config.live().limits)?;
-        Ok((command, self.bearer().map(Cow::Borrowed)))
+        let limits = &config.live().limits;
+        let (command, fresh) = Command::decode_fresh(route.operation, &input, 0, limits)?;
+        Ok(Decoded {
+            command,
+            fresh: freshness::with_header(&self.head, fresh)?,
+            token: self.bearer().map(Cow::Borrowed),
+        })
     }
 
     /// For a request that takes several commands: the runner, and the members of the query. Errors: `Malformed`.
@@ -242,7 +274,9 @@ impl Exchange {
         let route = self.route().ok_or(Error::Internal)?;
         let members = self.query(route)?;
         let token = self.bearer().map(str::to_owned);
+        let fresh = freshness::of_members(&members)?;
         let runner = CommandRunner {
+            fresh: freshness::with_header(&self.head, fresh)?,
             shared: self.shared.clone(),
             peer: self.peer.clone(),
             token,
@@ -286,9 +320,18 @@ impl Exchange {
     }
 
     /// The request for the core. Notes the caller and the length of the body for the log.
-    pub fn request(&mut self, caller: Caller, command: Command, body_length: usize) -> Request {
-        self.body_length = body_length;
+    pub fn request(
+        &mut self,
+        caller: Caller,
+        (command, fresh): (Command, Result<Freshness, Error>),
+        body: &[u8],
+    ) -> Request {
+        self.body_length = body.len();
         self.caller = caller.clone();
+        let forward = &self.shared.core.forward;
+        let is_kept = forward.may_carry_for(command.operation(), &caller);
+        let keep = || carried::encode(&self.head, &self.id, &self.peer, body);
+        let carried = is_kept.then(keep).flatten();
         let is_audited = command.operation().row().audited;
         let agent = self.head.user_agent.text().filter(|_| is_audited);
         Request {
@@ -300,6 +343,8 @@ impl Exchange {
             caller,
             command,
             counts: true,
+            fresh,
+            carried,
         }
     }
 

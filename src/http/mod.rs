@@ -5,6 +5,7 @@ mod access_log;
 mod access_log_guard;
 mod api;
 mod balancer;
+pub mod carried;
 mod commands;
 mod compress;
 mod cors;

@@ -9,6 +9,8 @@ use authkv_base::memory::Reservation;
 #[derive(Default)]
 pub struct Outgoing {
     pub response: Response,
+    /// The name of the error that the answer reports.
+    pub error: Option<&'static str>,
     /// The pieces of a body of unknown length, in place of the body.
     pub stream: Option<Box<Stream>>,
     /// The method was `HEAD`: the length is that of the body, but the body is not sent (RFC 9110 §9.3.2).

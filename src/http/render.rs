@@ -16,6 +16,9 @@ pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response
         (Profile::V1, _) => v1::render_outcome(route.endpoint.status, outcome)?,
     };
     let mut response = Response::json(status, body);
+    if let Some(revision) = outcome.revision() {
+        response.set("Authkv-Revision", revision.to_string());
+    }
     if let Outcome::PairWritten { revision, .. } = outcome {
         response.set("ETag", pair::tag(*revision));
     }

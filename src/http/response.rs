@@ -10,7 +10,7 @@ use std::borrow::Cow;
 pub struct Response {
     pub status: u16,
     /// Values have visible ASCII and spaces only.
-    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    pub headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
     pub body: Bytes,
 }
 
@@ -39,7 +39,7 @@ impl Response {
     }
 
     pub fn set(&mut self, name: &'static str, value: impl Into<Cow<'static, str>>) {
-        self.headers.push((name, value.into()));
+        self.headers.push((name.into(), value.into()));
     }
 
     /// Notes in `Vary` that the answer depends on this field of the request (RFC 9110 §12.5.5).

@@ -97,7 +97,10 @@ pub fn render_outcome(status: u16, outcome: &Outcome) -> Result<(u16, Vec<u8>), 
         _ => status,
     };
     let body = match outcome {
-        Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => {
+        Outcome::Found(data)
+        | Outcome::Encoded(data)
+        | Outcome::Applied { members: data, .. }
+        | Outcome::Pair(data) => {
             let mut body = Vec::with_capacity(data.len() * 5 / 4 + 16);
             write_tagged(&mut body, &mut Reader::new(data))?;
             body

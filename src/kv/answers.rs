@@ -3,20 +3,21 @@
 use crate::storage::{Applied, Effect, KeyValues};
 use authkv_base::error::{AccessKind, Error};
 use authkv_codec::msgpack::write_uint;
+use authkv_command::Outcome;
 use authkv_domain::{key_text, Step, Steps};
 use rmp::encode::{write_array_len, write_map_len, write_sint, write_str};
 
 // Writing to a vector cannot fail.
 
-/// `{committed, results: [{key, outcome, revision}]}`, with another name for `committed`.
+/// `{committed, results: [{key, outcome, revision}], revision}`, with another name for `committed`.
 pub fn of_steps(
     name: &str,
     flag: bool,
     steps: &Steps,
     applied: &Applied,
-) -> Result<Vec<u8>, Error> {
-    let mut out = Vec::with_capacity(32 + 64 * steps.len());
-    let _ = write_map_len(&mut out, 2);
+) -> Result<Outcome, Error> {
+    let mut out = Vec::with_capacity(48 + 64 * steps.len());
+    let _ = write_map_len(&mut out, 3);
     let _ = write_str(&mut out, name);
     out.push(if flag { 0xc3 } else { 0xc2 });
     let _ = write_str(&mut out, "results");
@@ -24,7 +25,11 @@ pub fn of_steps(
     for (step, effect) in steps.iter().zip(&applied.effects) {
         write_result(&mut out, steps, step, effect, applied.committed)?;
     }
-    Ok(out)
+    write_revision(&mut out, applied.revision);
+    Ok(Outcome::Applied {
+        members: out,
+        revision: applied.revision,
+    })
 }
 
 /// `{key, value, revision}` of an increment.

@@ -57,6 +57,12 @@ impl Kv {
         self.store()?.replicated(tx, follows, transactions)
     }
 
+    /// The last revision up to which this instance has all changes, or `None` without a store. Does not yield.
+    pub fn known(&self, tx: &Tx) -> Result<Option<u64>, Error> {
+        let store = self.storage.key_values.as_ref();
+        store.map(|store| store.known(tx)).transpose()
+    }
+
     /// How many revisions were given although another instance of the replica set had given them.
     pub fn repeated(&self, tx: &Tx) -> u64 {
         let store = self.storage.key_values.as_ref();
@@ -98,6 +104,7 @@ pub fn put(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, 
     Ok(Outcome::Written {
         written: steps.len() - existing.len(),
         existing,
+        revision: applied.revision,
     })
 }
 
@@ -120,7 +127,7 @@ pub fn batch_get(
 pub fn batch(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, Error> {
     let permitted = access.permit_each(steps);
     let applied = kv.store()?.apply(tx, &permitted)?;
-    answers::of_steps("committed", applied.committed, steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("committed", applied.committed, steps, &applied)
 }
 
 /// Executes one of the two lists of steps, in one transaction. Errors: `Forbidden`, and those of a step; any error undoes
@@ -135,7 +142,7 @@ pub fn txn(tx: &Tx, kv: &Kv, access: &Access, txn: &Txn) -> Result<Outcome, Erro
         &txn.failure
     };
     answers::check(store, steps, &applied)?;
-    answers::of_steps("succeeded", succeeded, steps, &applied).map(Outcome::Encoded)
+    answers::of_steps("succeeded", succeeded, steps, &applied)
 }
 
 /// Executes a single step: reads, writes or deletes a pair, or adds to a number. Errors: `Forbidden`, `NoSuchKey`,
@@ -159,9 +166,10 @@ pub fn one(tx: &Tx, kv: &Kv, access: &Access, steps: &Steps) -> Result<Outcome, 
             revision,
             value: Some(sum),
             ..
-        } => Ok(Outcome::Encoded(answers::of_sum(
-            steps, step, *sum, *revision,
-        ))),
+        } => Ok(Outcome::Applied {
+            members: answers::of_sum(steps, step, *sum, *revision),
+            revision: *revision,
+        }),
         Effect::Written {
             revision, created, ..
         } => Ok(Outcome::PairWritten {
@@ -284,6 +292,7 @@ pub fn delete_range(
         };
         done.deleted += slice.deleted;
         done.revision = slice.last.or(done.revision);
+        done.seen_from = slice.seen_from;
         done.more = slice.next.is_some();
         let Some(next) = slice.next.filter(|_| done.deleted < limit) else {
             break;

@@ -1,15 +1,16 @@
 //! Calls of operations over iproto and from the console: arguments, sender, command, result. Runs on the tx thread.
 
-use super::reply::outcome;
+use super::carried;
+use super::reply::{outcome, ProcError};
 use crate::auth::session;
-use crate::bridge::dispatch::carry;
+use crate::bridge::dispatch::{await_fresh, carry};
 use crate::core::{execute, metrics::refused};
 use crate::instance::Instance;
 use crate::tx::{session as tx_session, Tx};
 use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer};
 use authkv_codec::Document;
-use authkv_command::{Caller, Command, Operation, Request};
+use authkv_command::{Caller, Command, Freshness, Operation, Outcome, Request};
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
 /// Executes a procedure for this client. The first argument is the token, if the operation takes one.
@@ -19,27 +20,45 @@ pub fn client_at(
     operation: Operation,
     args: &RawBytes,
     peer: Peer,
-) -> Result<RawByteBuf, Error> {
-    let _call = instance.life.begin_call()?;
-    let transport = instance.session_kind.get(tx).transport(tx);
+) -> Result<RawByteBuf, ProcError> {
+    let session = instance.session_kind.get(tx);
     let origin = Origin {
-        transport,
+        transport: session.transport(tx),
         peer,
         agent: None,
     };
-    let (origin, caller, command) = prepare(tx, instance, operation, origin, args)
-        .inspect_err(|error| refused(transport, operation, error))?;
-    act(tx, instance, origin, caller, command)
+    // Now, because Tarantool frees the arguments at the first yield.
+    let is_kept = instance.core.forward.may_carry(operation)
+        && args.len() <= operation.input_max(&instance.core.config);
+    let keep = || carried::encode(&session.resolve(tx, origin.clone()), operation, args);
+    let kept = is_kept.then(keep).flatten();
+    execute_for(tx, instance, operation, args, origin, kept)
 }
 
-/// The sender and the command of a client's call. Yields if the token is new.
+/// Like [`client_at`], with the call as it can be carried to the leader.
+pub fn execute_for(
+    tx: &Tx,
+    instance: &'static Instance,
+    operation: Operation,
+    args: &RawBytes,
+    origin: Origin,
+    carried: Option<Box<[u8]>>,
+) -> Result<RawByteBuf, ProcError> {
+    let _call = instance.life.begin_call()?;
+    let transport = origin.transport;
+    let (origin, caller, input) = prepare(tx, instance, operation, origin, args)
+        .inspect_err(|error| refused(transport, operation, error))?;
+    act(tx, instance, origin, caller, input, carried)
+}
+
+/// The sender and the input of a client's call. Yields if the token is new.
 fn prepare(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
     origin: Origin,
     args: &RawBytes,
-) -> Result<(Origin, Caller, Command), Error> {
+) -> Result<(Origin, Caller, Decoded), Error> {
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
         let command = decode_command(instance, operation, &input, 0)?;
@@ -69,32 +88,42 @@ fn admitted(tx: &Tx, instance: &Instance, origin: Origin) -> Result<Origin, Erro
     Ok(origin)
 }
 
+/// A command, and how fresh the data has to be.
+pub type Decoded = (Command, Result<Freshness, Error>);
+
 /// Executes a command that is called over iproto or from the console. The peer may be the session that calls the procedure.
 pub fn act(
     tx: &Tx,
     instance: &'static Instance,
     origin: Origin,
     caller: Caller,
-    command: Command,
-) -> Result<RawByteBuf, Error> {
+    (command, fresh): Decoded,
+    carried: Option<Box<[u8]>>,
+) -> Result<RawByteBuf, ProcError> {
     let may_write = command.operation().may_write();
     // Here, because the session is that of this fiber. A refusal is audited, whatever the operation is.
     let origin = match may_write {
         true => instance.session_kind.get(tx).resolve(tx, origin),
         false => origin,
     };
-    let request = Request {
+    let mut request = Request {
         origin,
         caller,
         command,
         counts: true,
+        fresh,
+        carried,
     };
+    await_fresh(tx, instance.bridge(), &instance.core, &mut request)?;
     // Its commit may not end, and the caller should get an answer.
     let result = match may_write {
         true => carry(tx, instance.bridge(), &instance.core, request),
         false => execute(tx, &instance.core, request),
     };
-    outcome(result?)
+    match result? {
+        Outcome::Carried(answer) => carried::told(&answer),
+        other => Ok(outcome(other)?),
+    }
 }
 
 /// The command of these arguments, after the first `skip` of them.
@@ -103,8 +132,9 @@ pub fn decode_command(
     operation: Operation,
     input: &Document<'_>,
     skip: usize,
-) -> Result<Command, Error> {
-    Command::decode(operation, input, skip, &instance.core.config.live().limits)
+) -> Result<Decoded, Error> {
+    let limits = &instance.core.config.live().limits;
+    Command::decode_fresh(operation, input, skip, limits)
 }
 
 /// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.

@@ -13,10 +13,23 @@ pub fn encode<T: Serialize>(value: &T) -> Result<RawByteBuf, Error> {
         .map_err(|_| Error::Internal)
 }
 
+/// Bytes as a string of msgpack, which passes through Lua unharmed on every Tarantool.
+pub fn text(bytes: &[u8]) -> Result<RawByteBuf, Error> {
+    const STRING_32: u8 = 0xdb;
+    let length = u32::try_from(bytes.len()).map_err(|_| Error::Internal)?;
+    let mut encoded = vec![STRING_32];
+    encoded.extend(length.to_be_bytes());
+    encoded.extend(bytes);
+    Ok(RawByteBuf(encoded))
+}
+
 /// The result of a procedure: one msgpack map.
 pub fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
     match outcome {
-        Outcome::Found(data) | Outcome::Encoded(data) | Outcome::Pair(data) => Ok(RawByteBuf(data)),
+        Outcome::Found(data)
+        | Outcome::Encoded(data)
+        | Outcome::Applied { members: data, .. }
+        | Outcome::Pair(data) => Ok(RawByteBuf(data)),
         Outcome::Listed(page) => Ok(RawByteBuf(page.encode())),
         Outcome::Changed(page) => Ok(RawByteBuf(page.encode())),
         other => encode(&other),
@@ -24,13 +37,29 @@ pub fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
 }
 
 /// A failure as a Tarantool error: authkv's code, and `name: text`.
-pub struct ProcError(pub Error);
+pub enum ProcError {
+    Own(Error),
+    /// As the leader has told it.
+    OfLeader {
+        code: u32,
+        text: String,
+    },
+}
+
+impl From<Error> for ProcError {
+    fn from(error: Error) -> Self {
+        Self::Own(error)
+    }
+}
 
 impl fmt::Display for ProcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Tarantool cuts a text after 511 bytes, even inside a character.
         const MAX: usize = 500;
-        let text = format!("{}: {}", self.0.row().name, self.0);
+        let text = match self {
+            Self::Own(error) => format!("{}: {error}", error.row().name),
+            Self::OfLeader { text, .. } => return f.write_str(text),
+        };
         match text.len() {
             0..=MAX => f.write_str(&text),
             _ => write!(f, "{}…", &text[..text.floor_char_boundary(MAX)]),
@@ -40,7 +69,10 @@ impl fmt::Display for ProcError {
 
 impl IntoBoxError for ProcError {
     fn error_code(&self) -> u32 {
-        self.0.row().code
+        match self {
+            Self::Own(error) => error.row().code,
+            Self::OfLeader { code, .. } => *code,
+        }
     }
 }
 

@@ -251,7 +251,7 @@ pub fn resume(_tx: &Tx) -> bool {
 }
 
 /// The Lua modules, by the names that `require` uses.
-const MODULES: [(&str, &str); 23] = [
+const MODULES: [(&str, &str); 24] = [
     (
         "authkv.backup",
         include_str!("../../tarantool_infra/backup.lua"),
@@ -284,6 +284,7 @@ const MODULES: [(&str, &str); 23] = [
         "authkv.health",
         include_str!("../../tarantool_infra/health.lua"),
     ),
+    ("authkv.hop", include_str!("../../tarantool_infra/hop.lua")),
     (
         "authkv.kubernetes",
         include_str!("../../tarantool_infra/kubernetes.lua"),

@@ -3,6 +3,7 @@
 mod failure;
 pub mod fd;
 pub mod fiber;
+pub mod hop;
 pub mod image;
 mod isolation;
 pub mod lent;
@@ -22,7 +23,9 @@ mod space;
 mod transaction;
 
 pub use failure::Failure;
-pub use isolation::{hides_committing, in_transaction, latest, learn_mode};
+pub use isolation::{
+    hides_committing, in_transaction, latest, learn_mode, linearizable_lacks, reach_quorum,
+};
 pub use orphan::is_read_only;
 pub use replicated::Replicated;
 pub use retry::retry;

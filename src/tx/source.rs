@@ -44,6 +44,11 @@ pub fn place(tx: &Tx) -> Result<Source, Error> {
     lua::ask(tx, "source", "place")
 }
 
+/// How far this instance has come. Evaluates Lua. Does not yield.
+pub fn position(tx: &Tx) -> Result<Vclock, Error> {
+    lua::ask(tx, "source", "position")
+}
+
 /// How many rows of other instances of its replica set this instance has. Evaluates Lua. Does not yield.
 pub fn rows_of_others(tx: &Tx) -> Result<u64, Error> {
     lua::ask(tx, "source", "rows_of_others")

@@ -4,5 +4,7 @@
 return {
     DATA_DIR = './var/replicated',
     HTTP_LISTEN = '0.0.0.0:8080',
+    CONSISTENCY = 'leader',
     IPROTO_LISTEN = '0.0.0.0:3301',
+    WRITES = 'forward',
 }

@@ -31,7 +31,7 @@ from support.kv_rows import (
     txn,
     written,
 )
-from support.outcome import Ok, Refused
+from support.outcome import A_REVISION, Ok, Refused
 from support.people import UNAUTHENTICATED, forbidden
 from support.values import nested
 
@@ -65,7 +65,7 @@ def add(key: str, **by) -> dict:
 
 
 def did(*steps: dict, succeeded: bool = True) -> Ok:
-    return Ok({"succeeded": succeeded, "results": list(steps)})
+    return Ok({"succeeded": succeeded, "results": list(steps), "revision": A_REVISION})
 
 
 def wrote(key: str) -> dict:

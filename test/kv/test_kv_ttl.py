@@ -7,7 +7,7 @@ import pytest
 from support.clock import moment, pass_by
 from support.harness import CHEAP_HASHES, wait_until
 from support.kv_rows import NEW, Run, ahead, batch_put, item
-from support.outcome import ANY, Ok, Refused
+from support.outcome import A_REVISION, ANY, Ok, Refused
 from support.transports import ADMIN_TRANSPORTS, TRANSPORTS
 
 SOON = 0.3
@@ -38,7 +38,7 @@ def test_a_pair_is_gone_over_every_transport_as_soon_as_it_ends(people, token, k
         people.expect(reader, Ok({"count": 1}), "kv_list", token, {"prefix": prefix, "count": True})
         steps = {"compare": [{"key": keys[0], "exists": False}], "success": [{"op": "get", "key": keys[1]}]}
         missing = {"key": keys[1], "outcome": "missing"}
-        people.expect(reader, Ok({"succeeded": True, "results": [missing]}), "kv_txn", token, steps)
+        people.expect(reader, Ok({"succeeded": True, "results": [missing], "revision": A_REVISION}), "kv_txn", token, steps)
         people.expect(reader, Refused("missing_keys"), "get", token, keys)
 
 
@@ -249,4 +249,4 @@ def test_revisions_rise_over_an_end(people, token, key):
     run.succeed(batch_put(item(key, 1, ttl=SOON)))
     ends = moment(SOON)
     pass_by(ends)
-    run.expect(batch_put(item(key, 2)), Ok({"committed": True, "results": [{"key": key, "outcome": "written", "revision": NEW}]}))
+    run.expect(batch_put(item(key, 2)), Ok({"committed": True, "results": [{"key": key, "outcome": "written", "revision": NEW}], "revision": A_REVISION}))

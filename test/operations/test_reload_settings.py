@@ -291,6 +291,7 @@ CASES = {
     "LOG_LEVEL": Case({"LOG_LEVEL": "debug"}, lambda s: "a debug line" in s.marked("require('log').debug('a debug line')")),
     "LOG_FORMAT": Case({"LOG_FORMAT": "json"}, lambda s: '"message":' in s.marked("require('log').error('x')").replace(" ", "")),
     # Tarantool.
+    "CONSISTENCY": Case({"CONSISTENCY": "linearizable"}, lambda s: s.error("authkv.get{'a'}") == "consistency_unavailable"),
     "READ_ONLY": Case({"READ_ONLY": "true"}, lambda s: s.error(f"authkv.put{{['{fresh('k')}'] = 1}}") == "read_only"),
     "CHECKPOINT_INTERVAL": Case({"CHECKPOINT_INTERVAL": 1}, makes_a_snapshot, once=True),
     "CHECKPOINT_COUNT": Case({"CHECKPOINT_COUNT": 7}, lambda s: s.lua("box.cfg.checkpoint_count") == 7),

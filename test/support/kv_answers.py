@@ -66,11 +66,14 @@ def assert_answer(name: str, answer: dict) -> None:
                 _assert_pair(one)
         case "batch_put":
             _assert_results(answer["results"], BATCH_PUT)
+            assert _is_revision(answer["revision"]), answer
         case "batch_delete":
             _assert_results(answer["results"], BATCH_DELETE)
+            assert _is_revision(answer["revision"]), answer
         case "kv_txn":
             assert isinstance(answer["succeeded"], bool), answer
             _assert_steps(answer["results"])
+            assert _is_revision(answer["revision"]), answer
         case "kv_list":
             for one in answer.get("pairs", []):
                 _assert_pair(one)

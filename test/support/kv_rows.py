@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from support.outcome import Like, Ok, Refusal, Refused, assert_outcome
+from support.outcome import A_REVISION, Like, Ok, Refusal, Refused, assert_outcome
 from support.people import People, permission
 from support.transports import OwnerTransport, RockTransport
 
@@ -184,7 +184,8 @@ def found(*pairs, missing=()) -> Ok:
 
 def results(*outcomes: tuple, committed: bool = True) -> Ok:
     """What a batch answers: (key, outcome) or (key, outcome, revision)."""
-    return Ok({"committed": committed, "results": [dict(zip(("key", "outcome", "revision"), one, strict=False)) for one in outcomes]})
+    all_of_them = [dict(zip(("key", "outcome", "revision"), one, strict=False)) for one in outcomes]
+    return Ok({"committed": committed, "results": all_of_them, "revision": A_REVISION})
 
 
 def written(*keys: str) -> Ok:
@@ -249,7 +250,7 @@ class Run:
     def _note(self, answer: dict) -> None:
         """Remembers the revisions that an answer tells. Those that are new rise in the order of a batch."""
         given = []
-        for one in [answer, *answer.get("results", [])]:
+        for one in answer.get("results", [answer]):
             revision, outcome = one.get("revision"), one.get("outcome")
             if revision and "key" in one and outcome != "deleted":
                 self.at[one["key"]] = revision
@@ -258,6 +259,9 @@ class Run:
         assert given == sorted(set(given)), answer
         self.at |= {one["key"]: one["revision"] for one in answer.get("pairs", [])}
         self.highest = max(self.highest, *given, *self.at.values(), 1)
+        if "results" in answer:
+            assert answer["revision"] >= self.highest, answer
+            self.highest = answer["revision"]
 
 
 def contents(people: People) -> list:

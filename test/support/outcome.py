@@ -95,6 +95,7 @@ class Like:
 
 ANYTHING = Like("anything", lambda seen: True)
 A_TOKEN = Like("a token", lambda seen: isinstance(seen, str) and seen.count(".") == 2)
+A_REVISION = Like("a revision", lambda seen: type(seen) is int and seen >= 1)
 A_TEXT = Like("a text", lambda seen: isinstance(seen, str) and bool(seen))
 # Seconds since 1970, of a moment that is neither long ago nor far ahead.
 A_TIME = Like("a time", lambda seen: isinstance(seen, int) and abs(seen - time.time()) < 400 * 86400)

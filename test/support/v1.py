@@ -133,9 +133,9 @@ OPERATIONS = {
 
 KEY_VALUES = {
     "batch_get": Operation("POST", "/v1/batch/get", {"pairs", "missing"}, "batch.get", ("keys",), options=True),
-    "batch_put": Operation("POST", "/v1/batch/put", {"committed", "results"}, "batch.put", ("pairs",), options=True),
-    "batch_delete": Operation("POST", "/v1/batch/delete", {"committed", "results"}, "batch.delete", ("keys",), options=True),
-    "kv_txn": Operation("POST", "/v1/txn", {"succeeded", "results"}, "kv.txn", as_table=True, options=True),
+    "batch_put": Operation("POST", "/v1/batch/put", {"committed", "results", "revision"}, "batch.put", ("pairs",), options=True),
+    "batch_delete": Operation("POST", "/v1/batch/delete", {"committed", "results", "revision"}, "batch.delete", ("keys",), options=True),
+    "kv_txn": Operation("POST", "/v1/txn", {"succeeded", "results", "revision"}, "kv.txn", as_table=True, options=True),
     "kv_list": Operation("GET", "/v1/kv", {"pairs", "next"}, "kv.list", as_table=True, options=True),
     "kv_delete": Operation("DELETE", "/v1/kv", {"deleted", "more", "revision"}, "kv.delete", as_table=True, options=True),
     "kv_incr": Operation("POST", "/v1/kv/{key}/incr", {"key", "value", "revision"}, "kv.incr", ("key",), options=True, bare=True),

@@ -263,6 +263,10 @@ errors! {
     /// the user has as many API keys as a user may have
     TooManyApiKeys { limit: usize } = "too_many_api_keys", 20076, 409, 409,
         "There are too many API keys: a user may have {limit}";
+    /// this instance cannot give the consistency that the request asks for; the message says what is missing
+    ConsistencyUnavailable { consistency: &'static str, missing: Cow<'static, str> }
+        = "consistency_unavailable", 20078, 409, 409,
+        "This instance cannot read with the consistency {consistency}: {missing}";
 }
 
 /// The properties of an error.

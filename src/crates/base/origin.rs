@@ -52,6 +52,15 @@ impl Peer {
         }
     }
 
+    /// The peer that is shown as this text, as another instance reports it.
+    pub fn shown_as(text: String) -> Self {
+        match text.parse() {
+            Ok(address) => Peer::Behind(address),
+            Err(_) if text == "unix" => Peer::Unix,
+            Err(_) => Peer::reported(text),
+        }
+    }
+
     /// The IP address. An IPv4 address mapped into IPv6 becomes IPv4.
     pub fn address(&self) -> Option<IpAddr> {
         match self {

@@ -5,6 +5,7 @@
 mod cluster;
 mod decode;
 mod endpoint;
+mod freshness;
 mod input;
 mod operation;
 mod outcome;
@@ -15,6 +16,7 @@ mod table;
 pub use cluster::{Cluster, Leader, Member};
 pub use decode::{CONTENT_TYPE_MAX, DELETION_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};
 pub use endpoint::{Delivery, Endpoint, Function, Input, Kind, Profile, Who, TAGS};
+pub use freshness::{Freshness, WAIT, WAIT_MAX};
 pub use input::{
     ApiKeyId, ApiKeyInput, Arguments, Credentials, Grant, Names, NewPassword, NewRole,
     OneTimeRequest, Page, PasswordChange, Question, Registration, ServiceUser, SessionId,
@@ -28,6 +30,7 @@ pub use outcome::{
     UserPage, VerificationToken, VerifiedEmail,
 };
 
+use authkv_base::error::Error;
 use authkv_base::origin::Origin;
 use authkv_domain::Claims;
 use authkv_token::ApiKey;
@@ -40,6 +43,11 @@ pub struct Request {
     pub command: Command,
     /// Whether it counts for the limit of requests of its user. A request that takes several commands counts once.
     pub counts: bool,
+    /// How fresh the data has to be. An error is that of the first rule which is broken; it is reported after the check of the
+    /// token.
+    pub fresh: Result<Freshness, Error>,
+    /// The request as its transport got it, if the instance carries requests that write to the leader of its replica set.
+    pub carried: Option<Box<[u8]>>,
 }
 
 /// The sender of a command, as far as it is known without reading a space.

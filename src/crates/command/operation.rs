@@ -137,6 +137,19 @@ crate::for_each_operation! { operations
 }
 
 const IF_REVISION: &[(&str, Kind)] = &[("if_revision", Kind::Number)];
+const READ: &[(&str, Kind)] = &[
+    ("if_revision", Kind::Number),
+    ("min_revision", Kind::Number),
+    ("timeout", Kind::Seconds),
+    ("consistency", Kind::Text),
+];
+const KEY_READ: &[(&str, Kind)] = &[
+    ("key", Kind::Text),
+    ("if_revision", Kind::Number),
+    ("min_revision", Kind::Number),
+    ("timeout", Kind::Seconds),
+    ("consistency", Kind::Text),
+];
 const KEY: &[(&str, Kind)] = &[("key", Kind::Text)];
 const KEY_IF_REVISION: &[(&str, Kind)] = &[("key", Kind::Text), ("if_revision", Kind::Number)];
 const KEY_PAIR_OPTIONS: &[(&str, Kind)] = &[
@@ -172,11 +185,19 @@ const LISTING: &[(&str, Kind)] = &[
     ("limit", Kind::Number),
     ("keys_only", Kind::Flag),
     ("count", Kind::Flag),
+    ("min_revision", Kind::Number),
+    ("timeout", Kind::Seconds),
+    ("consistency", Kind::Text),
 ];
 const PAGE: &[(&str, Kind)] = &[("after", Kind::Text), ("limit", Kind::Number)];
 const WATCH: &[(&str, Kind)] = &[("prefix", Kind::Text), ("after", Kind::Number)];
 const METRICS: &[(&str, Kind)] = &[("tarantool", Kind::Flag)];
-const EXPORT: &[(&str, Kind)] = &[("prefix", Kind::Text)];
+const EXPORT: &[(&str, Kind)] = &[
+    ("prefix", Kind::Text),
+    ("min_revision", Kind::Number),
+    ("timeout", Kind::Seconds),
+    ("consistency", Kind::Text),
+];
 const IMPORT: &[(&str, Kind)] = &[("mode", Kind::Text)];
 
 impl Operation {
@@ -207,6 +228,22 @@ impl Operation {
     /// Whether it is about pairs.
     pub fn is_of_pairs(self) -> bool {
         self.row().service == Kv
+    }
+
+    /// Whether it reads what replication brings, so that it may have to wait until this instance has that. The others tell of
+    /// this instance itself, such as who leads as far as it knows; or they go on with changes as these come; or what they
+    /// tell is taken from the spaces once a second, so that a wait would not help.
+    pub fn reads_what_is_replicated(self) -> bool {
+        !matches!(
+            self,
+            Self::ServerMetrics | Self::ServerCluster | Self::KvWatch | Self::KeySet
+        )
+    }
+
+    /// Whether it reads pairs and nothing else, so that its caller may say how fresh they have to be.
+    pub fn takes_freshness(self) -> bool {
+        let reads = matches!(self.row().lane, Lane::Inline | Lane::Scan);
+        reads && self.row().service == Kv && !matches!(self, Self::KvWatch | Self::QuotaList)
     }
 
     /// Whether it adds a user for a stranger, if that is allowed.

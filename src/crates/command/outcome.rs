@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 #[derive(Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
+    /// The answer of the leader, in the form of the transport that has carried the request there.
+    #[serde(skip)]
+    Carried(Vec<u8>),
     Registered(Registered),
     LoggedIn {
         token: String,
@@ -43,6 +46,12 @@ pub enum Outcome {
     /// The members of the answer in msgpack.
     #[serde(skip)]
     Encoded(Vec<u8>),
+    /// The members of the answer to a write in msgpack, and the revision from which on its effects are seen.
+    #[serde(skip)]
+    Applied {
+        members: Vec<u8>,
+        revision: u64,
+    },
     /// One pair in msgpack.
     #[serde(skip)]
     Pair(Vec<u8>),
@@ -68,6 +77,9 @@ pub enum Outcome {
     Written {
         written: usize,
         existing: Vec<String>,
+        /// The revision from which on all the pairs are seen.
+        #[serde(skip)]
+        revision: u64,
     },
     User(User),
     Me {
@@ -260,6 +272,9 @@ pub struct Purged {
     /// That of the last deletion; null without one
     #[schema(required)]
     pub revision: Option<u64>,
+    // The revision from which on none of the deleted keys is seen.
+    #[serde(skip)]
+    pub seen_from: u64,
 }
 
 /// Users in the order of their logins
@@ -353,6 +368,21 @@ pub struct RetiredSigningKey {
     pub kid: String,
     /// Its tokens fail from then on: seconds since 1970
     pub verifies_until: u64,
+}
+
+impl Outcome {
+    /// For the result of a write to the store: the revision from which on it is seen. An instance that has this revision shows
+    /// everything that the write has done, or has found done already.
+    pub fn revision(&self) -> Option<u64> {
+        match self {
+            Outcome::Applied { revision, .. }
+            | Outcome::Written { revision, .. }
+            | Outcome::PairWritten { revision, .. }
+            | Outcome::PairDeleted { revision, .. } => Some(*revision),
+            Outcome::Purged(purged) => Some(purged.seen_from),
+            _ => None,
+        }
+    }
 }
 
 impl Serialize for Done {

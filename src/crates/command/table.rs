@@ -483,7 +483,8 @@ macro_rules! for_each_operation {
                 "What is used of each quota of the settings, in the order of their prefixes. Needs the role `admin`.",
             )],
         }
-        /// `(token, keys, {strict})` → `{pairs, missing}`. Yields for a new token, and if a pair is not durable yet.
+        /// `(token, keys, {strict, min_revision, timeout, consistency})` → `{pairs, missing}`. Yields for a new token, if a
+        /// pair is not durable yet, and while the instance waits for changes.
         // With the keys, and whether all keys must exist.
         BatchGet [(Result<Keys, Error>, bool)] => batch_get {
             service: Kv, privilege: Token, lane: Inline, audited: false,
@@ -494,7 +495,7 @@ macro_rules! for_each_operation {
                  one is missing and `strict` is asked for, nothing is returned.",
             )],
         }
-        /// `(token, pairs, {mode, atomic, ttl, expires_at})` → `{committed, results}`. Yields.
+        /// `(token, pairs, {mode, atomic, ttl, expires_at})` → `{committed, results, revision}`. Yields.
         BatchPut [(Result<Steps, Error>)] => batch_put {
             service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("batch.put")],
@@ -515,7 +516,7 @@ macro_rules! for_each_operation {
                 ),
             ],
         }
-        /// `(token, keys, {atomic})` → `{committed, results}`. Yields.
+        /// `(token, keys, {atomic})` → `{committed, results, revision}`. Yields.
         BatchDelete [(Result<Steps, Error>)] => batch_delete {
             service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("batch.delete")],
@@ -525,7 +526,7 @@ macro_rules! for_each_operation {
                  deleted. A key that is missing is no failure.",
             )],
         }
-        /// `(token, {compare, success, failure})` → `{succeeded, results}`. Yields.
+        /// `(token, {compare, success, failure})` → `{succeeded, results, revision}`. Yields.
         KvTxn [(Result<Txn, Error>)] => kv_txn {
             service: Kv, privilege: Token, lane: Commit, audited: false,
             console: &[owner("kv.txn")],
@@ -537,8 +538,8 @@ macro_rules! for_each_operation {
                  request has to be permitted, whatever comes of the comparisons.",
             )],
         }
-        /// `(token, {prefix, from, to, after, limit, keys_only, count})` → `{pairs, next}`, `{keys, next}` or `{count}`. Yields
-        /// as `batch_get` does, and between the slices of a count.
+        /// `(token, {prefix, from, to, after, limit, keys_only, count, min_revision, timeout, consistency})` → `{pairs, next}`,
+        /// `{keys, next}` or `{count}`. Yields as `batch_get` does, and between the slices of a count.
         KvList [(Result<Listing, Error>)] => kv_list {
             service: Kv, privilege: Token, lane: Scan, audited: false,
             console: &[owner("kv.list")],
@@ -598,18 +599,19 @@ macro_rules! for_each_operation {
                  `error`; its data is the problem.",
             )],
         }
-        /// `(token, key, {if_revision})` → `{key, value, revision, expires_at, content_type}`. Yields as `batch_get` does.
+        /// `(token, key, {if_revision, min_revision, timeout, consistency})` → `{key, value, revision, expires_at, content_type}`.
+        /// Yields as `batch_get` does.
         // With one step.
         PairGet [(Result<Steps, Error>)] => pair_get {
             service: Kv, privilege: Token, lane: Inline, audited: false,
             console: &[owner("pair.get")],
             endpoints: &[
-                get("/v1/kv/{key}").with_query(IF_REVISION).says(
+                get("/v1/kv/{key}").with_query(READ).says(
                     ONE, "Read a value",
                     "The body is the value: bytes with the type with which they came, anything else as JSON. Its entity tag is \
                      the revision. HEAD is answered as well.",
                 ),
-                get("/v1/pair").with_query(KEY_IF_REVISION).named("pair_get_by_query").says(
+                get("/v1/pair").with_query(KEY_READ).named("pair_get_by_query").says(
                     ONE, "Read a value, with the key in the query",
                     "For keys with slashes behind proxies that change paths. Otherwise the same as with the key in the path.",
                 ),

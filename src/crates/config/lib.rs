@@ -18,7 +18,7 @@ pub use http::{AccessLog, Layers, Listen, TlsFiles};
 pub use log::{Level, Log};
 pub use origins::Origins;
 pub use proxies::{ForwardedHeader, Proxies};
-pub use replication::ElectionMode;
+pub use replication::{Consistency, ElectionMode};
 pub use settings::{secrets, Config, HttpConfig, LiveConfig, SETTINGS};
 
 use arc_swap::Guard;

@@ -1,12 +1,23 @@
 //! Which settings of a replica set go together. Pure.
 
 use super::text::PREFIX;
-use super::{Config, ElectionMode, Listen};
+use super::{Config, Consistency, ElectionMode, Listen};
 use secrecy::ExposeSecret;
 
 impl Config {
     /// Checks the settings of a replica set together.
     pub(super) fn check_replication(&self) -> Result<(), String> {
+        let asks = self.live().consistency == Consistency::Leader;
+        if asks && self.replication_password.is_none() {
+            return Err(format!(
+                "{PREFIX}CONSISTENCY=leader needs {PREFIX}REPLICATION_PASSWORD: the leader knows by it who asks"
+            ));
+        }
+        if self.forwards && self.replication_password.is_none() {
+            return Err(format!(
+                "{PREFIX}WRITES=forward needs {PREFIX}REPLICATION_PASSWORD: the leader knows by it who asks"
+            ));
+        }
         let Some(members) = &self.replication else {
             return match self.election_mode {
                 ElectionMode::Off => Ok(()),
@@ -79,17 +90,28 @@ mod tests {
             ("SYNCHRONOUS", "true"),
             ("REPLICATION_TIMEOUT", "0.25"),
             ("INSTANCE_NAME", "one.a-1"),
+            ("CONSISTENCY", "leader"),
         ]);
         let all = all.unwrap();
         assert_eq!(all.replication.unwrap(), ["10.0.0.1:3301", "[::1]:3301"]);
         assert_eq!(all.replication_timeout, Duration::from_millis(250));
         // An application calls box.cfg itself.
         assert!(config(&[("SYNCHRONOUS", "true")]).is_ok());
+        let forwards = config(&[("WRITES", "forward"), PASSWORD]);
+        assert!(forwards.unwrap().forwards);
     }
 
     #[test]
     fn what_does_not_is_refused_with_what_is_allowed() {
-        let cases: [(&[(&str, &str)], &str); 13] = [
+        let cases: [(&[(&str, &str)], &str); 17] = [
+            (
+                &[("CONSISTENCY", "leader")],
+                "needs AUTHKV_REPLICATION_PASSWORD",
+            ),
+            (
+                &[("CONSISTENCY", "strong")],
+                "stale_ok, leader or linearizable",
+            ),
             (&[TWO], "needs AUTHKV_REPLICATION_PASSWORD"),
             (&[TWO, ("REPLICATION_PASSWORD", "a b")], "letters, digits"),
             (
@@ -129,6 +151,11 @@ mod tests {
                 ],
                 "without AUTHKV_FOLLOW",
             ),
+            (
+                &[("WRITES", "forward")],
+                "WRITES=forward needs AUTHKV_REPLICATION_PASSWORD",
+            ),
+            (&[("WRITES", "true")], "forward or refuse"),
             (&[("REPLICATION_TIMEOUT", "1e2")], "from 0.05 to 3600"),
             (&[("INSTANCE_NAME", "a b")], "letters, digits, dots"),
             (&[("ADVERTISE", "http://a/b")], "http:// or https://"),

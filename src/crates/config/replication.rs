@@ -40,6 +40,39 @@ impl ElectionMode {
     }
 }
 
+/// What a read sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// What the instance has.
+    StaleOk,
+    /// What the leader had when the read began.
+    Leader,
+    /// What most instances had when the read began: Tarantool's level of isolation of that name.
+    Linearizable,
+}
+
+impl Consistency {
+    pub const ALLOWED: &'static str = "stale_ok, leader or linearizable";
+
+    const NAMED: [(&'static str, Self); 3] = [
+        ("stale_ok", Self::StaleOk),
+        ("leader", Self::Leader),
+        ("linearizable", Self::Linearizable),
+    ];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut named = Self::NAMED.into_iter();
+        named.find_map(|(name, one)| (name == text).then_some(one))
+    }
+
+    pub fn name(self) -> &'static str {
+        let mut named = Self::NAMED.into_iter();
+        named
+            .find_map(|(name, one)| (one == self).then_some(name))
+            .unwrap_or_default()
+    }
+}
+
 /// The addresses of all instances of a replica set, each once.
 pub fn members() -> Kind<Vec<String>> {
     const ALLOWED: &str = "host:port of each instance of the replica set with commas between them";

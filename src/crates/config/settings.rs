@@ -5,7 +5,9 @@ use super::http::{check_listeners, rock_listen, tls, AccessLog, Listen, TlsFiles
 use super::log::{Level, Log};
 use super::origins::{self, Origins};
 use super::proxies::{ForwardedHeader, Proxies};
-use super::replication::{instance_name, members, origin, short_seconds, ElectionMode};
+use super::replication::{
+    instance_name, members, origin, short_seconds, Consistency, ElectionMode,
+};
 use super::text::{
     addresses, any, checked, flag, host_and_port, list, number, of, path, seconds, secret, size,
     Given, PREFIX,
@@ -291,6 +293,14 @@ settings! {
     /// acknowledge writes once most instances of the replica set have them: true or false
     /// acknowledge a write only once most instances of the replica set have it, so that a change of the leader loses none
     SYNCHRONOUS = "false", flag("true", "false") => config.synchronous: bool;
+    /// what a read-only instance does with a request that writes: refuse it, or forward it to the leader
+    /// what a read-only instance does with a request that writes: `refuse`: the answer is `read_only`, which names the leader;
+    /// `forward`: it [carries it to the leader](replication.md#forwarding), and needs `REPLICATION_PASSWORD`
+    WRITES = "refuse", flag("forward", "refuse") => config.forwards: bool;
+    /// what a read sees that does not say so itself: stale_ok, leader or linearizable
+    /// what a read sees that does not say so itself, as on a read-only instance what the leader has:
+    /// [consistency](consistency.md#what-a-read-can-ask-for). The layout `replicated` sets it to `leader`
+    CONSISTENCY = "stale_ok", of(Consistency::ALLOWED, Consistency::parse) => live.consistency: Consistency;
     /// name of this instance, for logs, errors and clients
     /// name of this instance in its replica set, for logs, errors and [`/v1/cluster`](replication.md#who-leads); without it, its UUID is shown
     INSTANCE_NAME = "<none>", instance_name().optional() => config.instance_name: Option<String>;

@@ -119,6 +119,8 @@ metrics! {
         "The time of an operation on tx from its beginning to its outcome. For an operation that does not yield, the tx thread is busy for this time; others wait in it for the log of writes and for other threads";
     BATCH_KEYS = Histogram "authkv_batch_keys" ["operation"],
         "Keys of the operations that take many";
+    FORWARDED = Counter "authkv_forwarded_total" ["result"],
+        "Requests that a read-only instance had for the leader, if `WRITES` is `forward`: `answered` by the leader, whatever the answer; `refused`: the leader was out of reach, or does not lead any more, and has done nothing; `unknown`: the answer is lost. The leader counts the operation";
 
     QUEUE_JOBS = Gauge "authkv_queue_jobs" [],
         "Requests over HTTP that were queued for tx and have no answer yet";
@@ -128,6 +130,9 @@ metrics! {
         "Requests that were refused because the queue for tx was full";
     QUEUE_WAIT = Histogram "authkv_queue_wait_seconds" ["lane"],
         "The time from the queuing of a request for tx to its beginning, by the fibers that execute it: `inline` for what does not yield, `commit`, `scan`, `crypto`";
+
+    FRESH_WAIT = Histogram "authkv_fresh_wait_seconds" ["result"],
+        "The time that requests have waited until this instance had data that was fresh enough: `ready`, or `failed` because that took too long, the client went away or the instance stopped";
 
     TRANSACTIONS = Counter "authkv_transactions_total" ["result"],
         "Transactions of authkv: `committed`, `aborted` by a conflict and tried again, `failed` because the log of writes could not be written";

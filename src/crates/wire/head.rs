@@ -31,6 +31,9 @@ pub struct Head {
     /// The addresses of clients that proxies report.
     pub x_forwarded_for: Field,
     pub forwarded: Field,
+    /// The revision that a read has to see.
+    pub min_revision: Field,
+    pub consistency: Field,
 }
 
 /// A field that may appear once.
@@ -90,6 +93,8 @@ impl Head {
             traceparent: Field::None,
             x_forwarded_for: Field::None,
             forwarded: Field::None,
+            min_revision: Field::None,
+            consistency: Field::None,
         }
     }
 
@@ -110,6 +115,8 @@ impl Head {
             6 if name.eq_ignore_ascii_case("accept") => &mut self.accept,
             15 if name.eq_ignore_ascii_case("accept-encoding") => &mut self.accept_encoding,
             16 if name.eq_ignore_ascii_case("content-encoding") => &mut self.content_encoding,
+            18 if name.eq_ignore_ascii_case("authkv-consistency") => &mut self.consistency,
+            19 if name.eq_ignore_ascii_case("authkv-min-revision") => &mut self.min_revision,
             29 if name.eq_ignore_ascii_case("access-control-request-method") => {
                 &mut self.requested_method
             }
@@ -119,6 +126,42 @@ impl Head {
             // These fields are lists. Several lines make one list (RFC 9110 §5.3).
             (6, b'a') | (8 | 13, b'i') | (9, b'f') | (15, b'x') => field.join(&value()),
             _ => field.set(value()),
+        }
+    }
+
+    /// The fields that matter for an operation with a whole answer, apart from `X-Request-Id`, and those about the connection: the
+    /// coding of the answer, and what proxies report. A field that appears more than once is there twice, without a value.
+    pub fn of_operation(&self) -> impl Iterator<Item = (&'static str, Bytes)> + '_ {
+        let fields = [
+            ("authorization", &self.authorization),
+            ("content-type", &self.content_type),
+            ("content-encoding", &self.content_encoding),
+            ("accept", &self.accept),
+            ("if-match", &self.if_match),
+            ("if-none-match", &self.if_none_match),
+            ("origin", &self.origin),
+            ("user-agent", &self.user_agent),
+            ("traceparent", &self.traceparent),
+            ("authkv-min-revision", &self.min_revision),
+            ("authkv-consistency", &self.consistency),
+        ];
+        let values = |field: &Field| match field {
+            Field::None => [None, None],
+            Field::One(value) => [Some(value.clone()), None],
+            Field::Many => [Some(Bytes::new()), Some(Bytes::new())],
+        };
+        let named = move |(name, field)| {
+            let values = values(field).into_iter().flatten();
+            values.map(move |value| (name, value))
+        };
+        fields.into_iter().flat_map(named)
+    }
+
+    /// The path with the query.
+    pub fn target(&self) -> Vec<u8> {
+        match self.query.is_empty() {
+            true => self.path.to_vec(),
+            false => [&self.path[..], b"?", &self.query].concat(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The answer to a request: the rendered result, and the headers of every answer.
 
 use super::super::access_log_guard::AccessLogGuard;
+use super::super::carried;
 use super::super::metrics::Answered;
 use super::super::outgoing::Outgoing;
 use super::super::pages::Target;
@@ -26,6 +27,13 @@ impl Exchange {
 
     /// The answer. `result` counts only if an operation was executed; `held` is the memory reserved for its outcome.
     pub fn finish(self, result: Result<Outcome, Error>, held: Reservation) -> Outgoing {
+        let result = match result {
+            Ok(Outcome::Carried(answer)) => match carried::decode(&answer) {
+                Some((response, error)) => return self.relay(response, error, held),
+                None => Err(Error::Internal),
+            },
+            other => other,
+        };
         let (response, error) = match &self.target {
             Ok(Target::Options(allow)) => (options(allow), None),
             Ok(Target::Page(page)) => (page.answer(&self.head, &self.shared), None),
@@ -44,9 +52,26 @@ impl Exchange {
     /// The answer to a request that was executed in several commands, with the error that it reports.
     pub fn close(
         mut self,
-        response: Response,
+        mut response: Response,
         error: Option<&Error>,
         held: Reservation,
+    ) -> Outgoing {
+        self.add_fields(&mut response, error);
+        self.end(response, error.map(|error| error.row().name), held, false)
+    }
+
+    /// The answer that the leader has given, with all its fields, and the name of its error.
+    fn relay(self, response: Response, error: Option<&'static str>, held: Reservation) -> Outgoing {
+        self.end(response, error, held, true)
+    }
+
+    /// A whole answer, which is counted and logged here.
+    fn end(
+        mut self,
+        response: Response,
+        error: Option<&'static str>,
+        held: Reservation,
+        forwarded: bool,
     ) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
@@ -60,14 +85,18 @@ impl Exchange {
         }
         .count();
         // The access-log guard is dropped here, which writes its line.
-        let (mut outgoing, _) = self.seal(response, error, held, is_logged);
+        let (mut outgoing, guard) = self.seal(response, error, held, is_logged);
+        if let Some(mut guard) = guard {
+            guard.forwarded = forwarded;
+        }
         outgoing.in_flight = in_flight;
         outgoing
     }
 
     /// The head of an answer that is sent in pieces. Its access-log guard lives until the last piece. A watch does not
     /// count as a request from here on, because it has no end.
-    pub fn open(mut self, response: Response, pieces: Pieces) -> Outgoing {
+    pub fn open(mut self, mut response: Response, pieces: Pieces) -> Outgoing {
+        self.add_fields(&mut response, None);
         let in_flight = self.in_flight.take();
         let is_watch = self.delivery() == Delivery::Watch;
         let (place, streaming) = (self.place, self.shared.begin_stream(self.delivery()));
@@ -83,22 +112,12 @@ impl Exchange {
     }
 
     /// Adds the headers of every answer.
-    fn seal(
-        self,
-        mut response: Response,
-        error: Option<&Error>,
-        mut held: Reservation,
-        is_logged: bool,
-    ) -> (Outgoing, Option<AccessLogGuard>) {
-        // The body exists already, so it counts even above the limit; later bodies wait.
-        let memory = &self.shared.bridge.memory;
-        held.grow_to(memory, response.body.len());
-        let head_only = self.head.method == Method::HEAD;
+    fn add_fields(&mut self, response: &mut Response, error: Option<&Error>) {
         let config = &self.shared.config;
         let streams = self.delivery() != Delivery::Whole && error.is_none();
         let methods = self.target.as_ref().map_or("", Target::allow);
-        self.add_limits(error, &mut response);
-        cors::add(&config.cors, self.allowed, methods, &mut response);
+        self.add_limits(error, response);
+        cors::add(&config.cors, self.allowed.take(), methods, response);
         let operation = self.target.as_ref().ok().and_then(Target::route);
         let operation = operation.map(|route| route.operation);
         if streams {
@@ -111,9 +130,23 @@ impl Exchange {
         if let Some(server) = &config.server {
             response.set("Server", server.clone());
         }
-        let logged = is_logged.then(|| self.id.clone());
-        response.set("X-Request-Id", self.id);
-        let access_log_guard = logged.map(|request_id| AccessLogGuard {
+        response.set("X-Request-Id", self.id.clone());
+    }
+
+    /// The finished response with the name of its error, on its way, and the guard of its line.
+    fn seal(
+        self,
+        response: Response,
+        error: Option<&'static str>,
+        mut held: Reservation,
+        is_logged: bool,
+    ) -> (Outgoing, Option<AccessLogGuard>) {
+        // The body exists already, so it counts even above the limit; later bodies wait.
+        let memory = &self.shared.bridge.memory;
+        held.grow_to(memory, response.body.len());
+        let head_only = self.head.method == Method::HEAD;
+        let request_id = is_logged.then_some(self.id);
+        let access_log_guard = request_id.map(|request_id| AccessLogGuard {
             request_id,
             path: match &self.target {
                 Ok(Target::Page(page)) => page.path(),
@@ -122,8 +155,9 @@ impl Exchange {
             remote: self.peer,
             method: self.head.method,
             status: response.status,
-            error: error.map(|error| error.row().name),
+            error,
             failed: false,
+            forwarded: false,
             place: None,
             streaming: None,
             login: match &self.caller {
@@ -139,6 +173,7 @@ impl Exchange {
         });
         let outgoing = Outgoing {
             response,
+            error,
             held,
             head_only,
             ..Outgoing::default()

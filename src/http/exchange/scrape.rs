@@ -5,7 +5,7 @@ use super::super::{compress, metrics_page};
 use super::Exchange;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
-use authkv_command::{Caller, Command, Outcome};
+use authkv_command::{Caller, Command, Freshness, Outcome};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -17,7 +17,9 @@ impl Exchange {
     pub(super) async fn scrape(mut self) -> Outgoing {
         let coding = self.head.accept_encoding.text();
         let coding = coding.and_then(compress::choose);
-        let request = self.request(Caller::Owner, Command::ServerMetrics(true), 0);
+        let command = Command::ServerMetrics(true);
+        let fresh = Ok(Freshness::default());
+        let request = self.request(Caller::Owner, (command, fresh), &[]);
         let call = self.shared.bridge.call(request, self.gone.clone());
         let mut outgoing = match timeout(PATIENCE, call).await {
             Ok((Ok(Outcome::Metrics(all)), held)) => {

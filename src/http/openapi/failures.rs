@@ -4,7 +4,7 @@ use super::description::{Context, Description};
 use authkv_base::error::{AccessKind, Error, KeyRule, NAME_LETTERS};
 use authkv_codec::json_read::to_msgpack;
 use authkv_command::{Operation, Privilege};
-use authkv_config::{Config, HttpConfig};
+use authkv_config::{Config, Consistency, HttpConfig};
 use authkv_domain::RoleName;
 use authkv_wire::routes::{Delivery, Input, Kind, Route};
 
@@ -28,6 +28,10 @@ pub fn of_route(context: &Context<'_>, description: &Description) -> Vec<Error> 
             Error::Unconfirmed,
             Error::SplitBrain,
         ]);
+    }
+    let is_default = context.config.live().consistency == Consistency::StaleOk;
+    if operation.reads_what_is_replicated() && !is_default && !operation.takes_freshness() {
+        errors.extend(of_freshness().into_iter().take(1));
     }
     if route.has_body() {
         errors.extend(of_a_body(context));
@@ -169,6 +173,21 @@ pub const ATTEMPTS: Error = Error::TooManyAttempts { seconds: 4 };
 pub const BAD_VALUE: Error = Error::BadValue("$map should hold an object");
 pub const BAD_LIMIT: Error = bad_option("limit", "from 1 to 1000");
 pub const MODE: Error = bad_option("mode", "insert, upsert or replace");
+pub const CONSISTENCY: Error = bad_option("consistency", Consistency::ALLOWED);
+
+/// The errors of reads that say how fresh the pairs have to be.
+pub fn of_freshness() -> [Error; 2] {
+    [
+        Error::Behind {
+            why: "it has the changes up to revision 7".into(),
+        },
+        Error::ConsistencyUnavailable {
+            consistency: "linearizable",
+            missing: "it needs memtx_use_mvcc_engine, an option of box.cfg".into(),
+        },
+    ]
+}
+
 pub const TTL: Error = bad_option("ttl", "from 0.001 to 3153600000 seconds");
 
 pub const fn bad_option(name: &'static str, allowed: &'static str) -> Error {

@@ -1,8 +1,9 @@
 //! The parameters of paths, queries and headers. Pure.
 
 use super::description::{Context, Description};
-use super::shapes::{count, of, one_of, segment, Shape};
-use authkv_command::{PAGE, PAGE_MAX};
+use super::shapes::{count, of, one_of, or_null, revision, segment, Shape};
+use authkv_command::{PAGE, PAGE_MAX, WAIT_MAX};
+use serde_json::{json, Value};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::Required;
@@ -86,6 +87,76 @@ pub fn limit() -> ParameterBuilder {
         "How many, at most",
         limit.default(Some(PAGE.into())),
     )
+}
+
+const CONSISTENCY: &str = "`stale_ok`: what this instance has; `leader`: at least what the leader has now; `linearizable`: at least \
+     what most instances have now. Otherwise as the setting `CONSISTENCY` says";
+const MIN_REVISION: &str = "The read waits until this instance has the changes up to this revision";
+
+/// How fresh the pairs of a read have to be, in the query and in the header.
+pub fn freshness() -> [ParameterBuilder; 5] {
+    let [min_revision, timeout, consistency] = freshness_of_query();
+    let [by_header, least_by_header] = freshness_of_header();
+    [
+        min_revision,
+        timeout,
+        consistency,
+        by_header,
+        least_by_header,
+    ]
+}
+
+fn freshness_of_query() -> [ParameterBuilder; 3] {
+    [
+        query("min_revision", MIN_REVISION, revision(0, "")),
+        query(
+            "timeout",
+            "Seconds that the read waits at most; 2 where it is left out",
+            seconds(),
+        ),
+        query("consistency", CONSISTENCY, one_of(&CONSISTENCIES)),
+    ]
+}
+
+/// The same in the header only.
+pub fn freshness_of_header() -> [ParameterBuilder; 2] {
+    [
+        header("Authkv-Consistency", CONSISTENCY, one_of(&CONSISTENCIES)),
+        header("Authkv-Min-Revision", MIN_REVISION, revision(0, "")),
+    ]
+}
+
+/// The same as members of a body.
+pub fn freshness_of_body() -> [(&'static str, Shape); 3] {
+    let about = |shape: ObjectBuilder, about| or_null(shape.description(Some(about)));
+    [
+        ("min_revision", about(revision(0, ""), MIN_REVISION)),
+        (
+            "timeout",
+            about(
+                seconds(),
+                "Seconds that the read waits at most; 2 where it is left out",
+            ),
+        ),
+        (
+            "consistency",
+            about(
+                of(Type::String).enum_values(Some(
+                    CONSISTENCIES
+                        .map(|name| json!(name))
+                        .into_iter()
+                        .chain([Value::Null]),
+                )),
+                CONSISTENCY,
+            ),
+        ),
+    ]
+}
+
+const CONSISTENCIES: [&str; 3] = ["stale_ok", "leader", "linearizable"];
+
+fn seconds() -> ObjectBuilder {
+    of(Type::Number).minimum(Some(0)).maximum(Some(WAIT_MAX))
 }
 
 /// The mode of a write.

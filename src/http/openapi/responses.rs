@@ -162,22 +162,31 @@ fn schema(route: &Route, described: &Description, code: u16, media_type: &str) -
 
 /// The headers of a success, beside those of all answers.
 fn headers_of_a_success(response: &Rendered) -> Vec<(&'static str, Header)> {
-    let described = |name: &'static str| {
-        let (schema, about) = match name {
-            "ETag" => (of(Type::String), "The revision, as an entity tag"),
+    let described = |name: &str| {
+        let (name, schema, about) = match name {
+            "ETag" => ("ETag", of(Type::String), "The revision, as an entity tag"),
+            "Authkv-Revision" => (
+                "Authkv-Revision",
+                integer(),
+                "The revision from which on the write is seen: what a read takes as `min_revision`",
+            ),
             "Authkv-Expires-At" => (
+                "Authkv-Expires-At",
                 of(Type::Number),
                 "Seconds since 1970 at which the pair expires, where it does",
             ),
             "X-Authkv-Login" => (
+                "X-Authkv-Login",
                 of(Type::String),
                 "The login, percent-encoded except for ASCII letters, digits and `-._~@+`",
             ),
             "X-Authkv-Roles" => (
+                "X-Authkv-Roles",
                 of(Type::String),
                 "The roles that were granted, with commas between them; empty without any",
             ),
             "X-Total-Count" => (
+                "X-Total-Count",
                 integer(),
                 "How many pairs there are at the start, where all are asked for by one who may read all",
             ),
@@ -185,7 +194,7 @@ fn headers_of_a_success(response: &Rendered) -> Vec<(&'static str, Header)> {
         };
         Some((name, header(schema, about)))
     };
-    let names = response.headers.iter().map(|(name, _)| *name);
+    let names = response.headers.iter().map(|(name, _)| &**name);
     names.filter_map(described).collect()
 }
 

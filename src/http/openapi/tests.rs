@@ -33,7 +33,16 @@ fn the_operations_are_the_routes() {
 /// The header fields of an operation.
 fn fields(method: &str, path: &str) -> &'static [&'static str] {
     match (method, path) {
-        ("GET" | "PUT", "/v1/kv/{key}" | "/v1/pair") => &["If-Match", "If-None-Match"],
+        ("PUT", "/v1/kv/{key}" | "/v1/pair") => &["If-Match", "If-None-Match"],
+        ("GET", "/v1/kv/{key}" | "/v1/pair") => &[
+            "If-Match",
+            "If-None-Match",
+            "Authkv-Consistency",
+            "Authkv-Min-Revision",
+        ],
+        ("GET", "/v1/kv" | "/v1/export") | ("POST", "/v1/batch/get" | "/api/read") => {
+            &["Authkv-Consistency", "Authkv-Min-Revision"]
+        }
         ("DELETE", "/v1/kv/{key}" | "/v1/pair") => &["If-Match"],
         ("GET", "/v1/watch") => &["Last-Event-ID"],
         _ => &[],

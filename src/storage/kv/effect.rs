@@ -52,6 +52,8 @@ impl Found {
 pub struct Applied {
     /// Whether the steps that could be taken were committed. If not, nothing has changed.
     pub committed: bool,
+    /// The revision from which on everything that the steps did, or found done already, is seen.
+    pub revision: u64,
     pub effects: Vec<Effect>,
 }
 

@@ -272,7 +272,11 @@ impl KeyValues {
     fn looks<'a>(&'a self, tx: &'a Tx) -> Looks<'a> {
         let feed = &self.changes.get(tx).feed;
         let open = sees_undurable(tx).then(|| (feed.borrow().known(), feed));
-        Looks { tx, open }
+        Looks {
+            tx,
+            open,
+            seen: Cell::new(0),
+        }
     }
 }
 
@@ -281,6 +285,8 @@ struct Looks<'a> {
     tx: &'a Tx,
     /// While a commit is open: the last revision before all open commits, and the feed with their changes.
     open: Option<(u64, &'a RefCell<Feed>)>,
+    /// The last revision of an open commit whose changes were seen; 0 without any.
+    seen: Cell<u64>,
 }
 
 impl Looks<'_> {
@@ -301,13 +307,18 @@ impl Looks<'_> {
     fn saw(&self, stored: &Stored<'_>) {
         if self.open.is_some_and(|(known, _)| stored.revision > known) {
             note_undurable(self.tx, None);
+            self.seen.set(self.seen.get().max(stored.revision));
         }
     }
 
     /// Notes if a missing pair is being removed by an open commit.
     fn missed(&self, removed: impl FnOnce(&Feed) -> bool) {
-        if self.open.is_some_and(|(_, feed)| removed(&feed.borrow())) {
-            note_undurable(self.tx, None);
+        if let Some(feed) = self.open.map(|(_, feed)| feed.borrow()) {
+            if removed(&feed) {
+                note_undurable(self.tx, None);
+                let last = feed.last_open().unwrap_or_default();
+                self.seen.set(self.seen.get().max(last));
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Slice {
     pub last: Option<u64>,
     /// The key with which the next slice begins; `None` at the end.
     pub next: Option<Vec<u8>>,
+    /// The revision from which on none of the deleted pairs is seen.
+    pub seen_from: u64,
 }
 
 impl KeyValues {
@@ -44,6 +46,7 @@ impl KeyValues {
                     slice.deleted += 1;
                 }
             }
+            slice.seen_from = writing.seen_from(true);
             Ok((slice, true))
         })
     }

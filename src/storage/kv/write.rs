@@ -199,7 +199,20 @@ impl Writing<'_> {
             committed &= !(steps.atomic && effect.fails(&step.action));
             effects.push(effect);
         }
-        Ok(Applied { committed, effects })
+        Ok(Applied {
+            committed,
+            revision: self.seen_from(committed),
+            effects,
+        })
+    }
+
+    /// The revision from which on everything is seen that this transaction has found done, and, if it is `committed`, has done.
+    pub fn seen_from(&self, committed: bool) -> u64 {
+        let known = self.store.changes.get(self.tx).feed.borrow().known();
+        match committed && self.numbers.any() {
+            true => self.numbers.last(),
+            false => known.max(self.looks.seen.get()),
+        }
     }
 
     fn take(&mut self, steps: &Steps, step: &Step) -> Result<Effect, Error> {

@@ -58,6 +58,34 @@ impl Outcome {
         numbers
     }
 
+    /// Without the revision from which on the results of a batch or a transaction are seen. Errors: it is below one that they
+    /// have been given.
+    pub fn without_seen_from(mut self) -> Result<Self, String> {
+        let given = match self.member("results") {
+            Some(Value::Array(results)) => results.clone(),
+            _ => return Ok(self),
+        };
+        let was_given = |one: &&Value| {
+            let outcome = member(one, "outcome").and_then(Value::as_str);
+            matches!(outcome, Some("written" | "deleted" | "found"))
+        };
+        let given = given.iter().filter(was_given);
+        let last = given
+            .filter_map(|one| member(one, "revision")?.as_u64())
+            .max();
+        let Self::Done(Value::Map(members)) = &mut self else {
+            return Ok(self);
+        };
+        let place = members
+            .iter()
+            .position(|(name, _)| name.as_str() == Some("revision"));
+        let seen_from = place.and_then(|place| members.remove(place).1.as_u64());
+        match seen_from.is_some_and(|seen_from| seen_from >= last.unwrap_or(1)) {
+            true => Ok(self),
+            false => Err(format!("seen from {seen_from:?}, but {last:?} was given")),
+        }
+    }
+
     /// With times as doubles, however they were written.
     pub fn with_times(mut self) -> Self {
         if let Self::Done(value) = &mut self {

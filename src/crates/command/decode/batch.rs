@@ -4,7 +4,7 @@ use super::parts::{
     check_text, given, option, read_content_type, read_if_revision, read_key, read_mode, should_be,
     Checked, Items, Lifetime,
 };
-use super::Command;
+use super::{Command, Freshness};
 use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::msgpack::{Head, Reader};
@@ -49,11 +49,18 @@ pub fn inserts(field: &[u8], limits: &Limits) -> Checked<Steps> {
     }))
 }
 
-pub fn batch_get(input: &Document<'_>, skip: usize, limits: &Limits) -> Result<Command, Error> {
-    let ([keys], [strict]) = input.fields_and_options(["keys"], ["strict"], skip)?;
+/// The command, and how fresh the pairs have to be.
+pub fn batch_get(
+    input: &Document<'_>,
+    skip: usize,
+    limits: &Limits,
+) -> Result<(Command, Result<Freshness, Error>), Error> {
+    let options = ["strict", "min_revision", "timeout", "consistency"];
+    let ([keys], [strict, fresh @ ..]) = input.fields_and_options(["keys"], options, skip)?;
+    let fresh = Freshness::read(fresh)?;
     let strict = option(strict, |field| codec::flag("strict", field))?;
     let keys = Keys::decode(keys, limits)?;
-    Ok(Command::BatchGet(keys, strict.unwrap_or(false)))
+    Ok((Command::BatchGet(keys, strict.unwrap_or(false)), fresh))
 }
 
 pub fn batch_put(input: &Document<'_>, skip: usize, limits: &Limits) -> Checked<Steps> {

@@ -3,18 +3,18 @@
 use super::parts::{
     option, read_content_type, read_if_revision, read_limit, read_mode, text_of, Checked, Lifetime,
 };
+use crate::freshness::{wait, Freshness};
 use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::{self as codec, Document};
 use authkv_domain::{
     Action, Deletion, KeyRange, Limits, Listing, NewContent, Steps, Watching, What,
 };
-use std::time::Duration;
 
-/// The most seconds that a request for changes may wait.
-const WAIT_MAX: f64 = 60.0;
+/// What is read, and how fresh it has to be. The inner errors are rules that are broken.
+type Read<T> = Result<(Result<T, Error>, Result<Freshness, Error>), Error>;
 
-pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
+pub fn listing(input: &Document<'_>, skip: usize) -> Read<Listing> {
     let names = [
         "prefix",
         "from",
@@ -23,15 +23,19 @@ pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
         "limit",
         "keys_only",
         "count",
+        "min_revision",
+        "timeout",
+        "consistency",
     ];
-    let ([], [prefix, from, to, after, limit, keys_only, count]) =
+    let ([], [prefix, from, to, after, limit, keys_only, count, fresh @ ..]) =
         input.fields_and_options([], names, skip)?;
+    let fresh = Freshness::read(fresh)?;
     let range = range(prefix, from, to)?;
     let after = option(after, |field| codec::string("after", field))?;
     let limit = read_limit(limit)?;
     let keys_only = option(keys_only, |field| codec::flag("keys_only", field))?.unwrap_or(false);
     let count = option(count, |field| codec::flag("count", field))?.unwrap_or(false);
-    Ok(limit.map(|limit| Listing {
+    let listing = limit.map(|limit| Listing {
         range,
         after,
         what: match (count, keys_only) {
@@ -39,7 +43,8 @@ pub fn listing(input: &Document<'_>, skip: usize) -> Checked<Listing> {
             (false, true) => What::Keys(limit),
             (false, false) => What::Pairs(limit),
         },
-    }))
+    });
+    Ok((listing, fresh))
 }
 
 /// The most keys that one request deletes by a range, and how many it does if it does not say.
@@ -97,29 +102,26 @@ pub fn watching(input: &Document<'_>, skip: usize) -> Checked<Watching> {
     let prefix = option(prefix, |field| codec::string("prefix", field))?.unwrap_or_default();
     let after = option(after, |field| codec::number("after", field))?;
     let timeout = option(timeout, |field| codec::seconds("timeout", field))?.unwrap_or(0.0);
-    if !(0.0..=WAIT_MAX).contains(&timeout) {
-        return Ok(Err(Error::BadOption {
-            name: "timeout",
-            allowed: "from 0 to 60 seconds",
-        }));
-    }
-    Ok(Ok(Watching {
+    Ok(wait(timeout).map(|timeout| Watching {
         prefix,
         after,
-        timeout: Duration::from_secs_f64(timeout),
+        timeout,
     }))
 }
 
-pub fn pair_get(input: &Document<'_>, skip: usize) -> Checked<Steps> {
-    of_one_key(input, skip, Action::Get)
+pub fn pair_get(input: &Document<'_>, skip: usize) -> Read<Steps> {
+    let options = ["if_revision", "min_revision", "timeout", "consistency"];
+    let ([key], [if_revision, fresh @ ..]) = input.fields_and_options(["key"], options, skip)?;
+    let fresh = Freshness::read(fresh)?;
+    of_one_key(key, if_revision, Action::Get).map(|steps| (steps, fresh))
 }
 
 pub fn pair_delete(input: &Document<'_>, skip: usize) -> Checked<Steps> {
-    of_one_key(input, skip, Action::Delete)
+    let ([key], [if_revision]) = input.fields_and_options(["key"], ["if_revision"], skip)?;
+    of_one_key(key, if_revision, Action::Delete)
 }
 
-fn of_one_key(input: &Document<'_>, skip: usize, action: Action) -> Checked<Steps> {
-    let ([key], [if_revision]) = input.fields_and_options(["key"], ["if_revision"], skip)?;
+fn of_one_key(key: &[u8], if_revision: Option<&[u8]>, action: Action) -> Checked<Steps> {
     let mut steps = Steps::new(true);
     let if_revision = read_if_revision(if_revision)?;
     steps.push(text_of("key", key)?, if_revision, |_| action);

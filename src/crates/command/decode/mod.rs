@@ -8,8 +8,10 @@ mod tests;
 mod txn;
 
 pub use kv::DELETION_MAX;
+pub(crate) use parts::{option, Checked};
 pub use parts::{CONTENT_TYPE_MAX, PAGE, PAGE_MAX};
 
+use super::Freshness;
 use super::{ApiKeyId, ApiKeyInput, ServiceUser, UserApiKey, UserApiKeyInput};
 use super::{
     Command, Credentials, Grant, NewRole, Operation, Page, PasswordChange, Question, Registration,
@@ -28,7 +30,29 @@ pub const ROLES_MAX: usize = 100;
 
 impl Command {
     /// Reads the input of an operation: from a map by name, or from an array by position after the first
-    /// `skip` elements. Errors: `Malformed`.
+    /// `skip` elements, with what it says of the freshness of the data. Errors: `Malformed`.
+    pub fn decode_fresh(
+        operation: Operation,
+        input: &Document<'_>,
+        skip: usize,
+        limits: &Limits,
+    ) -> Result<(Self, Result<Freshness, Error>), Error> {
+        match operation {
+            Operation::BatchGet => batch::batch_get(input, skip, limits),
+            Operation::KvList => {
+                kv::listing(input, skip).map(|(listing, fresh)| (Command::KvList(listing), fresh))
+            }
+            Operation::PairGet => {
+                kv::pair_get(input, skip).map(|(steps, fresh)| (Command::PairGet(steps), fresh))
+            }
+            _ => {
+                let command = Self::decode(operation, input, skip, limits)?;
+                Ok((command, Ok(Freshness::default())))
+            }
+        }
+    }
+
+    /// Like [`Self::decode_fresh`], without the freshness.
     pub fn decode(
         operation: Operation,
         input: &Document<'_>,
@@ -164,17 +188,17 @@ impl Command {
                 let [pairs] = input.fields(["data"], skip)?;
                 Command::Put(batch::inserts(pairs, limits)?)
             }
-            Operation::BatchGet => batch::batch_get(input, skip, limits)?,
+            Operation::BatchGet | Operation::KvList | Operation::PairGet => {
+                Self::decode_fresh(operation, input, skip, limits)?.0
+            }
             Operation::BatchPut => Command::BatchPut(batch::batch_put(input, skip, limits)?),
             Operation::BatchDelete => {
                 Command::BatchDelete(batch::batch_delete(input, skip, limits)?)
             }
             Operation::KvTxn => Command::KvTxn(txn::txn(input, skip, limits)?),
-            Operation::KvList => Command::KvList(kv::listing(input, skip)?),
             Operation::KvDelete => Command::KvDelete(kv::deletion(input, skip)?),
             Operation::KvIncr => Command::KvIncr(kv::increment(input, skip, limits)?),
             Operation::KvWatch => Command::KvWatch(kv::watching(input, skip)?),
-            Operation::PairGet => Command::PairGet(kv::pair_get(input, skip)?),
             Operation::PairPut => Command::PairPut(kv::pair_put(input, skip, limits)?),
             Operation::PairDelete => Command::PairDelete(kv::pair_delete(input, skip)?),
             #[cfg(test)]

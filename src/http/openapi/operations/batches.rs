@@ -18,7 +18,10 @@ const COMMITTED: [&str; 2] = [
 pub fn batch_get(context: &Context<'_>) -> Description {
     let keys = batch_of(context, any_key()).unique_items(true);
     let strict = flag_or_null("A key that is missing is a failure");
-    let body = exact_and("", [("keys", keys.into())], [("strict", strict)]);
+    let body = closed(with(
+        with(object("", [("keys", keys.into())]), [("strict", strict)]),
+        freshness_of_body(),
+    ));
     let pairs = ("pairs", list(named("Pair")).into());
     let missing = ("missing", list(text("")).into());
     let shape = exact("What is there, and what is not", [pairs, missing]);
@@ -31,7 +34,9 @@ pub fn batch_get(context: &Context<'_>) -> Description {
             forbidden(AccessKind::Read),
             reply_too_large(context),
         ])
-        .fails([Error::MissingKeys(vec![key()])])
+        .fails([Error::MissingKeys(vec![key()]), CONSISTENCY])
+        .fails(of_freshness())
+        .parameters(freshness_of_header())
 }
 
 /// Also of an import.
@@ -73,11 +78,11 @@ pub fn batch_put(context: &Context<'_>) -> Description {
     let committed = json!({"committed": true, "results": [
         {"key": "planet", "outcome": "written", "revision": 8},
         {"key": "moons", "outcome": "written", "revision": 9},
-    ]});
+    ], "revision": 9});
     let aborted = json!({"committed": false, "results": [
         {"key": "planet", "outcome": "aborted"},
         {"key": "moons", "outcome": "conflict", "revision": 6},
-    ]});
+    ], "revision": 7});
     let examples = [("committed", committed), ("aborted", aborted)];
     results(
         ["PutResults", "PutResult"],
@@ -99,11 +104,11 @@ pub fn batch_delete(context: &Context<'_>) -> Description {
     let committed = json!({"committed": true, "results": [
         {"key": "visitor", "outcome": "deleted", "revision": 10},
         {"key": "orbit", "outcome": "missing"},
-    ]});
+    ], "revision": 10});
     let aborted = json!({"committed": false, "results": [
         {"key": "visitor", "outcome": "aborted"},
         {"key": "moons", "outcome": "conflict", "revision": 6},
-    ]});
+    ], "revision": 7});
     let examples = [("committed", committed), ("aborted", aborted)];
     results(
         ["DeleteResults", "DeleteResult"],
@@ -169,7 +174,9 @@ pub fn kv_list(context: &Context<'_>) -> Description {
             query("keys_only", "Keys without their values", of(Type::Boolean)),
             query("count", "Only how many there are in all", of(Type::Boolean)),
         ])
-        .fails([BAD_LIMIT])
+        .parameters(freshness())
+        .fails([BAD_LIMIT, CONSISTENCY])
+        .fails(of_freshness())
 }
 
 pub fn kv_delete(_: &Context<'_>) -> Description {
@@ -178,6 +185,7 @@ pub fn kv_delete(_: &Context<'_>) -> Description {
             deleted,
             more,
             revision,
+            seen_from: revision.unwrap_or(14),
         })
     };
     let examples = [

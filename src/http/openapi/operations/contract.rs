@@ -1,6 +1,6 @@
 //! The operations of the contract, `/api`. A body may have other members there. Pure.
 
-use super::super::{description::*, failures::*, shapes::*};
+use super::super::{description::*, failures::*, parameters::*, shapes::*};
 use super::sessions::{alice_and_password, claims, credentials, revoked, TOKEN};
 use super::users::{alice, person};
 use crate::http::api::{Authorized, Message, TokenMessage};
@@ -95,6 +95,8 @@ pub fn kv_get(context: &Context<'_>) -> Description {
             Error::MissingKeys(vec!["planet".to_owned(), "orbit".to_owned()]),
             reply_too_large(context),
         ])
+        .fails(of_freshness())
+        .parameters(freshness_of_header())
 }
 
 pub fn kv_put(context: &Context<'_>) -> Description {
@@ -102,6 +104,7 @@ pub fn kv_put(context: &Context<'_>) -> Description {
     let written = |existing: &[&str]| Outcome::Written {
         written: 1,
         existing: existing.iter().map(|key| (*key).to_owned()).collect(),
+        revision: 9,
     };
     let key = of(Type::String)
         .min_length(Some(1))

@@ -20,7 +20,10 @@ pub fn kv_incr(context: &Context<'_>) -> Description {
         ("value", integer().into()),
         revision_of("", 2),
     ];
-    let added = encoded(json!({"key": "moons", "value": 2, "revision": 11}));
+    let added = Outcome::Applied {
+        members: msgpack(r#"{"key": "moons", "value": 2, "revision": 11}"#),
+        revision: 11,
+    };
     answers_of("Sum", exact("The value now", members), [("added", added)])
         .body("Addition", body, json!({"by": 1}))
         .optional()
@@ -33,6 +36,7 @@ pub fn kv_incr(context: &Context<'_>) -> Description {
 pub fn pair_get(context: &Context<'_>) -> Description {
     let pair = |json: Value| Outcome::Pair(msgpack(&json.to_string()));
     let orbit = json!({"key": "orbit", "value": {"days": 365.25, "next": null}, "revision": 5});
+    let [min_revision, timeout, consistency, by_header, least_by_header] = freshness();
     let known = "Revisions that the client has, as entity tags: nothing is sent where the pair has one of them";
     Description {
         answers: vec![
@@ -45,11 +49,18 @@ pub fn pair_get(context: &Context<'_>) -> Description {
     .parameters(key_of_query(context))
     .parameters([
         if_revision(),
+        min_revision,
+        timeout,
+        consistency,
         // Any text: a tag that is no revision matches nothing.
         header("If-Match", ONE_OF, of(Type::String)),
         header("If-None-Match", known, of(Type::String)),
+        by_header,
+        least_by_header,
     ])
+    .fails(of_freshness())
     .fails([
+        CONSISTENCY,
         forbidden(AccessKind::Read),
         Error::NoSuchKey(key()),
         conflict(),

@@ -131,8 +131,14 @@ pub fn results<const N: usize>(
     examples: [(&'static str, Value); N],
 ) -> Description {
     let results = list(named(name_of_one)).description(Some("In the order of the request"));
-    let shape = exact("", [(member, flag(about)), ("results", results.into())]);
-    let examples = examples.map(|(name, example)| (name, encoded(example)));
+    let revision = revision_of("What a read takes as `min_revision` to see all of this", 1);
+    let members = [(member, flag(about)), ("results", results.into()), revision];
+    let shape = exact("", members);
+    let applied = |example: Value| Outcome::Applied {
+        revision: example["revision"].as_u64().unwrap_or_default(),
+        members: msgpack(&example.to_string()),
+    };
+    let examples = examples.map(|(name, example)| (name, applied(example)));
     answers_of(name, shape, examples).with([(name_of_one, one)])
 }
 

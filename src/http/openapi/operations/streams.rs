@@ -75,7 +75,9 @@ pub fn exported() -> Description {
         ..Description::default()
     }
     .parameters([query("prefix", "What the keys begin with", of(Type::String))])
-    .fails([Error::NotStreamed])
+    .parameters(freshness())
+    .fails([Error::NotStreamed, CONSISTENCY])
+    .fails(of_freshness())
 }
 
 /// The body is described as bytes, because generators know no array of lines. Generators without NDJSON send
@@ -91,7 +93,10 @@ pub fn imported(context: &Context<'_>) -> Description {
             "Each line is an object with the members `key` and `value`; it may have `expires_at` (seconds since 1970, or null), \
              `ttl` (seconds, or null), `content_type` (of a value that is bytes), and `revision`, which is not kept.",
         ));
-    let results = || Outcome::Encoded(msgpack(IMPORTED));
+    let results = || Outcome::Applied {
+        members: msgpack(IMPORTED),
+        revision: 9,
+    };
     Description {
         body: Some(body.build()),
         answers: vec![("done", results()), ("stopped", results())],
@@ -116,7 +121,9 @@ pub fn render(delivery: Delivery, name: &str, outcome: &Outcome) -> Result<Respo
             (EVENTS, text)
         }
         Outcome::Listed(page) => (NDJSON, bulk::text(page)?),
-        Outcome::Encoded(answer) => {
+        Outcome::Applied {
+            members: answer, ..
+        } => {
             let mut counts = Counts::default();
             counts.add(answer)?;
             let failure = Failure {

@@ -27,11 +27,11 @@ pub fn kv_txn(context: &Context<'_>) -> Description {
         {"key": "moons", "outcome": "written", "value": 2, "revision": 11},
         {"key": "visitor", "outcome": "found", "value": {"name": "Halley"}, "revision": 7},
         {"key": "orbit", "outcome": "missing"},
-    ]});
+    ], "revision": 11});
     let failed = json!({"succeeded": false, "results": [
         {"key": "planet", "outcome": "written", "revision": 12},
         {"key": "visitor", "outcome": "deleted", "revision": 13},
-    ]});
+    ], "revision": 13});
     let examples = [("succeeded", succeeded), ("failed", failed)];
     let names = ["TransactionResults", "StepResult"];
     results(names, step_result(), ["succeeded", about], examples)

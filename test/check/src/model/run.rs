@@ -147,7 +147,7 @@ impl Run {
             Front::Iproto => &mut self.iproto,
         };
         let before = now();
-        let answer = connection.send(command)?;
+        let answer = connection.send(command)?.without_seen_from()?;
         let mut shown = Shown::by(&answer, before, now());
         let expected = self.store.apply(command, &mut shown).seen(front, command);
         match answer == expected {
