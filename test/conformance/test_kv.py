@@ -144,7 +144,9 @@ def test_a_large_value_that_is_compared_often_keeps_nobody_waiting(make, visit, 
         for expected, values in ((True, [large] * 3), (False, [1] * 1000), (False, [large[1:]] * 3), (False, [[0] * 30] * 1000)):
             before = len(answers)
             compare = [{"key": "large", "value": value} for value in values]
-            people.expect(transport, Ok({"succeeded": expected, "results": [], "revision": A_REVISION}), "kv_txn", token, {"compare": compare})
+            people.expect(
+                transport, Ok({"succeeded": expected, "results": [], "revision": A_REVISION}), "kv_txn", token, {"compare": compare}
+            )
             wait_until(lambda before=before: len(answers) > before + 5, "others read on")
     finally:
         done.set()

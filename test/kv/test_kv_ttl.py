@@ -249,4 +249,7 @@ def test_revisions_rise_over_an_end(people, token, key):
     run.succeed(batch_put(item(key, 1, ttl=SOON)))
     ends = moment(SOON)
     pass_by(ends)
-    run.expect(batch_put(item(key, 2)), Ok({"committed": True, "results": [{"key": key, "outcome": "written", "revision": NEW}], "revision": A_REVISION}))
+    run.expect(
+        batch_put(item(key, 2)),
+        Ok({"committed": True, "results": [{"key": key, "outcome": "written", "revision": NEW}], "revision": A_REVISION}),
+    )

@@ -105,7 +105,7 @@ class Run:
         self._uuids = {member: member.evaluate("return box.info.uuid")[0] for member in self.members.members}
         struck = time.monotonic()
         fault.begin()
-        self.take_over(fault, struck, row)
+        self.take_over(fault, row)
         elapse(self.random.uniform(0.2, 0.8))
         self.heal(fault, row)
         elapse(self.random.uniform(0.3, 0.8))
@@ -114,17 +114,18 @@ class Run:
         row.gaps.append(self.gap(struck))
         self.settle(fault, row)
 
-    def take_over(self, fault: Fault, struck: float, row: Row) -> None:
-        """Returns once another member has acknowledged a write, or nobody seems to take over."""
+    def take_over(self, fault: Fault, row: Row) -> None:
+        """Returns once another member may write, or nobody seems to take over."""
         if not self.members.elections and not isinstance(fault, Promotion):
             self.promote(fault)
+        others = [member for member in self.members.members if member is not fault.victim]
 
-        def others() -> bool:
-            return any(at > struck and member is not fault.victim for at, member in self.world.acknowledged[-500:])
+        def taken_over() -> bool:
+            return any(member.is_writable() for member in others)
 
         end = time.monotonic() + TAKEOVER
-        wait_until(lambda: others() or time.monotonic() > end, "another member takes over, or none does")
-        row.stayed += not others()
+        wait_until(lambda: taken_over() or time.monotonic() > end, "another member takes over, or none does")
+        row.stayed += not taken_over()
 
     def promote(self, fault: Fault) -> None:
         """What an operator does who has lost a leader, without elections: the member that has most of it leads."""
