@@ -271,6 +271,23 @@ local function stop_watching()
     end
 end
 
+-- Returns once this instance may write. An elected instance that may not, because Tarantool has refused its promotion
+-- (2.11 does so after a pause of a leader), only votes from then on, so that another one is elected.
+local function wait_to_lead()
+    local elected
+    while not pcall(box.ctl.wait_rw, 4 * box.cfg.replication_timeout) do
+        fiber.testcancel()
+        local election = box.info.election
+        local term = election ~= nil and election.state == 'leader' and box.info.ro and election.term or nil
+        if term ~= nil and term == elected then
+            log.error('authkv: this instance was elected, but Tarantool keeps it read-only. Until the process is '
+                .. 'restarted, it only votes')
+            box.cfg({election_mode = 'voter'})
+        end
+        elected = term
+    end
+end
+
 -- Has a fiber notice when this instance begins to lead and when it stops leading, in place of an earlier one. `begin`
 -- does what has to be done first; it is tried again if it raises an error. `stop` notes the other.
 local function watch(begin, stop)
@@ -292,7 +309,7 @@ local function watch(begin, stop)
                 log.info('authkv: this instance is read-only from now on')
                 pcall(stop)
             else
-                box.ctl.wait_rw()
+                wait_to_lead()
                 log.info('authkv: this instance leads from now on')
                 began()
             end
