@@ -57,12 +57,22 @@ def requests(run: Run) -> None:
 
 
 def faults(run: Run) -> None:
-    columns = ("fault of the leader", "times", "gap, median", "gap, longest", "it led again", "lost", "revisions repeated", "split brain")
+    columns = (
+        "fault of the leader",
+        "times",
+        "gap, median",
+        "gap, longest",
+        "it led again",
+        "lost",
+        "revisions repeated",
+        "split brain",
+        "restarted",
+    )
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name, row in run.rows.items():
         lost = ", ".join(f"{rule} {count}" for rule, count in row.lost.items()) or "nothing"
         gaps = f"{statistics.median(row.gaps):.2f} s | {max(row.gaps):.2f} s" if row.gaps else "- | -"
-        print(f"| {name} | {row.faults} | {gaps} | {row.stayed} | {lost} | {row.repeated} | {row.split} |")
+        print(f"| {name} | {row.faults} | {gaps} | {row.stayed} | {lost} | {row.repeated} | {row.split} | {row.restarted} |")
     kills = [gap for name, row in run.rows.items() if name in (KILL, KILL_BEHIND) for gap in row.gaps]
     late = sum(gap > GAP for gap in kills)
     print(f"\ngaps after a kill above 5 x REPLICATION_TIMEOUT ({GAP:.1f} s): {late} of {len(kills)}")

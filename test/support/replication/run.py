@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from support.crash.ledger import Finding
 from support.crash.pairs import CounterUnit, Unit
 from support.crash.run import SETTINGS
 from support.crash.settle import Settlement, prepare
-from support.harness import wait_until
+from support.harness import version, wait_until
 from support.people import People
 from support.replica_set import REPLICATION_TIMEOUT, Member, ReplicaSet
 from support.replication.clients import GapWriter, RevocationClient, SetClient, SetPairClient, SetSessionClient, SetWatcher, SetWorld
-from support.replication.convergence import REPEATED, SPLIT_BRAIN, NotConverged, converge, metrics
+from support.replication.convergence import REPEATED, SPLIT_BRAIN, NotConverged, converge, is_ready, metrics
 from support.replication.faults import FAULTS, Fault, Kill, Promotion
 from support.replication.histories import Recorder
 from support.transports import HttpTransport, IprotoTransport
@@ -39,6 +40,8 @@ TAKEOVER = 10.0
 NOTICED = 1.5
 # Seconds until all members have the same again.
 CONVERGED = 60.0
+# What it says of a leader that it refuses, and the seconds that it is given to get over it.
+FAULT_OF_2_11, REFUSED = "got a request with lsn from an already processed range", 15.0
 # What asynchronous replication may lose with a leader: it is counted and no failure.
 MAY_BE_LOST = {
     "lost", "revision_twice", "revision_back", "counter", "session_lost", "revoked_token_alive", "revoked_token_alive_elsewhere",
@@ -57,6 +60,7 @@ class Row:
     lost: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     split: int = 0
+    restarted: int = 0
 
 
 class Run:
@@ -182,11 +186,26 @@ class Run:
         moments = sorted(at for at, _ in self.world.acknowledged if at > struck - 0.5)
         return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=float("inf"))
 
+    def restart_refused(self, row: Row) -> None:
+        """Restarts a member that does not accept the next leader because of a fault of Tarantool 2.11, as an operator does whom
+        `/readyz` tells so; it is counted."""
+        if version() != (2, 11):
+            return
+        with suppress(NotConverged):
+            converge(self.members, REFUSED)
+            return
+        for member in self.members.members:
+            if not is_ready(member) and FAULT_OF_2_11 in member.present_log():
+                row.restarted += 1
+                member.kill()
+                member.launch()
+
     # A look at what is there
 
     def settle(self, fault: Fault, row: Row) -> None:
         ledger = self.world.ledger
         try:
+            self.restart_refused(row)
             converge(self.members, CONVERGED)
         except NotConverged as error:
             ledger.find("not_converged", f"after {fault.name}: {error}")
