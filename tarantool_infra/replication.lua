@@ -274,20 +274,42 @@ end
 -- Seconds between two looks of the fiber.
 local PAUSE = 1
 
--- Waits until this instance may write. From 2.10 on, the queue of synchronous transactions of the last leader keeps an
--- instance read-only that is so by no option any more. It takes the queue over once: if another instance takes it back,
--- two are to lead, and this one gives way until it was read-only by its option.
+-- Takes over the queue of synchronous transactions. From 2.10 on, that of the last leader keeps an instance read-only that
+-- is so by no option any more.
+local function claim_queue()
+    local ok, err = pcall(box.ctl.promote)
+    if not ok then
+        log.warn('authkv: the last leader still has the queue of synchronous transactions: %s', err)
+    end
+end
+
+-- The term in which this instance was elected though it may not write: Tarantool 2.11 refuses its promotion after a pause
+-- of a leader. Nil if that is not so.
+local function refused_term()
+    local election = box.info.election
+    return election ~= nil and election.state == 'leader' and box.info.ro and election.term or nil
+end
+
+-- Waits until this instance may write. Without elections it takes the queue over: if another instance has taken it back,
+-- two are to lead, and this one gives way until it was read-only by its option. With elections, an instance whose promotion
+-- stays refused only votes from then on, so that another one is elected.
 local function await_lead(has_led)
     local may_claim = not has_led or box.cfg.read_only
+    local refused, since
     while not pcall(box.ctl.wait_rw, PAUSE) do
         fiber.testcancel()
         may_claim = may_claim or box.cfg.read_only
         local waits = box.info.ro_reason == 'synchro' and (box.cfg.election_mode or 'off') == 'off'
         if may_claim and waits and not box.cfg.read_only then
-            local ok, err = pcall(box.ctl.promote)
-            if not ok then
-                log.warn('authkv: the last leader still has the queue of synchronous transactions: %s', err)
-            end
+            claim_queue()
+        end
+        local term, now = refused_term(), fiber.clock()
+        if term ~= refused then
+            refused, since = term, now
+        elseif term ~= nil and now - since >= 4 * box.cfg.replication_timeout then
+            log.error('authkv: this instance was elected, but Tarantool keeps it read-only. Until the process is '
+                .. 'restarted, it only votes')
+            box.cfg({election_mode = 'voter'})
         end
     end
 end

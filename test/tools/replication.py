@@ -27,18 +27,7 @@ from support.replication.faults import KILL, KILL_BEHIND, PAUSE, PROMOTION
 from support.replication.network import CUTS, Network
 from support.replication.run import GAP, MEMBER, Run
 
-CHECKER = (
-    "cargo",
-    "run",
-    "--locked",
-    "--manifest-path",
-    "test/check/Cargo.toml",
-    "--target-dir",
-    "target/check",
-    "--bin",
-    "recorded",
-    "--",
-)
+CHECKER = ROOT / "target/check/debug/recorded"
 
 
 def plan(options: argparse.Namespace) -> list[str]:
@@ -68,12 +57,22 @@ def requests(run: Run) -> None:
 
 
 def faults(run: Run) -> None:
-    columns = ("fault of the leader", "times", "gap, median", "gap, longest", "it led again", "lost", "revisions repeated", "split brain")
+    columns = (
+        "fault of the leader",
+        "times",
+        "gap, median",
+        "gap, longest",
+        "it led again",
+        "lost",
+        "revisions repeated",
+        "split brain",
+        "restarted",
+    )
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name, row in run.rows.items():
         lost = ", ".join(f"{rule} {count}" for rule, count in row.lost.items()) or "nothing"
         gaps = f"{statistics.median(row.gaps):.2f} s | {max(row.gaps):.2f} s" if row.gaps else "- | -"
-        print(f"| {name} | {row.faults} | {gaps} | {row.stayed} | {lost} | {row.repeated} | {row.split} |")
+        print(f"| {name} | {row.faults} | {gaps} | {row.stayed} | {lost} | {row.repeated} | {row.split} | {row.restarted} |")
     kills = [gap for name, row in run.rows.items() if name in (KILL, KILL_BEHIND) for gap in row.gaps]
     late = sum(gap > GAP for gap in kills)
     print(f"\ngaps after a kill above 5 x REPLICATION_TIMEOUT ({GAP:.1f} s): {late} of {len(kills)}")
@@ -100,6 +99,7 @@ def main() -> int:
     parser.add_argument("--promotions", type=int, default=0)
     parser.add_argument("--mode", choices=("synchronous", "asynchronous"), default="synchronous")
     parser.add_argument("--expect", choices=("synchronous", "asynchronous"), help="the rules that are applied, if not those of the mode")
+    parser.add_argument("--writes", choices=("forward", "refuse"), default="forward", help="what a member does that does not lead")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mvcc", type=int, default=0, help="1: with memtx_use_mvcc_engine")
     options = parser.parse_args()
@@ -111,10 +111,11 @@ def main() -> int:
     if not has_elections():
         # Nobody tells a leader that was cut off that another one was promoted, and nobody elects the members' next one.
         options.promotions, options.cuts = options.promotions or options.cuts, 0
-    print(f"Tarantool {'.'.join(map(str, version()))}, {options.mode}, seed {options.seed}", flush=True)
+    print(f"Tarantool {'.'.join(map(str, version()))}, {options.mode}, writes of others: {options.writes}, seed {options.seed}", flush=True)
     warnings.simplefilter("ignore", tarantool.error.NetworkWarning)
     network = Network(3) if options.cuts else None
     settings = MEMBER | (MVCC if options.mvcc else {}) | {"AUTHKV_SYNCHRONOUS": str(synchronous).lower()}
+    settings |= {"AUTHKV_WRITES": options.writes}
     members = ReplicaSet(elections=has_elections(), network=network, **settings)
     path = ROOT / "target" / f"histories-{'.'.join(map(str, version()))}-{options.mode}.jsonl"
     path.parent.mkdir(exist_ok=True)

@@ -26,7 +26,7 @@ def is_ready(member: Member) -> bool:
     """Whether it says so to who balances the load."""
     transport = HttpTransport(member, timeout=5)
     try:
-        return transport.request("GET", "/readyz?exclude=key").status == 200
+        return transport.request("GET", "/readyz").status == 200
     except (OSError, http.client.HTTPException):
         return False
     finally:

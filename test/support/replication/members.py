@@ -50,7 +50,9 @@ def has_written(seen: Ok | Refusal) -> bool:
     if not isinstance(seen, Ok) or not isinstance(seen.value, dict):
         return False
     told = seen.value
-    return "access_token" in told or "revision" in told or any(one.get("outcome") in WRITTEN for one in told.get("results", ()))
+    if "results" in told:
+        return told.get("succeeded") is not False and any(one["outcome"] in WRITTEN for one in told["results"])
+    return "access_token" in told or "revision" in told
 
 
 class NotSent(Exception):

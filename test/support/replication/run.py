@@ -6,6 +6,7 @@ import itertools
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from support.crash.ledger import Finding
 from support.crash.pairs import CounterUnit, Unit
 from support.crash.run import SETTINGS
 from support.crash.settle import Settlement, prepare
-from support.harness import wait_until
+from support.harness import version, wait_until
 from support.people import People
 from support.replica_set import REPLICATION_TIMEOUT, Member, ReplicaSet
 from support.replication.clients import GapWriter, RevocationClient, SetClient, SetPairClient, SetSessionClient, SetWatcher, SetWorld
-from support.replication.convergence import REPEATED, SPLIT_BRAIN, NotConverged, converge, metrics
+from support.replication.convergence import REPEATED, SPLIT_BRAIN, NotConverged, converge, is_ready, metrics
 from support.replication.faults import FAULTS, Fault, Kill, Promotion
 from support.replication.histories import Recorder
 from support.transports import HttpTransport, IprotoTransport
@@ -39,6 +40,8 @@ TAKEOVER = 10.0
 NOTICED = 1.5
 # Seconds until all members have the same again.
 CONVERGED = 60.0
+# What it says of a leader that it refuses, and the seconds that it is given to get over it.
+FAULT_OF_2_11, REFUSED = "got a request with lsn from an already processed range", 15.0
 # What asynchronous replication may lose with a leader: it is counted and no failure.
 MAY_BE_LOST = {
     "lost", "revision_twice", "revision_back", "counter", "session_lost", "revoked_token_alive", "revoked_token_alive_elsewhere",
@@ -57,6 +60,7 @@ class Row:
     lost: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     split: int = 0
+    restarted: int = 0
 
 
 class Run:
@@ -105,7 +109,7 @@ class Run:
         self._uuids = {member: member.evaluate("return box.info.uuid")[0] for member in self.members.members}
         struck = time.monotonic()
         fault.begin()
-        self.take_over(fault, struck, row)
+        self.take_over(fault, row)
         elapse(self.random.uniform(0.2, 0.8))
         self.heal(fault, row)
         elapse(self.random.uniform(0.3, 0.8))
@@ -114,17 +118,18 @@ class Run:
         row.gaps.append(self.gap(struck))
         self.settle(fault, row)
 
-    def take_over(self, fault: Fault, struck: float, row: Row) -> None:
-        """Returns once another member has acknowledged a write, or nobody seems to take over."""
+    def take_over(self, fault: Fault, row: Row) -> None:
+        """Returns once another member may write, or nobody seems to take over."""
         if not self.members.elections and not isinstance(fault, Promotion):
             self.promote(fault)
+        others = [member for member in self.members.members if member is not fault.victim]
 
-        def others() -> bool:
-            return any(at > struck and member is not fault.victim for at, member in self.world.acknowledged[-500:])
+        def taken_over() -> bool:
+            return any(member.is_writable() for member in others)
 
         end = time.monotonic() + TAKEOVER
-        wait_until(lambda: others() or time.monotonic() > end, "another member takes over, or none does")
-        row.stayed += not others()
+        wait_until(lambda: taken_over() or time.monotonic() > end, "another member takes over, or none does")
+        row.stayed += not taken_over()
 
     def promote(self, fault: Fault) -> None:
         """What an operator does who has lost a leader, without elections: the member that has most of it leads."""
@@ -181,11 +186,26 @@ class Run:
         moments = sorted(at for at, _ in self.world.acknowledged if at > struck - 0.5)
         return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=float("inf"))
 
+    def restart_refused(self, row: Row) -> None:
+        """Restarts a member that does not accept the next leader because of a fault of Tarantool 2.11, as an operator does whom
+        `/readyz` tells so; it is counted."""
+        if version() != (2, 11):
+            return
+        with suppress(NotConverged):
+            converge(self.members, REFUSED)
+            return
+        for member in self.members.members:
+            if not is_ready(member) and FAULT_OF_2_11 in member.present_log():
+                row.restarted += 1
+                member.kill()
+                member.launch()
+
     # A look at what is there
 
     def settle(self, fault: Fault, row: Row) -> None:
         ledger = self.world.ledger
         try:
+            self.restart_refused(row)
             converge(self.members, CONVERGED)
         except NotConverged as error:
             ledger.find("not_converged", f"after {fault.name}: {error}")
