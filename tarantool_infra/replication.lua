@@ -274,8 +274,8 @@ end
 -- Seconds between two looks of the fiber.
 local PAUSE = 1
 
--- Takes over the queue of synchronous transactions. From 2.10 on, that of the last leader keeps an instance read-only that
--- is so by no option any more.
+-- Takes over the queue of synchronous transactions. From 2.10 on, that of the last leader keeps an instance read-only
+-- that is so by no option any more.
 local function claim_queue()
     local ok, err = pcall(box.ctl.promote)
     if not ok then
@@ -283,16 +283,16 @@ local function claim_queue()
     end
 end
 
--- The term in which this instance was elected though it may not write: Tarantool 2.11 refuses its promotion after a pause
--- of a leader. Nil if that is not so.
+-- The term in which this instance was elected though it may not write: Tarantool 2.11 refuses its promotion after a
+-- pause of a leader. Nil if that is not so.
 local function refused_term()
     local election = box.info.election
     return election ~= nil and election.state == 'leader' and box.info.ro and election.term or nil
 end
 
--- Waits until this instance may write. Without elections it takes the queue over: if another instance has taken it back,
--- two are to lead, and this one gives way until it was read-only by its option. With elections, an instance whose promotion
--- stays refused only votes from then on, so that another one is elected.
+-- Waits until this instance may write. Without elections it takes the queue over: if another instance has taken it
+-- back, two are to lead, and this one gives way until it was read-only by its option. With elections, an instance whose
+-- promotion stays refused only votes from then on, so that another one is elected.
 local function await_lead(has_led)
     local may_claim = not has_led or box.cfg.read_only
     local refused, since
