@@ -244,9 +244,14 @@ fn look(tx: &Tx, core: &Core, disk: &Disk) -> Vec<Check> {
     };
     checks.push(Check::new("write", write.map(Cow::from)));
     checks.push(Check::new("replication", replication.map(Cow::from)));
-    if let Some(whom) = &config.follow {
+    let leader = || {
+        auth.following()
+            .has_leader()
+            .then(|| "the leader".to_owned())
+    };
+    let whom = config.follow.as_ref().map(|all| all.join(" or "));
+    if let Some(whom) = whom.or_else(leader) {
         let failed = auth.check_following().err();
-        let whom = whom.join(" or ");
         let failed = failed.map(|_| format!("nothing was heard of {whom} for too long").into());
         checks.push(Check::new("follow", failed));
     }

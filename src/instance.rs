@@ -294,6 +294,9 @@ impl Instance {
             .map_err(text)?;
         let sweep = move |tx: &Tx| upkeep::sweep(tx, core, life);
         life.start_fiber(tx, "authkv-sweep", sweep).map_err(text)?;
+        let contact = move |tx: &Tx| upkeep::keep_contact(tx, core, life);
+        life.start_fiber(tx, "authkv-contact", contact)
+            .map_err(text)?;
         let watch = move |tx: &Tx| disk::watch(tx, life);
         life.start_fiber(tx, "authkv-disk", watch).map_err(text)?;
         let probe = move |tx: &Tx| disk::probe(tx, core, life, &self.disk);

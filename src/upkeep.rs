@@ -65,6 +65,14 @@ pub fn sweep(tx: &Tx, core: &'static Core, life: &Life) {
     }
 }
 
+/// The body of the fiber that notes what a member of a replica set hears from its leader. Returns once the instance ends.
+pub fn keep_contact(tx: &Tx, core: &'static Core, life: &Life) {
+    while core.config.follow.is_none() && !life.has_ended() && !fiber::is_cancelled(tx) {
+        core.auth.following().look_at_leader(tx);
+        life.pause(tx, PAUSE / 5);
+    }
+}
+
 /// The body of the fiber that does the other upkeep. With `lacks_admin`, the user `admin` could not be made at the start. Returns
 /// once the instance ends.
 pub fn run(tx: &Tx, core: &'static Core, life: &Life, mut clock: Clock, mut lacks_admin: bool) {

@@ -1,5 +1,6 @@
 -- What an instance tells of its place in its replica set to those who follow it.
 
+local replication = require('authkv.replication')
 local schema = require('authkv.schema')
 
 local ARRAY = {__serialize = 'array'}
@@ -56,6 +57,25 @@ local function age(info)
         return 0
     end
     return oldest, 'no other instance is followed'
+end
+
+-- Whether this instance depends on a leader, and for how many seconds it has not heard from it; without `silence`, it does
+-- not hear from it at all.
+local function contact()
+    local info = box.info
+    if not info.ro or not replication.replicates() then
+        return {depends = false}
+    end
+    local leader = (box.cfg.election_mode or 'off') == 'off' and replication.leader() or nil
+    if leader == nil then
+        return {depends = true, silence = (age(info))}
+    end
+    for _, peer in pairs(info.replication) do
+        if peer.uuid == leader.uuid and follows(peer) then
+            return {depends = true, silence = tonumber(peer.upstream.idle)}
+        end
+    end
+    return {depends = true}
 end
 
 -- How many changes of others are shown here that may still be rolled back, or nil if that cannot be known.
@@ -115,4 +135,6 @@ local function split()
     return box.NULL
 end
 
-return {place = place, position = position, rows_of_others = rows_of_others, split = split}
+return {
+    place = place, position = position, contact = contact, rows_of_others = rows_of_others, split = split,
+}

@@ -1,5 +1,5 @@
-//! How a key-value instance follows an authorization instance: revocations, users, roles, keys. Runs on the tx thread,
-//! except for the check.
+//! How a key-value instance follows an authorization instance: revocations, users, roles, keys; and how long ago a member of a
+//! replica set has heard from its leader. Runs on the tx thread, except for the check.
 
 use super::{rotation, Auth};
 use crate::storage::{Depth, Entry, Heard};
@@ -69,6 +69,8 @@ pub struct Following {
     asked_all: AtomicBool,
     /// The other instance knows less than was heard from it, so it was restored, or has other data.
     refused: AtomicBool,
+    /// This instance is a read-only member of a replica set: it knows what its leader has revoked while it hears from it.
+    has_leader: AtomicBool,
 }
 
 impl Following {
@@ -84,6 +86,7 @@ impl Following {
             heard: AtomicU64::new(heard),
             asked_all: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            has_leader: AtomicBool::new(false),
         }
     }
 
@@ -97,6 +100,11 @@ impl Following {
     /// Notes that all changes up to this number were known so many seconds ago.
     fn note(&self, number: u64, age: f64) {
         self.heard.store(number, Ordering::Relaxed);
+        self.note_contact(age);
+    }
+
+    /// Notes that all changes were known so many seconds ago.
+    fn note_contact(&self, age: f64) {
         let then = self.uptime().saturating_sub((age * 1000.0) as u64);
         // Another instance may have known it later.
         let before = self.followed_at.load(Ordering::Relaxed);
@@ -106,6 +114,25 @@ impl Following {
             then.max(before)
         };
         self.followed_at.store(then, Ordering::Relaxed);
+    }
+
+    /// Notes what a member of a replica set hears from its leader. Evaluates Lua. Does not yield.
+    pub fn look_at_leader(&self, tx: &Tx) {
+        let Ok(contact) = source::contact(tx) else {
+            return;
+        };
+        if let Some(silence) = contact.silence {
+            self.note_contact(silence);
+        } else if !contact.depends {
+            // It revokes tokens itself.
+            self.note_contact(0.0);
+        }
+        self.has_leader.store(contact.depends, Ordering::Relaxed);
+    }
+
+    /// Whether this instance is a read-only member of a replica set. Any thread.
+    pub fn has_leader(&self) -> bool {
+        self.has_leader.load(Ordering::Relaxed)
     }
 
     /// The number up to which all changes of the instance followed are known.
@@ -127,9 +154,11 @@ impl Following {
         Duration::from_millis(self.uptime().saturating_sub(followed_at))
     }
 
-    /// Errors: `RevocationsUnknown` if this instance follows another and has not heard from it for too long.
+    /// Errors: `RevocationsUnknown` if this instance follows another, or a leader, and has not heard from it for too long.
     pub fn check(&self, auth: &Auth) -> Result<(), Error> {
-        let (Some(_), Some(lag)) = (&auth.config.follow, auth.config.live().follow_max_lag) else {
+        let follows = auth.config.follow.is_some() || self.has_leader();
+        let lag = auth.config.live().follow_max_lag.filter(|_| follows);
+        let Some(lag) = lag else {
             return Ok(());
         };
         // An instance that is stopping gets no changes any more. Its successor writes them to the same spaces.

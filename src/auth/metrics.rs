@@ -52,7 +52,7 @@ impl Auth {
             list::POOL_REFUSED.labelled(of(|load| load.refused)),
         ];
         families.extend(self.tokens.metrics());
-        if self.config.follow.is_some() {
+        if self.config.follow.is_some() || self.following.has_leader() {
             let lag = self.following.lag().as_secs_f64();
             families.push(list::FOLLOW_LAG.single(lag));
             let max = self.config.live().follow_max_lag;

@@ -153,7 +153,12 @@ impl Auth {
         self.storage.lost(tx)
     }
 
-    /// Errors: `RevocationsUnknown` if this instance follows another and has not heard from it for too long.
+    /// How far this instance follows another one, or the leader of its replica set.
+    pub fn following(&self) -> &Following {
+        &self.following
+    }
+
+    /// Errors: `RevocationsUnknown` if this instance follows another, or a leader, and has not heard from it for too long.
     pub fn check_following(&self) -> Result<(), Error> {
         self.following.check(self)
     }

@@ -253,7 +253,8 @@ fn receive(
 ) -> Option<Instant> {
     match (needs(tx, core, &job.request), lanes.room.get()) {
         (Ok(Some(needs)), Some(room)) => {
-            if let Err((job, error)) = room.add_job(bridge, job, needs) {
+            if let Err(refusal) = room.add_job(bridge, job, needs) {
+                let (job, error) = *refusal;
                 refused(
                     job.request.origin.transport,
                     job.request.command.operation(),

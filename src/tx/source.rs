@@ -44,6 +44,21 @@ pub fn place(tx: &Tx) -> Result<Source, Error> {
     lua::ask(tx, "source", "place")
 }
 
+/// What an instance hears from the leader of its replica set.
+#[derive(Debug, Deserialize)]
+pub struct Contact {
+    /// It is read-only, and needs a leader to know what has changed.
+    pub depends: bool,
+    /// Seconds since it has heard from the leader. `None` if it does not hear from it.
+    #[serde(default)]
+    pub silence: Option<f64>,
+}
+
+/// What this instance hears from its leader. Evaluates Lua. Does not yield.
+pub fn contact(tx: &Tx) -> Result<Contact, Error> {
+    lua::ask(tx, "source", "contact")
+}
+
 /// How far this instance has come. Evaluates Lua. Does not yield.
 pub fn position(tx: &Tx) -> Result<Vclock, Error> {
     lua::ask(tx, "source", "position")

@@ -112,9 +112,9 @@ errors! {
         "The server is overloaded: there may be {limit} {what}, try again later";
     /// the instance stops
     ShuttingDown = "shutting_down", 20019, 503, 503, "The server is shutting down: try again later";
-    /// the authorization instance has been out of reach for too long
+    /// the authorization instance, or the leader of the replica set, has been out of reach for too long
     RevocationsUnknown = "revocations_unknown", 20020, 503, 503,
-        "Tokens cannot be checked: the authorization instance is out of reach, try again later";
+        "Tokens cannot be checked: the instance that revokes them is out of reach, try again later";
     /// this instance does not offer the service
     NotOffered = "not_offered", 20021, 404, 404, "This instance does not offer this service";
     /// there is no such path

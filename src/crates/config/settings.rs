@@ -268,8 +268,8 @@ settings! {
     /// iproto addresses of the authorization instance and its replicas, separated by commas: [several
     /// addresses](#several-addresses); only if `SERVICES` is `kv`, and not with `READ_ONLY`
     FOLLOW = "<none>", of("host:port, or several separated by commas", addresses).optional() => config.follow: Option<Vec<String>>;
-    /// seconds without that instance after which tokens are refused, or unlimited
-    /// seconds that the authorization instance may be out of reach before tokens are refused
+    /// seconds without that instance, or without the leader of the replica set, after which tokens are refused, or unlimited
+    /// seconds that the authorization instance, or the leader for another member of its replica set, may be out of reach before tokens are refused
     FOLLOW_MAX_LAG = "5", seconds(1, 86_400).unless("unlimited") => live.follow_max_lag: Option<Duration>;
     /// seconds that a commit may take before the answer is outcome_unknown
     /// seconds that a commit may take, as while there is no quorum; then the answer is `outcome_unknown`: [commits with a

@@ -196,7 +196,7 @@ metrics! {
     REVISIONS_REPEATED = Counter "authkv_revisions_repeated_total" [],
         "Transactions from other instances whose revisions had been given before";
     FOLLOW_LAG = Gauge "authkv_follow_lag_seconds" [],
-        "How long ago all revocations of the authorization instance were known, on an instance that follows one; at first the time since the start";
+        "How long ago all revocations of the authorization instance, or of the leader, were known, on an instance that follows one; at first the time since the start";
     FOLLOW_LAG_MAX = Gauge "authkv_follow_lag_max_seconds" [],
         "`AUTHKV_FOLLOW_MAX_LAG`: beyond it, tokens are refused";
 }
