@@ -29,13 +29,14 @@ needs_linearizable = pytest.mark.skipif(version() < (2, 11), reason="this Tarant
 
 
 class Apart:
-    """A leader and a follower that gets the changes of the leader over a slow link, but not what it asks the leader."""
+    """A leader and a follower that gets the changes of the leader over one slow link, and answers of the leader over another."""
 
     def __init__(self, directory):
         self.set = ReplicaSet(2)
         leader, follower = self.set.members
         self.link = SlowLink(leader.iproto_port, slow=b"authkv_replication")
-        follower.settings["AUTHKV_REPLICATION"] = f"{self.link.address},{follower.address}"
+        self.answers = SlowLink(self.link.port, slow=b"authkv_forward")
+        follower.settings["AUTHKV_REPLICATION"] = f"{self.answers.address},{follower.address}"
         self.authority = Authority(directory)
         cert, key = self.authority.issue("server")
         self.tls_port = free_port()
@@ -74,9 +75,11 @@ class Apart:
 
     def close(self) -> None:
         self.link.release()
+        self.answers.release()
         self.leader.close()
         self.follower.close()
         self.set.dispose()
+        self.answers.close()
         self.link.close()
 
 
@@ -95,6 +98,7 @@ def level(request):
         return
     apart = request.getfixturevalue("apart")
     apart.link.release()
+    apart.answers.release()
     apart.link.delay = 0.0
     apart.set.await_sync()
     yield
@@ -291,6 +295,33 @@ def test_a_leader_read_sees_every_write_that_was_answered(apart, way):
         late += apart.read("/v1/kv/k?consistency=stale_ok").json != [way, value]
         assert reads[way]() == [way, value]
     assert late >= 6, "the link was not slow, so nothing was shown"
+
+
+def test_an_answer_on_its_way_counts_for_no_later_read(apart):
+    """The leader has answered a question before a write. A read after the write has it asked again."""
+    path = "/v1/kv/k?consistency=leader&timeout=20"
+
+    def attempt() -> bool:
+        """Whether the first answer came before it was given up, which takes half a second."""
+        apart.put("k", "old")
+        apart.set.await_sync()
+        apart.link.hold()
+        apart.answers.hold()
+        begun = time.monotonic()
+        before = in_background(lambda: apart.read(path))
+        wait_until(apart.answers.holds, "the leader has answered")
+        apart.put("k", "new")
+        after = in_background(lambda: apart.read(path))
+        wait_until(lambda: jobs(apart.follower) == 2, "both reads wait")
+        apart.answers.release()
+        is_in_time = time.monotonic() - begun < 0.4
+        if is_in_time:
+            assert before().json == "old"
+        apart.link.release()
+        assert after().json == "new"
+        return before().status == 200 and is_in_time
+
+    wait_until(attempt, "an answer comes in time")
 
 
 def test_a_leader_read_that_does_not_get_the_changes_in_time_is_told_so(apart):

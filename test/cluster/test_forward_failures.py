@@ -18,6 +18,7 @@ from support.outcome import Ok
 from support.people import PASSWORD, fresh
 from support.provider import Provider, trusting
 from support.replica_set import REPLICATION_PASSWORD, ReplicaSet
+from support.slow_link import SlowLink
 from support.tls import Authority
 from support.transports import HttpTransport, IprotoTransport, NetBoxTransport, bearer
 
@@ -258,6 +259,36 @@ def test_a_connection_that_breaks_after_a_write_was_sent_is_an_unknown_outcome(r
     wait_until(lambda: increment(client, token, key).status == 200, "the leader is asked again")
     assert count(client, token, key) in (2, 3)
     client.close()
+
+
+def test_a_request_whose_answer_is_lost_is_not_sent_again_though_the_leader_is_there():
+    """The leader has done it, and its answer is cut off. A connection to the leader can be made again at once."""
+    made = ReplicaSet(2, **FORWARD)
+    one, two = made.members
+    link = SlowLink(one.iproto_port, slow=b"authkv_forward")
+    two.settings["AUTHKV_REPLICATION"] = f"{link.address},{two.address}"
+    with made:
+        client, leader, binary = HttpTransport(two), HttpTransport(one), NetBoxTransport(two)
+        token = client.login("admin", ADMIN_PASSWORD).value
+        for number, ask in enumerate(
+            (
+                lambda: increment(client, token, "k").problem["code"],
+                lambda: binary.do("kv_incr", token, "k").name,
+            )
+        ):
+            assert increment(client, token, "k").status == 200
+            link.hold()
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(ask)
+                wait_until(lambda number=number: count(leader, token, "k") == 2 * number + 2, "the leader has done it")
+                link.release_and_cut()
+                assert asked.result() == "outcome_unknown"
+            assert count(leader, token, "k") == 2 * number + 2
+        # Nor later.
+        assert increment(client, token, "k").json["value"] == 5
+        for one_of_them in (client, leader, binary):
+            one_of_them.close()
+    link.close()
 
 
 def is_on_its_way(member) -> bool:
