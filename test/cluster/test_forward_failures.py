@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import h2.events
+import msgpack
 import pytest
 
 from support.harness import ADMIN_PASSWORD, CLIENT_PASSWORD, HOST, free_port, wait_until
 from support.http2 import Client
-from support.load import Load, at_once
+from support.load import Load, at_once, jobs
 from support.outcome import Ok
 from support.people import PASSWORD, fresh
 from support.provider import Provider, trusting
@@ -176,6 +177,44 @@ def test_two_that_take_each_other_for_the_leader_refuse_at_once(replicas, token)
         client.close()
 
 
+def test_a_revision_that_does_not_come_keeps_no_fiber_waiting(replicas, token):
+    """Only 32 requests that write are on their way from a follower. The leader has every revision that a client may know of."""
+    client, key = HttpTransport(replicas.members[1]), fresh("count")
+    far = {"Authkv-Min-Revision": str(2**64 - 1)}
+    begun = time.monotonic()
+    answer = client.request("POST", f"/v1/kv/{key}/incr", {}, bearer(token) | far)
+    assert answer.problem["code"] == "behind"
+    # A read waits for two seconds.
+    assert time.monotonic() - begun < 1.5
+    assert count(client, token, key) == 0
+    client.close()
+
+
+def test_a_leader_that_gives_up_its_role_does_not_carry_on(replicas):
+    """The role changes while a request that was carried here is being checked: nothing goes round."""
+    one, two, _ = replicas.members
+    client = HttpTransport(two)
+    refused = 0
+    for _ in range(10):
+        # Signed by the follower, so that the leader has to check the signature, on another thread.
+        two.evaluate("require('authkv.hop').stop()")
+        alone = client.login("admin", ADMIN_PASSWORD).value
+        two.evaluate(f"require('authkv.hop').start({{replication_password = '{REPLICATION_PASSWORD}'}})")
+        carried = b"h" + msgpack.packb(["PUT", b"/v1/kv/hop", [["authorization", f"Bearer {alone}".encode()]], "10.0.0.1", b"1"])
+        text = "".join(f"\\{byte:03}" for byte in carried)
+        before = forwarded(one)
+        ok, answer = one.evaluate(
+            f"local fiber, told = require('fiber') fiber.new(function() told = {{pcall(function() return "
+            f"box.func['authkv.carried']:call{{\"{text}\"}} end)}} end) "
+            "fiber.yield() box.cfg{read_only = true} while not told do fiber.sleep(0.001) end box.cfg{read_only = false} "
+            "return told[1], tostring(told[2])"
+        )
+        refused += ok and b"read_only" in (answer if isinstance(answer, bytes) else answer.encode())
+        assert forwarded(one) == before
+    assert refused >= 3
+    client.close()
+
+
 def test_a_leader_that_is_gone_is_named_at_once(replicas, token):
     one, two, _ = replicas.members
     client, binary = HttpTransport(two), NetBoxTransport(two)
@@ -252,7 +291,7 @@ def test_a_connection_that_breaks_after_a_write_was_sent_is_an_unknown_outcome(r
     assert increment(client, token, key).status == 200
     with paused(one), ThreadPoolExecutor(1) as pool:
         asked = pool.submit(increment, client, token, key)
-        wait_until(lambda: is_on_its_way(two), "the request was sent")
+        wait_until(lambda: jobs(two) > 0, "the request was sent")
         one.kill()
         answer = asked.result()
     assert answer.problem["code"] == "outcome_unknown"
@@ -291,13 +330,6 @@ def test_a_request_whose_answer_is_lost_is_not_sent_again_though_the_leader_is_t
     link.close()
 
 
-def is_on_its_way(member) -> bool:
-    """Whether a request over HTTP to this member has no answer yet."""
-    told = member.evaluate("return authkv.metrics()")[0]["metrics"]
-    (family,) = [one for one in told if one["name"] == "authkv_queue_jobs"]
-    return family["samples"][0]["value"] > 0
-
-
 def test_a_follower_that_stops_does_not_wait_for_a_leader_that_is_silent(replicas, token):
     one, _, three = replicas.members
     client, key = HttpTransport(three), fresh("count")
@@ -305,7 +337,7 @@ def test_a_follower_that_stops_does_not_wait_for_a_leader_that_is_silent(replica
     try:
         with paused(one), ThreadPoolExecutor(1) as pool:
             asked = pool.submit(increment, client, token, key)
-            wait_until(lambda: is_on_its_way(three), "the request was sent")
+            wait_until(lambda: jobs(three) > 0, "the request was sent")
             begun = time.monotonic()
             three.stop()
             assert time.monotonic() - begun < 5
