@@ -70,10 +70,49 @@ enum Answer {
 
 struct Waiter {
     who: Who,
-    revision: Option<u64>,
+    needs: Needs,
     answer: Answer,
     since: Instant,
-    until: Instant,
+}
+
+/// How many wait: in all, for a revision, and unknown to this instance. Each part has a limit, so that who asks for what does not
+/// come takes no place from others.
+#[derive(Default)]
+struct Places {
+    all: usize,
+    of_revisions: usize,
+    of_strangers: usize,
+}
+
+impl Places {
+    /// The limit that does not allow one more who needs this. `limit` is that of all.
+    fn full(&self, needs: &Needs, limit: usize) -> Option<usize> {
+        let parts = [
+            (true, self.all, limit),
+            (
+                needs.revision.is_some(),
+                self.of_revisions,
+                limit.div_ceil(2),
+            ),
+            (needs.is_stranger, self.of_strangers, limit.div_ceil(8)),
+        ];
+        let mut full = parts
+            .into_iter()
+            .filter(|(counts, taken, limit)| *counts && taken >= limit);
+        full.next().map(|(_, _, limit)| limit)
+    }
+
+    fn take(&mut self, needs: &Needs) {
+        self.all += 1;
+        self.of_revisions += usize::from(needs.revision.is_some());
+        self.of_strangers += usize::from(needs.is_stranger);
+    }
+
+    fn give_back(&mut self, needs: &Needs) {
+        self.all -= 1;
+        self.of_revisions -= usize::from(needs.revision.is_some());
+        self.of_strangers -= usize::from(needs.is_stranger);
+    }
 }
 
 /// What is asked, and how often it was.
@@ -88,8 +127,9 @@ struct Asked {
 /// Those who wait.
 pub struct Room {
     waiters: RefCell<Vec<Waiter>>,
-    /// How many of them are calls of procedures.
-    calls: Cell<usize>,
+    /// Those of requests of workers, and of calls of procedures.
+    jobs: RefCell<Places>,
+    calls: RefCell<Places>,
     asked: [Asked; 2],
     /// Somebody has come, or an answer, or the end.
     changed: Cond,
@@ -130,7 +170,10 @@ impl Here {
         if waiter.is_gone() {
             return Some(Err(Error::Cancelled));
         }
-        let has_revision = waiter.revision.is_none_or(|least| self.revision >= least);
+        let has_revision = waiter
+            .needs
+            .revision
+            .is_none_or(|least| self.revision >= least);
         let has_answer = match &waiter.answer {
             Answer::Done => true,
             Answer::Place(place) => self.leads || place.is_within(&self.place),
@@ -144,7 +187,7 @@ impl Here {
             return Some(Err(Error::ShuttingDown));
         }
         let why = match &waiter.answer {
-            _ if self.now < waiter.until => return None,
+            _ if self.now < waiter.since + waiter.needs.patience => return None,
             Answer::Open(question, _) => return Some(Err(room.unanswered(*question))),
             Answer::Place(_) => "it did not get in time what its leader has".to_owned(),
             Answer::Done => format!("it has the changes up to revision {}", self.revision),
@@ -198,7 +241,8 @@ impl Room {
         };
         let room = Rc::new(Self {
             waiters: RefCell::default(),
-            calls: Cell::new(0),
+            jobs: RefCell::default(),
+            calls: RefCell::default(),
             asked: [Question::Leader, Question::Quorum].map(asked),
             changed: Cond::new(),
             closed: Cell::new(false),
@@ -227,8 +271,7 @@ impl Room {
     ) -> Result<(), Box<(Job, Error)>> {
         // The others of the queue do not wait for replication.
         let limit = bridge.queue().1.div_ceil(2);
-        let jobs = self.waiters.borrow().len() - self.calls.get();
-        match self.check(jobs, limit) {
+        match self.take_place(&self.jobs, &needs, limit) {
             Ok(()) => self.add(Who::Job(Box::new(job)), needs),
             Err(error) => return Err(Box::new((job, error))),
         }
@@ -237,27 +280,35 @@ impl Room {
 
     /// Has the calling fiber wait. Errors: `Overloaded`, `ShuttingDown`, `Behind`, `Cancelled`. Yields.
     pub fn wait(&self, tx: &Tx, needs: Needs) -> Result<(), Error> {
-        self.check(self.calls.get(), CALLS)?;
+        self.take_place(&self.calls, &needs, CALLS)?;
         let turn = Rc::new(Turn {
             result: RefCell::default(),
             come: Cond::new(),
         });
-        self.calls.set(self.calls.get() + 1);
         self.add(Who::Fiber(turn.clone()), needs);
         turn.wait(tx)
     }
 
-    fn check(&self, waiting: usize, limit: usize) -> Result<(), Error> {
+    fn take_place(
+        &self,
+        places: &RefCell<Places>,
+        needs: &Needs,
+        limit: usize,
+    ) -> Result<(), Error> {
         if self.ended.get() || self.closed.get() {
             return Err(Error::ShuttingDown);
         }
-        match waiting < limit {
-            true => Ok(()),
-            false => Err(Error::Overloaded {
-                what: "requests that wait for fresh data",
-                limit,
-            }),
+        let mut places = places.borrow_mut();
+        match places.full(needs, limit) {
+            None => places.take(needs),
+            Some(limit) => {
+                return Err(Error::Overloaded {
+                    what: "requests that wait for fresh data",
+                    limit,
+                })
+            }
         }
+        Ok(())
     }
 
     fn add(&self, who: Who, needs: Needs) {
@@ -269,10 +320,9 @@ impl Room {
         });
         self.waiters.borrow_mut().push(Waiter {
             who,
-            revision: needs.revision,
+            needs,
             answer,
             since,
-            until: since + needs.patience,
         });
         self.changed.signal();
     }
@@ -361,9 +411,13 @@ impl Room {
             }
         }
         self.waiters.replace(others);
-        let is_call = |one: &&(Waiter, _)| matches!(one.0.who, Who::Fiber(_));
-        let calls = ready.iter().filter(is_call).count();
-        self.calls.set(self.calls.get() - calls);
+        for (waiter, _) in &ready {
+            let places = match waiter.who {
+                Who::Job(_) => &self.jobs,
+                Who::Fiber(_) => &self.calls,
+            };
+            places.borrow_mut().give_back(&waiter.needs);
+        }
         ready
     }
 
@@ -378,7 +432,7 @@ impl Room {
             true => source::position(tx),
             false => Ok(Vclock::default()),
         };
-        let revision = match has(|one| one.revision.is_some()) {
+        let revision = match has(|one| one.needs.revision.is_some()) {
             true => core.kv.known(tx),
             false => Ok(None),
         };

@@ -1,6 +1,7 @@
 //! What a request has to wait for before it begins, so that it reads data which is fresh enough. Runs on the tx thread.
 
 use super::Core;
+use crate::auth::key_user::user_of;
 use crate::tx::{is_read_only, linearizable_lacks, Tx};
 use authkv_base::error::Error;
 use authkv_command::{Caller, Freshness, Operation, Privilege, Request};
@@ -15,6 +16,8 @@ pub struct Needs {
     /// What has to be asked elsewhere, after the request has come.
     pub question: Option<Question>,
     pub patience: Duration,
+    /// The request has an API key that this instance does not know, and anybody can make one up.
+    pub is_stranger: bool,
 }
 
 /// What other instances are asked.
@@ -67,12 +70,28 @@ pub fn needs(tx: &Tx, core: &Core, request: &Request) -> Result<Option<Needs>, E
         }
         None => None,
     };
-    let needs = Needs {
+    if revision.is_none() && question.is_none() {
+        return Ok(None);
+    }
+    let is_stranger = is_stranger(tx, core, &request.caller);
+    // The key may be on its way from the leader. The leader itself knows all.
+    if is_stranger && !is_read_only(tx) {
+        return Ok(None);
+    }
+    Ok(Some(Needs {
         revision,
         question,
         patience: fresh.patience(),
-    };
-    Ok((revision.is_some() || question.is_some()).then_some(needs))
+        is_stranger,
+    }))
+}
+
+/// Whether this is an API key that is none, as far as this instance knows. Does not yield.
+fn is_stranger(tx: &Tx, core: &Core, caller: &Caller) -> bool {
+    match caller {
+        Caller::Key(key) => user_of(tx, &core.auth, key).is_err(),
+        _ => false,
+    }
 }
 
 /// The error for a request that could not be carried to the leader, if it should see what the leader has: this instance might

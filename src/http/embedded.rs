@@ -14,7 +14,7 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::Peer;
-use authkv_command::{Caller, Outcome};
+use authkv_command::{Caller, Freshness, Outcome};
 use authkv_wire::head::Head;
 use authkv_wire::routes::Delivery;
 use bytes::Bytes;
@@ -75,7 +75,7 @@ impl EmbeddedRequest {
                 .into();
         }
         let body = self.body.unwrap_or_default();
-        execute(tx, core, exchange, &body.0, length).into()
+        execute(tx, core, exchange, &body.0, length, false).into()
     }
 }
 
@@ -90,19 +90,21 @@ pub fn answer_carried(
     let (head, peer, body) = carried::read(carried)?;
     let exchange = Exchange::begin(shared, &peer, &CancelFlag::default(), Box::new(head));
     let outgoing = match shared.bridge.memory.hold(body.len()) {
-        Some(_held) => execute(tx, core, exchange, &body, body.len()),
+        Some(_held) => execute(tx, core, exchange, &body, body.len(), true),
         None => exchange.refuse(shared.bridge.memory_error()),
     };
     carried::write(&outgoing)
 }
 
-/// Executes a request on the tx thread. `length` is that of the body, which is empty if it is above every limit. Yields.
-pub fn execute(
+/// Executes a request on the tx thread. `length` is that of the body, which is empty if it is above every limit. A request that was
+/// carried here is not carried on, and waits for nothing: all revisions that a client may know of are here. Yields.
+fn execute(
     tx: &Tx,
     core: &'static Core,
     mut exchange: Exchange,
     body: &[u8],
     length: usize,
+    is_carried: bool,
 ) -> Outgoing {
     if exchange.delivery() != Delivery::Whole {
         return exchange.refuse(Error::NotStreamed);
@@ -127,6 +129,11 @@ pub fn execute(
             None => Caller::Anonymous,
         };
         let mut request = exchange.request(caller, (command, fresh), body);
+        if is_carried {
+            // The one who carried it has a fiber that waits.
+            request.fresh = request.fresh.map(Freshness::at_once);
+            request.carried = None;
+        }
         dispatch::await_fresh(tx, shared.bridge, core, &mut request)?;
         match request.command.operation().may_write() {
             true => carry(tx, shared.bridge, core, request),

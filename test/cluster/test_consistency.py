@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ import pytest
 
 from support.harness import CHEAP_HASHES, HOST, free_port, version, wait_until
 from support.http2 import Client
+from support.load import in_background, jobs
 from support.mvcc import MVCC
 from support.outcome import Ok, Refusal
 from support.people import People
@@ -29,13 +29,14 @@ needs_linearizable = pytest.mark.skipif(version() < (2, 11), reason="this Tarant
 
 
 class Apart:
-    """A leader and a follower that gets the changes of the leader over a slow link, but not what it asks the leader."""
+    """A leader and a follower that gets the changes of the leader over one slow link, and answers of the leader over another."""
 
     def __init__(self, directory):
         self.set = ReplicaSet(2)
         leader, follower = self.set.members
         self.link = SlowLink(leader.iproto_port, slow=b"authkv_replication")
-        follower.settings["AUTHKV_REPLICATION"] = f"{self.link.address},{follower.address}"
+        self.answers = SlowLink(self.link.port, slow=b"authkv_forward")
+        follower.settings["AUTHKV_REPLICATION"] = f"{self.answers.address},{follower.address}"
         self.authority = Authority(directory)
         cert, key = self.authority.issue("server")
         self.tls_port = free_port()
@@ -74,9 +75,11 @@ class Apart:
 
     def close(self) -> None:
         self.link.release()
+        self.answers.release()
         self.leader.close()
         self.follower.close()
         self.set.dispose()
+        self.answers.close()
         self.link.close()
 
 
@@ -95,34 +98,12 @@ def level(request):
         return
     apart = request.getfixturevalue("apart")
     apart.link.release()
+    apart.answers.release()
     apart.link.delay = 0.0
     apart.set.await_sync()
     yield
     apart.link.release()
     apart.link.delay = 0.0
-
-
-def in_background(read):
-    """Begins a read in a thread. Returns a function that returns its result, once it is there."""
-    results: list = []
-
-    def run() -> None:
-        try:
-            results.append(read())
-        except BaseException as error:
-            results.append(error)
-            raise
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    def result():
-        thread.join(30)
-        assert results, "no answer"
-        return results[0]
-
-    result.is_there = lambda: bool(results)
-    return result
 
 
 def over_h2(apart, path: str, headers=()) -> tuple[int, bytes]:
@@ -293,6 +274,33 @@ def test_a_leader_read_sees_every_write_that_was_answered(apart, way):
     assert late >= 6, "the link was not slow, so nothing was shown"
 
 
+def test_an_answer_on_its_way_counts_for_no_later_read(apart):
+    """The leader has answered a question before a write. A read after the write has it asked again."""
+    path = "/v1/kv/k?consistency=leader&timeout=20"
+
+    def attempt() -> bool:
+        """Whether the first answer came before it was given up, which takes half a second."""
+        apart.put("k", "old")
+        apart.set.await_sync()
+        apart.link.hold()
+        apart.answers.hold()
+        begun = time.monotonic()
+        before = in_background(lambda: apart.read(path))
+        wait_until(apart.answers.holds, "the leader has answered")
+        apart.put("k", "new")
+        after = in_background(lambda: apart.read(path))
+        wait_until(lambda: jobs(apart.follower.instance) == 2, "both reads wait")
+        apart.answers.release()
+        is_in_time = time.monotonic() - begun < 0.4
+        if is_in_time:
+            assert before().json == "old"
+        apart.link.release()
+        assert after().json == "new"
+        return before().status == 200 and is_in_time
+
+    wait_until(attempt, "an answer comes in time")
+
+
 def test_a_leader_read_that_does_not_get_the_changes_in_time_is_told_so(apart):
     apart.put("k", 1)
     apart.set.await_sync()
@@ -362,75 +370,6 @@ def test_the_leader_asks_nobody(apart):
     for consistency in ("stale_ok", "leader"):
         apart.put("k", consistency)
         assert apart.read(f"/v1/kv/k?consistency={consistency}", people=apart.leader).json == consistency
-
-
-@pytest.fixture
-def alone(make):
-    """An instance of its own, whose queue is short, with a user and the token."""
-    people = People(make(AUTHKV_QUEUE="8", AUTHKV_HTTP_WORKERS="1", **CHEAP_HASHES).start())
-    yield people, people.new().access
-    people.close()
-
-
-def ahead(people, token, timeout: float = 30):
-    http = HttpTransport(people.instance)
-    try:
-        return http.request("GET", f"/v1/kv/k?min_revision={FAR}&timeout={timeout}", headers=bearer(token))
-    finally:
-        http.close()
-
-
-def jobs(people) -> int:
-    samples = people.console.evaluate("return authkv.metrics()")[0]["metrics"]
-    return next(one["samples"][0]["value"] for one in samples if one["name"] == "authkv_queue_jobs")
-
-
-def test_not_more_than_half_of_the_queue_waits(alone):
-    people, token = alone
-    reads = [in_background(lambda: ahead(people, token, 3)) for _ in range(4)]
-    wait_until(lambda: jobs(people) == 4, "four reads wait")
-    refused = ahead(people, token)
-    assert refused.status == 503 and refused.problem["code"] == "overloaded", refused
-    # The others go on.
-    assert people.http.check(token) == Ok(True)
-    assert [read().problem["code"] for read in reads] == ["behind"] * 4
-
-
-def test_who_has_no_token_cannot_wait(alone):
-    people, _ = alone
-    begun = time.monotonic()
-    assert ahead(people, "x").status == 401
-    assert time.monotonic() - begun < 10
-
-
-def test_a_read_whose_client_has_gone_waits_no_longer(alone):
-    people, token = alone
-    http = HttpTransport(people.instance)
-    http.connection.request("GET", f"/v1/kv/k?min_revision={FAR}&timeout=60", headers=bearer(token))
-    wait_until(lambda: jobs(people) == 1, "the read waits")
-    http.close()
-    wait_until(lambda: jobs(people) == 0, "nobody waits")
-
-
-def test_a_stop_ends_the_wait(alone):
-    people, token = alone
-    read = in_background(lambda: ahead(people, token, 60))
-    iproto = IprotoTransport(people.instance)
-    call = in_background(lambda: iproto.do("pair_get", token, "k", {"min_revision": FAR, "timeout": 60}))
-    wait_until(lambda: jobs(people) == 1, "the read waits")
-    begun = time.monotonic()
-    assert people.console.evaluate("return authkv.stop()")[0] is True
-    assert time.monotonic() - begun < 8
-    assert read().problem["code"] == "shutting_down"
-    assert call().name == "shutting_down"
-
-
-def test_a_restart_loses_no_read_that_waits_for_a_moment(alone):
-    people, token = alone
-    read = in_background(lambda: ahead(people, token, SHORT))
-    wait_until(lambda: jobs(people) == 1 or read.is_there(), "the read waits")
-    people.console.evaluate("return authkv.restart()")
-    assert read().problem["code"] == "behind"
 
 
 def lacks(people, token) -> str:

@@ -9,15 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import h2.events
+import msgpack
 import pytest
 
 from support.harness import ADMIN_PASSWORD, CLIENT_PASSWORD, HOST, free_port, wait_until
 from support.http2 import Client
-from support.load import Load, at_once
+from support.load import Load, at_once, jobs
 from support.outcome import Ok
 from support.people import PASSWORD, fresh
 from support.provider import Provider, trusting
 from support.replica_set import REPLICATION_PASSWORD, ReplicaSet
+from support.slow_link import SlowLink
 from support.tls import Authority
 from support.transports import HttpTransport, IprotoTransport, NetBoxTransport, bearer
 
@@ -175,6 +177,44 @@ def test_two_that_take_each_other_for_the_leader_refuse_at_once(replicas, token)
         client.close()
 
 
+def test_a_revision_that_does_not_come_keeps_no_fiber_waiting(replicas, token):
+    """Only 32 requests that write are on their way from a follower. The leader has every revision that a client may know of."""
+    client, key = HttpTransport(replicas.members[1]), fresh("count")
+    far = {"Authkv-Min-Revision": str(2**64 - 1)}
+    begun = time.monotonic()
+    answer = client.request("POST", f"/v1/kv/{key}/incr", {}, bearer(token) | far)
+    assert answer.problem["code"] == "behind"
+    # A read waits for two seconds.
+    assert time.monotonic() - begun < 1.5
+    assert count(client, token, key) == 0
+    client.close()
+
+
+def test_a_leader_that_gives_up_its_role_does_not_carry_on(replicas):
+    """The role changes while a request that was carried here is being checked: nothing goes round."""
+    one, two, _ = replicas.members
+    client = HttpTransport(two)
+    refused = 0
+    for _ in range(10):
+        # Signed by the follower, so that the leader has to check the signature, on another thread.
+        two.evaluate("require('authkv.hop').stop()")
+        alone = client.login("admin", ADMIN_PASSWORD).value
+        two.evaluate(f"require('authkv.hop').start({{replication_password = '{REPLICATION_PASSWORD}'}})")
+        carried = b"h" + msgpack.packb(["PUT", b"/v1/kv/hop", [["authorization", f"Bearer {alone}".encode()]], "10.0.0.1", b"1"])
+        text = "".join(f"\\{byte:03}" for byte in carried)
+        before = forwarded(one)
+        refused += one.evaluate(
+            f"local fiber, told = require('fiber') fiber.new(function() told = {{pcall(function() return "
+            f"box.func['authkv.carried']:call{{\"{text}\"}} end)}} end) "
+            "fiber.yield() box.cfg{read_only = true} while not told do fiber.sleep(0.001) end box.cfg{read_only = false} "
+            "local answer = type(told[2]) == 'table' and told[2][1] or told[2] "
+            "return told[1] and answer:find('read_only') ~= nil"
+        )[0]
+        assert forwarded(one) == before
+    assert refused >= 3
+    client.close()
+
+
 def test_a_leader_that_is_gone_is_named_at_once(replicas, token):
     one, two, _ = replicas.members
     client, binary = HttpTransport(two), NetBoxTransport(two)
@@ -251,7 +291,7 @@ def test_a_connection_that_breaks_after_a_write_was_sent_is_an_unknown_outcome(r
     assert increment(client, token, key).status == 200
     with paused(one), ThreadPoolExecutor(1) as pool:
         asked = pool.submit(increment, client, token, key)
-        wait_until(lambda: is_on_its_way(two), "the request was sent")
+        wait_until(lambda: jobs(two) > 0, "the request was sent")
         one.kill()
         answer = asked.result()
     assert answer.problem["code"] == "outcome_unknown"
@@ -260,11 +300,34 @@ def test_a_connection_that_breaks_after_a_write_was_sent_is_an_unknown_outcome(r
     client.close()
 
 
-def is_on_its_way(member) -> bool:
-    """Whether a request over HTTP to this member has no answer yet."""
-    told = member.evaluate("return authkv.metrics()")[0]["metrics"]
-    (family,) = [one for one in told if one["name"] == "authkv_queue_jobs"]
-    return family["samples"][0]["value"] > 0
+def test_a_request_whose_answer_is_lost_is_not_sent_again_though_the_leader_is_there():
+    """The leader has done it, and its answer is cut off. A connection to the leader can be made again at once."""
+    made = ReplicaSet(2, **FORWARD)
+    one, two = made.members
+    link = SlowLink(one.iproto_port, slow=b"authkv_forward")
+    two.settings["AUTHKV_REPLICATION"] = f"{link.address},{two.address}"
+    with made:
+        client, leader, binary = HttpTransport(two), HttpTransport(one), NetBoxTransport(two)
+        token = client.login("admin", ADMIN_PASSWORD).value
+        for number, ask in enumerate(
+            (
+                lambda: increment(client, token, "k").problem["code"],
+                lambda: binary.do("kv_incr", token, "k").name,
+            )
+        ):
+            assert increment(client, token, "k").status == 200
+            link.hold()
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(ask)
+                wait_until(lambda number=number: count(leader, token, "k") == 2 * number + 2, "the leader has done it")
+                link.release_and_cut()
+                assert asked.result() == "outcome_unknown"
+            assert count(leader, token, "k") == 2 * number + 2
+        # Nor later.
+        assert increment(client, token, "k").json["value"] == 5
+        for one_of_them in (client, leader, binary):
+            one_of_them.close()
+    link.close()
 
 
 def test_a_follower_that_stops_does_not_wait_for_a_leader_that_is_silent(replicas, token):
@@ -274,7 +337,7 @@ def test_a_follower_that_stops_does_not_wait_for_a_leader_that_is_silent(replica
     try:
         with paused(one), ThreadPoolExecutor(1) as pool:
             asked = pool.submit(increment, client, token, key)
-            wait_until(lambda: is_on_its_way(three), "the request was sent")
+            wait_until(lambda: jobs(three) > 0, "the request was sent")
             begun = time.monotonic()
             three.stop()
             assert time.monotonic() - begun < 5

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from support import harness
 from support.harness import DEADLINE
 from support.outcome import Ok
+from support.transports import ConsoleTransport
 
 
 def at_once(*calls) -> list:
@@ -21,6 +22,37 @@ def at_once(*calls) -> list:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
+
+
+def in_background(read):
+    """Begins a read in a thread. Returns a function that returns its result, once it is there."""
+    results: list = []
+
+    def run() -> None:
+        try:
+            results.append(read())
+        except BaseException as error:
+            results.append(error)
+            raise
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def result():
+        thread.join(30)
+        assert results, "no answer"
+        return results[0]
+
+    result.is_there = lambda: bool(results)
+    return result
+
+
+def jobs(instance) -> int:
+    """How many requests over HTTP an instance has that have no answer yet."""
+    console = ConsoleTransport(instance)
+    samples = console.evaluate("return authkv.metrics()")[0]["metrics"]
+    console.close()
+    return next(one["samples"][0]["value"] for one in samples if one["name"] == "authkv_queue_jobs")
 
 
 class Load:

@@ -1,4 +1,4 @@
-"""A way between two instances that delays or holds what one of them sends."""
+"""A way between two instances that delays, holds or cuts off what one of them sends."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from support.harness import HOST, free_port
 
 SIZE = 65536
 # How long a thread waits before it looks whether the link was closed.
 LOOK = 0.02
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A connection: both its ends, whether it is slow, and the answers on their way with the times at which they came."""
+
+    client: socket.socket
+    server: socket.socket
+    is_slow: threading.Event = field(default_factory=threading.Event)
+    late: deque[tuple[float, bytes]] = field(default_factory=deque)
 
 
 class SlowLink:
@@ -26,6 +37,7 @@ class SlowLink:
         self._held = threading.Event()
         self._closed = threading.Event()
         self._sockets: list[socket.socket] = []
+        self._links: list[_Link] = []
         self._server = socket.create_server((HOST, self.port))
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -39,6 +51,17 @@ class SlowLink:
     def release(self) -> None:
         self._held.clear()
 
+    def holds(self) -> bool:
+        """Whether an answer has come that is not passed on yet."""
+        return any(link.late for link in self._links)
+
+    def release_and_cut(self) -> None:
+        """Ends the slow connections, and what they hold is lost. New connections are not held."""
+        for link in self._links:
+            if link.is_slow.is_set():
+                _end(link.client, link.server)
+        self.release()
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -46,32 +69,34 @@ class SlowLink:
                 with suppress(OSError):
                     server = socket.create_connection((HOST, self.target))
                     self._sockets += [client, server]
-                    is_late = threading.Event()
-                    threading.Thread(target=self._forth, args=(client, server, is_late), daemon=True).start()
-                    threading.Thread(target=self._back, args=(server, client, is_late), daemon=True).start()
+                    link = _Link(client, server)
+                    self._links.append(link)
+                    threading.Thread(target=self._forth, args=(link,), daemon=True).start()
+                    threading.Thread(target=self._back, args=(link,), daemon=True).start()
                     continue
                 client.close()
 
-    def _forth(self, client: socket.socket, server: socket.socket, is_late: threading.Event) -> None:
+    def _forth(self, link: _Link) -> None:
         with suppress(OSError):
-            while data := client.recv(SIZE):
+            while data := link.client.recv(SIZE):
                 if self.slow in data:
-                    is_late.set()
-                server.sendall(data)
-        _end(client, server)
+                    link.is_slow.set()
+                link.server.sendall(data)
+        _end(link.client, link.server)
 
-    def _back(self, server: socket.socket, client: socket.socket, is_late: threading.Event) -> None:
-        late: deque[tuple[float, bytes]] = deque()
+    def _back(self, link: _Link) -> None:
+        late = link.late
         with suppress(OSError):
-            server.settimeout(LOOK)
+            link.server.settimeout(LOOK)
             while not self._closed.is_set():
                 with suppress(TimeoutError):
-                    if not (data := server.recv(SIZE)):
+                    if not (data := link.server.recv(SIZE)):
                         break
                     late.append((time.monotonic(), data))
-                while late and (not is_late.is_set() or self._is_due(late[0][0])):
-                    client.sendall(late.popleft()[1])
-        _end(client, server)
+                while late and (not link.is_slow.is_set() or self._is_due(late[0][0])):
+                    link.client.sendall(late.popleft()[1])
+        late.clear()
+        _end(link.client, link.server)
 
     def _is_due(self, came: float) -> bool:
         return not self._held.is_set() and time.monotonic() >= came + self.delay

@@ -42,6 +42,14 @@ impl Freshness {
         })
     }
 
+    /// The same without a wait.
+    pub fn at_once(self) -> Self {
+        Self {
+            timeout: Some(Duration::ZERO),
+            ..self
+        }
+    }
+
     /// How long to wait at most.
     pub fn patience(&self) -> Duration {
         self.timeout.unwrap_or(WAIT)
