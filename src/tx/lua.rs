@@ -9,6 +9,7 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
+use authkv_token::random_text;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -72,6 +73,11 @@ struct LuaFunction {
     caller: &'static str,
     arguments: Vec<&'static str>,
     takes_table: bool,
+}
+
+/// A new random secret for the data; nil if the system has no random bytes.
+fn draw_secret() -> Option<String> {
+    random_text().ok()
 }
 
 /// The table of operations.
@@ -368,6 +374,7 @@ pub fn native() -> impl PushInto<LuaState, Err = impl Display> {
         ("options", tlua::function0(options)),
         ("in_force", tlua::function1(in_force)),
         ("secrets", tlua::function0(secrets)),
+        ("draw_secret", tlua::function0(draw_secret)),
         ("version", tlua::function0(version_of_authkv)),
         ("operations", tlua::function0(operations)),
         ("metrics", tlua::function0(metrics)),
