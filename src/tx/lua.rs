@@ -9,7 +9,8 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
-use authkv_token::random_text;
+use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -75,9 +76,11 @@ struct LuaFunction {
     takes_table: bool,
 }
 
-/// A new random secret for the data; nil if the system has no random bytes.
-fn draw_secret() -> Option<String> {
-    random_text().ok()
+/// A new secret for the data: 32 random bytes in Base64url. `None` if the system has no random bytes. Any thread.
+pub fn draw_secret() -> Option<String> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// The table of operations.

@@ -65,3 +65,19 @@ def test_a_new_leader_takes_one_time_tokens_of_the_old_one(replicas):
     after.expect("http", Ok(after.session_answer()), "session_login", person.login, OTHER_PASSWORD)
     after.expect("http", INVALID_ONE_TIME_TOKEN, "user_reset_password", reset, PASSWORD)
     after.close()
+
+
+def test_after_a_restore_it_is_so_with_the_new_secret(replicas):
+    before = People(replicas.leader())
+    person = join(before)
+    lost = person.reset_token
+    assert before.console.evaluate("return authkv.restored() ~= nil") == [True]
+    before.close()
+    again = People(replicas.leader())
+    reset = again.administer("user_reset_token", person.login)["reset_token"]
+    again.close()
+
+    after = change_leader(replicas)
+    after.expect("http", INVALID_ONE_TIME_TOKEN, "user_reset_password", lost, OTHER_PASSWORD)
+    after.expect("http", Ok({"changed": True}), "user_reset_password", reset, OTHER_PASSWORD)
+    after.close()

@@ -389,14 +389,6 @@ pub fn random<const N: usize>() -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
-/// The bytes of a [`random_text`].
-pub const RANDOM_TEXT: usize = 43;
-
-/// A text that nobody can guess: 32 random bytes in Base64url.
-pub fn random_text() -> Result<String, Error> {
-    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
-}
-
 /// The token of an `Authorization` value: two words, the first `Bearer` in any case (RFC 6750 §2.1).
 pub fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization
