@@ -8,7 +8,7 @@ local native = require('authkv.native')
 local pool = require('authkv.pool')
 local replication = require('authkv.replication')
 
-local VERSION = 7
+local VERSION = 8
 
 -- The longest life of an access token in seconds: the upper limit of the setting TOKEN_TTL.
 local TOKEN_TTL_MAX = 31536000
@@ -64,6 +64,15 @@ local function auth_spaces()
         {name = 'created_at', type = 'unsigned', is_nullable = true},
         {name = 'email_verified', type = 'boolean', is_nullable = true},
     })
+    -- A secret that all instances with this data have: see src/storage/secret.rs.
+    local secret = space('authkv_secret', {
+        {name = 'name', type = 'string'},
+        {name = 'value', type = 'string'},
+    })
+    if secret:get('tokens') == nil then
+        local drawn = native.draw_secret() or error('the system has no random bytes', 0)
+        secret:insert({'tokens', drawn})
+    end
 end
 
 local function kv_spaces()
@@ -297,7 +306,7 @@ end
 -- The spaces whose writes have to reach most instances of a replica set if SYNCHRONOUS asks for that.
 local SYNCHRONOUS = {
     'user', 'authkv_subject', 'authkv_role', 'authkv_token_key', 'authkv_api_key', 'authkv_session', 'revoked_token',
-    'authkv_sequence', 'key_value_store', 'authkv_expiry',
+    'authkv_sequence', 'authkv_secret', 'key_value_store', 'authkv_expiry',
 }
 
 -- Makes the writes of spaces synchronous or not. By the space of spaces, because older versions have no other way.

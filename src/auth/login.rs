@@ -1,6 +1,7 @@
 //! The proof of a password, and the login of `/api`. Runs on the tx thread. Passwords and signatures are computed on the
 //! crypto pool.
 
+use super::derived::Purpose;
 use super::metrics::proved;
 use super::password::Stored;
 use super::subject::{active, record};
@@ -13,7 +14,7 @@ use authkv_base::origin::Origin;
 use authkv_command::{Credentials, Outcome, TokenType};
 use authkv_domain::Subject;
 use authkv_token::Bearer;
-use ring::digest::{Context, SHA256};
+use ring::hmac;
 
 /// Checks a password and issues a token. Errors: `InvalidCredentials`, `TooManyAttempts`, `Overloaded`. Yields.
 pub fn login(
@@ -110,7 +111,7 @@ fn try_prove<T: Send + 'static>(
     let stored = match &known {
         Some(hash) if hash != NO_PASSWORD => Stored::Hash(hash.clone()),
         _ => Stored::Unknown {
-            bcrypt: looks_old(auth, login, users.bcrypt_share(tx)),
+            bcrypt: looks_old(tx, auth, login, users.bcrypt_share(tx))?,
         },
     };
     let (password, found) = (input.password.clone(), subject.clone());
@@ -154,17 +155,15 @@ fn renew(tx: &Tx, users: &Users, login: &str, old: &str, new: &str) -> bool {
 
 /// Whether an unknown login takes as long as a user of the old system. The answer for a login never changes, and is `true`
 /// for the same share of unknown logins as of known ones. So the time of a login does not reveal whether it is known.
-fn looks_old(auth: &Auth, login: &str, share: f64) -> bool {
-    let mut context = Context::new(&SHA256);
-    context.update(&auth.login_salt);
-    context.update(login.as_bytes());
-    let digest = context.finish();
+fn looks_old(tx: &Tx, auth: &Auth, login: &str, share: f64) -> Result<bool, Error> {
+    let key = auth.derived(tx, Purpose::UnknownLogins)?;
+    let digest = hmac::sign(&key, login.as_bytes());
     let drawn = digest
         .as_ref()
         .iter()
         .take(4)
         .fold(0u32, |drawn, byte| drawn << 8 | u32::from(*byte));
-    f64::from(drawn) < share * f64::from(u32::MAX)
+    Ok(f64::from(drawn) < share * f64::from(u32::MAX))
 }
 
 /// Errors: `NotOffered`.

@@ -7,6 +7,7 @@ pub mod allowed;
 pub mod api_keys;
 pub mod arrival;
 mod denylist;
+mod derived;
 pub mod first_admin;
 pub mod follow;
 mod key_files;
@@ -42,7 +43,7 @@ use authkv_base::steady::passed;
 use authkv_config::{Config, LiveConfig};
 use authkv_domain::Password;
 use authkv_jwks::Refresher;
-use authkv_token::{random, Tokens};
+use authkv_token::Tokens;
 use denylist::Denylist;
 use follow::Following;
 use key_user::Uses;
@@ -68,12 +69,8 @@ pub struct Auth {
     keyring: Keyring,
     hasher: ArcSwap<Hasher>,
     denylist: Option<Denylist>,
-    /// Mixed into unknown logins, to decide how long they take.
-    login_salt: [u8; 32],
-    /// Mixed into refresh tokens, so that who reads the data alone cannot compute any.
-    refresh_key: hmac::Key,
-    /// Signs one-time tokens.
-    one_time_key: hmac::Key,
+    /// Of what derived keys are made, beside what is in the data.
+    outside: Option<hmac::Key>,
     following: Following,
     /// When API keys were used.
     uses: Uses,
@@ -103,15 +100,6 @@ impl Auth {
                 .map_err(|e: io::Error| format!("cannot start threads: {e}"))
         };
         let heard = storage.mirror.last(tx).map_err(|e| e.to_string())?;
-        let derive = |purpose: &[u8]| {
-            let main = files.main.as_ref();
-            main.map_or([0; 32], |key| key.derive(purpose))
-        };
-        // Without a key file nobody could be told from others, so such tokens end with the process.
-        let derive_or_draw = |purpose: &[u8]| match files.main.as_ref() {
-            Some(key) => Ok(key.derive(purpose)),
-            None => random().map_err(|error| error.to_string()),
-        };
         let (threads, queue) = (config.crypto_threads, config.crypto_queue);
         Ok(Self {
             tokens: Tokens::new(config.tokens()).trusting(files.issuers.issuers.clone()),
@@ -122,9 +110,7 @@ impl Auth {
                 .as_deref()
                 .map(Denylist::open)
                 .transpose()?,
-            login_salt: derive(b"logins that are not known"),
-            refresh_key: hmac::Key::new(hmac::HMAC_SHA256, &derive(b"refresh tokens")),
-            one_time_key: hmac::Key::new(hmac::HMAC_SHA256, &derive_or_draw(b"one-time tokens")?),
+            outside: derived::outside(&config, files.main.as_ref()),
             uses: Uses::new(tx),
             following: Following::new(heard_ago, heard),
             hashes: pool(

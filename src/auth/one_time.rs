@@ -1,10 +1,11 @@
 //! One-time tokens, with which a user sets a new password, or shows to read what is sent to the e-mail address. Whoever sends the
 //! e-mail makes them: an administrator, or a service user with the role `recovery`. Runs on the tx thread.
 //!
-//! A token is not stored: it names the login, the epoch of the user and its own end, with an HMAC-SHA256 by a key that is derived
-//! from the private key file, over these and the purpose. It ends with whatever ends all tokens of the user, because that begins a
+//! A token is not stored: it names the login, the epoch of the user and its own end, with an HMAC-SHA256 by a [derived](super::derived)
+//! key, over these and the purpose. It ends with whatever ends all tokens of the user, because that begins a
 //! new epoch. A new password does too, and an address is verified once: so a token is good once.
 
+use super::derived;
 use super::principal::Principal;
 use super::subject::{active, end_all};
 use super::{login::users, Auth};
@@ -59,7 +60,12 @@ pub fn make(
         who.check_is_no_key()?;
     }
     Ok(Outcome::OneTime(OneTimeToken {
-        reset_token: sign(auth, Purpose::Password, (login, subject.epoch, expires_at)),
+        reset_token: sign(
+            tx,
+            auth,
+            Purpose::Password,
+            (login, subject.epoch, expires_at),
+        )?,
         expires_at,
     }))
 }
@@ -77,7 +83,7 @@ pub fn make_for_email(tx: &Tx, auth: &Auth, request: &OneTimeRequest) -> Result<
     }
     let epoch = auth.storage.subjects.get(tx, login)?.epoch;
     Ok(Outcome::Verification(VerificationToken {
-        verification_token: sign(auth, Purpose::Email, (login, epoch, expires_at)),
+        verification_token: sign(tx, auth, Purpose::Email, (login, epoch, expires_at))?,
         expires_at,
     }))
 }
@@ -93,7 +99,13 @@ fn end(request: &OneTimeRequest) -> Result<u64, Error> {
     }
 }
 
-fn sign(auth: &Auth, purpose: Purpose, (login, epoch, expires_at): (&str, u64, u64)) -> String {
+/// Errors: those of [`Auth::derived`]. Does not yield.
+fn sign(
+    tx: &Tx,
+    auth: &Auth,
+    purpose: Purpose,
+    (login, epoch, expires_at): (&str, u64, u64),
+) -> Result<String, Error> {
     let payload = [
         &[purpose as u8][..],
         &expires_at.to_be_bytes(),
@@ -101,12 +113,19 @@ fn sign(auth: &Auth, purpose: Purpose, (login, epoch, expires_at): (&str, u64, u
         login.as_bytes(),
     ]
     .concat();
-    let tag = hmac::sign(&auth.one_time_key, &payload);
-    URL_SAFE_NO_PAD.encode([&payload[1..], tag.as_ref()].concat())
+    let key = auth.derived(tx, derived::Purpose::OneTimeTokens)?;
+    let tag = hmac::sign(&key, &payload);
+    Ok(URL_SAFE_NO_PAD.encode([&payload[1..], tag.as_ref()].concat()))
 }
 
 /// The login and the epoch of a token that has not ended. Errors: `InvalidOneTimeToken`.
-fn read(auth: &Auth, purpose: Purpose, token: &SecretString) -> Result<(String, u64), Error> {
+fn read(
+    tx: &Tx,
+    auth: &Auth,
+    purpose: Purpose,
+    token: &SecretString,
+) -> Result<(String, u64), Error> {
+    let key = auth.derived(tx, derived::Purpose::OneTimeTokens)?;
     let parts = || -> Option<(String, u64, u64)> {
         let text = token.expose_secret();
         let bytes = URL_SAFE_NO_PAD
@@ -115,7 +134,7 @@ fn read(auth: &Auth, purpose: Purpose, token: &SecretString) -> Result<(String, 
         let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;
         // Compares in constant time.
         let signed = [&[purpose as u8], payload].concat();
-        hmac::verify(&auth.one_time_key, &signed, tag).ok()?;
+        hmac::verify(&key, &signed, tag).ok()?;
         let (numbers, login) = payload.split_at_checked(NUMBERS)?;
         let (expires_at, epoch) = numbers.split_at(NUMBERS / 2);
         Some((
@@ -135,7 +154,7 @@ fn read(auth: &Auth, purpose: Purpose, token: &SecretString) -> Result<(String, 
 /// leaves the token good; `Overloaded`. Yields.
 pub fn reset(tx: &Tx, auth: &'static Auth, input: NewPassword) -> Result<Outcome, Error> {
     let users = users(auth)?;
-    let (login, epoch) = read(auth, Purpose::Password, &input.token)?;
+    let (login, epoch) = read(tx, auth, Purpose::Password, &input.token)?;
     active(tx, auth, &login, epoch)?.ok_or(Error::InvalidOneTimeToken)?;
     let password = Password::uncommon(input.password, &auth.config.live().password_rules)?;
     let hash = auth.hashes.run(tx, move || auth.hash_new(&password))?;
@@ -153,7 +172,7 @@ pub fn reset(tx: &Tx, auth: &'static Auth, input: NewPassword) -> Result<Outcome
 /// Yields.
 pub fn verify_email(tx: &Tx, auth: &Auth, token: &SecretString) -> Result<Outcome, Error> {
     let users = users(auth)?;
-    let (login, epoch) = read(auth, Purpose::Email, token)?;
+    let (login, epoch) = read(tx, auth, Purpose::Email, token)?;
     let is_first = auth.storage.reserve.transaction(tx, Depth::Last, || {
         active(tx, auth, &login, epoch)?.ok_or(Error::InvalidOneTimeToken)?;
         users.verify_email(tx, &login)

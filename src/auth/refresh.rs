@@ -2,6 +2,7 @@
 //! after its use it gives the same new refresh token again, to a client that has lost the answer or has two tabs. Runs on the
 //! tx thread. Signatures are made on a thread of their own.
 
+use super::derived::Purpose;
 use super::refresh_token::RefreshToken;
 use super::session::{begun, end, issue, peer_of};
 use super::subject::{active, record};
@@ -13,6 +14,7 @@ use authkv_base::origin::Origin;
 use authkv_base::steady::{kept_until, milliseconds, now};
 use authkv_command::Outcome;
 use authkv_token::random;
+use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Bytes of the salt that is drawn at a refresh.
@@ -46,8 +48,9 @@ pub fn refresh(
     let given = RefreshToken::parse(given.expose_secret()).ok_or(UNKNOWN)?;
     let storage = &auth.storage;
     let session = live(tx, auth, &given)?;
+    let key = auth.derived(tx, Purpose::Refreshes)?;
     // A token that was used costs no signature.
-    if matches!(use_of(auth, &session, &given), Use::Reused) {
+    if matches!(use_of(auth, &key, &session, &given), Use::Reused) {
         return end_reused(tx, auth, &session);
     }
     let (login, epoch, id) = (session.login, session.epoch, session.id);
@@ -67,9 +70,9 @@ pub fn refresh(
             return Err(UNKNOWN);
         }
         let tokens_until = until.max(session.tokens_until);
-        match use_of(auth, &session, &given) {
+        match use_of(auth, &key, &session, &given) {
             Use::First => {
-                let next = given.next(&auth.refresh_key, &salt);
+                let next = given.next(&key, &salt);
                 let (address, agent) = peer_of(origin);
                 storage.sessions.put(
                     tx,
@@ -90,7 +93,7 @@ pub fn refresh(
                 Ok(Done::Refreshed(next, false))
             }
             Use::Again(refreshed) => {
-                let next = given.next(&auth.refresh_key, &refreshed.salt);
+                let next = given.next(&key, &refreshed.salt);
                 // The lifetime of tokens may have become longer.
                 if tokens_until > session.tokens_until {
                     storage.sessions.put(
@@ -127,7 +130,7 @@ fn live(tx: &Tx, auth: &Auth, given: &RefreshToken) -> Result<SessionRow, Error>
     Ok(session)
 }
 
-fn use_of(auth: &Auth, session: &SessionRow, given: &RefreshToken) -> Use {
+fn use_of(auth: &Auth, key: &hmac::Key, session: &SessionRow, given: &RefreshToken) -> Use {
     if session.digest == given.digest {
         return Use::First;
     }
@@ -137,10 +140,9 @@ fn use_of(auth: &Auth, session: &SessionRow, given: &RefreshToken) -> Use {
         let ago = milliseconds().abs_diff(refreshed.at);
         refreshed.digest == given.digest && u128::from(ago) < grace
     });
-    // Another instance, with another key, may have given the successor. Then nobody here can give it again.
-    let again = refreshed.filter(|refreshed| {
-        given.next(&auth.refresh_key, &refreshed.salt).digest == session.digest
-    });
+    // An instance with another key may have given the successor. Then nobody here can give it again.
+    let again =
+        refreshed.filter(|refreshed| given.next(key, &refreshed.salt).digest == session.digest);
     again.map_or(Use::Reused, |refreshed| Use::Again(refreshed.clone()))
 }
 

@@ -208,6 +208,10 @@ fn replace(
         let until = verifies_until(tx, auth, signs_from)?;
         if let Some(generation) = generation {
             storage.generation.begin(tx, generation)?;
+            // A thief may have the back-up.
+            if let Some(secret) = &storage.secret {
+                secret.draw(tx)?;
+            }
             // Tokens of other issuers know no generation.
             storage.subjects.end_everybody(tx, &storage.mirror)?;
         }

@@ -12,6 +12,7 @@ mod mirror;
 mod reserve;
 mod revoked;
 mod roles;
+mod secret;
 mod sessions;
 mod subjects;
 mod users;
@@ -27,6 +28,7 @@ pub use mirror::{Entry, Mirror};
 pub use reserve::{Depth, Reserve};
 pub use revoked::Revoked;
 pub use roles::Roles;
+pub use secret::Secret;
 pub use sessions::{Refreshed, SessionRow, Sessions};
 pub use subjects::Subjects;
 pub use users::{NewUser, UserRow, Users, NO_PASSWORD};
@@ -46,6 +48,8 @@ pub struct Storage {
     pub users: Option<Users>,
     /// `None` if this instance does not offer the service.
     pub key_values: Option<KeyValues>,
+    /// `None` if this instance has no users.
+    pub secret: Option<Secret>,
     pub generation: Arc<Generation>,
     pub mirror: Mirror,
     pub followed: Followed,
@@ -74,6 +78,8 @@ impl Storage {
         let reserve = Reserve::open(tx, config).map_err(|error| error.to_string())?;
         let reserve = Arc::new(reserve);
         let users = config.services.auth.then(|| find("user")).transpose()?;
+        let secret = config.services.auth.then(|| find("authkv_secret"));
+        let secret = secret.transpose()?.map(|space| Secret { space });
         let key_values = || -> Result<KeyValues, String> {
             let spaces = [
                 find("key_value_store")?,
@@ -98,6 +104,7 @@ impl Storage {
         Ok(Self {
             users: users.map(|space| Users::new(tx, space)),
             key_values,
+            secret,
             mirror: Mirror::new(tx, mirrored, generation.clone()),
             followed: Followed {
                 space: find("authkv_followed")?,

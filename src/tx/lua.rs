@@ -9,6 +9,8 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_command::{Cluster, Function, Operation};
 use authkv_config::{secrets, Config, TakesEffect, SETTINGS};
+use base64::engine::{general_purpose::URL_SAFE_NO_PAD, Engine};
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -72,6 +74,13 @@ struct LuaFunction {
     caller: &'static str,
     arguments: Vec<&'static str>,
     takes_table: bool,
+}
+
+/// A new secret for the data: 32 random bytes in Base64url. `None` if the system has no random bytes. Any thread.
+pub fn draw_secret() -> Option<String> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// The table of operations.
@@ -368,6 +377,7 @@ pub fn native() -> impl PushInto<LuaState, Err = impl Display> {
         ("options", tlua::function0(options)),
         ("in_force", tlua::function1(in_force)),
         ("secrets", tlua::function0(secrets)),
+        ("draw_secret", tlua::function0(draw_secret)),
         ("version", tlua::function0(version_of_authkv)),
         ("operations", tlua::function0(operations)),
         ("metrics", tlua::function0(metrics)),

@@ -143,7 +143,10 @@ def test_after_a_restore_neither_gives_anything(make, visit):
     people = visit(make(**QUICK).start())
     person = people.new()
     newer = refresh(people, person.refresh)
+    kept = "return box.space.authkv_secret:get('tokens')[2]"
+    before = people.console.evaluate(kept)
     assert people.console.evaluate("return authkv.restored() ~= nil") == [True]
+    assert people.console.evaluate(kept) != before, "who has the back-up has that secret"
     for token in (person.refresh, newer["refresh_token"]):
         people.everywhere(INVALID_REFRESH_TOKEN, "session_refresh", token)
 
@@ -197,13 +200,16 @@ def test_a_session_of_an_older_version_is_refreshed(make, visit):
 
 
 def test_who_reads_the_data_and_has_a_used_token_does_not_get_the_next(people):
-    """The salt is in the data, the key of the instance is not: what can be computed of the two is not what was given."""
+    """The salt and a secret are in the data, and one more secret is not: what can be computed of the rest is not what was given."""
     person = people.new()
     newer = refresh(people, person.refresh)
     code = f"return require('digest').base64_encode(tostring(box.space.authkv_session:get('{person.session_id}')[8][3]))"
     salt = base64.b64decode(people.console.evaluate(code)[0])
     old = base64.urlsafe_b64decode(person.refresh)
-    for key in (b"", bytes(32)):
+    secret = people.console.evaluate("return box.space.authkv_secret:get('tokens')[2]")[0].encode()
+    guesses = [b"", bytes(32), secret]
+    derived = [hmac.new(guess, secret + b"refresh tokens", hashlib.sha256).digest() for guess in guesses]
+    for key in (*guesses, *derived):
         made = old[:16] + hmac.new(key, salt + old, hashlib.sha256).digest()
         text = base64.urlsafe_b64encode(made).decode().rstrip("=")
         assert len(text) == len(newer["refresh_token"]) and text != newer["refresh_token"]

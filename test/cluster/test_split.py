@@ -54,6 +54,11 @@ def test_the_flow_of_old_clients_is_unchanged(https):
     assert_outcome(auth, auth.logout(token), LOGOUT_REFUSED)
 
 
+def test_only_the_instance_with_users_has_the_secret_of_their_tokens(split):
+    kept = "box.space.authkv_secret ~= nil and box.space.authkv_secret:count() or 'no space'"
+    assert [in_console(instance, kept) for instance in split] == [Ok(1), Ok("no space")]
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_logout_is_known_to_the_other_instance_within_a_second(split, https, transport):
     auth, _ = https
