@@ -253,7 +253,7 @@ fn receive(
 ) -> Option<Instant> {
     match (needs(tx, core, &job.request), lanes.room.get()) {
         (Ok(Some(needs)), Some(room)) => {
-            if let Err((job, error)) = room.add_job(bridge, job, needs) {
+            if let Err((job, error)) = room.add_job(bridge, Box::new(job), needs) {
                 refused(
                     job.request.origin.transport,
                     job.request.command.operation(),

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Who waits.
 enum Who {
     /// A request of a worker thread, which has not begun.
-    Job(Job),
+    Job(Box<Job>),
     /// A fiber of tx.
     Fiber(Rc<Turn>),
 }
@@ -202,7 +202,7 @@ impl Waiter {
         match (verdict, self.who) {
             (Ok(()), Who::Job(mut job)) => {
                 job.queued = Instant::now();
-                go_on(job);
+                go_on(*job);
             }
             (Err(error), Who::Job(job)) => {
                 let operation = job.request.command.operation();
@@ -263,7 +263,12 @@ impl Room {
     }
 
     /// Has a request wait. Gives it back with an error if too many wait.
-    pub fn add_job(&self, bridge: &Bridge, job: Job, needs: Needs) -> Result<(), (Job, Error)> {
+    pub fn add_job(
+        &self,
+        bridge: &Bridge,
+        job: Box<Job>,
+        needs: Needs,
+    ) -> Result<(), (Box<Job>, Error)> {
         // The others of the queue do not wait for replication.
         let limit = bridge.queue().1.div_ceil(2);
         match self.take_place(&self.jobs, &needs, limit) {
