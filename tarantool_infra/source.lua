@@ -59,8 +59,8 @@ local function age(info)
     return oldest, 'no other instance is followed'
 end
 
--- Whether this instance depends on a leader, and for how many seconds it has not heard from it; without `silence`, it does
--- not hear from it at all.
+-- Whether this instance depends on a leader, and for how many seconds it has not heard from it; without `silence`, it
+-- does not hear from it at all.
 local function contact()
     local info = box.info
     if not info.ro or not replication.replicates() then
