@@ -23,8 +23,10 @@ from support.slow_link import SlowLink
 from support.tls import Authority
 from support.transports import HttpTransport, IprotoTransport, NetBoxTransport, bearer
 
-# The answer of a leader that is silent is given up after six seconds.
-FORWARD = {"AUTHKV_WRITES": "forward", "AUTHKV_COMMIT_TIMEOUT": "1", "AUTHKV_SHUTDOWN_TIMEOUT": "2"}
+# The answer of a leader that is silent is given up after six seconds. Tokens hold though nothing is heard of it.
+FORWARD = {
+    "AUTHKV_WRITES": "forward", "AUTHKV_COMMIT_TIMEOUT": "1", "AUTHKV_SHUTDOWN_TIMEOUT": "2", "AUTHKV_FOLLOW_MAX_LAG": "unlimited",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
