@@ -49,6 +49,9 @@ local told
 -- Calls on their way, by their connections. One that is not needed any more is closed after its last call.
 local on_their_way = setmetatable({}, {__mode = 'k'})
 
+-- Connections that a fiber watches while calls are on their way, and the seconds between two looks.
+local watched, LOOK = setmetatable({}, {__mode = 'k'}), 0.1
+
 local function close_if_unused(of)
     if of ~= connection and (on_their_way[of] or 0) == 0 then
         of:close()
@@ -106,6 +109,25 @@ local function connect(uuid, address, patience)
     local why = made.state == 'active' and 'another instance is there' or tostring(made.error or 'no answer')
     made:close()
     return nil, ('%s: %s'):format(address, why)
+end
+
+-- Ends the calls on their way to an instance that does not lead any more, or cannot be reached, once it has had
+-- `replication_timeout` to answer them: it may never do so. Returns when none is on its way.
+local function watch(of, uuid)
+    local since
+    while (on_their_way[of] or 0) > 0 do
+        fiber.sleep(LOOK)
+        local now = fiber.clock()
+        if leader() == uuid then
+            since = nil
+        else
+            since = since or now
+            if now - since >= box.cfg.replication_timeout then
+                of:close()
+            end
+        end
+    end
+    watched[of] = nil
 end
 
 -- A connection to the leader. Nil and why there is none. Yields while it is made.
@@ -172,6 +194,10 @@ local function ask(procedure, text, patience)
         return 'unsent', 'the connection has ended'
     end
     on_their_way[through] = (on_their_way[through] or 0) + 1
+    if not watched[through] then
+        watched[through] = true
+        fiber.create(watch, through, connected_to):name('authkv-hop')
+    end
     local answered, result = pcall(through.call, through, 'authkv.' .. procedure, {text}, {
         timeout = math.max(0, deadline - fiber.clock()),
     })
@@ -210,13 +236,12 @@ end
 -- Waits until this instance has every row of a position: {{id, row}, …}. Returns whether it does within `patience`
 -- seconds.
 local function await(position, patience)
-    local LOOK = 0.001
     local deadline = fiber.clock() + patience
     while not has(position) do
         if fiber.clock() >= deadline then
             return false
         end
-        fiber.sleep(LOOK)
+        fiber.sleep(0.001)
     end
     return true
 end

@@ -1,7 +1,6 @@
 //! The form of requests over HTTP that a read-only instance carries to the leader, and of their answers: see
 //! [`crate::core::forward`]. Pure.
 
-use super::outgoing::Outgoing;
 use super::response::Response;
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
@@ -72,9 +71,8 @@ pub fn read(carried: &[u8]) -> Result<(Head, Peer, Vec<u8>), Error> {
     ))
 }
 
-/// The answer to a request, as it goes back. Errors: `Internal`.
-pub fn write(outgoing: &Outgoing) -> Result<Vec<u8>, Error> {
-    let response = &outgoing.response;
+/// The answer to a request with the name of its error, as it goes back. Errors: `Internal`.
+pub fn write(response: &Response, error: Option<&'static str>) -> Result<Vec<u8>, Error> {
     let headers = response.headers.iter();
     let answer = Answer {
         status: response.status,
@@ -82,7 +80,7 @@ pub fn write(outgoing: &Outgoing) -> Result<Vec<u8>, Error> {
             .map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)))
             .collect(),
         body: Cow::Borrowed(&response.body[..]),
-        error: outgoing.error.map(Cow::Borrowed),
+        error: error.map(Cow::Borrowed),
     };
     rmp_serde::to_vec(&answer).map_err(|_| Error::Internal)
 }
@@ -147,13 +145,9 @@ mod tests {
 
     #[test]
     fn an_answer_comes_back_as_it_was() {
-        let mut outgoing = Outgoing {
-            response: Response::new(503, &b"\xffx"[..]),
-            error: Some("read_only"),
-            ..Outgoing::default()
-        };
-        outgoing.response.set("Retry-After", "1");
-        let encoded = write(&outgoing).unwrap();
+        let mut response = Response::new(503, &b"\xffx"[..]);
+        response.set("Retry-After", "1");
+        let encoded = write(&response, Some("read_only")).unwrap();
         let (response, error) = decode(&encoded).unwrap();
         assert_eq!(response.status, 503);
         assert_eq!(

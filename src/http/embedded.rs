@@ -93,7 +93,7 @@ pub fn answer_carried(
         Some(_held) => execute(tx, core, exchange, &body, body.len(), true),
         None => exchange.refuse(shared.bridge.memory_error()),
     };
-    carried::write(&outgoing)
+    carried::write(&outgoing.response, outgoing.error)
 }
 
 /// Executes a request on the tx thread. `length` is that of the body, which is empty if it is above every limit. A request that was

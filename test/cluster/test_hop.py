@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from support.harness import wait_until
+from support.harness import DEADLINE, wait_until
 from support.replica_set import ReplicaSet
 
 
@@ -188,3 +190,24 @@ def test_the_answer_of_a_leader_that_stops_in_between_is_lost(pair):
     finally:
         leader.resume()
     wait_until(lambda: run(follower, ASK)[0] == "answered", "the leader goes on")
+
+
+# Asks the leader again and again, each time with a long patience, until an answer is lost. Returns why it was.
+ASK_ON = """
+while true do
+    local verdict, told = require('authkv.hop').ask('leader_position', '', 100000)
+    if verdict ~= 'answered' then return verdict, told end
+    require('fiber').sleep(0.001)
+end
+"""
+
+
+def test_an_answer_is_given_up_when_the_leader_is_taken_for_lost():
+    with ReplicaSet(2) as replicas, ThreadPoolExecutor(1) as pool:
+        leader, follower = replicas.members
+        asking = pool.submit(run, follower, ASK_ON)
+        wait_until(lambda: run(follower, ASK)[0] == "answered", "the leader is asked")
+        leader.pause()
+        assert asking.result(DEADLINE)[0] == "lost"
+        leader.resume()
+        wait_until(lambda: run(follower, ASK)[0] == "answered", "the leader is asked again")
