@@ -326,7 +326,7 @@ fn leader_position(args: &RawBytes) -> Reply {
             let leader = lua::leader(tx);
             return Err(Error::ReadOnly { leader });
         }
-        text(&encode(&source::place(tx)?.vclock)?.0)
+        text(&encode(&source::position(tx)?)?.0)
     })
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How many tuples of a space are removed in one transaction.
 const SLICE: usize = 500;
 const PAUSE: Duration = Duration::from_secs(1);
-/// The pause before the file of the clock is written again, after a failure.
+/// The pause before what has failed is done again: the file of the clock, and a look at the leader.
 const AGAIN: Duration = Duration::from_secs(60);
 
 /// How many expired pairs are removed in one transaction: few, because reads wait meanwhile.
@@ -68,8 +68,12 @@ pub fn sweep(tx: &Tx, core: &'static Core, life: &Life) {
 /// The body of the fiber that notes what a member of a replica set hears from its leader. Returns once the instance ends.
 pub fn keep_contact(tx: &Tx, core: &'static Core, life: &Life) {
     while core.config.follow.is_none() && !life.has_ended() && !fiber::is_cancelled(tx) {
-        core.auth.following().look_at_leader(tx);
-        life.pause(tx, PAUSE / 5);
+        // It fails, with a line in the log, if the Lua code of the process is older than the library.
+        let pause = match core.auth.following().look_at_leader(tx) {
+            Ok(()) => PAUSE / 5,
+            Err(_) => AGAIN,
+        };
+        life.pause(tx, pause);
     }
 }
 

@@ -15,9 +15,9 @@ use secrecy::ExposeSecret;
 /// What a key is for.
 #[derive(Clone, Copy)]
 pub enum Purpose {
-    /// Decides how long a login takes that is not known.
+    /// Decides how long an unknown login takes.
     UnknownLogins,
-    /// Makes the next refresh token of one that is used.
+    /// Makes the refresh token that follows a used one.
     Refreshes,
     /// Signs one-time tokens.
     OneTimeTokens,

@@ -116,11 +116,9 @@ impl Following {
         self.followed_at.store(then, Ordering::Relaxed);
     }
 
-    /// Notes what a member of a replica set hears from its leader. Evaluates Lua. Does not yield.
-    pub fn look_at_leader(&self, tx: &Tx) {
-        let Ok(contact) = source::contact(tx) else {
-            return;
-        };
+    /// Notes what a member of a replica set hears from its leader. Evaluates Lua. Does not yield. Errors: `Internal`.
+    pub fn look_at_leader(&self, tx: &Tx) -> Result<(), Error> {
+        let contact = source::contact(tx)?;
         if let Some(silence) = contact.silence {
             self.note_contact(silence);
         } else if !contact.depends {
@@ -128,6 +126,7 @@ impl Following {
             self.note_contact(0.0);
         }
         self.has_leader.store(contact.depends, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Whether this instance is a read-only member of a replica set. Any thread.
@@ -157,8 +156,7 @@ impl Following {
     /// Errors: `RevocationsUnknown` if this instance follows another, or a leader, and has not heard from it for too long.
     pub fn check(&self, auth: &Auth) -> Result<(), Error> {
         let follows = auth.config.follow.is_some() || self.has_leader();
-        let lag = auth.config.live().follow_max_lag.filter(|_| follows);
-        let Some(lag) = lag else {
+        let Some(lag) = auth.config.live().follow_max_lag.filter(|_| follows) else {
             return Ok(());
         };
         // An instance that is stopping gets no changes any more. Its successor writes them to the same spaces.

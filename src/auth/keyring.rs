@@ -223,7 +223,7 @@ fn publish_at_leader(tx: &Tx, auth: &Auth, key: &PublicKey) {
 const OTHERS_MAX: usize = 100;
 
 /// Publishes the key of another instance of the replica set, given as PEM. A key that is known stays as it is, also if it was
-/// retired. Errors: `Malformed` if it is no key that may sign tokens, `TooManyKeys`, and those of writes. Yields.
+/// retired. Errors: `Malformed` if it is no key that may sign tokens, `TooManyKeys`, and any error of a write. Yields.
 pub fn publish_of_other(tx: &Tx, auth: &Auth, pem: &[u8]) -> Result<(), Error> {
     let key = std::str::from_utf8(pem).ok();
     let key = key.and_then(|pem| PublicKey::from_pem(pem).ok());

@@ -99,7 +99,7 @@ fn end(request: &OneTimeRequest) -> Result<u64, Error> {
     }
 }
 
-/// Errors: those of [`Auth::derived`]. Does not yield.
+/// Errors: `NotOffered`, `Internal`: see [`Auth::derived`]. Does not yield.
 fn sign(
     tx: &Tx,
     auth: &Auth,

@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 
 /// How many calls of procedures wait at most. Over iproto each takes one of the few requests that Tarantool handles at a time.
 const CALLS: usize = 256;
-/// How long an answer to a question may take before it is asked anew.
+/// How long an answer to a question may take. Then the question is asked again.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long to wait before a question is asked again that could not be answered.
 const REST: Duration = Duration::from_millis(50);
-/// How often it is looked whether those can go on who wait for replication: at first, and after `SOON`.
+/// The pause between two looks at replication while requests wait for it: at first, and after `SOON`.
 const OFTEN: Duration = Duration::from_millis(1);
 const SELDOM: Duration = Duration::from_millis(10);
 const SOON: Duration = Duration::from_millis(50);
@@ -59,7 +59,7 @@ impl Turn {
     }
 }
 
-/// How far the question has come that somebody waits for.
+/// The state of the question that somebody waits for.
 enum Answer {
     /// It has to be sent after this many others.
     Open(Question, u64),

@@ -49,7 +49,7 @@ pub fn ask(_tx: &Tx, procedure: &str, text: &[u8], patience: Duration) -> Told {
 /// An answer of the leader with the place that it has reached, for what changes something there. Evaluates Lua. Does not yield.
 /// Errors: `Internal`.
 pub fn reply(tx: &Tx, answer: &[u8]) -> Result<Vec<u8>, Error> {
-    let position = source::place(tx).ok().map(|place| place.vclock);
+    let position = source::position(tx).ok();
     rmp_serde::to_vec(&(position, Bytes::new(answer))).map_err(|_| Error::Internal)
 }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from support.builds import Builds
-from support.harness import ADMIN_PASSWORD
+from support.harness import ADMIN_PASSWORD, wait_until
 from support.outcome import A_TOKEN, Ok, assert_outcome
 from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
 
@@ -64,4 +64,17 @@ def test_a_read_only_instance_says_that_the_leader_comes_first(console):
     assert done is False and "start the leader with this authkv first" in why
     console.evaluate("box.cfg{read_only = false}")
     assert console.evaluate(RESTART)[0] is True
+    serves(console.instance)
+
+
+def test_what_the_code_of_the_process_cannot_tell_is_not_logged_again_and_again(console):
+    def lines() -> int:
+        return console.instance.log().count("source.contact failed")
+
+    console.evaluate("require('authkv.source').contact = nil")
+    assert console.evaluate(RESTART)[0] is True
+    seen = wait_until(lines, "the log has a line")
+    # Longer than the pause between two looks at the leader.
+    console.evaluate("require('fiber').sleep(1)")
+    assert lines() == seen
     serves(console.instance)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from support.harness import ADMIN_PASSWORD, HOST, ROOT, Instance, Started, environment, free_port, version, wait_until, write_key_pair
-from support.transports import ConsoleTransport, HttpTransport
+from support.harness import ADMIN_PASSWORD, HOST, ROOT, Started, environment, free_port, version, wait_until, write_key_pair
+from support.transports import HttpTransport, WithConsole
 
 EXAMPLES = ROOT / "tarantool_infra" / "examples"
 # The binary that takes YAML, or None.
@@ -33,7 +33,7 @@ class PrefixedHttp(HttpTransport):
         return super().request(method, self.prefix + path, body, headers)
 
 
-class ConfiguredInstance(Instance):
+class ConfiguredInstance(WithConsole):
     """An instance of a cluster, which has the files. Its ports are those of the configuration."""
 
     # Where its HTTP has authkv.
@@ -69,14 +69,6 @@ class ConfiguredInstance(Instance):
     def is_ready(self) -> bool:
         """Whether authkv serves and is healthy."""
         return self.is_running() and self.console_path.exists() and self.health() == [True]
-
-    def evaluate(self, code: str) -> list:
-        """What this Lua returns in its console."""
-        console = ConsoleTransport(self)
-        try:
-            return console.evaluate(code)
-        finally:
-            console.close()
 
     def health(self) -> list:
         """What the check of the role says: true, or false and why."""

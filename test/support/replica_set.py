@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from support.harness import CHEAP_HASHES, HOST, Instance, Started, version, wait_until
-from support.transports import ConsoleTransport
+from support.harness import CHEAP_HASHES, HOST, Started, version, wait_until
+from support.transports import WithConsole
 
 if TYPE_CHECKING:
     from support.replication.network import Network
@@ -25,7 +25,7 @@ def has_elections() -> bool:
     return version() > (2, 6)
 
 
-class Member(Instance):
+class Member(WithConsole):
     """An instance of a replica set."""
 
     is_paused = False
@@ -38,14 +38,6 @@ class Member(Instance):
     def address(self) -> str:
         """Where the others find it."""
         return f"{self.host}:{self.iproto_port}"
-
-    def evaluate(self, code: str) -> list:
-        """What this Lua returns in its console."""
-        console = ConsoleTransport(self)
-        try:
-            return console.evaluate(code)
-        finally:
-            console.close()
 
     def is_writable(self) -> bool:
         """Whether it may write. False if it does not run."""

@@ -373,6 +373,18 @@ class Console:
         self.socket.close()
 
 
+class WithConsole(Instance):
+    """An instance that is asked in its console, each time over a connection of its own."""
+
+    def evaluate(self, code: str) -> list:
+        """What this line of Lua returns."""
+        console = Console(self.console_path)
+        try:
+            return console.evaluate(code)
+        finally:
+            console.close()
+
+
 class ConsoleTransport(Console, Transport):
     """What the facade answers in the console of an instance."""
 

@@ -12,6 +12,7 @@ mod outcome;
 #[cfg(test)]
 mod sample;
 mod table;
+mod table_kv;
 
 pub use cluster::{Cluster, Leader, Member};
 pub use decode::{CONTENT_TYPE_MAX, DELETION_MAX, PAGE, PAGE_MAX, PUBLISH_MAX, ROLES_MAX};

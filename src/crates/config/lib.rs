@@ -9,6 +9,7 @@ mod origins;
 mod proxies;
 mod replica_set;
 mod replication;
+mod rows;
 mod settings;
 mod shown;
 mod text;
