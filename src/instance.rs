@@ -30,6 +30,7 @@ use authkv_base::clock;
 use authkv_base::error::Error;
 use authkv_base::steady::Record;
 use authkv_base::threads::{self, give_way};
+use authkv_base::ticks;
 use authkv_codec::types::Types;
 use authkv_config::Config;
 use authkv_mailbox::doorbell::Doorbell;
@@ -82,8 +83,8 @@ fn forget_memory() {
     allocator::give_back();
 }
 
-/// Reads the key files and makes a missing one, and reads the record of the clock, on another thread, so that tx is free
-/// meanwhile. The error names the file and what is wrong with it. Yields.
+/// Reads the key files and makes a missing one, reads the record of the clock, and finds out how fast the processor ticks, on
+/// another thread, so that tx is free meanwhile. The error names the file and what is wrong with it. Yields.
 fn load_files(tx: &Tx, config: &Config) -> Result<(Files, Option<Record>), String> {
     let begun = Instant::now();
     let makes = config.services.auth && !config.private_key_file.exists();
@@ -97,7 +98,10 @@ fn load_files(tx: &Tx, config: &Config) -> Result<(Files, Option<Record>), Strin
     let wait = |is_over: &dyn Fn() -> bool| {
         fiber::wait_until(tx, long, is_over);
     };
-    let load = || (Files::load(config), Record::read(&config.data_dir));
+    let load = || {
+        ticks::calibrate();
+        (Files::load(config), Record::read(&config.data_dir))
+    };
     let (files, record) = threads::apart("authkv-keys", load, wait)
         .map_err(|e| format!("cannot read the keys: {e}"))?;
     let files = files?;

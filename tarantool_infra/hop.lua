@@ -1,5 +1,6 @@
--- The hop: how a read-only instance asks the leader of its replica set. One connection, of a Tarantool user that may
--- execute the procedures of the hop and nothing else.
+-- The hop: how a read-only instance asks the leader of its replica set. Two connections, of a Tarantool user that may
+-- execute the procedures of the hop and nothing else: one for requests, and one for short questions, which would
+-- otherwise wait behind large bodies.
 
 local crypto = require('crypto')
 local fiber = require('fiber')
@@ -33,15 +34,18 @@ end
 -- The password, set by `start`; nil on an instance that asks nobody.
 local password
 
--- The connection, the UUID of the instance that it is to, and whether one is being made.
-local connection, connected_to, is_connecting
-local connected = fiber.cond()
+-- A way to the leader: `connection`, `connected_to`, the UUID of the instance at its other end, `is_connecting`, and
+-- when a connection could not be made, `failed_at`, and why, `failure`.
+local function new_line()
+    return {connected = fiber.cond()}
+end
+local requests, questions = new_line(), new_line()
+
+-- The procedures that are short questions.
+local QUESTIONS = {leader_position = true}
 
 -- When the first instance of this process has begun to ask.
 local started_at
-
--- When a connection could not be made, and why.
-local failed_at, failure
 
 -- What was last said in the log of a failure.
 local told
@@ -52,17 +56,17 @@ local on_their_way = setmetatable({}, {__mode = 'k'})
 -- Connections that a fiber watches while calls are on their way, and the seconds between two looks.
 local watched, LOOK = setmetatable({}, {__mode = 'k'}), 0.1
 
-local function close_if_unused(of)
-    if of ~= connection and (on_their_way[of] or 0) == 0 then
+local function close_if_unused(line, of)
+    if of ~= line.connection and (on_their_way[of] or 0) == 0 then
         of:close()
     end
 end
 
-local function leave()
-    local old = connection
-    connection, connected_to = nil, nil
+local function leave(line)
+    local old = line.connection
+    line.connection, line.connected_to = nil, nil
     if old ~= nil then
-        close_if_unused(old)
+        close_if_unused(line, old)
     end
 end
 
@@ -111,27 +115,45 @@ local function connect(uuid, address, patience)
     return nil, ('%s: %s'):format(address, why)
 end
 
--- Ends the calls on their way to an instance that does not lead any more, or cannot be reached, once it has had
--- `replication_timeout` to answer them: it may never do so. Returns when none is on its way.
+-- Ends the calls on their way to an instance that does not lead any more, or cannot be reached: it may never answer
+-- them. If another instance leads it has had its time; otherwise it has `replication_timeout` from then on. Returns
+-- when none is on its way.
 local function watch(of, uuid)
     local since
     while (on_their_way[of] or 0) > 0 do
         fiber.sleep(LOOK)
-        local now = fiber.clock()
+        local now, who = fiber.clock(), replication.leader()
         if leader() == uuid then
             since = nil
-        else
-            since = since or now
-            if now - since >= box.cfg.replication_timeout then
-                of:close()
-            end
+        elseif since == nil then
+            since = now
+        elseif who ~= nil and who.uuid ~= uuid or now - since >= box.cfg.replication_timeout then
+            of:close()
         end
     end
     watched[of] = nil
 end
 
--- A connection to the leader. Nil and why there is none. Yields while it is made.
-local function reach(patience)
+-- Makes the connection of a line, or notes why there is none. Yields.
+local function connect_line(line, uuid, address, patience)
+    line.is_connecting = true
+    local ok, made, why = pcall(connect, uuid, address, patience)
+    line.is_connecting = false
+    if ok and made ~= nil then
+        line.connection, line.connected_to, line.failed_at = made, uuid, nil
+        note_failure(nil)
+    else
+        line.failed_at, line.failure = fiber.clock(), ok and why or tostring(made)
+        note_failure(line.failure)
+    end
+    line.connected:broadcast()
+    if not ok then
+        error(made, 0)
+    end
+end
+
+-- A connection of this line to the leader. Nil and why there is none. Yields while it is made.
+local function reach(line, patience)
     local deadline = fiber.clock() + patience
     while true do
         local uuid, address, is_new = leader()
@@ -141,39 +163,26 @@ local function reach(patience)
         end
         if uuid == nil then
             -- It may be dead without a word, as after a loss of power.
-            leave()
+            leave(line)
             return nil, address
         end
-        if connection ~= nil and (connected_to ~= uuid or connection.state ~= 'active') then
-            leave()
+        if line.connection ~= nil and (line.connected_to ~= uuid or line.connection.state ~= 'active') then
+            leave(line)
         end
-        if connection ~= nil then
-            return connection
+        if line.connection ~= nil then
+            return line.connection
         end
         local now = fiber.clock()
-        if failed_at ~= nil and now - failed_at < REFRAIN then
-            return nil, failure
+        if line.failed_at ~= nil and now - line.failed_at < REFRAIN then
+            return nil, line.failure
         end
         if now >= deadline or password == nil then
             return nil, 'no connection was made in time'
         end
-        if is_connecting then
-            connected:wait(deadline - now)
+        if line.is_connecting then
+            line.connected:wait(deadline - now)
         else
-            is_connecting = true
-            local ok, made, why = pcall(connect, uuid, address, deadline - now)
-            is_connecting = false
-            if ok and made ~= nil then
-                connection, connected_to, failed_at = made, uuid, nil
-                note_failure(nil)
-            else
-                failed_at, failure = fiber.clock(), ok and why or tostring(made)
-                note_failure(failure)
-            end
-            connected:broadcast()
-            if not ok then
-                error(made, 0)
-            end
+            connect_line(line, uuid, address, deadline - now)
         end
     end
 end
@@ -186,7 +195,8 @@ end
 -- Yields, at most `patience` seconds.
 local function ask(procedure, text, patience)
     local deadline = fiber.clock() + patience
-    local ok, through, why = pcall(reach, patience)
+    local line = QUESTIONS[procedure] and questions or requests
+    local ok, through, why = pcall(reach, line, patience)
     if not ok or through == nil then
         return 'unsent', tostring(ok and why or through)
     end
@@ -196,13 +206,13 @@ local function ask(procedure, text, patience)
     on_their_way[through] = (on_their_way[through] or 0) + 1
     if not watched[through] then
         watched[through] = true
-        fiber.create(watch, through, connected_to):name('authkv-hop')
+        fiber.create(watch, through, line.connected_to):name('authkv-hop')
     end
     local answered, result = pcall(through.call, through, 'authkv.' .. procedure, {text}, {
         timeout = math.max(0, deadline - fiber.clock()),
     })
     on_their_way[through] = on_their_way[through] - 1
-    close_if_unused(through)
+    close_if_unused(line, through)
     if answered then
         return 'answered', type(result) == 'table' and result[1] or result
     end
@@ -246,6 +256,12 @@ local function await(position, patience)
     return true
 end
 
+-- Ends the connections, after the answers on their way.
+local function leave_all()
+    leave(requests)
+    leave(questions)
+end
+
 -- From now on the leader can be asked, if the settings have the password of replication.
 local function start(settings)
     local secret = password_of(settings)
@@ -253,15 +269,15 @@ local function start(settings)
     started_at = started_at or fiber.clock()
     password = secret ~= '' and secret or nil
     if changed then
-        leave()
-        failed_at = nil
+        leave_all()
+        requests.failed_at, questions.failed_at = nil, nil
     end
 end
 
--- Ends the connection, after the answers on their way.
+-- From now on nobody is asked.
 local function stop()
     password = nil
-    leave()
+    leave_all()
 end
 
 return {ask = ask, await = await, start = start, stop = stop, password_of = password_of, USER = USER, ROLE = ROLE}

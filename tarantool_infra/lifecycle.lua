@@ -110,15 +110,23 @@ local function new(call)
         plan, in_force, kept = next_plan, settings, settings
     end
 
+    -- Brings the data up to this version, and lets the other instances in. Raises what is wrong.
+    local function prepare(settings, is_over)
+        schema.upgrade(settings, is_over)
+        replication.open(settings)
+        if replication.await_members(settings, is_over) then
+            schema.upgrade(settings, is_over)
+        end
+    end
+
     -- Upgrades the schema and starts an instance with these settings, which are those of a plan or most of them.
     -- Raises what is wrong; then nothing new runs.
     local function begin(given, next_plan)
         local settings = check_settings(given)
         local stops_before = stops
-        schema.upgrade(settings, function()
+        prepare(settings, function()
             return stops ~= stops_before
         end)
-        replication.open(settings)
         hop.start(settings)
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
@@ -146,7 +154,7 @@ local function new(call)
         end
         -- Does what a start does once, whenever this instance begins to lead.
         replication.watch(function()
-            schema.upgrade(settings)
+            prepare(settings)
             call('promoted')
         end, function()
             call('promoted', false)

@@ -16,6 +16,9 @@ local LONG = 365 * 86400
 -- How often a wait is mentioned in the log, in seconds.
 local REMINDER = 10
 
+-- Seconds between two looks whether others have joined.
+local POLL = 0.1
+
 -- Rows of leaders that are kept.
 local LEADERS = 10
 
@@ -191,8 +194,9 @@ local function configure(settings, options)
         -- Tarantool finds out who makes the data, for which the instances have to hear of each other.
         options.listen, options.replication = settings.iproto_listen, uris(settings, addresses)
         options.election_mode = settings.election_mode
-        -- Of an election that nobody wins. Tarantool's 5 s would be most of the time without a leader.
-        options.election_timeout = options.replication_timeout
+        -- Of an election that nobody wins, because two begin one at the same time. Tarantool's 5 s would be most of the
+        -- time without a leader.
+        options.election_timeout = options.replication_timeout / 2
         options.replication_connect_timeout = has_data and 4 * options.replication_timeout or LONG
         box.cfg(options)
         return
@@ -249,6 +253,34 @@ local function lead(settings)
     for _, row in ipairs(space:select({}, {iterator = 'LE', offset = LEADERS})) do
         space:delete({row[1]})
     end
+end
+
+-- How many instances have to have a synchronous write.
+local function quorum_in_force()
+    local synchro = box.info.synchro
+    local asked = synchro ~= nil and synchro.quorum or box.cfg.replication_synchro_quorum
+    return tonumber(asked) or 1
+end
+
+-- Whether fewer instances have joined than a synchronous write needs. None joins while such a write waits, so there
+-- should be none. From 2.8 on the quorum follows the number of instances, so that this is never so.
+local function lacks_members()
+    return box.space._cluster:len() < quorum_in_force()
+end
+
+-- Waits until enough instances have joined for synchronous writes, or this one is read-only, or `is_over` is true.
+-- Returns whether it had to wait.
+local function await_members(settings, is_over)
+    local reminded
+    while settings.synchronous == 'true' and not box.info.ro and lacks_members() and not (is_over and is_over()) do
+        if reminded == nil or fiber.clock() - reminded >= REMINDER then
+            log.info('authkv: AUTHKV_SYNCHRONOUS=true needs %d instances, of which %d are here: this one waits for the '
+                .. 'others to start', quorum_in_force(), box.space._cluster:len())
+            reminded = fiber.clock()
+        end
+        fiber.sleep(POLL)
+    end
+    return reminded ~= nil
 end
 
 -- What the last row of an instance says, or its UUID.
@@ -365,13 +397,6 @@ local function leader()
     return last ~= nil and last[2] ~= info.uuid and known_as(last[2]) or nil
 end
 
--- How many instances have to have a synchronous write.
-local function quorum_in_force()
-    local synchro = box.info.synchro
-    local asked = synchro ~= nil and synchro.quorum or box.cfg.replication_synchro_quorum
-    return tonumber(asked) or 1
-end
-
 -- The other instances and this one.
 local function members(led_by)
     local space, all = box.space.authkv_leader, {}
@@ -402,6 +427,7 @@ local function cluster()
 end
 
 return {
-    check = check, configure = configure, open = open, replicates = replicates, claim = claim, lead = lead,
-    leader = leader, watch = watch, stop_watching = stop_watching, cluster = cluster, USER = USER,
+    check = check, configure = configure, open = open, replicates = replicates, lacks_members = lacks_members,
+    await_members = await_members, claim = claim, lead = lead, leader = leader, watch = watch,
+    stop_watching = stop_watching, cluster = cluster, USER = USER,
 }

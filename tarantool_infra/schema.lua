@@ -390,7 +390,8 @@ local function bring_up(settings)
     if settings.auth == 'true' then
         user('authkv_follower', settings.follower_password, 'authkv_revocations')
     end
-    make_synchronous(settings.synchronous == 'true')
+    -- Not before others can join: see replication.lua.
+    make_synchronous(settings.synchronous == 'true' and not replication.lacks_members())
     if found < VERSION then
         box.space._schema:replace({'authkv', VERSION})
     end

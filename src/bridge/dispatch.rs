@@ -12,12 +12,13 @@ use crate::core::{execute_undurable, Core};
 use crate::tx::{fiber, log, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
+use authkv_base::ticks::Instant;
 use authkv_command::{Command, Lane as Kind, Outcome, Request};
 use authkv_domain::What;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many fibers commit. More fibers put more commits into one write of the log; beyond this number nothing is gained.
 const COMMITTING: usize = 32;

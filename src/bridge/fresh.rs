@@ -13,6 +13,7 @@ use crate::tx::fiber::{self, Cond};
 use crate::tx::source::{self, Vclock};
 use crate::tx::{hop, is_read_only, reach_quorum, Tx};
 use authkv_base::error::Error;
+use authkv_base::ticks;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -201,7 +202,7 @@ impl Waiter {
     fn end(self, bridge: &Bridge, verdict: Result<(), Error>, go_on: impl FnOnce(Job)) {
         match (verdict, self.who) {
             (Ok(()), Who::Job(mut job)) => {
-                job.queued = Instant::now();
+                job.queued = ticks::Instant::now();
                 go_on(*job);
             }
             (Err(error), Who::Job(job)) => {

@@ -7,12 +7,12 @@ use crate::tx::fiber::{self, Cond, FiberId};
 use crate::tx::{commits_begun, is_overdue, outcome_unknown, Tx};
 use authkv_base::error::Error;
 use authkv_base::guard::guard;
+use authkv_base::ticks::Instant;
 use authkv_command::{Outcome, Request};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// A request for a fiber of a lane.
 pub struct Work {
@@ -111,7 +111,7 @@ impl Work {
 /// Counts how long a request has waited until now.
 pub fn has_waited(request: &Request, queued: Instant, now: Instant) {
     let lane = request.command.operation().row().lane;
-    waited(lane, now.saturating_duration_since(queued));
+    waited(lane, now.since(queued));
 }
 
 /// A queue of requests with the fibers that execute them.

@@ -13,6 +13,7 @@ use crate::tx::life::Life;
 use crate::tx::{Tx, TxCell};
 use authkv_base::error::Error;
 use authkv_base::memory::{Memory, Reservation};
+use authkv_base::ticks::Instant;
 use authkv_command::{Outcome, Request};
 use authkv_config::Config;
 use authkv_domain::{ChangePage, ListPage};
@@ -26,7 +27,6 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::task::{ready, Context, Poll};
-use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use dispatch::Lanes;

@@ -3,9 +3,9 @@
 
 use authkv_base::error::Error;
 use authkv_base::origin::Transport;
+use authkv_base::ticks::Instant;
 use authkv_command::{Command, Operation, Outcome};
 use authkv_metrics::{list, per_thread, Buckets, Family};
-use std::time::Instant;
 
 const OPERATIONS: usize = Operation::ALL.len();
 const TRANSPORTS: [Transport; 3] = [Transport::Http, Transport::Iproto, Transport::Console];
@@ -54,7 +54,7 @@ impl Running {
         if let Ok(Outcome::Carried(_)) = result {
             return now;
         }
-        let time = now.saturating_duration_since(self.begun);
+        let time = now.since(self.begun);
         COUNTS.with(|own| {
             own.add(place(self.transport, self.operation, number(result)), 1);
             TIME.observe_time(own, TIMES + operation * TIME.cells(), time);

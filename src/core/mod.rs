@@ -23,13 +23,13 @@ use crate::tx::{
 use authkv_base::clock::microseconds;
 use authkv_base::error::Error;
 use authkv_base::origin::Origin;
+use authkv_base::ticks::Instant;
 use authkv_command::{Caller, Command, Freshness, Outcome, Privilege, Request};
 use authkv_config::Config;
 use forward::{forward, Forward};
 use limits::Limits;
 use metrics::Running;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 /// Executes commands.
 pub struct Core {

@@ -6,11 +6,11 @@ use super::metrics::Answered;
 use super::shared::{Shared, Streaming};
 use authkv_base::error::Error;
 use authkv_base::origin::Peer;
+use authkv_base::ticks::Instant;
 use authkv_config::AccessLog;
 use authkv_wire::trace::TraceParent;
 use hyper::Method;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Writes its line when it is dropped, if the settings want one, and counts an answer in pieces.
 pub struct AccessLogGuard {

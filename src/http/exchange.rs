@@ -22,6 +22,7 @@ use authkv_base::error::Error;
 use authkv_base::guard::guard;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
+use authkv_base::ticks::Instant;
 use authkv_codec::{self as codec, Document};
 use authkv_command::{Caller, Command, Freshness, Operation, Privilege, Request};
 use authkv_token::bearer;
@@ -33,7 +34,6 @@ use hyper::Method;
 use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A request whose head was read.
 pub struct Exchange {

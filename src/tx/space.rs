@@ -1,6 +1,7 @@
 //! Spaces and tuples, in msgpack bytes.
 
-use super::{Failure, Tx};
+use super::{is_read_only, Failure, Tx};
+use serde::Deserialize;
 use std::ffi::{c_char, c_int};
 use std::ptr;
 use tarantool::ffi::tarantool as ffi;
@@ -8,7 +9,26 @@ use tarantool::tuple::Tuple;
 
 /// A space, by its id. The id stays while the space exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space(u32);
+pub struct Space {
+    id: u32,
+    /// Whether an instance that is read-only may write it: what is local or temporary is not replicated.
+    is_own: bool,
+}
+
+/// Tarantool's space of spaces, and the number of the field that has [`Options`].
+const SPACES: Index = Index {
+    space: 280,
+    index: 0,
+};
+const OPTIONS: u32 = 5;
+
+/// What the space of spaces says of a space, of which only this counts here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Options {
+    temporary: bool,
+    group_id: u32,
+}
 
 /// An index of a space, by its id.
 #[derive(Debug, Clone, Copy)]
@@ -35,57 +55,79 @@ const ITER_GE: c_int = 5;
 const ITER_GT: c_int = 6;
 
 impl Space {
-    /// Finds a space by its name.
-    pub fn find(_tx: &Tx, name: &str) -> Option<Self> {
+    /// Finds a space by its name. Does not yield.
+    pub fn find(tx: &Tx, name: &str) -> Option<Self> {
+        /// The group of local spaces.
+        const LOCAL: u32 = 1;
         // SAFETY: the pointer and the length belong to a live string.
         let id = unsafe { ffi::box_space_id_by_name(name.as_ptr().cast(), name.len() as u32) };
-        (id != ffi::BOX_ID_NIL).then_some(Self(id))
+        if id == ffi::BOX_ID_NIL {
+            return None;
+        }
+        let key = rmp_serde::to_vec(&[id]).ok()?;
+        let row = SPACES.get(tx, &key).ok()??;
+        let options: Options = row.field(OPTIONS).ok()??;
+        let is_own = options.temporary || options.group_id == LOCAL;
+        Some(Self { id, is_own })
+    }
+
+    /// Refuses what Tarantool would refuse with a line in its log for each write, which any client can cause.
+    fn check_writable(self, tx: &Tx) -> Result<(), Failure> {
+        match !self.is_own && is_read_only(tx) {
+            true => Err(Failure::ReadOnly),
+            false => Ok(()),
+        }
     }
 
     /// The index with the given id; 0 is the primary one.
     pub fn index(self, index: u32) -> Index {
         Index {
-            space: self.0,
+            space: self.id,
             index,
         }
     }
 
     /// Inserts a tuple, which must not exist. Outside a transaction it commits, so it yields.
-    pub fn insert(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
+    pub fn insert(self, tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
+        self.check_writable(tx)?;
         let (start, end) = bounds(tuple);
         // SAFETY: `start..end` is a live msgpack array. No result is requested.
-        done(unsafe { ffi::box_insert(self.0, start, end, ptr::null_mut()) })
+        done(unsafe { ffi::box_insert(self.id, start, end, ptr::null_mut()) })
     }
 
     /// Like [`Self::insert`], and returns the address of the tuple in Tarantool.
-    pub fn insert_at(self, _tx: &Tx, tuple: &[u8]) -> Result<usize, Failure> {
+    pub fn insert_at(self, tx: &Tx, tuple: &[u8]) -> Result<usize, Failure> {
+        self.check_writable(tx)?;
         let (start, end) = bounds(tuple);
         let mut made = ptr::null_mut();
         // SAFETY: `start..end` is a live msgpack array, `made` a place for the result.
-        done(unsafe { ffi::box_insert(self.0, start, end, &mut made) })?;
+        done(unsafe { ffi::box_insert(self.id, start, end, &mut made) })?;
         Ok(made as usize)
     }
 
     /// Inserts or replaces a tuple. Outside a transaction it commits, so it yields.
-    pub fn replace(self, _tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
+    pub fn replace(self, tx: &Tx, tuple: &[u8]) -> Result<(), Failure> {
+        self.check_writable(tx)?;
         let (start, end) = bounds(tuple);
         // SAFETY: `start..end` is a live msgpack array. No result is requested.
-        done(unsafe { ffi::box_replace(self.0, start, end, ptr::null_mut()) })
+        done(unsafe { ffi::box_replace(self.id, start, end, ptr::null_mut()) })
     }
 
     /// Applies `[[op, field, value], …]` to the tuple with the given primary key. Fields are numbered from 0. Outside a
     /// transaction it commits, so it yields.
-    pub fn update(self, _tx: &Tx, key: &[u8], ops: &[u8]) -> Result<(), Failure> {
+    pub fn update(self, tx: &Tx, key: &[u8], ops: &[u8]) -> Result<(), Failure> {
+        self.check_writable(tx)?;
         let ((key, key_end), (ops, ops_end)) = (bounds(key), bounds(ops));
         // SAFETY: both ranges are live msgpack arrays. No result is requested.
-        done(unsafe { ffi::box_update(self.0, 0, key, key_end, ops, ops_end, 0, ptr::null_mut()) })
+        done(unsafe { ffi::box_update(self.id, 0, key, key_end, ops, ops_end, 0, ptr::null_mut()) })
     }
 
     /// Deletes the tuple with the given primary key, if it exists. Outside a transaction it commits, so it yields.
-    pub fn delete(self, _tx: &Tx, key: &[u8]) -> Result<(), Failure> {
+    pub fn delete(self, tx: &Tx, key: &[u8]) -> Result<(), Failure> {
+        self.check_writable(tx)?;
         let (start, end) = bounds(key);
         // SAFETY: `start..end` is a live msgpack array. No result is requested.
-        done(unsafe { ffi::box_delete(self.0, 0, start, end, ptr::null_mut()) })
+        done(unsafe { ffi::box_delete(self.id, 0, start, end, ptr::null_mut()) })
     }
 }
 

@@ -9,7 +9,8 @@ import pytest
 
 from support import harness
 from support.contract import GOOD
-from support.transports import ConsoleTransport, HttpTransport
+from support.outcome import Ok, Refusal
+from support.transports import ConsoleTransport, HttpTransport, IprotoTransport
 
 INVALID = [
     ("stdout", ["stderr", "a path", "pipe:", "syslog:"]),
@@ -99,6 +100,31 @@ def test_sighup_without_a_file_changes_nothing(instance):
     assert http.request("GET", "/api/check", b"").status == 405
     http.close()
     assert instance.is_running()
+
+
+def test_what_a_read_only_instance_refuses_leaves_no_line_of_tarantool(make):
+    """Any client could fill the disk with them."""
+    instance = make().start()
+    http = HttpTransport(instance)
+    assert isinstance(http.register("somebody", GOOD, "Bob", "Stone"), Ok)
+    token = http.login("somebody", GOOD).value
+    http.close()
+    instance.stop()
+    instance.settings["AUTHKV_READ_ONLY"] = "true"
+    instance.start()
+    http, iproto = HttpTransport(instance), IprotoTransport(instance)
+    for transport in (http, iproto):
+        for _ in range(3):
+            for seen in (
+                transport.register("another", GOOD, "Bob", "Stone"),
+                transport.do("session_login", "somebody", GOOD),
+                transport.logout(token),
+                transport.put(token, {"a": 1}),
+            ):
+                assert isinstance(seen, Refusal) and "read-only" in seen.message, seen
+            assert isinstance(transport.login("somebody", "wrong-Passw0rd"), Refusal)
+        transport.close()
+    assert "Can't modify data" not in instance.present_log()
 
 
 def test_a_command_gets_the_log(make, tmp_path):

@@ -1,5 +1,5 @@
 //! What every part of authkv needs: errors, clocks, the memory limit, the origin of a request, the guard against panics,
-//! threads, descriptors, limits of rates. Any thread.
+//! threads, descriptors, limits of rates, the times of requests. Any thread.
 
 #![forbid(unsafe_code)]
 
@@ -12,3 +12,4 @@ pub mod origin;
 pub mod rate;
 pub mod steady;
 pub mod threads;
+pub mod ticks;

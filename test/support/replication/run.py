@@ -36,8 +36,10 @@ MEMBER = SETTINGS | {
 GAP = 5 * float(REPLICATION_TIMEOUT)
 # Seconds that another member has to take over, before the fault ends without.
 TAKEOVER = 10.0
-# Seconds in which members that have both written notice each other.
-NOTICED = 1.5
+# Seconds until members that have both written have what the other wrote, or have refused it.
+NOTICED = 30.0
+# Seconds until what replication has brought is counted.
+COUNTED = 0.5
 # Seconds until all members have the same again.
 CONVERGED = 60.0
 # What it says of a leader that it refuses, and the seconds that it is given to get over it.
@@ -152,7 +154,9 @@ class Run:
         # Here the others are told first what it alone has.
         fault.end()
         wait_until(lambda: fault.victim.is_ready() or not fault.victim.is_running(), "the member serves or has ended")
-        elapse(NOTICED)
+        if fault.victim.is_running():
+            wait_until(lambda: self.have_heard(fault.victim), "the others have what the member alone had, or refuse it", NOTICED)
+        elapse(COUNTED)
         self.count(row, fault)
         keeper = next((member for member in self.members.leaders() if member is not fault.victim), None) or self.members.leader()
         for member in self.members.members:
@@ -164,6 +168,16 @@ class Run:
                 wait_until(lambda member=member: member.is_ready() or not member.is_running(), "a member has the data again")
         if metrics(keeper)[SPLIT_BRAIN]:
             keeper.evaluate("return authkv.restart()")
+
+    def have_heard(self, victim: Member) -> bool:
+        """Whether each other member has all changes of this one, or does not replicate it any more."""
+        position, number = victim.position(), victim.evaluate("return box.info.id")[0]
+        refuses = f"local up = (box.info.replication[{number}] or {{}}).upstream return up ~= nil and up.status == 'stopped'"
+        return all(
+            all(member.position().get(origin, 0) >= lsn for origin, lsn in position.items()) or member.evaluate(refuses) == [True]
+            for member in self.members.running()
+            if member is not victim
+        )
 
     def empty(self, member: Member) -> None:
         """Removes the data of a member that does not run, but for its keys, and its place among the members."""
