@@ -36,6 +36,8 @@ pub struct Import {
     /// The pair that is written alone: after a batch was refused, its pairs are written one by one.
     alone: Option<usize>,
     counts: Counts,
+    /// The revision from which on what was written is seen.
+    revision: Option<u64>,
 }
 
 impl Import {
@@ -52,11 +54,17 @@ impl Import {
             broken: None,
             alone: None,
             counts: Counts::default(),
+            revision: None,
         }
     }
 
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// The revision from which on all that was written is seen. `None` if nothing was written.
+    pub fn revision(&self) -> Option<u64> {
+        self.revision
     }
 
     /// The number of the last line read.
@@ -158,8 +166,12 @@ impl Import {
         let is_alone = self.alone.is_some() || self.batch.len() == 1;
         let counted = result.and_then(|outcome| match outcome {
             Outcome::Applied {
-                members: answer, ..
-            } => self.counts.add(&answer),
+                members: answer,
+                revision,
+            } => {
+                self.revision = Some(revision);
+                self.counts.add(&answer)
+            }
             _ => Err(Error::Internal),
         });
         match counted {

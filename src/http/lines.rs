@@ -16,6 +16,8 @@ struct Progress<'a> {
 #[derive(Serialize)]
 struct Done<'a> {
     done: &'a Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -24,6 +26,8 @@ struct Failed<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
     done: &'a Counts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
 }
 
 /// The last line of an export that ends early. It is no pair, so a client notices that the export is incomplete.
@@ -45,14 +49,16 @@ pub fn progress(counts: &Counts) -> Bytes {
     line(&Progress { progress: counts })
 }
 
-/// The last line of an import, with the error that ended it early, if any.
-pub fn last_line(failure: Option<&Failure>, done: &Counts) -> Bytes {
+/// The last line of an import, with the error that ended it early, if any, and the revision from which on what it has written is
+/// seen.
+pub fn last_line(failure: Option<&Failure>, done: &Counts, revision: Option<u64>) -> Bytes {
     match failure {
-        None => line(&Done { done }),
+        None => line(&Done { done, revision }),
         Some(failure) => line(&Failed {
             error: v1::Problem::new(&failure.error),
             line: failure.line,
             done,
+            revision,
         }),
     }
 }

@@ -16,11 +16,16 @@ pub fn success(head: &Head, route: &Route, outcome: &Outcome) -> Result<Response
         (Profile::V1, _) => v1::render_outcome(route.endpoint.status, outcome)?,
     };
     let mut response = Response::json(status, body);
-    if let Some(revision) = outcome.revision() {
-        response.set("Authkv-Revision", revision.to_string());
-    }
+    set_revision(&mut response, outcome.revision());
     if let Outcome::PairWritten { revision, .. } = outcome {
         response.set("ETag", pair::tag(*revision));
     }
     Ok(response)
+}
+
+/// Adds the revision from which on a write is seen, if there was one.
+pub fn set_revision(response: &mut Response, revision: Option<u64>) {
+    if let Some(revision) = revision {
+        response.set("Authkv-Revision", revision.to_string());
+    }
 }

@@ -6,6 +6,7 @@ use super::super::exchange::Exchange;
 use super::super::lines::{last_line, problem_of_line, progress};
 use super::super::outgoing::Outgoing;
 use super::super::piece::Pieces;
+use super::super::render::set_revision;
 use super::super::response::Response;
 use crate::bulk::{Failure, Import};
 use authkv_base::error::Error;
@@ -198,6 +199,7 @@ impl Importing {
         let Err(failure) = &ending.0 else {
             let mut response = Response::new(200, self.last_line(ending));
             response.set("Content-Type", NDJSON);
+            set_revision(&mut response, self.import.revision());
             return Some(exchange.close(response, None, Reservation::default()));
         };
         let mut response = exchange.problem(&failure.error);
@@ -206,7 +208,8 @@ impl Importing {
     }
 
     pub fn last_line(&self, ending: &Ending) -> Bytes {
-        last_line(ending.0.as_ref().err(), self.import.counts())
+        let failure = ending.0.as_ref().err();
+        last_line(failure, self.import.counts(), self.import.revision())
     }
 
     /// How many bytes of the body were received.

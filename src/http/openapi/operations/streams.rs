@@ -101,8 +101,9 @@ pub fn imported(context: &Context<'_>) -> Description {
         body: Some(body.build()),
         answers: vec![("done", results()), ("stopped", results())],
         success: bytes(
-            "Lines of JSON in UTF-8. Each has one member with counts of lines: `progress` so far, `done` in the last one. A \
-             last line with `error`, a problem, and `line`, the first one that was not written, has `done` as well. \
+            "Lines of JSON in UTF-8. Each has a member with counts of lines: `progress` so far, `done` in the last one. A last \
+             line with `error`, a problem, and `line`, the first one that was not written, has `done` as well. The last line \
+             has `revision`, from which on what was written is seen, if anything was. \
              The counts are `lines` (all that are not blank), `written`, `exists` and `missing` (not written, by `mode`), \
              `forbidden`, `too_large` and `expired`.",
         ),
@@ -122,7 +123,8 @@ pub fn render(delivery: Delivery, name: &str, outcome: &Outcome) -> Result<Respo
         }
         Outcome::Listed(page) => (NDJSON, bulk::text(page)?),
         Outcome::Applied {
-            members: answer, ..
+            members: answer,
+            revision,
         } => {
             let mut counts = Counts::default();
             counts.add(answer)?;
@@ -132,7 +134,7 @@ pub fn render(delivery: Delivery, name: &str, outcome: &Outcome) -> Result<Respo
             };
             let stopped = (name == "stopped").then_some(&failure);
             let mut text = stopped.map_or_else(Vec::new, |_| lines::progress(&counts).to_vec());
-            text.extend(lines::last_line(stopped, &counts));
+            text.extend(lines::last_line(stopped, &counts, Some(*revision)));
             (NDJSON, text)
         }
         _ => return Err(Error::Internal),
