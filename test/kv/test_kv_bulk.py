@@ -41,6 +41,18 @@ def test_all_kinds_of_pairs_go_out_and_come_back(people, token, prefix):
     assert all(new["revision"] > old["revision"] for new, old in zip(again, told, strict=True)), "an import gives revisions of its own"
 
 
+def test_an_import_tells_from_which_revision_on_it_is_seen(people, token, prefix):
+    imported = send(people, token, b"".join(line(f"{prefix}{number:04}") for number in range(2500)))
+    page = people.expect("iproto", ANY, "kv_list", token, {"prefix": f"{prefix}24", "limit": 1000})
+    highest = max(pair["revision"] for pair in page["pairs"])
+    assert imported.last["revision"] == highest == int(imported.response.headers["Authkv-Revision"])
+    # What exists already was written with that revision at the latest.
+    again = send(people, token, line(f"{prefix}0000"), mode="insert")
+    assert again.done == counts(lines=1, exists=1) and again.last["revision"] <= highest
+    nothing = send(people, token, b"")
+    assert "revision" not in nothing.last and "Authkv-Revision" not in nothing.response.headers
+
+
 def test_many_pairs_go_out_and_come_back_in_many_transactions(people, token, prefix):
     body = b"".join(line(f"{prefix}{n:06}", {"n": n, "text": "ж" * (n % 50)}) for n in range(MANY))
     seen = send(people, token, chunks(body))

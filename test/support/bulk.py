@@ -26,6 +26,16 @@ def counts(**given: int) -> dict:
     return dict.fromkeys(COUNTS, 0) | given
 
 
+def is_complete(last: dict, done: dict) -> bool:
+    """Whether the last line of an import has these counts, and the revision of what was written, if anything was."""
+    return last.keys() - {"revision"} == {"done"} and last["done"] == done and has_revision(last)
+
+
+def has_revision(last: dict) -> bool:
+    """Whether there is a revision, which is above 0. There is none if no batch was written; which lines were in it does not count."""
+    return ("revision" in last or not last["done"]["written"]) and last.get("revision", 1) > 0
+
+
 def line(key: str, value=1, **more) -> bytes:
     return json.dumps({"key": key, "value": value, **more}, ensure_ascii=False).encode() + b"\n"
 
@@ -46,13 +56,14 @@ class Imported:
 
     @property
     def done(self) -> dict:
-        assert self.last.keys() == {"done"} and tuple(self.last["done"]) == COUNTS, self.last
+        assert self.last.keys() - {"revision"} == {"done"} and tuple(self.last["done"]) == COUNTS, self.last
+        assert has_revision(self.last)
         return self.last["done"]
 
     @property
     def failure(self) -> tuple[str, int, dict]:
         """The name of the error, its line, and the counts so far."""
-        assert self.last.keys() == {"error", "line", "done"}, self.last
+        assert self.last.keys() - {"revision"} == {"error", "line", "done"} and has_revision(self.last), self.last
         v1.assert_members(self.last["error"])
         return self.last["error"]["code"], self.last["line"], self.last["done"]
 
