@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import socket
+import struct
 from enum import Enum
 
 import tarantool
@@ -59,6 +61,23 @@ class NotSent(Exception):
     """Nobody is there."""
 
 
+def reset_at_close(connection, attribute: str, connect: str) -> None:
+    """Has each socket of a connection ended by a reset. Otherwise the system would go on sending a request whose client has given up,
+    and a member that is reached again executes it after what is there was looked at."""
+    original = getattr(connection, connect)
+
+    def mark() -> None:
+        if getattr(connection, attribute) is not None:
+            getattr(connection, attribute).setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def connected() -> None:
+        original()
+        mark()
+
+    mark()
+    setattr(connection, connect, connected)
+
+
 def connect(kind: type[Transport], member: Member, patience: float) -> Transport:
     """A connection that does not wait for longer. Errors: NotSent."""
     try:
@@ -66,8 +85,10 @@ def connect(kind: type[Transport], member: Member, patience: float) -> Transport
             transport = IprotoTransport(member, timeout=patience)
             # Otherwise it would try to connect for as long ten times.
             transport.connection.reconnect_max_attempts = 1
+            reset_at_close(transport.connection, "_socket", "connect_tcp")
             return transport
         transport = HttpTransport(member, timeout=patience)
+        reset_at_close(transport.connection, "sock", "connect")
         transport.connection.connect()
         return transport
     except NO_ANSWER as error:
