@@ -197,8 +197,13 @@ local function configure(settings, options)
         -- Of an election that nobody wins, because two begin one at the same time. Tarantool's 5 s would be most of the
         -- time without a leader.
         options.election_timeout = options.replication_timeout / 2
-        options.replication_connect_timeout = has_data and 4 * options.replication_timeout or LONG
+        local short = 4 * options.replication_timeout
+        options.replication_connect_timeout = has_data and short or LONG
         box.cfg(options)
+        rest = function()
+            -- A later change of `replication` waits as long for an instance that is gone.
+            box.cfg({replication_connect_timeout = short})
+        end
         return
     end
     if version() >= 2011 then

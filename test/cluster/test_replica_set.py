@@ -83,6 +83,15 @@ def name(member) -> str:
     return member.settings["AUTHKV_INSTANCE_NAME"]
 
 
+def test_the_replication_of_a_member_can_be_changed_while_another_is_gone(replica_set):
+    gone, changed = replica_set.followers()
+    gone.kill()
+    changed.evaluate("local kept = box.cfg.replication box.cfg{replication = {}} box.cfg{replication = kept}")
+    assert changed.evaluate("return box.cfg.replication_connect_timeout < 60") == [True]
+    gone.start()
+    replica_set.await_sync()
+
+
 def test_a_promotion_is_known_everywhere(replica_set):
     if replica_set.elections:
         replica_set.leader().kill()
