@@ -159,7 +159,8 @@ class Run:
         elapse(COUNTED)
         self.count(row, fault)
         keeper = next((member for member in self.members.leaders() if member is not fault.victim), None) or self.members.leader()
-        for member in self.members.members:
+        # It first: the others, with the keeper, are enough to have a leader.
+        for member in sorted(self.members.members, key=lambda member: member is not fault.victim):
             if member is not keeper:
                 if member.is_running():
                     member.kill()
