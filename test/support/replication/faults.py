@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.clock import elapse
 from support.replica_set import Member, ReplicaSet
-from support.replication.network import CUTS
+from support.replication.network import CUTS, WHAT_IT_SENDS
 from support.transports import ConsoleTransport
 
 KILL, KILL_BEHIND, PAUSE, PROMOTION = "kill", "kill, others behind", "pause", "promotion"
@@ -40,6 +40,14 @@ class KillBehind(Kill):
     """SIGKILL of a leader that the others have not heard for a moment: what it acknowledged alone meanwhile is lost."""
 
     def begin(self) -> None:
+        network = self.members.network
+        if network:
+            number = self.members.members.index(self.victim)
+            network.cut(number, WHAT_IT_SENDS)
+            elapse(BEHIND)
+            super().begin()
+            network.mend(number)
+            return
         for member in self.others():
             member.evaluate("rawset(_G, 'kept', box.cfg.replication) box.cfg{replication = {}}")
         elapse(BEHIND)
@@ -49,7 +57,7 @@ class KillBehind(Kill):
 
     def end(self) -> None:
         super().end()
-        if not self.members.elections:
+        if not self.members.elections and not self.members.network:
             self.connect()
 
     def others(self) -> list[Member]:

@@ -22,6 +22,8 @@ SURELY_NOT = {
     "read_only", "not_durable", "transaction_aborted", "unconfirmed", "split_brain", "overloaded", "shutting_down", "not_started",
     "revocations_unknown", "behind", "no_signing_key",
     "not_sent",
+    # Tarantool's, of a process that takes its data from another.
+    "Instance bootstrap hasn't finished yet",
 }  # fmt: skip
 # What a connection ends with that breaks, or that takes too long.
 NO_ANSWER = (OSError, tarantool.NetworkError)

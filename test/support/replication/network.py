@@ -17,9 +17,10 @@ from support.harness import wait_until
 CLONE_NEWNET = 0x40000000
 BRIDGE = "10.77.0.1"
 # Which packets of a member are dropped, those that it sends or those that come; and with whom: the other members, or everybody.
+WHAT_IT_SENDS = "what it sends"
 CUTS = {
     "both ways": ("input", "output"),
-    "what it sends": ("output",),
+    WHAT_IT_SENDS: ("output",),
     "what it gets": ("input",),
     "both ways, clients too": ("input", "output", "clients"),
 }

@@ -167,8 +167,15 @@ class Run:
                 self.empty(member)
                 member.launch()
                 wait_until(lambda member=member: member.is_ready() or not member.is_running(), "a member has the data again")
+                self.connect_again(member)
         if metrics(keeper)[SPLIT_BRAIN]:
             keeper.evaluate("return authkv.restart()")
+
+    def connect_again(self, member: Member) -> None:
+        """Has the others replicate a member that they have refused until it began anew, as documentation/replication.md says."""
+        for other in self.members.running():
+            if other is not member:
+                other.evaluate("local kept = box.cfg.replication box.cfg{replication = {}} box.cfg{replication = kept}")
 
     def have_heard(self, victim: Member) -> bool:
         """Whether each other member has all changes of this one, or does not replicate it any more."""
