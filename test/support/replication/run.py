@@ -172,10 +172,12 @@ class Run:
             keeper.evaluate("return authkv.restart()")
 
     def connect_again(self, member: Member) -> None:
-        """Has the others replicate a member that they have refused until it began anew, as documentation/replication.md says."""
+        """Has the others replicate a member that they have refused until it began anew, as documentation/consistency.md says. One after
+        another, because a leader that loses sight of the others for a moment gives up."""
         for other in self.members.running():
             if other is not member:
                 other.evaluate("local kept = box.cfg.replication box.cfg{replication = {}} box.cfg{replication = kept}")
+                self.members.await_sync()
 
     def have_heard(self, victim: Member) -> bool:
         """Whether each other member has all changes of this one, or does not replicate it any more."""
