@@ -8,7 +8,7 @@ use crate::core::Core;
 use crate::disk::Disk;
 use crate::offload::Pool;
 use crate::tx::life::Life;
-use crate::tx::{fiber, is_read_only, is_split, lua, overdue, refuses_transactions, source, Tx};
+use crate::tx::{fiber, is_read_only, lua, overdue, refuses_transactions, source, Tx};
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -261,10 +261,7 @@ fn look(tx: &Tx, core: &Core, disk: &Disk) -> Vec<Check> {
         format!("a write that began {time} s ago has not been confirmed").into()
     });
     checks.push(Check::new("commits", late));
-    let split = match is_split(tx) {
-        true => Some("another instance of the replica set writes too".to_owned()),
-        false => source::split(tx),
-    };
+    let split = source::split_brain(tx);
     checks.push(Check::new("split", split.map(Cow::from)));
     let gone = refuses_transactions(tx);
     let gone = gone.then(|| Cow::from("the files of the data are gone"));

@@ -1,7 +1,7 @@
 //! What is measured of the store. Runs on the tx thread.
 
 use super::Kv;
-use crate::tx::{is_split, Tx};
+use crate::tx::Tx;
 use authkv_base::steady;
 use authkv_metrics::{list, Family};
 
@@ -16,7 +16,6 @@ impl Kv {
         vec![
             list::PAIRS.single(store.len(tx)),
             list::PAIRS_EXPIRING.single(store.expiring(tx)),
-            list::SPLIT_BRAIN.single(is_split(tx)),
             list::REVISIONS_REPEATED.single(self.repeated(tx)),
             list::EXPIRY_BACKLOG.single(overdue as f64 / 1000.0),
         ]

@@ -1,6 +1,6 @@
 //! Whether this instance may tell others what it has: how far it has come in its replica set. Runs on the tx thread.
 
-use super::{fiber, lua, Tx};
+use super::{fiber, is_split, lua, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -69,10 +69,13 @@ pub fn rows_of_others(tx: &Tx) -> Result<u64, Error> {
     lua::ask(tx, "source", "rows_of_others")
 }
 
-/// Why this instance and another one of its replica set cannot go on together, if Tarantool has noticed that. Evaluates Lua. Does
-/// not yield.
-pub fn split(tx: &Tx) -> Option<String> {
-    lua::ask(tx, "source", "split").ok().flatten()
+/// Why this instance and another one of its replica set cannot go on together, if it or Tarantool has noticed that. Evaluates Lua.
+/// Does not yield.
+pub fn split_brain(tx: &Tx) -> Option<String> {
+    match is_split(tx) {
+        true => Some("another instance of the replica set writes too".to_owned()),
+        false => lua::ask(tx, "source", "split").ok().flatten(),
+    }
 }
 
 /// The place of this instance at a moment at which it shows only confirmed changes. That moment lasts until the next yield.

@@ -192,7 +192,7 @@ metrics! {
     REPLICATION_IDLE = Gauge "authkv_replication_idle_seconds" ["id"],
         "How long ago the other instance was last heard of";
     SPLIT_BRAIN = Gauge "authkv_split_brain" [],
-        "Whether another instance of the replica set writes too, so that nothing is written here";
+        "Whether another instance of the replica set writes too, so that nothing is written here, or its changes are refused by Tarantool for this reason";
     REVISIONS_REPEATED = Counter "authkv_revisions_repeated_total" [],
         "Transactions from other instances whose revisions had been given before";
     FOLLOW_LAG = Gauge "authkv_follow_lag_seconds" [],

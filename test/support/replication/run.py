@@ -38,8 +38,8 @@ GAP = 5 * float(REPLICATION_TIMEOUT)
 TAKEOVER = 10.0
 # Seconds until members that have both written have what the other wrote, or have refused it.
 NOTICED = 30.0
-# Seconds until what replication has brought is counted.
-COUNTED = 0.5
+# Seconds until it is told what replication has brought. If it has brought nothing of note, nothing is told.
+TOLD = 5.0
 # Seconds until all members have the same again.
 CONVERGED = 60.0
 # What it says of a leader that it refuses, and the seconds that it is given to get over it.
@@ -156,7 +156,8 @@ class Run:
         wait_until(lambda: fault.victim.is_ready() or not fault.victim.is_running(), "the member serves or has ended")
         if fault.victim.is_running():
             wait_until(lambda: self.have_heard(fault.victim), "the others have what the member alone had, or refuse it", NOTICED)
-        elapse(COUNTED)
+        end = time.monotonic() + TOLD
+        wait_until(lambda: self.has_told(fault) or time.monotonic() > end, "a member tells that another one has written too")
         self.count(row, fault)
         keeper = next((member for member in self.members.leaders() if member is not fault.victim), None) or self.members.leader()
         # It first: the others, with the keeper, are enough to have a leader.
@@ -196,14 +197,21 @@ class Run:
         # There are no more than 31 places.
         self.members.leader().evaluate(f"box.space._cluster.index.uuid:delete('{self._uuids[member]}')")
 
+    def witnesses(self, fault: Fault) -> list[Member]:
+        """The members that have run through the fault."""
+        return [member for member in self._before if member.is_running() and not (isinstance(fault, Kill) and member is fault.victim)]
+
+    def has_told(self, fault: Fault) -> bool:
+        now = {member: metrics(member) for member in self.witnesses(fault)}
+        return any(told[SPLIT_BRAIN] or told[REPEATED] > self._before[member][REPEATED] for member, told in now.items())
+
     def count(self, row: Row, fault: Fault) -> None:
         """Adds what the members that have run through the fault count of it."""
-        for member, before in self._before.items():
-            if member.is_running() and not (isinstance(fault, Kill) and member is fault.victim):
-                now = metrics(member)
-                row.repeated += int(now[REPEATED] - before[REPEATED])
-                row.split += int(now[SPLIT_BRAIN])
-                self._before[member] = now
+        for member in self.witnesses(fault):
+            now = metrics(member)
+            row.repeated += int(now[REPEATED] - self._before[member][REPEATED])
+            row.split += int(now[SPLIT_BRAIN])
+            self._before[member] = now
 
     def gap(self, struck: float) -> float:
         """The longest time without an acknowledged write, from shortly before the fault on."""
