@@ -124,12 +124,18 @@ local function rows_of_others()
     return sum
 end
 
--- Why the rows of another instance are refused here, if Tarantool takes them for those of a split brain, or null.
+-- What Tarantool says of rows that it refuses because two instances have written: from 2.10 on it may see that by their
+-- terms; any version sees it if both have inserted the same key.
+local REFUSALS = {'Split-Brain', 'Duplicate key'}
+
+-- Why the rows of another instance are refused here, if it is because two have written, or null.
 local function split()
     for id, peer in pairs(box.info.replication) do
-        local message = peer.upstream and peer.upstream.message or ''
-        if message:find('Split-Brain', 1, true) then
-            return ('the rows of instance %d are refused: %s'):format(id, message)
+        local up = peer.upstream
+        for _, refusal in ipairs(REFUSALS) do
+            if up ~= nil and up.status == 'stopped' and (up.message or ''):find(refusal, 1, true) then
+                return ('the rows of instance %d are refused: %s'):format(id, up.message)
+            end
         end
     end
     return box.NULL

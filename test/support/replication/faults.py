@@ -45,12 +45,14 @@ class KillBehind(Kill):
             number = self.members.members.index(self.victim)
             network.cut(number, WHAT_IT_SENDS)
             elapse(BEHIND)
+            self.write_alone()
             super().begin()
             network.mend(number)
             return
         for member in self.others():
             member.evaluate("rawset(_G, 'kept', box.cfg.replication) box.cfg{replication = {}}")
         elapse(BEHIND)
+        self.write_alone()
         super().begin()
         if self.members.elections:
             self.connect()
@@ -59,6 +61,10 @@ class KillBehind(Kill):
         super().end()
         if not self.members.elections and not self.members.network:
             self.connect()
+
+    def write_alone(self) -> None:
+        """What is lost in any case."""
+        assert self.victim.evaluate("return authkv.pair.put('crash/alone', 1) ~= nil") == [True]
 
     def others(self) -> list[Member]:
         return [member for member in self.members.members if member is not self.victim]

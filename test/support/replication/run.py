@@ -51,6 +51,10 @@ MAY_BE_LOST = {
 }  # fmt: skip
 
 
+# What two leaders have both written, or one alone.
+NOBODY_ELSE_HAD = {"lost", "revision_twice", "counter"}
+
+
 @dataclass
 class Row:
     """What came of one kind of fault."""
@@ -104,6 +108,7 @@ class Run:
     def cycle(self, name: str) -> None:
         """Load, a fault of the leader, its end, and a look at what is there."""
         row = self.rows.setdefault(name, Row())
+        told = row.repeated + row.split
         self.begin_load()
         elapse(self.random.uniform(0.3, 1.0))
         fault = FAULTS[name](self.members, name)
@@ -118,7 +123,7 @@ class Run:
         self.end_load()
         row.faults += 1
         row.gaps.append(self.gap(struck))
-        self.settle(fault, row)
+        self.settle(fault, row, told)
 
     def take_over(self, fault: Fault, row: Row) -> None:
         """Returns once another member may write, or nobody seems to take over."""
@@ -209,7 +214,8 @@ class Run:
         """Adds what the members that have run through the fault count of it."""
         for member in self.witnesses(fault):
             now = metrics(member)
-            row.repeated += int(now[REPEATED] - self._before[member][REPEATED])
+            # A member that began anew counts from zero.
+            row.repeated += max(0, int(now[REPEATED] - self._before[member][REPEATED]))
             row.split += int(now[SPLIT_BRAIN])
             self._before[member] = now
 
@@ -234,7 +240,8 @@ class Run:
 
     # A look at what is there
 
-    def settle(self, fault: Fault, row: Row) -> None:
+    def settle(self, fault: Fault, row: Row, told: int) -> None:
+        """`told`: what members had told before this fault."""
         ledger = self.world.ledger
         try:
             self.restart_refused(row)
@@ -257,6 +264,10 @@ class Run:
         self.count(row, fault)
         if self.strict and row.split:
             ledger.find("split_brain", "a member has told of one")
+        lost = {finding.rule for finding in ledger.findings} & NOBODY_ELSE_HAD
+        # What was lost with a disk nobody can tell.
+        if not self.strict and lost and told == row.repeated + row.split and type(fault) is not Kill:
+            self.findings.append(Finding("untold", f"after {fault.name} of {fault.victim.name} no member tells of {lost}"))
         self.sort(fault, row)
         self.world.acknowledged.clear()
         self.world.epoch += 1
