@@ -102,7 +102,9 @@ pub fn forward(
     if !operation.may_write() && !arrival::is_new(tx, &core.auth, caller) {
         return None;
     }
-    let Some(_held) = core.forward.on_the_way.hold(carried.len()) else {
+    // One that is larger goes alone.
+    let bytes = carried.len().min(BYTES_MAX);
+    let Some(_held) = core.forward.on_the_way.hold(bytes) else {
         return Some(Err(Error::Overloaded {
             what: "bytes of requests on their way to the leader",
             limit: BYTES_MAX,

@@ -101,6 +101,17 @@ def test_a_body_as_large_as_may_be_is_carried_and_a_larger_one_refused_here(repl
     client.close()
 
 
+def test_a_request_that_is_larger_than_all_that_may_be_on_their_way_is_carried_alone():
+    with ReplicaSet(2, **FORWARD, AUTHKV_KV_INPUT_MAX=str(72 << 20)) as members:
+        client, key = HttpTransport(members.members[1]), fresh("large")
+        token = client.login("admin", ADMIN_PASSWORD).value
+        body = json.dumps({"pairs": [{"key": key, "value": 1}]}).encode()
+        answer = client.request("POST", "/v1/batch/put", body[:-1] + b" " * (70 << 20) + b"}", bearer(token))
+        assert answer.status == 200 and answer.json["committed"] is True, answer
+        assert members.leader().evaluate(f"return authkv.pair.get('{key}').value") == [1]
+        client.close()
+
+
 def test_answers_come_back_as_large_as_they_are(replicas, token):
     """A transaction may read, so its answer is carried back."""
     client, key = HttpTransport(replicas.members[2]), fresh("large")
