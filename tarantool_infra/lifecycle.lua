@@ -110,23 +110,17 @@ local function new(call)
         plan, in_force, kept = next_plan, settings, settings
     end
 
-    -- Brings the data up to this version, and lets the other instances in. Raises what is wrong.
-    local function prepare(settings, is_over)
-        schema.upgrade(settings, is_over)
-        replication.open(settings)
-        if replication.await_members(settings, is_over) then
-            schema.upgrade(settings, is_over)
-        end
-    end
-
     -- Upgrades the schema and starts an instance with these settings, which are those of a plan or most of them.
     -- Raises what is wrong; then nothing new runs.
     local function begin(given, next_plan)
         local settings = check_settings(given)
         local stops_before = stops
-        prepare(settings, function()
+        local function is_over()
             return stops ~= stops_before
-        end)
+        end
+        schema.upgrade(settings, is_over)
+        replication.open(settings)
+        schema.synchronize(settings, is_over)
         hop.start(settings)
         local takes_over = legacy ~= nil
         if takes_over and settings.follow ~= '' then
@@ -154,8 +148,9 @@ local function new(call)
         end
         -- Does what a start does once, whenever this instance begins to lead.
         replication.watch(function()
-            prepare(settings)
+            schema.upgrade(settings)
             call('promoted')
+            schema.synchronize(settings)
         end, function()
             call('promoted', false)
         end)

@@ -16,8 +16,9 @@ local LONG = 365 * 86400
 -- How often a wait is mentioned in the log, in seconds.
 local REMINDER = 10
 
--- Seconds between two looks whether others have joined.
-local POLL = 0.1
+-- Seconds after which an election begins anew, at least: it takes some writes of the log, and candidates begin at
+-- random within a tenth of it.
+local ELECTION_MIN = 0.1
 
 -- Rows of leaders that are kept.
 local LEADERS = 10
@@ -196,7 +197,7 @@ local function configure(settings, options)
         options.election_mode = settings.election_mode
         -- Of an election that nobody wins, because two begin one at the same time. Tarantool's 5 s would be most of the
         -- time without a leader.
-        options.election_timeout = options.replication_timeout / 2
+        options.election_timeout = math.max(ELECTION_MIN, options.replication_timeout / 2)
         local short = 4 * options.replication_timeout
         options.replication_connect_timeout = has_data and short or LONG
         box.cfg(options)
@@ -267,25 +268,10 @@ local function quorum_in_force()
     return tonumber(asked) or 1
 end
 
--- Whether fewer instances have joined than a synchronous write needs. None joins while such a write waits, so there
--- should be none. From 2.8 on the quorum follows the number of instances, so that this is never so.
+-- Whether fewer instances have joined than a synchronous write needs, and others can join, or will. None joins while
+-- such a write waits. Never so with the quorum of 2.8 and newer, which follows the number of instances.
 local function lacks_members()
-    return box.space._cluster:len() < quorum_in_force()
-end
-
--- Waits until enough instances have joined for synchronous writes, or this one is read-only, or `is_over` is true.
--- Returns whether it had to wait.
-local function await_members(settings, is_over)
-    local reminded
-    while settings.synchronous == 'true' and not box.info.ro and lacks_members() and not (is_over and is_over()) do
-        if reminded == nil or fiber.clock() - reminded >= REMINDER then
-            log.info('authkv: AUTHKV_SYNCHRONOUS=true needs %d instances, of which %d are here: this one waits for the '
-                .. 'others to start', quorum_in_force(), box.space._cluster:len())
-            reminded = fiber.clock()
-        end
-        fiber.sleep(POLL)
-    end
-    return reminded ~= nil
+    return box.space._cluster:len() < quorum_in_force() and (rest ~= nil or box.cfg.listen ~= nil)
 end
 
 -- What the last row of an instance says, or its UUID.
@@ -358,6 +344,7 @@ local function watch(begin, stop)
     local function began()
         local ok, err = pcall(begin)
         while not ok and not box.info.ro do
+            fiber.testcancel()
             log.error('authkv: this instance leads, but could not begin to: %s; it is tried again', err)
             fiber.sleep(PAUSE)
             ok, err = pcall(begin)
@@ -433,6 +420,6 @@ end
 
 return {
     check = check, configure = configure, open = open, replicates = replicates, lacks_members = lacks_members,
-    await_members = await_members, claim = claim, lead = lead, leader = leader, watch = watch,
+    quorum = quorum_in_force, claim = claim, lead = lead, leader = leader, watch = watch,
     stop_watching = stop_watching, cluster = cluster, USER = USER,
 }

@@ -390,8 +390,9 @@ local function bring_up(settings)
     if settings.auth == 'true' then
         user('authkv_follower', settings.follower_password, 'authkv_revocations')
     end
-    -- Not before others can join: see replication.lua.
-    make_synchronous(settings.synchronous == 'true' and not replication.lacks_members())
+    if settings.synchronous ~= 'true' or not replication.lacks_members() then
+        make_synchronous(settings.synchronous == 'true')
+    end
     if found < VERSION then
         box.space._schema:replace({'authkv', VERSION})
     end
@@ -461,7 +462,30 @@ local function upgrade(settings, is_over)
     end
 end
 
+-- Seconds between two looks whether others have joined, and after which the log says so again.
+local POLL, REMINDER = 0.1, 10
+
+-- Makes spaces synchronous, as the settings ask, once enough instances have joined. Does nothing if they are so
+-- already, or if this instance is read-only. Ends early once `is_over` is true.
+local function synchronize(settings, is_over)
+    local reminded
+    local function is_due()
+        return settings.synchronous == 'true' and not box.info.ro and asynchronous() ~= nil
+    end
+    while is_due() and replication.lacks_members() and not (is_over ~= nil and is_over()) do
+        if reminded == nil or fiber.clock() - reminded >= REMINDER then
+            log.info('authkv: AUTHKV_SYNCHRONOUS=true needs %d instances, of which %d have joined: this one waits for '
+                .. 'the others', replication.quorum(), box.space._cluster:len())
+            reminded = fiber.clock()
+        end
+        fiber.sleep(POLL)
+    end
+    if is_due() then
+        upgrade(settings, is_over)
+    end
+end
+
 return {
-    upgrade = upgrade, is_orphan = is_orphan, asynchronous = asynchronous, version = version, VERSION = VERSION,
-    shut_out_guest = shut_out_guest, guest_has_rights = guest_has_rights,
+    upgrade = upgrade, synchronize = synchronize, is_orphan = is_orphan, asynchronous = asynchronous,
+    version = version, VERSION = VERSION, shut_out_guest = shut_out_guest, guest_has_rights = guest_has_rights,
 }

@@ -128,19 +128,32 @@ end
 -- terms; any version sees it if both have inserted the same key.
 local REFUSALS = {'Split-Brain', 'Duplicate key'}
 
--- Why the rows of another instance are refused here, if it is because two have written, or null.
-local function split()
+-- Why the rows of an instance are refused here, if it is because two have written, or nil. `uuid` is that of the
+-- instance, or nil for any.
+local function refused(uuid)
     for id, peer in pairs(box.info.replication) do
-        local up = peer.upstream
+        local up = (uuid == nil or peer.uuid == uuid) and peer.upstream or nil
         for _, refusal in ipairs(REFUSALS) do
             if up ~= nil and up.status == 'stopped' and (up.message or ''):find(refusal, 1, true) then
                 return ('the rows of instance %d are refused: %s'):format(id, up.message)
             end
         end
     end
-    return box.NULL
+end
+
+-- The same for any instance, or null.
+local function split()
+    return refused() or box.NULL
+end
+
+-- The same for the leader, if it is known, on a read-only instance: that the rows of an old leader are refused is no
+-- reason not to ask this instance.
+local function split_from_leader()
+    local leader = box.info.ro and replication.leader() or nil
+    return box.info.ro and refused(leader and leader.uuid) or box.NULL
 end
 
 return {
     place = place, position = position, contact = contact, rows_of_others = rows_of_others, split = split,
+    split_from_leader = split_from_leader,
 }

@@ -62,7 +62,7 @@ impl Import {
         &self.counts
     }
 
-    /// The revision from which on all that was written is seen. `None` if nothing was written.
+    /// The revision from which on all that was written is seen. `None` if no command was executed.
     pub fn revision(&self) -> Option<u64> {
         self.revision
     }

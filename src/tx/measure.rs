@@ -1,6 +1,6 @@
 //! What Tarantool counts and measures, for scrapes. Evaluates Lua.
 
-use super::source::split_brain;
+use super::source::is_split_brain;
 use super::{log, lua, Tx};
 use authkv_metrics::{list, Family};
 use serde::de::DeserializeOwned;
@@ -46,7 +46,7 @@ pub fn metrics(tx: &Tx) -> Vec<Family> {
             .family(upstreams(|one| Some(f64::from(u8::from(one.connected))))),
         list::REPLICATION_LAG.family(upstreams(|one| one.lag)),
         list::REPLICATION_IDLE.family(upstreams(|one| one.idle)),
-        list::SPLIT_BRAIN.single(split_brain(tx).is_some()),
+        list::SPLIT_BRAIN.single(is_split_brain(tx)),
     ]
 }
 

@@ -69,13 +69,22 @@ pub fn rows_of_others(tx: &Tx) -> Result<u64, Error> {
     lua::ask(tx, "source", "rows_of_others")
 }
 
-/// Why this instance and another one of its replica set cannot go on together, if it or Tarantool has noticed that. Evaluates Lua.
-/// Does not yield.
+/// Whether this instance or Tarantool has noticed that two instances of the replica set have written. Evaluates Lua. Does not yield.
+pub fn is_split_brain(tx: &Tx) -> bool {
+    is_split(tx) || ask_why(tx, "split").is_some()
+}
+
+/// Why a split brain keeps this instance from serving: it must not write, or it refuses the rows of the leader. Evaluates Lua. Does
+/// not yield.
 pub fn split_brain(tx: &Tx) -> Option<String> {
     match is_split(tx) {
         true => Some("another instance of the replica set writes too".to_owned()),
-        false => lua::ask(tx, "source", "split").ok().flatten(),
+        false => ask_why(tx, "split_from_leader"),
     }
+}
+
+fn ask_why(tx: &Tx, function: &str) -> Option<String> {
+    lua::ask(tx, "source", function).ok().flatten()
 }
 
 /// The place of this instance at a moment at which it shows only confirmed changes. That moment lasts until the next yield.

@@ -181,6 +181,19 @@ def test_writes_are_synchronous_by_setting(apart, elections):
     done.join()
 
 
+def test_synchronous_spaces_stay_so_though_members_are_missing(apart, elections):
+    """A new build of the library begins while the other one is lost for good."""
+    members = apart(2, elections=elections, AUTHKV_SYNCHRONOUS="true").start()
+    leader, other = members.leader(), members.followers()[0]
+    (uuid,) = other.evaluate("return box.info.uuid")
+    other.kill()
+    if not elections:
+        # With elections nobody leads now.
+        leader.evaluate(f"box.space._cluster.index.uuid:delete('{uuid}')")
+        assert leader.evaluate("return (pcall(authkv.restart))") == [True]
+    assert leader.evaluate("return box.space.key_value_store.is_sync") == [True]
+
+
 def test_a_planned_change_of_the_leader_of_synchronous_spaces_takes_over_their_queue(apart):
     """From 2.10 on the new leader is read-only until it has done so."""
     members = apart(AUTHKV_SYNCHRONOUS="true").start()

@@ -49,6 +49,11 @@ def test_an_import_tells_from_which_revision_on_it_is_seen(people, token, prefix
     # What exists already was written with that revision at the latest.
     again = send(people, token, line(f"{prefix}0000"), mode="insert")
     assert again.done == counts(lines=1, exists=1) and again.last["revision"] <= highest
+    # An import that fails has written some.
+    body = b"".join(line(f"{prefix}b{number:04}") for number in range(2000)) + b"x\n"
+    failed = ask(people, "POST", "/v1/import", token, body)
+    page = people.expect("iproto", ANY, "kv_list", token, {"prefix": f"{prefix}b", "limit": 1000, "after": f"{prefix}b1500"})
+    assert failed.status >= 400 and int(failed.headers["Authkv-Revision"]) == max(pair["revision"] for pair in page["pairs"])
     nothing = send(people, token, b"")
     assert "revision" not in nothing.last and "Authkv-Revision" not in nothing.response.headers
 

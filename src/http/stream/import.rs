@@ -204,6 +204,7 @@ impl Importing {
         };
         let mut response = exchange.problem(&failure.error);
         response.body = problem_of_line(failure);
+        set_revision(&mut response, self.import.revision());
         Some(exchange.close(response, Some(&failure.error), Reservation::default()))
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from support.clock import elapse
 from support.replica_set import Member, ReplicaSet
 from support.replication.network import CUTS, WHAT_IT_SENDS
@@ -47,7 +49,6 @@ class KillBehind(Kill):
             elapse(BEHIND)
             self.write_alone()
             super().begin()
-            network.mend(number)
             return
         for member in self.others():
             member.evaluate("rawset(_G, 'kept', box.cfg.replication) box.cfg{replication = {}}")
@@ -58,13 +59,19 @@ class KillBehind(Kill):
             self.connect()
 
     def end(self) -> None:
+        for member in self.others():
+            if member.is_running():
+                assert member.evaluate("return (authkv.pair.get('crash/alone') or {}).value") != [self.alone]
+        if self.members.network:
+            self.members.network.mend(self.members.members.index(self.victim))
         super().end()
         if not self.members.elections and not self.members.network:
             self.connect()
 
     def write_alone(self) -> None:
         """What is lost in any case."""
-        assert self.victim.evaluate("return authkv.pair.put('crash/alone', 1) ~= nil") == [True]
+        self.alone = random.randrange(2**40)
+        assert self.victim.evaluate(f"return authkv.pair.put('crash/alone', {self.alone}) ~= nil") == [True]
 
     def others(self) -> list[Member]:
         return [member for member in self.members.members if member is not self.victim]

@@ -103,7 +103,7 @@ pub fn imported(context: &Context<'_>) -> Description {
         success: bytes(
             "Lines of JSON in UTF-8. Each has a member with counts of lines: `progress` so far, `done` in the last one. A last \
              line with `error`, a problem, and `line`, the first one that was not written, has `done` as well. The last line \
-             has `revision`, from which on what was written is seen, if anything was. \
+             has `revision`, from which on what was written is seen, unless no line was to be written. \
              The counts are `lines` (all that are not blank), `written`, `exists` and `missing` (not written, by `mode`), \
              `forbidden`, `too_large` and `expired`.",
         ),
