@@ -288,7 +288,8 @@ def test_a_trusted_proxy_has_as_many_connections_as_it_likes():
             for wire in wires:
                 wire.send(b"POST /api/check HTTP/1.1\r\nHost: x\r\nContent-Length: 22\r\n\r\n" + BODY)
                 statuses.append(wire.final().status)
-            assert statuses == expected
+            # Threads accept connections side by side, so which are the first two is not said.
+            assert sorted(statuses) == expected
             for wire in wires:
                 wire.close()
 
