@@ -78,7 +78,7 @@ uninstall: ## remove what `make install` has installed
 
 deb: build ## a package for Debian in target/debian
 	cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
-	cargo deb --locked --no-build
+	cargo deb --locked --no-build --strip
 
 test: lint unit fuzz-smoke check-smoke integration ## everything CI runs
 

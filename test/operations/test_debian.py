@@ -19,7 +19,7 @@ OLDER = "0.0.1-1"
 
 def build(directory, *arguments: str) -> None:
     """A package of the library that is there."""
-    run("cargo", "deb", "--locked", "--no-build", "--fast", "--output", str(directory), *arguments, cwd=harness.ROOT)
+    run("cargo", "deb", "--locked", "--no-build", "--strip", "--fast", "--output", str(directory), *arguments, cwd=harness.ROOT)
 
 
 @pytest.fixture(scope="module")
