@@ -13,11 +13,11 @@ local USER = 'authkv_replication'
 -- `box.cfg` of a first start waits this long for the others: the machines of a replica set may take long to start.
 local LONG = 365 * 86400
 
--- How often a wait is mentioned in the log, in seconds.
+-- Seconds after which the log mentions again what is waited for.
 local REMINDER = 10
 
--- Seconds after which an election begins anew, at least: it takes some writes of the log, and candidates begin at
--- random within a tenth of it.
+-- The shortest timeout of an election, in seconds. Within it the instances write to their logs, which takes time on a
+-- slow disk.
 local ELECTION_MIN = 0.1
 
 -- Rows of leaders that are kept.
@@ -39,6 +39,17 @@ end
 local function has_elections()
     local patch = tonumber(_TARANTOOL:match('^%d+%.%d+%.(%d+)') or 0)
     return version() > 2006 or version() == 2006 and patch > 0
+end
+
+-- Returns a function that calls `tell` when it is first called, and then at most once in REMINDER seconds.
+local function reminder(tell)
+    local told
+    return function(...)
+        if told == nil or fiber.clock() - told >= REMINDER then
+            tell(...)
+            told = fiber.clock()
+        end
+    end
 end
 
 -- Raises what is wrong with the settings on this Tarantool. Comes before box.cfg.
@@ -113,17 +124,16 @@ end
 
 -- Waits until the leader is found. Returns its address.
 local function find_leader(settings, addresses)
-    local reminded
+    local remind = reminder(function(reasons)
+        log.warn('authkv: this instance has no data yet, and waits for the leader of its replica set (%s)',
+            #reasons > 0 and table.concat(reasons, '; ') or 'no instance leads')
+    end)
     while true do
         local _, found, _, reasons = ask_all(settings, addresses)
         if found ~= nil then
             return found
         end
-        if reminded == nil or fiber.clock() - reminded >= REMINDER then
-            log.warn('authkv: this instance has no data yet, and waits for the leader of its replica set (%s)',
-                #reasons > 0 and table.concat(reasons, '; ') or 'no instance leads')
-            reminded = fiber.clock()
-        end
+        remind(reasons)
         fiber.sleep(tonumber(settings.replication_timeout) / 2)
     end
 end
@@ -195,8 +205,8 @@ local function configure(settings, options)
         -- Tarantool finds out who makes the data, for which the instances have to hear of each other.
         options.listen, options.replication = settings.iproto_listen, uris(settings, addresses)
         options.election_mode = settings.election_mode
-        -- Of an election that nobody wins, because two begin one at the same time. Tarantool's 5 s would be most of the
-        -- time without a leader.
+        -- If two instances begin an election at the same time, nobody may win it. It begins anew after this timeout.
+        -- With Tarantool's default of 5 s, a set could have no leader for as long.
         options.election_timeout = math.max(ELECTION_MIN, options.replication_timeout / 2)
         local short = 4 * options.replication_timeout
         options.replication_connect_timeout = has_data and short or LONG
@@ -268,8 +278,8 @@ local function quorum_in_force()
     return tonumber(asked) or 1
 end
 
--- Whether fewer instances have joined than a synchronous write needs, and others can join, or will. None joins while
--- such a write waits. Never so with the quorum of 2.8 and newer, which follows the number of instances.
+-- Whether fewer instances have joined than a synchronous write needs, and others can still join. While such a write
+-- waits, Tarantool lets no instance join. From 2.8 on the quorum follows the number of instances, so this is never so.
 local function lacks_members()
     return box.space._cluster:len() < quorum_in_force() and (rest ~= nil or box.cfg.listen ~= nil)
 end
@@ -420,6 +430,6 @@ end
 
 return {
     check = check, configure = configure, open = open, replicates = replicates, lacks_members = lacks_members,
-    quorum = quorum_in_force, claim = claim, lead = lead, leader = leader, watch = watch,
+    reminder = reminder, quorum = quorum_in_force, claim = claim, lead = lead, leader = leader, watch = watch,
     stop_watching = stop_watching, cluster = cluster, USER = USER,
 }

@@ -462,22 +462,21 @@ local function upgrade(settings, is_over)
     end
 end
 
--- Seconds between two looks whether others have joined, and after which the log says so again.
-local POLL, REMINDER = 0.1, 10
+-- Seconds between two looks whether others have joined.
+local POLL = 0.1
 
 -- Makes spaces synchronous, as the settings ask, once enough instances have joined. Does nothing if they are so
 -- already, or if this instance is read-only. Ends early once `is_over` is true.
 local function synchronize(settings, is_over)
-    local reminded
+    local remind = replication.reminder(function()
+        log.info('authkv: AUTHKV_SYNCHRONOUS=true needs %d instances, of which %d have joined: this one waits for '
+            .. 'the others', replication.quorum(), box.space._cluster:len())
+    end)
     local function is_due()
         return settings.synchronous == 'true' and not box.info.ro and asynchronous() ~= nil
     end
     while is_due() and replication.lacks_members() and not (is_over ~= nil and is_over()) do
-        if reminded == nil or fiber.clock() - reminded >= REMINDER then
-            log.info('authkv: AUTHKV_SYNCHRONOUS=true needs %d instances, of which %d have joined: this one waits for '
-                .. 'the others', replication.quorum(), box.space._cluster:len())
-            reminded = fiber.clock()
-        end
+        remind()
         fiber.sleep(POLL)
     end
     if is_due() then

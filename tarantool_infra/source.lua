@@ -146,11 +146,11 @@ local function split()
     return refused() or box.NULL
 end
 
--- The same for the leader, if it is known, on a read-only instance: that the rows of an old leader are refused is no
--- reason not to ask this instance.
+-- The same for the leader, or for any instance if the leader is not known. For a read-only instance: it goes on serving
+-- though it refuses the rows of an old leader.
 local function split_from_leader()
-    local leader = box.info.ro and replication.leader() or nil
-    return box.info.ro and refused(leader and leader.uuid) or box.NULL
+    local leader = replication.leader()
+    return refused(leader and leader.uuid) or box.NULL
 end
 
 return {

@@ -9,6 +9,12 @@ from support.people import People, fresh
 from support.transports import ConsoleTransport, HttpTransport
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory):
+    """As pytest's own, without the name of the test: the path of a unix socket in it has at most 107 bytes."""
+    return tmp_path_factory.mktemp("t")
+
+
 @pytest.fixture(scope="module")
 def settings() -> dict:
     """The settings of `instance` that are not the default ones. A folder or a file may have its own."""

@@ -1,6 +1,6 @@
 //! Whether this instance may tell others what it has: how far it has come in its replica set. Runs on the tx thread.
 
-use super::{fiber, is_split, lua, Tx};
+use super::{fiber, is_read_only, is_split, lua, Tx};
 use authkv_base::error::Error;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -77,10 +77,12 @@ pub fn is_split_brain(tx: &Tx) -> bool {
 /// Why a split brain keeps this instance from serving: it must not write, or it refuses the rows of the leader. Evaluates Lua. Does
 /// not yield.
 pub fn split_brain(tx: &Tx) -> Option<String> {
-    match is_split(tx) {
-        true => Some("another instance of the replica set writes too".to_owned()),
-        false => ask_why(tx, "split_from_leader"),
+    if is_split(tx) {
+        return Some("another instance of the replica set writes too".to_owned());
     }
+    is_read_only(tx)
+        .then(|| ask_why(tx, "split_from_leader"))
+        .flatten()
 }
 
 fn ask_why(tx: &Tx, function: &str) -> Option<String> {

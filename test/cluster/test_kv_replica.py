@@ -2,10 +2,11 @@
 
 import pytest
 
-from support.clock import moment, pass_by
+from support.clock import elapse, moment, pass_by
 from support.fallible import Fallible
 from support.harness import CHEAP_HASHES, wait_until
 from support.kv_writes import WRITES
+from support.metrics import read_told
 from support.outcome import ANY, Ok, Refused
 from support.pairs import CALLERS, delete, put
 from support.people import People
@@ -38,6 +39,16 @@ def position(people: People) -> list:
 
 def level(pair) -> None:
     wait_until(lambda: position(pair[0]) == position(pair[1]), "the replica is where the master is")
+
+
+def says_split_brain(people: People) -> bool:
+    return read_told(people.console.evaluate("return authkv.metrics()")[0])["authkv_split_brain", ()] == 1
+
+
+def failing(people: People) -> dict:
+    """Why the instance is not ready, by check."""
+    (checks,) = people.console.evaluate("return authkv.status().checks")
+    return {name: reason for check in checks for name, reason in check.items() if reason != "ok"}
 
 
 def switch(old: People, new: People) -> None:
@@ -125,6 +136,29 @@ def test_two_instances_that_write_notice_it_and_stop(pair, token):
     level(pair)
     first.console.evaluate("box.cfg{read_only = false}")
     wait_until(lambda: isinstance(first.do("http", "pair_put", token, "c", 1), Ok), "the only one writes again")
+
+
+def test_rows_that_are_refused_because_both_have_written_are_told(pair):
+    """By the metric on both, and by readiness on the one that refuses the rows of its leader."""
+    first, second = pair
+    wait_until(lambda: first.console.evaluate("return box.info.ro") == [False], "the first one may write")
+    first.console.evaluate("box.schema.space.create('twice'):create_index('primary')")
+    level(pair)
+    (upstream,) = second.console.evaluate("return box.cfg.replication[1] or box.cfg.replication")
+    for people in pair:
+        people.console.evaluate("box.cfg{replication_connect_quorum = 0, replication = {}}")
+    second.console.evaluate("box.cfg{read_only = false}")
+    for people in pair:
+        people.console.evaluate("box.space.twice:insert{1, box.info.uuid}")
+    second.console.evaluate("box.cfg{read_only = true}")
+    first.console.evaluate(f"box.cfg{{replication = '{address(second.instance)}'}}")
+    second.console.evaluate(f"box.cfg{{replication = '{upstream}'}}")
+    for people in pair:
+        wait_until(lambda people=people: says_split_brain(people), "the metric tells that the rows of the other are refused")
+    wait_until(lambda: "are refused" in failing(second).get("split", ""), "the one that refuses its leader is not ready")
+    # The other has looked meanwhile: an instance does so each second.
+    elapse(1.5)
+    assert "split" not in failing(first)
 
 
 def test_no_number_comes_twice_over_switches(pair, token):

@@ -62,6 +62,7 @@ def faults(run: Run) -> None:
         "times",
         "gap, median",
         "gap, longest",
+        "while members begin anew, longest",
         "it led again",
         "lost",
         "revisions repeated",
@@ -72,7 +73,8 @@ def faults(run: Run) -> None:
     for name, row in run.rows.items():
         lost = ", ".join(f"{rule} {count}" for rule, count in row.lost.items()) or "nothing"
         gaps = f"{statistics.median(row.gaps):.2f} s | {max(row.gaps):.2f} s" if row.gaps else "- | -"
-        print(f"| {name} | {row.faults} | {gaps} | {row.stayed} | {lost} | {row.repeated} | {row.split} | {row.restarted} |")
+        anew = f"{max(row.gaps_of_restarts):.2f} s" if row.gaps_of_restarts else "-"
+        print(f"| {name} | {row.faults} | {gaps} | {anew} | {row.stayed} | {lost} | {row.repeated} | {row.split} | {row.restarted} |")
     kills = [gap for name, row in run.rows.items() if name in (KILL, KILL_BEHIND) for gap in row.gaps]
     late = sum(gap > GAP for gap in kills)
     print(f"\ngaps after a kill above 5 x REPLICATION_TIMEOUT ({GAP:.1f} s): {late} of {len(kills)}")
@@ -130,8 +132,8 @@ def main() -> int:
                 for finding in run.findings[known:]:
                     print(f"FOUND {finding.rule}: {finding.text[:400]}")
                 acknowledged = sum(count for (_, fate), count in run.world.ledger.requests.items() if fate == "acknowledged")
-                gap = run.rows[name].gaps[-1]
-                print(f"{number} {name}: gap {gap:.2f} s; {acknowledged:,} acknowledged, {len(run.findings)} findings", flush=True)
+                gaps = ", then ".join(f"{gaps[-1]:.2f} s" for gaps in (run.rows[name].gaps, run.rows[name].gaps_of_restarts) if gaps)
+                print(f"{number} {name}: gap {gaps}; {acknowledged:,} acknowledged, {len(run.findings)} findings", flush=True)
                 if len(run.findings) > 50:
                     break
         is_whole = True

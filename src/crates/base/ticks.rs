@@ -1,5 +1,6 @@
-//! The clock that times requests, which is read four times for each: the counter of ticks of the processor (TSC), where that runs
-//! evenly on all cores, and otherwise the steady clock of the system. It is good for durations within a process only. Any thread.
+//! The clock that times requests. It is read four times for each request, so it has to be cheap. It is the counter of ticks of the
+//! processor (TSC) where that runs evenly on all cores, and else the steady clock of the system. It is for durations within one
+//! process only. Any thread.
 
 use std::sync::LazyLock;
 use std::time::Duration;

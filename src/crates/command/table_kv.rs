@@ -1,4 +1,4 @@
-//! The operations on pairs under `/v1`, in rows like those of `table.rs`. Pure.
+//! The rows of the table of operations (`table.rs`) that read and write pairs under `/v1`. Pure.
 
 /// Calls a macro with the rows in brackets, with the rows of this file, and with `more` after them.
 #[macro_export]

@@ -15,8 +15,8 @@
 /// - `config.field: Type`: a field of `Config`, which `authkv.restart()` replaces;
 /// - `live.field: Type`: a field of `LiveConfig`, which `authkv.reload` replaces. Code that reads it asks `Config::live()`
 ///   each time, and keeps no copy;
-/// - `http.field: Type`: a field of `HttpConfig`, which a new HTTP server gets. `authkv.reload` makes one. The name begins
-///   with `HTTP_`;
+/// - `http.field: Type`: a field of `HttpConfig`. When such a setting changes, `authkv.reload` starts a new HTTP server. The
+///   name begins with `HTTP_`;
 /// - `config(name)`, `live(name)` or `http(name)`: a field that is made of several values, in a block above the list. There
 ///   the value has this name.
 ///

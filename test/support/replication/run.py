@@ -38,7 +38,7 @@ GAP = 5 * float(REPLICATION_TIMEOUT)
 TAKEOVER = 10.0
 # Seconds until members that have both written have what the other wrote, or have refused it.
 NOTICED = 30.0
-# Seconds until it is told what replication has brought. If it has brought nothing of note, nothing is told.
+# Seconds in which a member tells that another one has written too. Where nothing of the kind was written, nobody tells.
 TOLD = 5.0
 # Seconds until all members have the same again.
 CONVERGED = 60.0
@@ -61,6 +61,8 @@ class Row:
 
     faults: int = 0
     gaps: list[float] = field(default_factory=list)
+    # While members that had written alone, or had refused its rows, began anew one after another.
+    gaps_of_restarts: list[float] = field(default_factory=list)
     # Faults after which the same member led.
     stayed: int = 0
     lost: Counter[str] = field(default_factory=Counter)
@@ -92,6 +94,8 @@ class Run:
         # What each member had counted before the present fault.
         self._before: dict[Member, dict[str, float]] = {}
         self._uuids: dict[Member, str] = {}
+        # When the present fault was over, if members then have to begin anew.
+        self._restarts_from: float | None = None
 
     def __enter__(self) -> Run:
         people = People(self.members.leader())
@@ -114,6 +118,7 @@ class Run:
         fault = FAULTS[name](self.members, name)
         self._before = {member: metrics(member) for member in self.members.members}
         self._uuids = {member: member.evaluate("return box.info.uuid")[0] for member in self.members.members}
+        self._restarts_from = None
         struck = time.monotonic()
         fault.begin()
         self.take_over(fault, row)
@@ -122,7 +127,11 @@ class Run:
         elapse(self.random.uniform(0.3, 0.8))
         self.end_load()
         row.faults += 1
-        row.gaps.append(self.gap(struck))
+        end = time.monotonic()
+        # From shortly before the fault on.
+        row.gaps.append(self.gap(struck - 0.5, self._restarts_from or end))
+        if self._restarts_from:
+            row.gaps_of_restarts.append(self.gap(self._restarts_from, end))
         self.settle(fault, row, told)
 
     def take_over(self, fault: Fault, row: Row) -> None:
@@ -164,6 +173,7 @@ class Run:
         end = time.monotonic() + TOLD
         wait_until(lambda: self.has_told(fault) or time.monotonic() > end, "a member tells that another one has written too")
         self.count(row, fault)
+        self._restarts_from = time.monotonic()
         keeper = next((member for member in self.members.leaders() if member is not fault.victim), None) or self.members.leader()
         # It first: the others, with the keeper, are enough to have a leader.
         for member in sorted(self.members.members, key=lambda member: member is not fault.victim):
@@ -214,15 +224,16 @@ class Run:
         """Adds what the members that have run through the fault count of it."""
         for member in self.witnesses(fault):
             now = metrics(member)
-            # A member that began anew counts from zero.
+            # The counters of a member that was started again are zero.
             row.repeated += max(0, int(now[REPEATED] - self._before[member][REPEATED]))
             row.split += int(now[SPLIT_BRAIN])
             self._before[member] = now
 
-    def gap(self, struck: float) -> float:
-        """The longest time without an acknowledged write, from shortly before the fault on."""
-        moments = sorted(at for at, _ in self.world.acknowledged if at > struck - 0.5)
-        return max((later - earlier for earlier, later in itertools.pairwise(moments)), default=float("inf"))
+    def gap(self, start: float, end: float) -> float:
+        """The longest time without an acknowledged write that begins between two moments."""
+        moments = sorted(at for at, _ in self.world.acknowledged)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(moments) if start < earlier < end]
+        return max(gaps, default=float("inf"))
 
     def restart_refused(self, row: Row) -> None:
         """Restarts a member that does not accept the next leader because of a fault of Tarantool 2.11, as an operator does whom
