@@ -29,10 +29,9 @@ use tarantool::tuple::{RawByteBuf, RawBytes};
 
 mod at_leader;
 mod call;
-mod carried;
 mod reply;
 
-use call::{act, client_at, decode_command, read};
+use call::{act, client_at, decode_command, read, Sender};
 use reply::{encode, encode_told, text, ProcError, StartError};
 
 type Reply = Result<RawByteBuf, ProcError>;
@@ -89,7 +88,12 @@ fn owner(args: &RawBytes) -> Reply {
             peer: Peer::Session,
             agent: None,
         };
-        act(tx, instance, origin, Caller::Owner, command, None)
+        let sender = Sender {
+            origin,
+            counts: true,
+            carried: None,
+        };
+        act(tx, instance, sender, Caller::Owner, command)
     })
 }
 
@@ -113,7 +117,7 @@ fn forwarded(args: &RawBytes) -> Reply {
         let operation = operation.ok_or_else(no_procedure)?;
         let limit = operation.input_max(&instance.core.config);
         if reader.rest().len() > limit {
-            return Err(Error::InputTooLarge { limit }.into());
+            return Err(Error::InputTooLarge { limit });
         }
         let mut others = vec![ARRAY_32];
         others.extend(count.saturating_sub(2).to_be_bytes());
@@ -404,13 +408,10 @@ fn tx() -> Tx {
 }
 
 /// Runs the body of a procedure, with the instance and the arguments.
-fn procedure<E: From<Error>>(
+fn procedure(
     args: &RawBytes,
-    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, E>,
-) -> Reply
-where
-    ProcError: From<E>,
-{
+    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
+) -> Reply {
     let run = || {
         let tx = tx();
         if in_transaction(&tx) {
@@ -432,13 +433,10 @@ where
 /// Like `procedure`, for procedures that are called over iproto. IPROTO_CALL answers `[[result]]` on every Tarantool: if
 /// Tarantool does not put an array around the result, this function does. The facade, which calls such procedures from Lua,
 /// removes the array.
-fn over_iproto<E: From<Error>>(
+fn over_iproto(
     args: &RawBytes,
-    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, E>,
-) -> Reply
-where
-    ProcError: From<E>,
-{
+    body: impl FnOnce(&Tx, &'static Instance, &RawBytes) -> Result<RawByteBuf, Error>,
+) -> Reply {
     procedure(args, |tx, instance, args| {
         let mut result = body(tx, instance, args)?;
         // Asked last, because the setting can change while the procedure yields.
@@ -446,7 +444,7 @@ where
             result.0.reserve_exact(1);
             result.0.insert(0, ARRAY_OF_ONE);
         }
-        Ok::<_, E>(result)
+        Ok(result)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use authkv_base::error::Error;
 use authkv_codec::msgpack::{Head, Reader};
-use authkv_codec::{unknown, Document, Rules};
+use authkv_codec::{unknown, Rules};
 use authkv_domain::Mode;
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_str};
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ pub struct Pair {
     /// The number of the line.
     line: u64,
     key: Vec<u8>,
-    /// The pair in the form that `batch_put` takes.
+    /// The pair in the form that the procedure `batch_put` takes.
     bytes: Vec<u8>,
     /// Seconds since 1970-01-01 UTC.
     expires_at: Option<f64>,
@@ -37,7 +37,7 @@ pub struct Batch {
 }
 
 impl Pair {
-    /// Reads a line. Errors: `Malformed`, `TooDeep`.
+    /// Reads a line. Errors: `Malformed`, `TooDeep`, `BadValue`.
     pub fn read(text: &[u8], line: u64, rules: Rules) -> Result<Self, Error> {
         let should_be = || Error::malformed("The line should be an object with key and value");
         let object = rules.item_from_json(text)?;
@@ -68,7 +68,10 @@ impl Pair {
         let _ = write_map_len(&mut bytes, members.clone().count() as u32);
         for (name, value) in members {
             let _ = write_str(&mut bytes, name);
-            bytes.extend_from_slice(value);
+            match *name {
+                "value" => bytes.extend_from_slice(&rules.stored(value)?),
+                _ => bytes.extend_from_slice(value),
+            }
         }
         Ok(Self {
             line,
@@ -117,26 +120,31 @@ impl Batch {
         self.get(index).map(|pair| pair.line)
     }
 
-    /// The input of `batch_put` for all pairs, or for only one.
-    pub fn document(&self, only: Option<usize>, mode: Mode, rules: Rules) -> Document<'static> {
+    /// The arguments of the procedure `batch_put` for all pairs, or for only one, in msgpack.
+    pub fn arguments(&self, token: Option<&str>, only: Option<usize>, mode: Mode) -> Vec<u8> {
         let pairs = match only {
             Some(index) => self.pairs.get(index..=index).unwrap_or_default(),
             None => &self.pairs,
         };
-        let mut bytes = Vec::with_capacity(self.size + 64);
+        let mut bytes = Vec::with_capacity(self.size + token.map_or(0, str::len) + 64);
         // Writing to a vector cannot fail.
+        let _ = write_array_len(&mut bytes, 3);
+        const NIL: u8 = 0xc0;
+        match token {
+            Some(token) => drop(write_str(&mut bytes, token)),
+            None => bytes.push(NIL),
+        }
+        let _ = write_array_len(&mut bytes, pairs.len() as u32);
+        for pair in pairs {
+            bytes.extend_from_slice(&pair.bytes);
+        }
         let mode = mode.name();
-        let _ = write_map_len(&mut bytes, 2 + u32::from(mode.is_some()));
+        let _ = write_map_len(&mut bytes, 1 + u32::from(mode.is_some()));
         if let Some(name) = mode {
             let _ = write_str(&mut bytes, "mode").and_then(|()| write_str(&mut bytes, name));
         }
         let _ = write_str(&mut bytes, "atomic");
         let _ = write_bool(&mut bytes, false);
-        let _ = write_str(&mut bytes, "pairs");
-        let _ = write_array_len(&mut bytes, pairs.len() as u32);
-        for pair in pairs {
-            bytes.extend_from_slice(&pair.bytes);
-        }
-        Document::from_parts(bytes, rules)
+        bytes
     }
 }

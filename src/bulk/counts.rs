@@ -50,6 +50,12 @@ impl Counts {
     }
 }
 
+/// The revision in an answer of `batch_put`. Errors: `Malformed`, `Internal` if there is none.
+pub fn revision(answer: &[u8]) -> Result<u64, Error> {
+    let revision = member(answer, b"revision")?.ok_or(Error::Internal)?;
+    rmp_serde::from_slice(revision).map_err(|_| Error::Internal)
+}
+
 /// The value of a member of a map.
 fn member<'a>(map: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Error> {
     let mut reader = Reader::new(map);

@@ -2,12 +2,12 @@
 //! thread.
 
 use super::batch::{Batch, Pair};
-use super::counts::Counts;
+use super::counts::{self, Counts};
 use super::lines::Lines;
 use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::types::Types;
-use authkv_codec::Rules;
+use authkv_codec::{Document, Rules};
 use authkv_command::{Command, Operation, Outcome};
 use authkv_config::Config;
 use authkv_domain::{Limits, Mode};
@@ -156,8 +156,13 @@ impl Import {
     }
 
     fn command(&self, batch: &Batch, only: Option<usize>) -> Result<Command, Error> {
-        let input = batch.document(only, self.mode, self.rules);
-        Command::decode(Operation::BatchPut, &input, 0, &self.limits)
+        let input = Document::from_parts(batch.arguments(None, only, self.mode), self.rules);
+        Command::decode(Operation::BatchPut, &input, 1, &self.limits)
+    }
+
+    /// The arguments of the procedure `batch_put` for the last command, in msgpack.
+    pub fn arguments(&self, token: Option<&str>) -> Vec<u8> {
+        self.batch.arguments(token, self.alone, self.mode)
     }
 
     /// Takes the result of the last command. Errors: the failure that ends the import.
@@ -165,12 +170,10 @@ impl Import {
         let at = self.alone.unwrap_or(0);
         let is_alone = self.alone.is_some() || self.batch.len() == 1;
         let counted = result.and_then(|outcome| match outcome {
-            Outcome::Applied {
-                members: answer,
-                revision,
-            } => {
-                self.revision = Some(revision);
-                self.counts.add(&answer)
+            // Encoded by another instance.
+            Outcome::Applied { members, .. } | Outcome::Encoded(members) => {
+                self.revision = Some(counts::revision(&members)?);
+                self.counts.add(&members)
             }
             _ => Err(Error::Internal),
         });

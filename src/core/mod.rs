@@ -1,6 +1,7 @@
 //! The one path of every transport from [`Request`] to [`Outcome`]: it authenticates, authorizes and executes. Runs on the
 //! tx thread.
 
+pub mod carried_call;
 pub mod forward;
 pub mod fresh;
 pub mod limits;

@@ -3,6 +3,7 @@
 
 use super::shared::Shared;
 use crate::bridge::CancelFlag;
+use crate::core::carried_call;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
@@ -35,9 +36,44 @@ impl CommandRunner {
         caller(self.shared.tokens, self.token.as_deref())
     }
 
-    /// Executes a command.
+    /// Executes a command here.
     pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Reservation) {
-        let request = Request {
+        self.send(command, |_, _| None).await
+    }
+
+    /// Executes a command, at the leader if this instance carries such commands there. `arguments` are those of the procedure of the
+    /// same name. The outcome of the leader is `Encoded`.
+    pub async fn call_leader(
+        &self,
+        command: Command,
+        arguments: impl FnOnce(Option<&str>) -> Vec<u8>,
+    ) -> (Result<Outcome, Error>, Reservation) {
+        let operation = command.operation();
+        let (result, held) = self
+            .send(command, |request, token| {
+                let forward = &self.shared.core.forward;
+                let is_kept = forward.may_carry_for(operation, &request.caller);
+                let keep = || {
+                    let (origin, counts) = (&request.origin, request.counts);
+                    carried_call::encode(origin, operation, counts, &arguments(token))
+                };
+                is_kept.then(keep).flatten()
+            })
+            .await;
+        let result = match result {
+            Ok(Outcome::Carried(answer)) => carried_call::result(&answer).map(Outcome::Encoded),
+            other => other,
+        };
+        (result, held)
+    }
+
+    /// Executes a command. `carried` returns the form in which it can be carried to the leader.
+    async fn send(
+        &self,
+        command: Command,
+        carried: impl FnOnce(&Request, Option<&str>) -> Option<Box<[u8]>>,
+    ) -> (Result<Outcome, Error>, Reservation) {
+        let mut request = Request {
             origin: Origin {
                 transport: Transport::Http,
                 peer: self.peer.clone(),
@@ -49,6 +85,7 @@ impl CommandRunner {
             counts: !self.counted.swap(true, Ordering::Relaxed),
             carried: None,
         };
+        request.carried = carried(&request, self.token.as_deref());
         let bridge = self.shared.bridge;
         bridge.call(request, self.gone.clone()).await
     }

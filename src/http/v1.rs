@@ -132,17 +132,12 @@ pub fn render_outcome(status: u16, outcome: &Outcome) -> Result<(u16, Vec<u8>), 
 
 /// The value of `WWW-Authenticate` for an error (RFC 6750 §3). `has_token`: the request had a token.
 pub fn challenge(error: &Error, has_token: bool) -> Option<&'static str> {
-    match error {
-        Error::Unauthenticated if has_token => {
+    match error.row().v1_status {
+        401 if has_token && error.is(&Error::Unauthenticated) => {
             Some(r#"Bearer realm="authkv", error="invalid_token""#)
         }
-        Error::Unauthenticated
-        | Error::InvalidCredentials
-        | Error::InvalidRefreshToken { .. }
-        | Error::InvalidOneTimeToken => Some(r#"Bearer realm="authkv""#),
-        Error::Forbidden { .. } | Error::RoleRequired(_) | Error::NotForApiKeys => {
-            Some(r#"Bearer realm="authkv", error="insufficient_scope""#)
-        }
+        401 => Some(r#"Bearer realm="authkv""#),
+        403 => Some(r#"Bearer realm="authkv", error="insufficient_scope""#),
         _ => None,
     }
 }

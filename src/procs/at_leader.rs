@@ -1,7 +1,7 @@
 //! What the leader does with requests that other instances of its replica set carry to it. Runs on the tx thread.
 
-use super::call::execute_for;
-use super::carried;
+use super::call::{execute_for, Sender};
+use crate::core::carried_call;
 use crate::http::{carried as over_http, embedded};
 use crate::instance::Instance;
 use crate::tx::{hop, is_read_only, lua, orphan, Tx};
@@ -20,11 +20,16 @@ pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<
         Some((&over_http::KIND, request)) => {
             embedded::answer_carried(tx, &instance.core, &instance.shared(), request)?
         }
-        Some((&carried::KIND, call)) => {
-            let (origin, operation, arguments) = carried::read(call)?;
-            let arguments = RawBytes::new(&arguments);
-            let result = execute_for(tx, instance, operation, arguments, origin, None);
-            carried::write(result)?
+        Some((&carried_call::KIND, call)) => {
+            let call = carried_call::read(call)?;
+            let arguments = RawBytes::new(&call.arguments);
+            let sender = Sender {
+                origin: call.origin,
+                counts: call.counts,
+                carried: None,
+            };
+            let result = execute_for(tx, instance, call.operation, arguments, sender);
+            carried_call::write(result.map(|result| result.0))?
         }
         _ => return Err(Error::malformed("There is no such kind of request")),
     };

@@ -1,10 +1,9 @@
 //! Calls of operations over iproto and from the console: arguments, sender, command, result. Runs on the tx thread.
 
-use super::carried;
-use super::reply::{outcome, ProcError};
+use super::reply::outcome;
 use crate::auth::session;
 use crate::bridge::dispatch::{await_fresh, carry};
-use crate::core::{execute, metrics::refused};
+use crate::core::{carried_call, execute, metrics::refused};
 use crate::instance::Instance;
 use crate::tx::{session as tx_session, Tx};
 use authkv_base::error::Error;
@@ -20,7 +19,7 @@ pub fn client_at(
     operation: Operation,
     args: &RawBytes,
     peer: Peer,
-) -> Result<RawByteBuf, ProcError> {
+) -> Result<RawByteBuf, Error> {
     let session = instance.session_kind.get(tx);
     let origin = Origin {
         transport: session.transport(tx),
@@ -30,25 +29,37 @@ pub fn client_at(
     // Now, because Tarantool frees the arguments at the first yield.
     let is_kept = instance.core.forward.may_carry(operation)
         && args.len() <= operation.input_max(&instance.core.config);
-    let keep = || carried::encode(&session.resolve(tx, origin.clone()), operation, args);
-    let kept = is_kept.then(keep).flatten();
-    execute_for(tx, instance, operation, args, origin, kept)
+    let keep = || carried_call::encode(&session.resolve(tx, origin.clone()), operation, true, args);
+    let sender = Sender {
+        carried: is_kept.then(keep).flatten(),
+        origin,
+        counts: true,
+    };
+    execute_for(tx, instance, operation, args, sender)
 }
 
-/// Like [`client_at`], with the call as it can be carried to the leader.
+/// Who sends a call, and what is known of it apart from its arguments.
+pub struct Sender {
+    pub origin: Origin,
+    /// Whether the call counts for the limits of requests.
+    pub counts: bool,
+    /// The call in the form in which it can be carried to the leader.
+    pub carried: Option<Box<[u8]>>,
+}
+
+/// Executes a procedure for this sender.
 pub fn execute_for(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
     args: &RawBytes,
-    origin: Origin,
-    carried: Option<Box<[u8]>>,
-) -> Result<RawByteBuf, ProcError> {
+    sender: Sender,
+) -> Result<RawByteBuf, Error> {
     let _call = instance.life.begin_call()?;
-    let transport = origin.transport;
-    let (origin, caller, input) = prepare(tx, instance, operation, origin, args)
+    let transport = sender.origin.transport;
+    let (sender, caller, input) = prepare(tx, instance, operation, sender, args)
         .inspect_err(|error| refused(transport, operation, error))?;
-    act(tx, instance, origin, caller, input, carried)
+    act(tx, instance, sender, caller, input)
 }
 
 /// The sender and the input of a client's call. Yields if the token is new.
@@ -56,36 +67,35 @@ fn prepare(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
-    origin: Origin,
+    sender: Sender,
     args: &RawBytes,
-) -> Result<(Origin, Caller, Decoded), Error> {
+) -> Result<(Sender, Caller, Decoded), Error> {
     let input = read(instance, operation, args)?;
     if !operation.takes_token() {
         let command = decode_command(instance, operation, &input, 0)?;
-        return Ok((admitted(tx, instance, origin)?, Caller::Anonymous, command));
+        return Ok((admitted(tx, instance, sender)?, Caller::Anonymous, command));
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
     let command = decode_command(instance, operation, &input, 1)?;
-    let origin = admitted(tx, instance, origin)?;
+    let sender = admitted(tx, instance, sender)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
         None => Caller::Anonymous,
     };
-    Ok((origin, caller, command))
+    Ok((sender, caller, command))
 }
 
-/// Counts a request of this client. Returns its origin, in which the address may be known now. Errors: `TooManyRequests`. Does
-/// not yield.
-fn admitted(tx: &Tx, instance: &Instance, origin: Origin) -> Result<Origin, Error> {
+/// Counts a request of this client. Returns the sender, whose address may be known now. Errors: `TooManyRequests`. Does not yield.
+fn admitted(tx: &Tx, instance: &Instance, sender: Sender) -> Result<Sender, Error> {
     let limits = &instance.core.limits;
-    if !limits.counts_addresses() {
-        return Ok(origin);
+    if !sender.counts || !limits.counts_addresses() {
+        return Ok(sender);
     }
     // It costs an evaluation of Lua.
-    let origin = tx_session::resolve(tx, origin);
+    let origin = tx_session::resolve(tx, sender.origin);
     limits.admit(&origin.peer)?;
-    Ok(origin)
+    Ok(Sender { origin, ..sender })
 }
 
 /// A command, and how fresh the data has to be.
@@ -95,24 +105,23 @@ pub type Decoded = (Command, Result<Freshness, Error>);
 pub fn act(
     tx: &Tx,
     instance: &'static Instance,
-    origin: Origin,
+    sender: Sender,
     caller: Caller,
     (command, fresh): Decoded,
-    carried: Option<Box<[u8]>>,
-) -> Result<RawByteBuf, ProcError> {
+) -> Result<RawByteBuf, Error> {
     let may_write = command.operation().may_write();
     // Here, because the session is that of this fiber. A refusal is audited, whatever the operation is.
     let origin = match may_write {
-        true => instance.session_kind.get(tx).resolve(tx, origin),
-        false => origin,
+        true => instance.session_kind.get(tx).resolve(tx, sender.origin),
+        false => sender.origin,
     };
     let mut request = Request {
         origin,
         caller,
         command,
-        counts: true,
+        counts: sender.counts,
         fresh,
-        carried,
+        carried: sender.carried,
     };
     await_fresh(tx, instance.bridge(), &instance.core, &mut request)?;
     // Its commit may not end, and the caller should get an answer.
@@ -121,8 +130,8 @@ pub fn act(
         false => execute(tx, &instance.core, request),
     };
     match result? {
-        Outcome::Carried(answer) => carried::told(&answer),
-        other => Ok(outcome(other)?),
+        Outcome::Carried(answer) => carried_call::result(&answer).map(RawByteBuf),
+        other => outcome(other),
     }
 }
 

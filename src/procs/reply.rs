@@ -37,18 +37,11 @@ pub fn outcome(outcome: Outcome) -> Result<RawByteBuf, Error> {
 }
 
 /// A failure as a Tarantool error: authkv's code, and `name: text`.
-pub enum ProcError {
-    Own(Error),
-    /// As the leader has told it.
-    OfLeader {
-        code: u32,
-        text: String,
-    },
-}
+pub struct ProcError(Error);
 
 impl From<Error> for ProcError {
     fn from(error: Error) -> Self {
-        Self::Own(error)
+        Self(error)
     }
 }
 
@@ -56,10 +49,7 @@ impl fmt::Display for ProcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// Tarantool cuts a text after 511 bytes, even inside a character.
         const MAX: usize = 500;
-        let text = match self {
-            Self::Own(error) => format!("{}: {error}", error.row().name),
-            Self::OfLeader { text, .. } => return f.write_str(text),
-        };
+        let text = format!("{}: {}", self.0.row().name, self.0);
         match text.len() {
             0..=MAX => f.write_str(&text),
             _ => write!(f, "{}…", &text[..text.floor_char_boundary(MAX)]),
@@ -69,10 +59,7 @@ impl fmt::Display for ProcError {
 
 impl IntoBoxError for ProcError {
     fn error_code(&self) -> u32 {
-        match self {
-            Self::Own(error) => error.row().code,
-            Self::OfLeader { code, .. } => *code,
-        }
+        self.0.row().code
     }
 }
 

@@ -12,10 +12,11 @@ import pytest
 from support import v1
 from support.bulk import COUNTS, MANY, MODES, NDJSON, Imported, ask, chunks, counts, export, keep, line, lines, read, refused, send
 from support.clock import FAR, PAST, moment, paced, pass_by
-from support.harness import CHEAP_HASHES, DEADLINE, HOST
+from support.harness import CHEAP_HASHES, DEADLINE, HOST, Instance
 from support.kv_rows import ahead
 from support.outcome import ANY
 from support.people import permission
+from support.replica_set import ReplicaSet
 from support.tokens import GARBAGE
 from support.transports import TRANSPORTS, bearer
 from support.values import from_json, to_json
@@ -233,6 +234,17 @@ def test_without_a_token_nothing_goes_in_or_out(people, prefix, token):
             assert refused(people, token, body).name == "unauthenticated"
     assert v1.problem(ask(people, "GET", "/v1/export", token), token).name == "unauthenticated"
     assert read(people, people.admin, prefix) == {}
+
+
+@pytest.fixture(scope="module", params=["alone", "a follower that forwards"])
+def instance(settings, request):
+    """All is the same at a follower: the leader writes what is imported there."""
+    if request.param == "alone":
+        with Instance(**settings) as running:
+            yield running
+    else:
+        with ReplicaSet(2, AUTHKV_WRITES="forward", **settings) as members:
+            yield members.members[1]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ fn execute(command: Command) -> Result<(usize, Outcome), Error> {
         panic!("another command");
     };
     let steps: Steps = steps?;
-    let mut answer = b"\x81\xa7results".to_vec();
+    let mut answer = b"\x82\xa8revision\x07\xa7results".to_vec();
     rmp::encode::write_array_len(&mut answer, steps.len() as u32).unwrap();
     for _ in 0..steps.len() {
         answer.extend_from_slice(b"\x81\xa7outcome\xa7written");

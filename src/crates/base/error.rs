@@ -28,6 +28,8 @@ macro_rules! errors {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Error {
             $($(#[doc = $meaning])+ $variant $(($($item_type),+))? $({$($field: $field_type),+})?,)+
+            /// Any of them, in the words of another instance. So compare by [`Error::is`] what may come from there.
+            Relayed(Box<Relayed>),
         }
 
         impl Error {
@@ -43,6 +45,7 @@ macro_rules! errors {
                     $(Self::$variant { .. } => {
                         Row { name: $name, code: $code, api_status: $api_status, v1_status: $v1_status }
                     })+
+                    Self::Relayed(relayed) => relayed.row,
                 }
             }
         }
@@ -53,6 +56,7 @@ macro_rules! errors {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     $(Self::$variant $(($($item),+))? $({$($field),+})? => write!(f, $text $(, $argument)*),)+
+                    Self::Relayed(relayed) => f.write_str(&relayed.text),
                 }
             }
         }
@@ -282,6 +286,14 @@ pub struct Row {
     pub v1_status: u16,
 }
 
+/// An error of another instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relayed {
+    row: Row,
+    text: String,
+    retry_after: Option<u64>,
+}
+
 /// The rule that a key to be written breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyRule {
@@ -363,6 +375,7 @@ impl Error {
             Error::TooManyAttempts { seconds } | Error::TooManyRequests { seconds, .. } => {
                 Some(*seconds)
             }
+            Error::Relayed(relayed) => relayed.retry_after,
             // Somebody has to bring the directory back and start the server.
             Error::DataGone => Some(30),
             Error::Overloaded { .. }
@@ -380,6 +393,26 @@ impl Error {
             | Error::TooManyConnections { .. } => Some(1),
             _ => None,
         }
+    }
+
+    /// The error of another instance with this code, text and `retry_after`. `Internal` if no error has the code.
+    #[cold]
+    pub fn relayed(code: u32, text: String, retry_after: Option<u64>) -> Self {
+        let mut rows = Self::ROWS.iter().map(|(row, _)| *row);
+        let relayed = |row| Relayed {
+            row,
+            text,
+            retry_after,
+        };
+        rows.find(|row| row.code == code)
+            .map_or(Error::Internal, |row| {
+                Error::Relayed(Box::new(relayed(row)))
+            })
+    }
+
+    /// Whether this is the same error, apart from its fields.
+    pub fn is(&self, other: &Self) -> bool {
+        self.row() == other.row()
     }
 
     /// The error for a body whose media type is not the expected one.

@@ -28,6 +28,11 @@ impl Transport {
             Transport::Console => "console",
         }
     }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        let all = [Transport::Http, Transport::Iproto, Transport::Console];
+        all.into_iter().find(|transport| transport.name() == name)
+    }
 }
 
 /// Who is at the other end of a connection.

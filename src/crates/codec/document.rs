@@ -64,6 +64,14 @@ impl Rules {
             .map_err(|error| of_value(error, self.depth))
     }
 
+    /// Converts a value of a JSON text to the form in which it is stored. Errors: `TooDeep`, `BadValue`.
+    pub fn stored(self, value: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
+        match self.allowed {
+            Allowed::Types(types) => tagged::untag(value, types, self.depth),
+            Allowed::Json => check_depth(value, self.depth).map(|()| value.into()),
+        }
+    }
+
     /// Reads a JSON body that is a value, as msgpack. Errors: `Malformed`, `TooDeep`.
     pub fn value_from_json(self, text: &[u8]) -> Result<Vec<u8>, Error> {
         json_read::to_msgpack(without_mark(text), self.of_json_value())
@@ -186,11 +194,11 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Wraps a body that was put together from parts of JSON text.
+    /// Wraps arguments that were put together from parts that fit the rules.
     pub fn from_parts(bytes: Vec<u8>, rules: Rules) -> Document<'static> {
         Document {
             bytes: bytes.into(),
-            kind: Kind::Body,
+            kind: Kind::Arguments,
             rules,
             elsewhere: Vec::new(),
             is_given: true,
@@ -353,12 +361,9 @@ impl<'a> Document<'a> {
 
     /// Converts a value of the document to the form in which it is stored. Errors: `TooDeep`, `BadValue`.
     pub fn value<'b>(&self, value: &'b [u8]) -> Result<Cow<'b, [u8]>, Error> {
-        let Rules { depth, allowed } = self.rules;
-        match (self.kind, allowed) {
-            (Kind::Body | Kind::OldBody, Allowed::Types(types)) => {
-                tagged::untag(value, types, depth)
-            }
-            _ => check_depth(value, depth).map(|()| value.into()),
+        match self.kind {
+            Kind::Body | Kind::OldBody => self.rules.stored(value),
+            Kind::Arguments => check_depth(value, self.rules.depth).map(|()| value.into()),
         }
     }
 }

@@ -188,7 +188,7 @@ impl Exchange {
             return;
         }
         let login = match &self.caller {
-            _ if error == Some(&Error::Unauthenticated) => None,
+            _ if error.is_some_and(|error| error.is(&Error::Unauthenticated)) => None,
             Caller::Bearer(claims) => Some(&*claims.sub),
             Caller::Key(key) => key.login(),
             _ => None,

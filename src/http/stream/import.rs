@@ -81,10 +81,11 @@ impl Importing {
         });
         // The token and the permission to import are checked before the mode, and before the body is read.
         let (config, types) = (&runner.shared.settings, runner.shared.types);
-        let probe = Import::new(config, types, Mode::default(), 1).probe();
-        match runner.call(probe?).await.0 {
-            Ok(_) | Err(Error::NoKeys) => {}
-            Err(error) => return Err(error),
+        let probe = Import::new(config, types, Mode::default(), 1);
+        let arguments = |token: Option<&str>| probe.arguments(token);
+        match runner.call_leader(probe.probe()?, arguments).await.0 {
+            Err(error) if !error.is(&Error::NoKeys) => return Err(error),
+            _ => {}
         }
         let mode = mode.transpose()?.unwrap_or_default();
         let import = Import::new(config, types, mode, 1);
@@ -159,7 +160,8 @@ impl Importing {
         let all = is_last || self.written.elapsed() >= PROGRESS;
         let mut budget = RetryBudget::default();
         while let Some(command) = self.import.next(all)? {
-            let (outcome, _) = self.runner.call(command).await;
+            let arguments = |token: Option<&str>| self.import.arguments(token);
+            let (outcome, _) = self.runner.call_leader(command, arguments).await;
             // A command that had no effect is repeated.
             if self.is_refused(&outcome) && budget.wait().await {
                 continue;
@@ -175,13 +177,11 @@ impl Importing {
     /// Whether a command had no effect because the server was too busy, or because another transaction changed the same
     /// pairs. If memory for the answer is missing, the command was executed.
     fn is_refused(&self, outcome: &Result<Outcome, Error>) -> bool {
-        match outcome {
-            Err(Error::TransactionAborted) => true,
-            Err(error @ Error::Overloaded { .. }) => {
-                *error != self.runner.shared.bridge.memory_error()
-            }
-            _ => false,
-        }
+        let memory_error = self.runner.shared.bridge.memory_error();
+        outcome.as_ref().is_err_and(|error| {
+            let is_overloaded = error.is(&memory_error) && *error != memory_error;
+            is_overloaded || error.is(&Error::TransactionAborted)
+        })
     }
 
     /// The head of the answer, for lines before the end of the import. `None` if it was sent already.

@@ -1,0 +1,144 @@
+//! The form of calls of procedures that a read-only instance carries to the leader, and of their answers: see
+//! [`super::forward`]. Pure.
+
+use authkv_base::error::Error;
+use authkv_base::origin::{Origin, Peer, Transport};
+use authkv_command::Operation;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What begins a carried call.
+pub const KIND: u8 = b'c';
+
+/// A call of a procedure of clients.
+pub struct Call {
+    pub origin: Origin,
+    pub operation: Operation,
+    /// Whether it counts for the limits of requests.
+    pub counts: bool,
+    /// In msgpack.
+    pub arguments: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Carried<'a> {
+    procedure: Cow<'a, str>,
+    transport: Cow<'a, str>,
+    /// The client, as logs show it.
+    peer: String,
+    counts: bool,
+    #[serde(borrow, with = "serde_bytes")]
+    arguments: Cow<'a, [u8]>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer<'a> {
+    #[serde(borrow, with = "serde_bytes")]
+    Result(Cow<'a, [u8]>),
+    /// The code of an error, its text, and after how many seconds to try again.
+    Error(u32, String, Option<u64>),
+}
+
+/// A call in the form in which it is carried. `None` if it cannot be.
+pub fn encode(
+    origin: &Origin,
+    operation: Operation,
+    counts: bool,
+    arguments: &[u8],
+) -> Option<Box<[u8]>> {
+    let call = Carried {
+        procedure: operation.row().name.into(),
+        transport: origin.transport.name().into(),
+        peer: origin.peer.to_string(),
+        counts,
+        arguments: arguments.into(),
+    };
+    let mut encoded = Vec::with_capacity(128 + arguments.len());
+    encoded.push(KIND);
+    rmp_serde::encode::write(&mut encoded, &call).ok()?;
+    Some(encoded.into())
+}
+
+/// Reads a carried call, without its kind. Errors: `Malformed`.
+pub fn read(call: &[u8]) -> Result<Call, Error> {
+    let malformed = || Error::malformed("The call that was carried cannot be read");
+    let call: Carried<'_> = rmp_serde::from_slice(call).map_err(|_| malformed())?;
+    Ok(Call {
+        origin: Origin {
+            transport: Transport::by_name(&call.transport).ok_or_else(malformed)?,
+            peer: Peer::shown_as(call.peer),
+            agent: None,
+        },
+        operation: Operation::by_name(&call.procedure).ok_or_else(malformed)?,
+        counts: call.counts,
+        arguments: call.arguments.into_owned(),
+    })
+}
+
+/// The answer to a call, as it goes back. Errors: `Internal`.
+pub fn write(result: Result<Vec<u8>, Error>) -> Result<Vec<u8>, Error> {
+    let answer = match result {
+        Ok(result) => Answer::Result(result.into()),
+        Err(error) => Answer::Error(error.row().code, error.to_string(), error.retry_after()),
+    };
+    rmp_serde::to_vec(&answer).map_err(|_| Error::Internal)
+}
+
+/// The result of a call in msgpack, of the answer of the leader. Errors: that of the leader, `Internal` if the answer cannot be read.
+pub fn result(answer: &[u8]) -> Result<Vec<u8>, Error> {
+    match rmp_serde::from_slice(answer) {
+        Ok(Answer::Result(result)) => Ok(result.into_owned()),
+        Ok(Answer::Error(code, text, retry_after)) => Err(Error::relayed(code, text, retry_after)),
+        Err(_) => Err(Error::Internal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_carried_whole() {
+        let origin = Origin {
+            transport: Transport::Http,
+            peer: Peer::Behind([10, 1, 2, 3].into()),
+            agent: Some("not carried".to_owned()),
+        };
+        for counts in [true, false] {
+            let encoded = encode(&origin, Operation::BatchPut, counts, b"\x91\xc0").unwrap();
+            assert_eq!(encoded[0], KIND);
+            let call = read(&encoded[1..]).unwrap();
+            assert_eq!(call.origin.transport, Transport::Http);
+            assert_eq!(
+                (call.origin.peer, call.origin.agent),
+                (origin.peer.clone(), None)
+            );
+            assert_eq!((call.operation, call.counts), (Operation::BatchPut, counts));
+            assert_eq!(call.arguments, b"\x91\xc0");
+        }
+        assert!(read(b"\xc1").is_err());
+    }
+
+    #[test]
+    fn an_error_comes_back_with_all_that_a_client_sees_of_it() {
+        let answer = |result| super::result(&write(result).unwrap());
+        assert_eq!(answer(Ok(b"\x80".to_vec())), Ok(b"\x80".to_vec()));
+        let errors = [
+            Error::TooManyRequests {
+                policy: "user",
+                seconds: 7,
+            },
+            Error::TransactionAborted,
+            Error::malformed("x".repeat(1000)),
+            Error::NoSuchKey("\u{2028}".to_owned()),
+        ];
+        for error in errors {
+            let relayed = answer(Err(error.clone())).unwrap_err();
+            assert!(relayed.is(&error));
+            assert_eq!(relayed.to_string(), error.to_string());
+            assert_eq!(relayed.retry_after(), error.retry_after());
+        }
+        assert_eq!(Error::relayed(1, String::new(), None), Error::Internal);
+        assert_eq!(super::result(b"\xc1"), Err(Error::Internal));
+    }
+}
