@@ -188,11 +188,14 @@ class Run:
             keeper.evaluate("return authkv.restart()")
 
     def connect_again(self, member: Member) -> None:
-        """Has the others replicate a member that they have refused until it began anew, as documentation/consistency.md says. One after
-        another, because a leader that loses sight of the others for a moment gives up."""
+        """Has the others replicate a member that they have refused until it began anew, as documentation/consistency.md says."""
         for other in self.members.running():
             if other is not member:
-                other.evaluate("local kept = box.cfg.replication box.cfg{replication = {}} box.cfg{replication = kept}")
+                other.evaluate(
+                    "local all = box.cfg.replication local others = require('fun').iter(all):filter("
+                    f"function(one) return not one:find('@{member.address}', 1, true) end):totable() "
+                    "box.cfg{replication = others} box.cfg{replication = all}"
+                )
                 self.members.await_sync()
 
     def have_heard(self, victim: Member) -> bool:
