@@ -77,9 +77,9 @@ impl Import {
         self.lines.waiting()
     }
 
-    /// About how many bytes the import uses.
+    /// About how many bytes the import uses: its lines, and its batch, the command, and the arguments that another instance gets.
     pub fn size(&self) -> usize {
-        self.lines.waiting() + 2 * self.batch.size()
+        self.lines.waiting() + 3 * self.batch.size()
     }
 
     /// Adds a piece of the text.
