@@ -80,7 +80,8 @@ fn owner(args: &RawBytes) -> Reply {
         let _call = instance.life.begin_call()?;
         let operation = first_text(args).and_then(Operation::by_name);
         let operation = operation.ok_or_else(no_procedure)?;
-        let command = read(instance, operation, args)
+        let input_max = operation.input_max(&instance.core.config);
+        let command = read(instance, operation, args, input_max)
             .and_then(|input| decode_command(instance, operation, &input, 1))
             .inspect_err(|error| refused(Transport::Console, operation, error))?;
         let origin = Origin {
@@ -90,6 +91,7 @@ fn owner(args: &RawBytes) -> Reply {
         };
         let sender = Sender {
             origin,
+            input_max,
             counts: true,
             carried: None,
         };

@@ -27,12 +27,13 @@ pub fn client_at(
         agent: None,
     };
     // Now, because Tarantool frees the arguments at the first yield.
-    let is_kept = instance.core.forward.may_carry(operation)
-        && args.len() <= operation.input_max(&instance.core.config);
+    let input_max = operation.input_max(&instance.core.config);
+    let is_kept = instance.core.forward.may_carry(operation) && args.len() <= input_max;
     let keep = || carried_call::encode(&session.resolve(tx, origin.clone()), operation, true, args);
     let sender = Sender {
         carried: is_kept.then(keep).flatten(),
         origin,
+        input_max,
         counts: true,
     };
     execute_for(tx, instance, operation, args, sender)
@@ -41,6 +42,8 @@ pub fn client_at(
 /// Who sends a call, and what is known of it apart from its arguments.
 pub struct Sender {
     pub origin: Origin,
+    /// How many bytes the arguments may have.
+    pub input_max: usize,
     /// Whether the call counts for the limits of requests.
     pub counts: bool,
     /// The call in the form in which it can be carried to the leader.
@@ -70,7 +73,7 @@ fn prepare(
     sender: Sender,
     args: &RawBytes,
 ) -> Result<(Sender, Caller, Decoded), Error> {
-    let input = read(instance, operation, args)?;
+    let input = read(instance, operation, args, sender.input_max)?;
     if !operation.takes_token() {
         let command = decode_command(instance, operation, &input, 0)?;
         return Ok((admitted(tx, instance, sender)?, Caller::Anonymous, command));
@@ -146,13 +149,13 @@ pub fn decode_command(
     Command::decode_fresh(operation, input, skip, limits)
 }
 
-/// Reads the arguments. Tarantool frees them at the first yield, so they become a command before it.
+/// Reads the arguments, which may have `limit` bytes. Tarantool frees them at the first yield, so they become a command before it.
 pub fn read<'a>(
     instance: &Instance,
     operation: Operation,
     args: &'a RawBytes,
+    limit: usize,
 ) -> Result<Document<'a>, Error> {
-    let limit = operation.input_max(&instance.core.config);
     if args.len() > limit {
         return Err(Error::InputTooLarge { limit });
     }

@@ -168,6 +168,14 @@ def test_what_is_too_large_is_counted_and_the_rest_is_written(people, token, pre
     assert read(people, token, prefix).keys() == {f"{prefix}a", f"{prefix}c"}
 
 
+def test_a_line_may_be_shorter_as_text_than_as_it_is_stored(people, token, prefix):
+    """Of a number as 0.5 a text has four bytes with its comma, and msgpack nine. The limit of the input, 8 MiB, is for the text."""
+    body = line(f"{prefix}a") + line(f"{prefix}b", [0.5] * 1_500_000).replace(b", ", b",") + line(f"{prefix}c")
+    assert len(body) < 8 << 20
+    assert send(people, token, chunks(body)).done == counts(lines=3, written=2, too_large=1)
+    assert read(people, token, prefix).keys() == {f"{prefix}a", f"{prefix}c"}
+
+
 BAD_LINES = [
     (b"{", {"malformed"}), (b"nonsense", {"malformed"}), (b"[]", {"malformed"}), (b"null", {"malformed"}), (b"5", {"malformed"}),
     (b"{}", {"malformed"}),
