@@ -19,7 +19,7 @@ use authkv_base::error::Error;
 use authkv_base::guard::{guard, quiet_panics};
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_codec::msgpack::Reader;
-use authkv_command::{Caller, Operation};
+use authkv_command::{Caller, Freshness, Operation};
 use authkv_config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ mod at_leader;
 mod call;
 mod reply;
 
-use call::{act, client_at, decode_command, read, Sender};
+use call::{act, client_at, decode_command, read, Incoming};
 use reply::{encode, encode_told, text, ProcError, StartError};
 
 type Reply = Result<RawByteBuf, ProcError>;
@@ -89,13 +89,14 @@ fn owner(args: &RawBytes) -> Reply {
             peer: Peer::Session,
             agent: None,
         };
-        let sender = Sender {
+        let incoming = Incoming {
             origin,
             input_max,
             counts: true,
+            fresh: Freshness::default(),
             carried: None,
         };
-        act(tx, instance, sender, Caller::Owner, command)
+        act(tx, instance, incoming, Caller::Owner, command)
     })
 }
 

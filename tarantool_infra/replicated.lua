@@ -4,6 +4,7 @@
 local ffi = require('ffi')
 local fiber = require('fiber')
 local msgpack = require('msgpack')
+local replication = require('authkv.replication')
 
 ffi.cdef('int64_t box_txn_id(void);')
 
@@ -12,6 +13,11 @@ local ARRAY = {__serialize = 'array'}
 local PUT, DELETE, EXPIRE = 0, 1, 2
 -- How many transactions wait for the library at most. If there are more, all are dropped, which it notices.
 local WAITING_MAX = 10000
+
+-- Before 2.10 Tarantool keeps each trigger of a commit for ever, with all that it refers to (gh-6025). So it removes itself,
+-- as the last thing that it does: Tarantool reads its memory once more, which nobody can have got in between. That of a
+-- synchronous transaction cannot be removed, but has nothing large.
+local KEEPS_TRIGGERS = replication.version() < 2010
 
 -- The transaction that is being applied, those that are committed and not told yet, and the signal of one.
 local current, committed, signal = nil, {}, fiber.cond()
@@ -27,16 +33,20 @@ local function transaction()
     if current == nil or current.id ~= id then
         local one = {id = id, changes = setmetatable({}, ARRAY)}
         current = one
-        box.on_commit(function()
-            if one.last == nil then
-                return
+        local function done()
+            if one.last ~= nil then
+                if #committed >= WAITING_MAX then
+                    committed = {}
+                end
+                table.insert(committed, {one.before, one.last, one.changes})
+                signal:signal()
             end
-            if #committed >= WAITING_MAX then
-                committed = {}
+            if KEEPS_TRIGGERS then
+                one.changes = nil
+                pcall(box.on_commit, nil, done)
             end
-            table.insert(committed, {one.before, one.last, one.changes})
-            signal:signal()
-        end)
+        end
+        box.on_commit(done)
     end
     return current
 end

@@ -1,10 +1,11 @@
 //! A batch: the pairs of several lines, which one command writes.
 
 use authkv_base::error::Error;
+use authkv_base::steady::milliseconds;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_codec::{unknown, Rules};
-use authkv_domain::Mode;
-use rmp::encode::{write_array_len, write_bool, write_map_len, write_str};
+use authkv_domain::{Expiry, Mode};
+use rmp::encode::{write_array_len, write_bool, write_map_len, write_nil, write_str};
 use std::collections::HashSet;
 
 /// How many lines a batch has at most.
@@ -37,8 +38,9 @@ pub struct Batch {
 }
 
 impl Pair {
-    /// Reads a line. Errors: `Malformed`, `TooDeep`, `BadValue`.
-    pub fn read(text: &[u8], line: u64, rules: Rules) -> Result<Self, Error> {
+    /// Reads a line at `now`, in seconds. A pair that has expired by then is not for a command. Errors: `Malformed`; `TooDeep` and
+    /// `BadValue` if it has not expired.
+    pub fn read(text: &[u8], line: u64, rules: Rules, now: f64) -> Result<Self, Error> {
         let should_be = || Error::malformed("The line should be an object with key and value");
         let object = rules.item_from_json(text)?;
         let mut reader = Reader::new(&object);
@@ -61,6 +63,9 @@ impl Pair {
             return Err(should_be());
         };
         let key = Reader::new(key).string().map_err(|_| should_be())?;
+        // If it is no number, the command is refused later.
+        let expires_at = expires_at.and_then(|seconds| rmp_serde::from_slice(seconds).ok());
+        let has_expired = is_over(expires_at, now);
         let members = MEMBERS.iter().zip(found);
         let members = members.filter_map(|(name, value)| Some((name, value?)));
         let mut bytes = Vec::with_capacity(object.len());
@@ -69,7 +74,8 @@ impl Pair {
         for (name, value) in members {
             let _ = write_str(&mut bytes, name);
             match *name {
-                "value" => bytes.extend_from_slice(&rules.stored(value)?),
+                // A procedure takes values as they are stored.
+                "value" if !has_expired => bytes.extend_from_slice(&rules.stored(value)?),
                 _ => bytes.extend_from_slice(value),
             }
         }
@@ -77,15 +83,30 @@ impl Pair {
             line,
             key: key.to_vec(),
             bytes,
-            // If it is no number, the command is refused later.
-            expires_at: expires_at.and_then(|seconds| rmp_serde::from_slice(seconds).ok()),
+            expires_at,
         })
     }
 
     /// Whether the pair has expired at `now`, in seconds.
     pub fn has_expired(&self, now: f64) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
+        is_over(self.expires_at, now)
     }
+
+    /// Whether a pair that was refused has expired by now: by the clock of this instance, or else by that of the leader, if its words
+    /// are about the time and this instance finds nothing wrong with it.
+    pub fn expired(&self, error: &Error) -> bool {
+        let now = milliseconds();
+        let is_valid = |at| Expiry::new(None, Some(at), now).is_ok();
+        let refuses = |at| {
+            let (told, known) = (error.to_string(), Expiry::OUT_OF_RANGE.to_string());
+            matches!(error, Error::Relayed(_)) && told == known && is_valid(at)
+        };
+        self.has_expired(now as f64 / 1000.0) || self.expires_at.is_some_and(refuses)
+    }
+}
+
+fn is_over(expires_at: Option<f64>, now: f64) -> bool {
+    expires_at.is_some_and(|at| at <= now)
 }
 
 impl Batch {
@@ -126,14 +147,14 @@ impl Batch {
             Some(index) => self.pairs.get(index..=index).unwrap_or_default(),
             None => &self.pairs,
         };
-        let mut bytes = Vec::with_capacity(self.size + token.map_or(0, str::len) + 64);
+        let size: usize = pairs.iter().map(|pair| pair.bytes.len()).sum();
+        let mut bytes = Vec::with_capacity(size + token.map_or(0, str::len) + 64);
         // Writing to a vector cannot fail.
         let _ = write_array_len(&mut bytes, 3);
-        const NIL: u8 = 0xc0;
-        match token {
-            Some(token) => drop(write_str(&mut bytes, token)),
-            None => bytes.push(NIL),
-        }
+        let _ = match token {
+            Some(token) => write_str(&mut bytes, token).is_ok(),
+            None => write_nil(&mut bytes).is_ok(),
+        };
         let _ = write_array_len(&mut bytes, pairs.len() as u32);
         for pair in pairs {
             bytes.extend_from_slice(&pair.bytes);

@@ -77,7 +77,7 @@ pub fn import(tx: &Tx, core: &'static Core, types: Types, piece: Piece) -> Resul
         is_last,
     } = piece;
     let mode = mode.map_or(Ok(Mode::default()), |name| Mode::from_name(&name))?;
-    let mut import = Import::new(&core.config, types, mode, line);
+    let mut import = Import::new(&core.config, types, None, mode, line);
     let length = text.len();
     import.push(&text);
     drop(text);
@@ -90,7 +90,7 @@ pub fn import(tx: &Tx, core: &'static Core, types: Types, piece: Piece) -> Resul
             .verifier
             .run(tx, move || Ok((import.next(true), import)))?;
         import = back;
-        let done = next.map(|command| command.map(|command| import.done(act(tx, core, command))));
+        let done = next.map(|put| put.map(|put| import.done(act(tx, core, put.command))));
         match done {
             Ok(None) => break None,
             Ok(Some(Ok(()))) => {}

@@ -20,8 +20,16 @@ pub struct Failure {
     pub line: Option<u64>,
 }
 
+/// A command, and the arguments of the procedure `batch_put` that does the same, in msgpack.
+pub struct Put {
+    pub command: Command,
+    pub arguments: Vec<u8>,
+}
+
 /// An import under way.
 pub struct Import {
+    /// The first argument.
+    token: Option<String>,
     mode: Mode,
     limits: Limits,
     rules: Rules,
@@ -42,8 +50,15 @@ pub struct Import {
 
 impl Import {
     /// `first` is the number of the first line.
-    pub fn new(config: &Config, types: Types, mode: Mode, first: u64) -> Self {
+    pub fn new(
+        config: &Config,
+        types: Types,
+        token: Option<String>,
+        mode: Mode,
+        first: u64,
+    ) -> Self {
         Self {
+            token,
             mode,
             limits: config.live().limits,
             rules: Operation::BatchPut.rules(config, types),
@@ -77,9 +92,9 @@ impl Import {
         self.lines.waiting()
     }
 
-    /// About how many bytes the import uses: its lines, and its batch, the command, and the arguments that another instance gets.
+    /// About how many bytes the import uses.
     pub fn size(&self) -> usize {
-        self.lines.waiting() + 3 * self.batch.size()
+        self.lines.waiting() + 2 * self.batch.size()
     }
 
     /// Adds a piece of the text.
@@ -98,20 +113,20 @@ impl Import {
     }
 
     /// A command without pairs, which fails with `NoKeys` if the caller may import.
-    pub fn probe(&self) -> Result<Command, Error> {
-        self.command(&Batch::default(), None)
+    pub fn probe(&self) -> Result<Put, Error> {
+        self.put(&Batch::default(), None)
     }
 
     /// The next command to execute, or `None` if more text is needed first. With `all`, a batch that is not full is written
     /// too. Returns the same command again until `done` is called. Errors: the failure that ends the import.
-    pub fn next(&mut self, all: bool) -> Result<Option<Command>, Failure> {
+    pub fn next(&mut self, all: bool) -> Result<Option<Put>, Failure> {
         loop {
             let is_due = self.alone.is_some() || self.fill();
             if !is_due && self.broken.is_none() && !all || self.batch.len() == 0 {
                 return self.broken.take().map_or(Ok(None), Err);
             }
-            match self.command(&self.batch, self.alone) {
-                Ok(command) => return Ok(Some(command)),
+            match self.put(&self.batch, self.alone) {
+                Ok(put) => return Ok(Some(put)),
                 Err(error) => self.done(Err(error))?,
             }
         }
@@ -124,7 +139,7 @@ impl Import {
             let pair = match self
                 .next
                 .take()
-                .map_or_else(|| self.read(), |next| Ok(Some(next)))
+                .map_or_else(|| self.read(now), |next| Ok(Some(next)))
             {
                 Ok(Some(pair)) => pair,
                 Ok(None) => {
@@ -149,20 +164,17 @@ impl Import {
         false
     }
 
-    fn read(&mut self) -> Result<Option<Pair>, Error> {
+    fn read(&mut self, now: f64) -> Result<Option<Pair>, Error> {
         let line = self.lines.take()?;
-        let pair = |line: bytes::Bytes| Pair::read(&line, self.lines.number(), self.rules);
+        let pair = |line: bytes::Bytes| Pair::read(&line, self.lines.number(), self.rules, now);
         line.map(pair).transpose()
     }
 
-    fn command(&self, batch: &Batch, only: Option<usize>) -> Result<Command, Error> {
-        let input = Document::from_parts(batch.arguments(None, only, self.mode), self.rules);
-        Command::decode(Operation::BatchPut, &input, 1, &self.limits)
-    }
-
-    /// The arguments of the procedure `batch_put` for the last command, in msgpack.
-    pub fn arguments(&self, token: Option<&str>) -> Vec<u8> {
-        self.batch.arguments(token, self.alone, self.mode)
+    fn put(&self, batch: &Batch, only: Option<usize>) -> Result<Put, Error> {
+        let arguments = batch.arguments(self.token.as_deref(), only, self.mode);
+        let input = Document::from_parts(&arguments, self.rules);
+        let command = Command::decode(Operation::BatchPut, &input, 1, &self.limits)?;
+        Ok(Put { command, arguments })
     }
 
     /// Takes the result of the last command. Errors: the failure that ends the import.
@@ -180,7 +192,7 @@ impl Import {
         match counted {
             Ok(()) => {}
             // The pair has expired since its line was read.
-            Err(_) if is_alone && self.batch.get(at).is_some_and(|one| one.has_expired(now())) => {
+            Err(error) if is_alone && self.batch.get(at).is_some_and(|one| one.expired(&error)) => {
                 self.counts.add_expired();
             }
             // One pair of the batch breaks a rule, so nothing was written: write the pairs one by one.

@@ -9,5 +9,5 @@ mod lines;
 mod page;
 
 pub use counts::Counts;
-pub use import::{Failure, Import};
+pub use import::{Failure, Import, Put};
 pub use page::{ask, ask_total, text};

@@ -11,22 +11,25 @@ use std::borrow::Cow;
 pub const KIND: u8 = b'c';
 
 /// A call of a procedure of clients.
-pub struct Call {
+pub struct Call<'a> {
     pub origin: Origin,
     pub operation: Operation,
     /// Whether it counts for the limits of requests.
     pub counts: bool,
+    /// The leader must have the changes up to this revision.
+    pub min_revision: Option<u64>,
     /// In msgpack.
-    pub arguments: Vec<u8>,
+    pub arguments: Cow<'a, [u8]>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Carried<'a> {
+struct Wire<'a> {
     procedure: Cow<'a, str>,
     transport: Cow<'a, str>,
     /// The client, as logs show it.
     peer: String,
     counts: bool,
+    min_revision: Option<u64>,
     #[serde(borrow, with = "serde_bytes")]
     arguments: Cow<'a, [u8]>,
 }
@@ -39,40 +42,39 @@ enum Answer<'a> {
     Error(u32, String, Option<u64>),
 }
 
-/// A call in the form in which it is carried. `None` if it cannot be.
-pub fn encode(
-    origin: &Origin,
-    operation: Operation,
-    counts: bool,
-    arguments: &[u8],
-) -> Option<Box<[u8]>> {
-    let call = Carried {
-        procedure: operation.row().name.into(),
-        transport: origin.transport.name().into(),
-        peer: origin.peer.to_string(),
-        counts,
-        arguments: arguments.into(),
-    };
-    let mut encoded = Vec::with_capacity(128 + arguments.len());
-    encoded.push(KIND);
-    rmp_serde::encode::write(&mut encoded, &call).ok()?;
-    Some(encoded.into())
-}
+impl<'a> Call<'a> {
+    /// The form in which it is carried. `None` if it cannot be.
+    pub fn encode(&self) -> Option<Box<[u8]>> {
+        let wire = Wire {
+            procedure: self.operation.row().name.into(),
+            transport: self.origin.transport.name().into(),
+            peer: self.origin.peer.to_string(),
+            counts: self.counts,
+            min_revision: self.min_revision,
+            arguments: Cow::Borrowed(&self.arguments),
+        };
+        let mut encoded = Vec::with_capacity(128 + self.arguments.len());
+        encoded.push(KIND);
+        rmp_serde::encode::write(&mut encoded, &wire).ok()?;
+        Some(encoded.into())
+    }
 
-/// Reads a carried call, without its kind. Errors: `Malformed`.
-pub fn read(call: &[u8]) -> Result<Call, Error> {
-    let malformed = || Error::malformed("The call that was carried cannot be read");
-    let call: Carried<'_> = rmp_serde::from_slice(call).map_err(|_| malformed())?;
-    Ok(Call {
-        origin: Origin {
-            transport: Transport::by_name(&call.transport).ok_or_else(malformed)?,
-            peer: Peer::shown_as(call.peer),
-            agent: None,
-        },
-        operation: Operation::by_name(&call.procedure).ok_or_else(malformed)?,
-        counts: call.counts,
-        arguments: call.arguments.into_owned(),
-    })
+    /// Reads a carried call, without its kind. Errors: `Malformed`.
+    pub fn read(carried: &'a [u8]) -> Result<Self, Error> {
+        let malformed = || Error::malformed("The call that was carried cannot be read");
+        let wire: Wire<'a> = rmp_serde::from_slice(carried).map_err(|_| malformed())?;
+        Ok(Self {
+            origin: Origin {
+                transport: Transport::by_name(&wire.transport).ok_or_else(malformed)?,
+                peer: Peer::shown_as(wire.peer),
+                agent: None,
+            },
+            operation: Operation::by_name(&wire.procedure).ok_or_else(malformed)?,
+            counts: wire.counts,
+            min_revision: wire.min_revision,
+            arguments: wire.arguments,
+        })
+    }
 }
 
 /// The answer to a call, as it goes back. Errors: `Internal`.
@@ -84,7 +86,7 @@ pub fn write(result: Result<Vec<u8>, Error>) -> Result<Vec<u8>, Error> {
     rmp_serde::to_vec(&answer).map_err(|_| Error::Internal)
 }
 
-/// The result of a call in msgpack, of the answer of the leader. Errors: that of the leader, `Internal` if the answer cannot be read.
+/// Reads the answer of the leader: the result in msgpack. Errors: that of the leader, `Internal` if the answer cannot be read.
 pub fn result(answer: &[u8]) -> Result<Vec<u8>, Error> {
     match rmp_serde::from_slice(answer) {
         Ok(Answer::Result(result)) => Ok(result.into_owned()),
@@ -104,19 +106,27 @@ mod tests {
             peer: Peer::Behind([10, 1, 2, 3].into()),
             agent: Some("not carried".to_owned()),
         };
-        for counts in [true, false] {
-            let encoded = encode(&origin, Operation::BatchPut, counts, b"\x91\xc0").unwrap();
+        for (counts, min_revision) in [(true, None), (false, Some(7))] {
+            let call = Call {
+                origin: origin.clone(),
+                operation: Operation::BatchPut,
+                counts,
+                min_revision,
+                arguments: Cow::Borrowed(b"\x91\xc0"),
+            };
+            let encoded = call.encode().unwrap();
             assert_eq!(encoded[0], KIND);
-            let call = read(&encoded[1..]).unwrap();
+            let call = Call::read(&encoded[1..]).unwrap();
             assert_eq!(call.origin.transport, Transport::Http);
             assert_eq!(
                 (call.origin.peer, call.origin.agent),
                 (origin.peer.clone(), None)
             );
             assert_eq!((call.operation, call.counts), (Operation::BatchPut, counts));
-            assert_eq!(call.arguments, b"\x91\xc0");
+            assert_eq!(call.min_revision, min_revision);
+            assert_eq!(call.arguments[..], b"\x91\xc0"[..]);
         }
-        assert!(read(b"\xc1").is_err());
+        assert!(Call::read(b"\xc1").is_err());
     }
 
     #[test]

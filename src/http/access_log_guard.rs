@@ -52,7 +52,7 @@ impl AccessLogGuard {
     pub fn note(&mut self, error: &Error) {
         let row = error.row();
         self.error = Some(row.name);
-        self.failed = row.v1_status >= 500 && *error != Error::ShuttingDown;
+        self.failed = row.v1_status >= 500 && !error.is(&Error::ShuttingDown);
     }
 }
 

@@ -3,12 +3,14 @@
 
 use super::shared::Shared;
 use crate::bridge::CancelFlag;
+use crate::bulk::Put;
 use crate::core::carried_call;
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_base::origin::{Origin, Peer, Transport};
 use authkv_command::{Caller, Command, Freshness, Outcome, Request};
 use authkv_token::{ApiKey, Tokens};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,8 @@ pub struct CommandRunner {
     pub fresh: Result<Freshness, Error>,
     /// Whether the request has counted for the limit of its user.
     pub counted: AtomicBool,
+    /// Whether the leader has executed some of it.
+    pub forwarded: AtomicBool,
 }
 
 impl CommandRunner {
@@ -38,42 +42,48 @@ impl CommandRunner {
 
     /// Executes a command here.
     pub async fn call(&self, command: Command) -> (Result<Outcome, Error>, Reservation) {
-        self.send(command, |_, _| None).await
+        let request = self.request(command);
+        self.shared.bridge.call(request, self.gone.clone()).await
     }
 
-    /// Executes a command, at the leader if this instance carries such commands there. `arguments` are those of the procedure of the
-    /// same name. The outcome of the leader is `Encoded`.
-    pub async fn call_leader(
-        &self,
-        command: Command,
-        arguments: impl FnOnce(Option<&str>) -> Vec<u8>,
-    ) -> (Result<Outcome, Error>, Reservation) {
-        let operation = command.operation();
-        let (result, held) = self
-            .send(command, |request, token| {
-                let forward = &self.shared.core.forward;
-                let is_kept = forward.may_carry_for(operation, &request.caller);
-                let keep = || {
-                    let (origin, counts) = (&request.origin, request.counts);
-                    carried_call::encode(origin, operation, counts, &arguments(token))
-                };
-                is_kept.then(keep).flatten()
-            })
-            .await;
-        let result = match result {
-            Ok(Outcome::Carried(answer)) => carried_call::result(&answer).map(Outcome::Encoded),
-            other => other,
+    /// Whether the leader has executed some of the request.
+    pub fn is_forwarded(&self) -> bool {
+        self.forwarded.load(Ordering::Relaxed)
+    }
+
+    /// Writes a batch of an import, at the leader if this instance carries writes there. The outcome of the leader is `Encoded`.
+    pub async fn put(&self, put: Put) -> Result<Outcome, Error> {
+        let mut request = self.request(put.command);
+        let operation = request.command.operation();
+        let (forward, bridge) = (&self.shared.core.forward, self.shared.bridge);
+        if let (true, Ok(fresh)) = (
+            forward.may_carry_for(operation, &request.caller),
+            &request.fresh,
+        ) {
+            let call = carried_call::Call {
+                origin: request.origin.clone(),
+                operation,
+                counts: request.counts,
+                min_revision: fresh.min_revision,
+                arguments: Cow::Owned(put.arguments),
+            };
+            request.carried = call.encode();
+        }
+        let carried = request.carried.as_ref().map_or(0, |carried| carried.len());
+        let Some(_held) = bridge.memory.hold(carried) else {
+            return Err(bridge.memory_error());
         };
-        (result, held)
+        match bridge.call(request, self.gone.clone()).await.0 {
+            Ok(Outcome::Carried(answer)) => {
+                self.forwarded.store(true, Ordering::Relaxed);
+                carried_call::result(&answer).map(Outcome::Encoded)
+            }
+            other => other,
+        }
     }
 
-    /// Executes a command. `carried` returns the form in which it can be carried to the leader.
-    async fn send(
-        &self,
-        command: Command,
-        carried: impl FnOnce(&Request, Option<&str>) -> Option<Box<[u8]>>,
-    ) -> (Result<Outcome, Error>, Reservation) {
-        let mut request = Request {
+    fn request(&self, command: Command) -> Request {
+        Request {
             origin: Origin {
                 transport: Transport::Http,
                 peer: self.peer.clone(),
@@ -84,10 +94,7 @@ impl CommandRunner {
             fresh: self.fresh.clone(),
             counts: !self.counted.swap(true, Ordering::Relaxed),
             carried: None,
-        };
-        request.carried = carried(&request, self.token.as_deref());
-        let bridge = self.shared.bridge;
-        bridge.call(request, self.gone.clone()).await
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Exchange {
     gone: CancelFlag,
     body_length: usize,
     in_flight: Option<InFlight>,
+    /// The leader of the replica set has executed it.
+    forwarded: bool,
 }
 
 /// The input of a request.
@@ -99,6 +101,7 @@ impl Exchange {
             gone: gone.clone(),
             body_length: 0,
             in_flight,
+            forwarded: false,
         }
     }
 
@@ -282,6 +285,7 @@ impl Exchange {
             token,
             gone: self.gone.clone(),
             counted: AtomicBool::new(false),
+            forwarded: AtomicBool::new(false),
         };
         self.caller = runner.caller();
         Ok((runner, members))
@@ -351,6 +355,11 @@ impl Exchange {
     /// The token of the `Authorization` header, if there is exactly one.
     fn bearer(&self) -> Option<&str> {
         bearer(self.head.authorization.text()?)
+    }
+
+    /// Notes whether the leader of the replica set has executed some of it, and counts it there.
+    pub fn set_forwarded(&mut self, forwarded: bool) {
+        self.forwarded = forwarded;
     }
 
     /// Notes the length of the body for the log.

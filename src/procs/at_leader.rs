@@ -1,11 +1,12 @@
 //! What the leader does with requests that other instances of its replica set carry to it. Runs on the tx thread.
 
-use super::call::{execute_for, Sender};
+use super::call::{execute_incoming, Incoming};
 use crate::core::carried_call;
 use crate::http::{carried as over_http, embedded};
 use crate::instance::Instance;
 use crate::tx::{hop, is_read_only, lua, orphan, Tx};
 use authkv_base::error::Error;
+use authkv_command::Freshness;
 use tarantool::tuple::RawBytes;
 
 /// Executes a request that another instance carries here, and returns what goes back. Errors, before anything is done:
@@ -21,16 +22,20 @@ pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<
             embedded::answer_carried(tx, &instance.core, &instance.shared(), request)?
         }
         Some((&carried_call::KIND, call)) => {
-            let call = carried_call::read(call)?;
+            let call = carried_call::Call::read(call)?;
             let arguments = RawBytes::new(&call.arguments);
-            let sender = Sender {
+            let incoming = Incoming {
                 origin: call.origin,
                 // The instance that carries it has checked what the client sent, which may have been in a shorter form.
                 input_max: usize::MAX,
                 counts: call.counts,
+                fresh: Freshness {
+                    min_revision: call.min_revision,
+                    ..Freshness::default().at_once()
+                },
                 carried: None,
             };
-            let result = execute_for(tx, instance, call.operation, arguments, sender);
+            let result = execute_incoming(tx, instance, call.operation, arguments, incoming);
             carried_call::write(result.map(|result| result.0))?
         }
         _ => return Err(Error::malformed("There is no such kind of request")),

@@ -1,4 +1,4 @@
-//! Calls of operations over iproto and from the console: arguments, sender, command, result. Runs on the tx thread.
+//! Calls of operations over iproto and from the console: arguments, command, result. Runs on the tx thread.
 
 use super::reply::outcome;
 use crate::auth::session;
@@ -10,6 +10,7 @@ use authkv_base::error::Error;
 use authkv_base::origin::{Origin, Peer};
 use authkv_codec::Document;
 use authkv_command::{Caller, Command, Freshness, Operation, Outcome, Request};
+use std::borrow::Cow;
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
 /// Executes a procedure for this client. The first argument is the token, if the operation takes one.
@@ -29,76 +30,93 @@ pub fn client_at(
     // Now, because Tarantool frees the arguments at the first yield.
     let input_max = operation.input_max(&instance.core.config);
     let is_kept = instance.core.forward.may_carry(operation) && args.len() <= input_max;
-    let keep = || carried_call::encode(&session.resolve(tx, origin.clone()), operation, true, args);
-    let sender = Sender {
+    let keep = || {
+        let call = carried_call::Call {
+            origin: session.resolve(tx, origin.clone()),
+            operation,
+            counts: true,
+            // That of the client is among the arguments.
+            min_revision: None,
+            arguments: Cow::Borrowed(args),
+        };
+        call.encode()
+    };
+    let incoming = Incoming {
         carried: is_kept.then(keep).flatten(),
         origin,
         input_max,
         counts: true,
+        fresh: Freshness::default(),
     };
-    execute_for(tx, instance, operation, args, sender)
+    execute_incoming(tx, instance, operation, args, incoming)
 }
 
-/// Who sends a call, and what is known of it apart from its arguments.
-pub struct Sender {
+/// What is known of a call apart from its arguments.
+pub struct Incoming {
     pub origin: Origin,
     /// How many bytes the arguments may have.
     pub input_max: usize,
     /// Whether the call counts for the limits of requests.
     pub counts: bool,
+    /// How fresh the data has to be, apart from what the arguments say.
+    pub fresh: Freshness,
     /// The call in the form in which it can be carried to the leader.
     pub carried: Option<Box<[u8]>>,
 }
 
-/// Executes a procedure for this sender.
-pub fn execute_for(
+/// Executes a procedure.
+pub fn execute_incoming(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
     args: &RawBytes,
-    sender: Sender,
+    incoming: Incoming,
 ) -> Result<RawByteBuf, Error> {
     let _call = instance.life.begin_call()?;
-    let transport = sender.origin.transport;
-    let (sender, caller, input) = prepare(tx, instance, operation, sender, args)
+    let transport = incoming.origin.transport;
+    let (incoming, caller, input) = prepare(tx, instance, operation, incoming, args)
         .inspect_err(|error| refused(transport, operation, error))?;
-    act(tx, instance, sender, caller, input)
+    act(tx, instance, incoming, caller, input)
 }
 
-/// The sender and the input of a client's call. Yields if the token is new.
+/// The caller and the input of a client's call. Yields if the token is new.
 fn prepare(
     tx: &Tx,
     instance: &'static Instance,
     operation: Operation,
-    sender: Sender,
+    incoming: Incoming,
     args: &RawBytes,
-) -> Result<(Sender, Caller, Decoded), Error> {
-    let input = read(instance, operation, args, sender.input_max)?;
+) -> Result<(Incoming, Caller, Decoded), Error> {
+    let input = read(instance, operation, args, incoming.input_max)?;
     if !operation.takes_token() {
         let command = decode_command(instance, operation, &input, 0)?;
-        return Ok((admitted(tx, instance, sender)?, Caller::Anonymous, command));
+        return Ok((
+            admitted(tx, instance, incoming)?,
+            Caller::Anonymous,
+            command,
+        ));
     }
     let token = input.first("token")?;
     // The shape of the other arguments is checked before the token.
     let command = decode_command(instance, operation, &input, 1)?;
-    let sender = admitted(tx, instance, sender)?;
+    let incoming = admitted(tx, instance, incoming)?;
     let caller = match token {
         Some(token) => session::caller(tx, &instance.core.auth, token)?,
         None => Caller::Anonymous,
     };
-    Ok((sender, caller, command))
+    Ok((incoming, caller, command))
 }
 
-/// Counts a request of this client. Returns the sender, whose address may be known now. Errors: `TooManyRequests`. Does not yield.
-fn admitted(tx: &Tx, instance: &Instance, sender: Sender) -> Result<Sender, Error> {
+/// Counts a call for the limit of its address, which may be known then. Errors: `TooManyRequests`. Does not yield.
+fn admitted(tx: &Tx, instance: &Instance, incoming: Incoming) -> Result<Incoming, Error> {
     let limits = &instance.core.limits;
-    if !sender.counts || !limits.counts_addresses() {
-        return Ok(sender);
+    if !incoming.counts || !limits.counts_addresses() {
+        return Ok(incoming);
     }
     // It costs an evaluation of Lua.
-    let origin = tx_session::resolve(tx, sender.origin);
+    let origin = tx_session::resolve(tx, incoming.origin);
     limits.admit(&origin.peer)?;
-    Ok(Sender { origin, ..sender })
+    Ok(Incoming { origin, ..incoming })
 }
 
 /// A command, and how fresh the data has to be.
@@ -108,23 +126,23 @@ pub type Decoded = (Command, Result<Freshness, Error>);
 pub fn act(
     tx: &Tx,
     instance: &'static Instance,
-    sender: Sender,
+    incoming: Incoming,
     caller: Caller,
     (command, fresh): Decoded,
 ) -> Result<RawByteBuf, Error> {
     let may_write = command.operation().may_write();
     // Here, because the session is that of this fiber. A refusal is audited, whatever the operation is.
     let origin = match may_write {
-        true => instance.session_kind.get(tx).resolve(tx, sender.origin),
-        false => sender.origin,
+        true => instance.session_kind.get(tx).resolve(tx, incoming.origin),
+        false => incoming.origin,
     };
     let mut request = Request {
         origin,
         caller,
         command,
-        counts: sender.counts,
-        fresh,
-        carried: sender.carried,
+        counts: incoming.counts,
+        fresh: fresh.and_then(|fresh| incoming.fresh.and(fresh)),
+        carried: incoming.carried,
     };
     await_fresh(tx, instance.bridge(), &instance.core, &mut request)?;
     // Its commit may not end, and the caller should get an answer.

@@ -7,13 +7,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from types import SimpleNamespace
 
 import h2.events
 import msgpack
 import pytest
 
-from support.bulk import NDJSON, Imported, ask, line, lines
 from support.harness import ADMIN_PASSWORD, CLIENT_PASSWORD, HOST, free_port, wait_until
 from support.http2 import Client
 from support.load import Load, at_once, jobs
@@ -147,79 +145,6 @@ def test_what_cannot_be_read_does_nothing(replicas):
 def test_the_console_of_a_follower_names_the_leader(replicas):
     told = replicas.members[1].evaluate("local ok, why = authkv.pair.put('k', 1) return tostring(ok), tostring(why)")
     assert told[0] == "nil" and "read_only" in told[1] and replicas.members[0].url in told[1]
-
-
-def imported(follower, token: str, prefix: str, between) -> Imported:
-    """An import of 3000 pairs, with this done once half of them are sent and a batch of 1000 is written."""
-
-    def body() -> Iterator[bytes]:
-        yield b"".join(line(f"{prefix}{number:04}", number) for number in range(1500))
-        # The request is carried before its body is read.
-        wait_until(lambda: forwarded(follower)["answered"] == before["answered"] + 2, "a batch is written")
-        between()
-        yield b"".join(line(f"{prefix}{number:04}", number) for number in range(1500, 3000))
-
-    before = forwarded(follower)
-    answer = ask(SimpleNamespace(instance=follower), "POST", "/v1/import", token, body())
-    *progress, last = lines(answer.body) if answer.status == 200 else [{"error": answer.problem, "line": answer.problem["line"]}]
-    return Imported(answer, progress, last)
-
-
-def pairs_below(client, token: str, prefix: str) -> list[str]:
-    """The keys, without the prefix."""
-    told = client.request("GET", f"/v1/export?prefix={prefix}", headers=bearer(token))
-    return [one["key"].removeprefix(prefix) for one in lines(told.body)]
-
-
-@pytest.mark.parametrize("number", [1, 2])
-def test_an_import_ends_at_a_line_if_the_leader_goes(replicas, token, number):
-    """All lines before it are written. The line and those after it are not, or it is not known whether the first of them are."""
-    one, follower = replicas.members[0], replicas.members[number]
-    client, prefix = HttpTransport(follower), fresh("import") + "/"
-    try:
-        seen = imported(follower, token, prefix, one.kill)
-    finally:
-        one.start()
-    code, stopped = seen.last["error"]["code"], seen.last["line"]
-    assert code in ("read_only", "outcome_unknown") and 1000 <= stopped - 1 < 3000, seen.last
-    wait_until(lambda: increment(client, token, fresh("count")).status == 200, "the leader is asked again")
-    replicas.await_sync()
-    there = pairs_below(client, token, prefix)
-    assert there[: stopped - 1] == [f"{number:04}" for number in range(stopped - 1)]
-    assert len(there) == stopped - 1 or code == "outcome_unknown", (len(there), seen.last)
-    client.close()
-
-
-def test_an_import_goes_on_at_the_next_leader_or_says_where_to_go_on(replicas, token):
-    one, two, three = replicas.members
-    client, prefix = HttpTransport(three), fresh("import") + "/"
-    try:
-        seen = imported(three, token, prefix, lambda: replicas.promote(two))
-        whole = [f"{number:04}" for number in range(3000)]
-        if "error" in seen.last:
-            assert seen.last["error"]["code"] == "read_only", seen.last
-            whole = whole[: seen.last["line"] - 1]
-        replicas.await_sync()
-        assert pairs_below(client, token, prefix) == whole
-    finally:
-        replicas.promote(one)
-    client.close()
-
-
-def test_an_import_counts_once_for_the_limit_of_its_user():
-    """The leader counts it, however many batches it is carried in."""
-    with ReplicaSet(2, **FORWARD, AUTHKV_REQUESTS_PER_USER="3/86400") as members:
-        leader, follower = (HttpTransport(member) for member in members.members)
-        token = leader.login("admin", ADMIN_PASSWORD).value
-        body = b"".join(line(f"k{number:04}") for number in range(3500))
-        answer = follower.request("POST", "/v1/import", body, {"Content-Type": NDJSON} | bearer(token))
-        assert answer.status == 200 and lines(answer.body)[-1]["done"]["written"] == 3500, answer
-        left = [follower.request("PUT", "/v1/kv/k", b"1", {"Content-Type": "application/json"} | bearer(token)).status for _ in range(3)]
-        assert left == [201, 200, 429]
-        refused = follower.request("POST", "/v1/import", body, {"Content-Type": NDJSON} | bearer(token))
-        assert (refused.status, refused.problem["code"]) == (429, "too_many_requests") and int(refused.headers["Retry-After"]) > 0
-        leader.close()
-        follower.close()
 
 
 def test_a_leader_that_changes_is_followed(replicas, token):

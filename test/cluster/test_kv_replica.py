@@ -106,6 +106,22 @@ def test_who_watches_a_replica_is_told_what_the_master_has_done(pair, token):
         assert seen[0] == seen[1] and len(seen[0]["events"]) == 8
 
 
+def test_a_replica_keeps_nothing_of_what_it_has_told(pair, token):
+    """Tarantool before 2.10 keeps the triggers of each commit."""
+    master, replica = pair
+
+    def used() -> float:
+        return replica.console.evaluate("collectgarbage() collectgarbage() return collectgarbage('count') / 1024")[0]
+
+    put(master, token, "a", "x" * 500_000)
+    level(pair)
+    before = used()
+    for _ in range(30):
+        put(master, token, "a", "x" * 500_000)
+    level(pair)
+    wait_until(lambda: used() - before < 5, "the memory of Lua is free again", deadline=20)
+
+
 def test_a_watch_goes_on_at_another_instance_where_it_was(pair, token):
     """Also at one that does not have yet what was seen."""
     master, replica = pair

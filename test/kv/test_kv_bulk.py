@@ -22,6 +22,18 @@ from support.transports import TRANSPORTS, bearer
 from support.values import from_json, to_json
 
 
+@pytest.fixture(scope="module", params=["alone", "a follower that forwards"])
+def instance(settings, request):
+    """All is the same at a follower: the leader writes what is imported there."""
+    if request.param == "alone":
+        with Instance(**settings) as running:
+            yield running
+    else:
+        # A read that comes right after the answer has to see what was written, also on a busy machine.
+        with ReplicaSet(2, AUTHKV_WRITES="forward", **settings | {"AUTHKV_REPLICATION_TIMEOUT": "5"}) as members:
+            yield members.members[1]
+
+
 def test_all_kinds_of_pairs_go_out_and_come_back(people, token, prefix):
     keep(people, token, prefix)
     before = read(people, token, prefix)
@@ -242,17 +254,6 @@ def test_without_a_token_nothing_goes_in_or_out(people, prefix, token):
             assert refused(people, token, body).name == "unauthenticated"
     assert v1.problem(ask(people, "GET", "/v1/export", token), token).name == "unauthenticated"
     assert read(people, people.admin, prefix) == {}
-
-
-@pytest.fixture(scope="module", params=["alone", "a follower that forwards"])
-def instance(settings, request):
-    """All is the same at a follower: the leader writes what is imported there."""
-    if request.param == "alone":
-        with Instance(**settings) as running:
-            yield running
-    else:
-        with ReplicaSet(2, AUTHKV_WRITES="forward", **settings) as members:
-            yield members.members[1]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ fn import(settings: &[(&str, &str)]) -> Import {
         .map(|(name, text)| (name.to_string(), text.to_string()))
         .collect();
     let config = Config::new(settings).unwrap();
-    Import::new(&config, Types::of_version(2, 6), Mode::default(), 1)
+    Import::new(&config, Types::of_version(2, 6), None, Mode::default(), 1)
 }
 
 /// The answer if all steps succeed, or the rule that they break.
@@ -47,7 +47,7 @@ fn run(import: &mut Import, pieces: &[&str]) -> (Vec<usize>, Option<Failure>) {
                 Ok(None) => break,
                 Err(failure) => return (written, Some(failure)),
             };
-            let result = execute(command);
+            let result = execute(command.command);
             written.extend(result.as_ref().map(|(count, _)| *count));
             if let Err(failure) = import.done(result.map(|(_, outcome)| outcome)) {
                 return (written, Some(failure));

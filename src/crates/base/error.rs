@@ -28,7 +28,8 @@ macro_rules! errors {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Error {
             $($(#[doc = $meaning])+ $variant $(($($item_type),+))? $({$($field: $field_type),+})?,)+
-            /// Any of them, in the words of another instance. So compare by [`Error::is`] what may come from there.
+            /// Any of them, in the words of the leader, to which a call was carried. Compare by [`Error::is`] what may come from
+            /// there.
             Relayed(Box<Relayed>),
         }
 
@@ -399,15 +400,14 @@ impl Error {
     #[cold]
     pub fn relayed(code: u32, text: String, retry_after: Option<u64>) -> Self {
         let mut rows = Self::ROWS.iter().map(|(row, _)| *row);
-        let relayed = |row| Relayed {
+        let Some(row) = rows.find(|row| row.code == code) else {
+            return Error::Internal;
+        };
+        Error::Relayed(Box::new(Relayed {
             row,
             text,
             retry_after,
-        };
-        rows.find(|row| row.code == code)
-            .map_or(Error::Internal, |row| {
-                Error::Relayed(Box::new(relayed(row)))
-            })
+        }))
     }
 
     /// Whether this is the same error, apart from its fields.

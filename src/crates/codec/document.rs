@@ -195,7 +195,7 @@ impl<'a> Document<'a> {
     }
 
     /// Wraps arguments that were put together from parts that fit the rules.
-    pub fn from_parts(bytes: Vec<u8>, rules: Rules) -> Document<'static> {
+    pub fn from_parts(bytes: &'a [u8], rules: Rules) -> Self {
         Document {
             bytes: bytes.into(),
             kind: Kind::Arguments,

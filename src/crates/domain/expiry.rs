@@ -12,6 +12,12 @@ pub const TTL_MAX: f64 = 3_153_600_000.0;
 
 impl Expiry {
     /// The time in a tuple.
+    /// The error for a time that is not in the future, or too far in it.
+    pub const OUT_OF_RANGE: Error = Error::BadOption {
+        name: "expires_at",
+        allowed: "seconds since 1970, in the future and at most 3153600000 seconds ahead",
+    };
+
     pub fn from_ms(ms: u64) -> Self {
         Self(ms)
     }
@@ -38,10 +44,7 @@ impl Expiry {
             (None, Some(at)) if at <= now as f64 / 1000.0 + TTL_MAX && ms(at) > now => {
                 Ok(Some(Self(ms(at))))
             }
-            (None, Some(_)) => Err(Error::BadOption {
-                name: "expires_at",
-                allowed: "seconds since 1970, in the future and at most 3153600000 seconds ahead",
-            }),
+            (None, Some(_)) => Err(Self::OUT_OF_RANGE),
         }
     }
 

@@ -57,12 +57,18 @@ impl Exchange {
         held: Reservation,
     ) -> Outgoing {
         self.add_fields(&mut response, error);
-        self.end(response, error.map(|error| error.row().name), held, false)
+        self.end(response, error.map(|error| error.row().name), held)
     }
 
     /// The answer that the leader has given, with all its fields, and the name of its error.
-    fn relay(self, response: Response, error: Option<&'static str>, held: Reservation) -> Outgoing {
-        self.end(response, error, held, true)
+    fn relay(
+        mut self,
+        response: Response,
+        error: Option<&'static str>,
+        held: Reservation,
+    ) -> Outgoing {
+        self.forwarded = true;
+        self.end(response, error, held)
     }
 
     /// A whole answer, which is counted and logged here.
@@ -71,7 +77,6 @@ impl Exchange {
         response: Response,
         error: Option<&'static str>,
         held: Reservation,
-        forwarded: bool,
     ) -> Outgoing {
         let in_flight = self.in_flight.take();
         let is_logged = AccessLogGuard::is_wanted(&self.shared, response.status);
@@ -85,10 +90,7 @@ impl Exchange {
         }
         .count();
         // The access-log guard is dropped here, which writes its line.
-        let (mut outgoing, guard) = self.seal(response, error, held, is_logged);
-        if let Some(mut guard) = guard {
-            guard.forwarded = forwarded;
-        }
+        let (mut outgoing, _) = self.seal(response, error, held, is_logged);
         outgoing.in_flight = in_flight;
         outgoing
     }
@@ -157,7 +159,7 @@ impl Exchange {
             status: response.status,
             error,
             failed: false,
-            forwarded: false,
+            forwarded: self.forwarded,
             place: None,
             streaming: None,
             login: match &self.caller {
@@ -184,7 +186,8 @@ impl Exchange {
     /// Adds what is left of the limits that concern the request. Whose token was refused is nobody.
     fn add_limits(&self, error: Option<&Error>, response: &mut Response) {
         let limits = self.shared.limits;
-        if !self.shared.is_limited(&self.peer) {
+        // Only the leader knows what is left of its limits.
+        if self.forwarded || !self.shared.is_limited(&self.peer) {
             return;
         }
         let login = match &self.caller {

@@ -12,7 +12,6 @@ use crate::bulk::{Failure, Import};
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_codec::Member;
-use authkv_command::Outcome;
 use authkv_domain::Mode;
 use authkv_wire::inflate::Inflate;
 use authkv_wire::input::NDJSON;
@@ -24,6 +23,8 @@ use tokio::time::Instant;
 
 /// The time between two lines of progress, and how long lines may wait to be written.
 const PROGRESS: Duration = Duration::from_secs(1);
+
+const READ_ONLY: Error = Error::ReadOnly { leader: None };
 
 /// An import under way.
 pub struct Importing {
@@ -81,14 +82,16 @@ impl Importing {
         });
         // The token and the permission to import are checked before the mode, and before the body is read.
         let (config, types) = (&runner.shared.settings, runner.shared.types);
-        let probe = Import::new(config, types, Mode::default(), 1);
-        let arguments = |token: Option<&str>| probe.arguments(token);
-        match runner.call_leader(probe.probe()?, arguments).await.0 {
+        let import = |mode| Import::new(config, types, runner.token.clone(), mode, 1);
+        let probe = import(Mode::default()).probe()?;
+        let probed = runner.put(probe).await;
+        exchange.set_forwarded(runner.is_forwarded());
+        match probed {
             Err(error) if !error.is(&Error::NoKeys) => return Err(error),
             _ => {}
         }
         let mode = mode.transpose()?.unwrap_or_default();
-        let import = Import::new(config, types, mode, 1);
+        let import = import(mode);
         Ok((runner, import))
     }
 
@@ -159,11 +162,16 @@ impl Importing {
     async fn write(&mut self, is_last: bool) -> Result<(), Failure> {
         let all = is_last || self.written.elapsed() >= PROGRESS;
         let mut budget = RetryBudget::default();
-        while let Some(command) = self.import.next(all)? {
-            let arguments = |token: Option<&str>| self.import.arguments(token);
-            let (outcome, _) = self.runner.call_leader(command, arguments).await;
+        while let Some(put) = self.import.next(all)? {
+            let outcome = self.runner.put(put).await;
             // A command that had no effect is repeated.
-            if self.is_refused(&outcome) && budget.wait().await {
+            let memory_error = self.runner.shared.bridge.memory_error();
+            let is_refused = outcome.as_ref().is_err_and(|error| {
+                // The leader may be changing.
+                let is_between = error.is(&READ_ONLY) && self.runner.is_forwarded();
+                is_between || had_no_effect(error, &memory_error)
+            });
+            if is_refused && budget.wait().await {
                 continue;
             }
             budget = RetryBudget::default();
@@ -172,16 +180,6 @@ impl Importing {
             self.held = Reservation::default();
         }
         Ok(())
-    }
-
-    /// Whether a command had no effect because the server was too busy, or because another transaction changed the same
-    /// pairs. If memory for the answer is missing, the command was executed.
-    fn is_refused(&self, outcome: &Result<Outcome, Error>) -> bool {
-        let memory_error = self.runner.shared.bridge.memory_error();
-        outcome.as_ref().is_err_and(|error| {
-            let is_overloaded = error.is(&memory_error) && *error != memory_error;
-            is_overloaded || error.is(&Error::TransactionAborted)
-        })
     }
 
     /// The head of the answer, for lines before the end of the import. `None` if it was sent already.
@@ -219,9 +217,40 @@ impl Importing {
     }
 }
 
+/// Whether a command had no effect because the server was too busy, or because another transaction changed the same pairs. If memory
+/// for the answer is missing, which is `memory_error`, the command was executed.
+fn had_no_effect(error: &Error, memory_error: &Error) -> bool {
+    error.is(&Error::TransactionAborted) || error.is(memory_error) && error != memory_error
+}
+
 impl Ending {
     /// The error that ended the import early.
     pub fn error(&self) -> Option<&Error> {
         self.0.as_ref().err().map(|failure| &failure.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_had_no_effect_is_repeated_also_at_the_leader() {
+        let overloaded = |what| Error::Overloaded { what, limit: 5 };
+        let memory_error = overloaded("bytes of answers");
+        let of_leader = |error: Error| Error::relayed(error.row().code, error.to_string(), None);
+        for error in [Error::TransactionAborted, overloaded("requests at a time")] {
+            assert!(had_no_effect(&error, &memory_error));
+            assert!(had_no_effect(&of_leader(error), &memory_error));
+        }
+        for error in [
+            Error::OutcomeUnknown { seconds: 1 },
+            Error::ReadOnly { leader: None },
+            Error::NotDurable,
+        ] {
+            assert!(!had_no_effect(&error, &memory_error));
+            assert!(!had_no_effect(&of_leader(error), &memory_error));
+        }
+        assert!(!had_no_effect(&memory_error, &memory_error));
     }
 }
