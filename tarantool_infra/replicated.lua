@@ -14,9 +14,9 @@ local PUT, DELETE, EXPIRE = 0, 1, 2
 -- How many transactions wait for the library at most. If there are more, all are dropped, which it notices.
 local WAITING_MAX = 10000
 
--- Before 2.10 Tarantool keeps each trigger of a commit for ever, with all that it refers to (gh-6025). So it removes itself,
--- as the last thing that it does: Tarantool reads its memory once more, which nobody can have got in between. That of a
--- synchronous transaction cannot be removed, but has nothing large.
+-- Before 2.10 Tarantool keeps each trigger of a commit for ever, with all that it refers to (gh-6025). So it removes
+-- itself, as the last thing that it does: Tarantool reads its memory once more, which nobody can have got in between.
+-- That of a synchronous transaction cannot be removed, but has nothing large.
 local KEEPS_TRIGGERS = replication.version() < 2010
 
 -- The transaction that is being applied, those that are committed and not told yet, and the signal of one.

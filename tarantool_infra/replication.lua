@@ -430,6 +430,6 @@ end
 
 return {
     check = check, configure = configure, open = open, replicates = replicates, lacks_members = lacks_members,
-    reminder = reminder, version = version, quorum = quorum_in_force, claim = claim, lead = lead, leader = leader, watch = watch,
-    stop_watching = stop_watching, cluster = cluster, USER = USER,
+    quorum = quorum_in_force, claim = claim, lead = lead, leader = leader, watch = watch, cluster = cluster,
+    stop_watching = stop_watching, reminder = reminder, version = version, USER = USER,
 }

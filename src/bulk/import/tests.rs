@@ -2,7 +2,7 @@
 
 use super::*;
 use authkv_base::error::KeyRule;
-use authkv_domain::Steps;
+use authkv_domain::{Expiry, Steps};
 use std::collections::BTreeMap;
 
 fn import(settings: &[(&str, &str)]) -> Import {
@@ -109,8 +109,8 @@ fn what_was_read_is_written_before_it_is_said_why_no_more_came() {
     let mut import = import(&[]);
     import.push((lines(0..5) + "{\"key\":\"cut\",\"val").as_bytes());
     import.stop(Error::ShuttingDown);
-    let command = import.next(false).unwrap().unwrap();
-    let (count, outcome) = execute(command).unwrap();
+    let put = import.next(false).unwrap().unwrap();
+    let (count, outcome) = execute(put.command).unwrap();
     assert_eq!(count, 5);
     import.done(Ok(outcome)).unwrap();
     let line = Some(6);
@@ -133,15 +133,41 @@ fn a_command_that_was_not_taken_in_comes_again() {
     let mut import = import(&[]);
     import.push(lines(0..1500).as_bytes());
     import.end();
-    let mut next = || match import.next(true).unwrap() {
-        Some(Command::BatchPut(steps)) => steps.unwrap(),
-        other => panic!("{other:?}"),
+    let mut next = || match import.next(true).unwrap().unwrap().command {
+        Command::BatchPut(steps) => steps.unwrap(),
+        _ => panic!("another command"),
     };
     let first = next();
     assert_eq!((first.len(), next() == first), (1000, true));
     let (_, outcome) = execute(Command::BatchPut(Ok(first))).unwrap();
     import.done(Ok(outcome)).unwrap();
-    let command = import.next(true).unwrap().unwrap();
-    assert_eq!(execute(command).unwrap().0, 500);
+    let put = import.next(true).unwrap().unwrap();
+    assert_eq!(execute(put.command).unwrap().0, 500);
     assert_eq!(import.counts().lines, 1000);
+}
+
+#[test]
+fn a_pair_that_has_expired_by_the_clock_of_the_leader_is_counted_so() {
+    let line = |at: u64| format!("{{\"key\":\"a\",\"value\":1,\"expires_at\":{at}}}\n");
+    let relayed = |error: Error| Error::relayed(error.row().code, error.to_string(), None);
+    let name = "content_type";
+    let allowed = "a media type";
+    for (error, at, has_expired) in [
+        (relayed(Expiry::OUT_OF_RANGE), 4_102_444_800, true),
+        (Expiry::OUT_OF_RANGE, 4_102_444_800, false),
+        // Too far in the future by any clock.
+        (relayed(Expiry::OUT_OF_RANGE), 9_000_000_000_000, false),
+        (
+            relayed(Error::BadOption { name, allowed }),
+            4_102_444_800,
+            false,
+        ),
+    ] {
+        let mut import = import(&[]);
+        import.push(line(at).as_bytes());
+        import.end();
+        assert!(import.next(true).unwrap().is_some());
+        assert_eq!(import.done(Err(error)).is_ok(), has_expired);
+        assert_eq!(import.counts().expired, u64::from(has_expired));
+    }
 }
