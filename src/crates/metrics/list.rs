@@ -120,7 +120,7 @@ metrics! {
     BATCH_KEYS = Histogram "authkv_batch_keys" ["operation"],
         "Keys of the operations that take many";
     FORWARDED = Counter "authkv_forwarded_total" ["result"],
-        "Requests that a read-only instance had for the leader, if `WRITES` is `forward`: `answered` by the leader, whatever the answer; `refused`: the leader was out of reach, or does not lead any more, and has done nothing; `unknown`: the answer is lost. The leader counts the operation";
+        "Requests, and batches of imports, that a read-only instance had for the leader, if `WRITES` is `forward`: `answered` by the leader, whatever the answer; `refused`: the leader was out of reach, or does not lead any more, and has done nothing; `unknown`: the answer is lost. The leader counts the operation";
 
     QUEUE_JOBS = Gauge "authkv_queue_jobs" [],
         "Requests over HTTP that were queued for tx and have no answer yet";
