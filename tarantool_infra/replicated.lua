@@ -41,8 +41,9 @@ local function transaction()
                 table.insert(committed, {one.before, one.last, one.changes})
                 signal:signal()
             end
+            one.changes = nil
+            current = current ~= one and current or nil
             if KEEPS_TRIGGERS then
-                one.changes = nil
                 pcall(box.on_commit, nil, done)
             end
         end

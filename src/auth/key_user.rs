@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// When keys were used, since it was written last.
 pub struct Uses {
-    /// Seconds since 1970-01-01 UTC by the id of the key. There are only keys in it that exist.
+    /// Seconds since 1970-01-01 UTC by the id of the key.
     seen: TxCell<RefCell<HashMap<String, u64>>>,
     written: TxCell<Cell<Instant>>,
 }
@@ -111,16 +111,26 @@ pub fn user_of(tx: &Tx, auth: &Auth, key: &ApiKey) -> Result<KeyUser, Error> {
     Ok(KeyUser { row, subject })
 }
 
-/// Writes when keys were used last, once a minute, unless this instance is read-only. Errors: `NotDurable`. Yields.
+/// Writes when keys were used last, once a minute. A read-only instance keeps that for the time when it leads. Errors: `NotDurable`.
+/// Yields.
 pub fn write_uses(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let uses = &auth.uses;
     // An instance without users does not list keys.
-    // Tarantool logs each refused write.
-    let may_write = auth.config.services.auth && !is_read_only(tx);
-    if !may_write || uses.written.get(tx).get().elapsed() < PAUSE {
+    if !auth.config.services.auth || uses.written.get(tx).get().elapsed() < PAUSE {
         return Ok(());
     }
     uses.written.get(tx).set(Instant::now());
+    if is_read_only(tx) {
+        // Keys end at the leader.
+        let is_there = |id: &String| {
+            auth.storage
+                .api_keys
+                .get(tx, id)
+                .is_ok_and(|key| key.is_some())
+        };
+        uses.seen.get(tx).borrow_mut().retain(|id, _| is_there(id));
+        return Ok(());
+    }
     let seen: Vec<_> = uses.seen.get(tx).borrow_mut().drain().collect();
     let written = auth.storage.api_keys.write_uses(tx, &seen);
     if written.is_err() {

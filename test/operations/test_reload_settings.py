@@ -244,7 +244,7 @@ CASES = {
     "PASSWORD_MIN": Case({"PASSWORD_MIN": 12}, lambda s: s.register() == "bad_password"),
     "PASSWORD_MAX": Case({"PASSWORD_MAX": 16}, lambda s: s.register("Longer-Passw0rd!!") == "bad_password"),
     "PASSWORD_CLASSES": Case({"PASSWORD_CLASSES": "none"}, lambda s: s.register("qjxzvkwpqoplm") == "none"),
-    "LOGIN_FAILURES": Case({"LOGIN_FAILURES": 1}, lambda s: failures(s, 2) == "too_many_attempts"),
+    "LOGIN_FAILURES": Case({"LOGIN_FAILURES": 1}, lambda s: failures(s, 4) == "too_many_attempts"),
     "LOGIN_DELAY_MAX": Case({"LOGIN_DELAY_MAX": 0}, lambda s: failures(s, 7) == "none"),
     "LOGIN_DELAY_EXEMPT": Case({"LOGIN_DELAY_EXEMPT": "none"}, counts_for_the_address),
     "USERS_MAX": Case({"USERS_MAX": 1}, is_closed),
