@@ -14,9 +14,9 @@ local PUT, DELETE, EXPIRE = 0, 1, 2
 -- How many transactions wait for the library at most. If there are more, all are dropped, which it notices.
 local WAITING_MAX = 10000
 
--- Before 2.10 Tarantool keeps each trigger of a commit for ever, with all that it refers to (gh-6025). So it removes
--- itself, as the last thing that it does: Tarantool reads its memory once more, which nobody can have got in between.
--- That of a synchronous transaction cannot be removed, but has nothing large.
+-- Before 2.10 Tarantool never frees a trigger of a commit, nor what it refers to (gh-6025). So the trigger removes
+-- itself. This must be its last act: Tarantool reads the freed trigger once more after it returns, and until then this
+-- thread allocates nothing. The trigger of a synchronous transaction cannot be removed: it stays, but without changes.
 local KEEPS_TRIGGERS = replication.version() < 2010
 
 -- The transaction that is being applied, those that are committed and not told yet, and the signal of one.
@@ -42,7 +42,9 @@ local function transaction()
                 signal:signal()
             end
             one.changes = nil
-            current = current ~= one and current or nil
+            if current == one then
+                current = nil
+            end
             if KEEPS_TRIGGERS then
                 pcall(box.on_commit, nil, done)
             end

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// When keys were used, since it was written last.
 pub struct Uses {
-    /// Seconds since 1970-01-01 UTC by the id of the key.
+    /// Seconds since 1970-01-01 UTC by the id of the key. Keys that are gone are forgotten within a minute.
     seen: TxCell<RefCell<HashMap<String, u64>>>,
     written: TxCell<Cell<Instant>>,
 }
@@ -111,8 +111,8 @@ pub fn user_of(tx: &Tx, auth: &Auth, key: &ApiKey) -> Result<KeyUser, Error> {
     Ok(KeyUser { row, subject })
 }
 
-/// Writes when keys were used last, once a minute. A read-only instance keeps that for the time when it leads. Errors: `NotDurable`.
-/// Yields.
+/// Writes when keys were used last, once a minute. A read-only instance cannot write. It keeps the times until it leads, and
+/// forgets those of keys that are gone. Errors: `NotDurable`. Yields if it writes.
 pub fn write_uses(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let uses = &auth.uses;
     // An instance without users does not list keys.
@@ -121,7 +121,7 @@ pub fn write_uses(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     }
     uses.written.get(tx).set(Instant::now());
     if is_read_only(tx) {
-        // Keys end at the leader.
+        // The leader removes keys, and only replication tells this instance.
         let is_there = |id: &String| {
             auth.storage
                 .api_keys

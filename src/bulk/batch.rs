@@ -4,7 +4,7 @@ use authkv_base::error::Error;
 use authkv_base::steady::milliseconds;
 use authkv_codec::msgpack::{Head, Reader};
 use authkv_codec::{unknown, Rules};
-use authkv_domain::{Expiry, Mode};
+use authkv_domain::{Expiry, Mode, TTL_MAX};
 use rmp::encode::{write_array_len, write_bool, write_map_len, write_nil, write_str};
 use std::collections::HashSet;
 
@@ -38,8 +38,8 @@ pub struct Batch {
 }
 
 impl Pair {
-    /// Reads a line at `now`, in seconds. A pair that has expired by then is not for a command. Errors: `Malformed`; `TooDeep` and
-    /// `BadValue` if it has not expired.
+    /// Reads a line at `now`, in seconds. If the pair has expired by then, its value is not checked, and it must not go into a
+    /// command. Errors: `Malformed`; `TooDeep` and `BadValue` if it has not expired.
     pub fn read(text: &[u8], line: u64, rules: Rules, now: f64) -> Result<Self, Error> {
         let should_be = || Error::malformed("The line should be an object with key and value");
         let object = rules.item_from_json(text)?;
@@ -92,11 +92,13 @@ impl Pair {
         is_over(self.expires_at, now)
     }
 
-    /// Whether a pair that was refused has expired by now: by the clock of this instance, or else by that of the leader, if its words
-    /// are about the time and this instance finds nothing wrong with it.
+    /// Whether a pair that was refused has expired meanwhile. The clock of the leader may be ahead of this one: if it refuses a time
+    /// that is valid here, the pair has expired there. The leader refuses a time that is far away for another reason.
     pub fn expired(&self, error: &Error) -> bool {
+        const DAY: f64 = 86400.0;
         let now = milliseconds();
-        let is_valid = |at| Expiry::new(None, Some(at), now).is_ok();
+        let far = now as f64 / 1000.0 + TTL_MAX - DAY;
+        let is_valid = |at| at < far && Expiry::new(None, Some(at), now).is_ok();
         let refuses = |at| {
             let (told, known) = (error.to_string(), Expiry::OUT_OF_RANGE.to_string());
             matches!(error, Error::Relayed(_)) && told == known && is_valid(at)

@@ -184,8 +184,11 @@ impl Import {
         let counted = result.and_then(|outcome| match outcome {
             // Encoded by another instance.
             Outcome::Applied { members, .. } | Outcome::Encoded(members) => {
-                self.revision = Some(counts::revision(&members)?);
-                self.counts.add(&members)
+                let revision = counts::revision(&members);
+                let added = revision.and_then(|at| self.counts.add(&members).map(|()| at));
+                // The batch is written, so no error may look like a refusal of its pairs.
+                self.revision = Some(added.map_err(|_| Error::Internal)?);
+                Ok(())
             }
             _ => Err(Error::Internal),
         });

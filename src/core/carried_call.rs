@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_comes_back_with_all_that_a_client_sees_of_it() {
+    fn an_error_comes_back_with_its_code_text_and_retry_after() {
         let answer = |result| super::result(&write(result).unwrap());
         assert_eq!(answer(Ok(b"\x80".to_vec())), Ok(b"\x80".to_vec()));
         let errors = [

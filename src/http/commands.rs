@@ -52,10 +52,14 @@ impl CommandRunner {
     }
 
     /// Writes a batch of an import, at the leader if this instance carries writes there. The outcome of the leader is `Encoded`.
+    /// Errors: those of the command, here or at the leader; `Overloaded` if there is no memory for what is carried.
     pub async fn put(&self, put: Put) -> Result<Outcome, Error> {
+        let (forward, bridge) = (&self.shared.core.forward, self.shared.bridge);
+        // The arguments, or their copy that is carried. The import has reserved memory for the rest.
+        let held = bridge.memory.hold(put.arguments.len());
+        let _held = held.ok_or_else(|| bridge.memory_error())?;
         let mut request = self.request(put.command);
         let operation = request.command.operation();
-        let (forward, bridge) = (&self.shared.core.forward, self.shared.bridge);
         if let (true, Ok(fresh)) = (
             forward.may_carry_for(operation, &request.caller),
             &request.fresh,
@@ -69,10 +73,6 @@ impl CommandRunner {
             };
             request.carried = call.encode();
         }
-        let carried = request.carried.as_ref().map_or(0, |carried| carried.len());
-        let Some(_held) = bridge.memory.hold(carried) else {
-            return Err(bridge.memory_error());
-        };
         match bridge.call(request, self.gone.clone()).await.0 {
             Ok(Outcome::Carried(answer)) => {
                 self.forwarded.store(true, Ordering::Relaxed);

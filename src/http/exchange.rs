@@ -357,7 +357,7 @@ impl Exchange {
         bearer(self.head.authorization.text()?)
     }
 
-    /// Notes whether the leader of the replica set has executed some of it, and counts it there.
+    /// Notes whether the leader has executed some of it. The leader then counts it for the limits.
     pub fn set_forwarded(&mut self, forwarded: bool) {
         self.forwarded = forwarded;
     }

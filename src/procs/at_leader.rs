@@ -12,6 +12,8 @@ use tarantool::tuple::RawBytes;
 /// Executes a request that another instance carries here, and returns what goes back. Errors, before anything is done:
 /// `ReadOnly` if this instance does not lead, `Malformed`, `ShuttingDown`. Yields.
 pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<u8>, Error> {
+    // Refused here, the instance that carries it knows that nothing was done.
+    let _call = instance.life.begin_call()?;
     orphan::outlast(tx);
     if is_read_only(tx) {
         let leader = lua::leader(tx);

@@ -13,7 +13,8 @@ use authkv_command::{Caller, Command, Freshness, Operation, Outcome, Request};
 use std::borrow::Cow;
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
-/// Executes a procedure for this client. The first argument is the token, if the operation takes one.
+/// Executes a procedure for this client. The first argument is the token, if the operation takes one. Errors: those of the
+/// operation, here or at the leader (`Relayed`). Yields.
 pub fn client_at(
     tx: &Tx,
     instance: &'static Instance,
@@ -64,7 +65,8 @@ pub struct Incoming {
     pub carried: Option<Box<[u8]>>,
 }
 
-/// Executes a procedure.
+/// Executes a procedure with these arguments, which are read before the first yield. Errors: `ShuttingDown`, and those of the
+/// operation. Yields.
 pub fn execute_incoming(
     tx: &Tx,
     instance: &'static Instance,
@@ -79,7 +81,8 @@ pub fn execute_incoming(
     act(tx, instance, incoming, caller, input)
 }
 
-/// The caller and the input of a client's call. Yields if the token is new.
+/// The caller and the input of a client's call. Errors: `InputTooLarge`, `Malformed`, `TooManyRequests`, and those of a token. Yields
+/// if the token is new.
 fn prepare(
     tx: &Tx,
     instance: &'static Instance,
@@ -107,7 +110,8 @@ fn prepare(
     Ok((incoming, caller, command))
 }
 
-/// Counts a call for the limit of its address, which may be known then. Errors: `TooManyRequests`. Does not yield.
+/// Counts a call for the limit of its address. Returns the call, with its address if that had to be looked up. Errors:
+/// `TooManyRequests`. Does not yield.
 fn admitted(tx: &Tx, instance: &Instance, incoming: Incoming) -> Result<Incoming, Error> {
     let limits = &instance.core.limits;
     if !incoming.counts || !limits.counts_addresses() {
@@ -122,7 +126,8 @@ fn admitted(tx: &Tx, instance: &Instance, incoming: Incoming) -> Result<Incoming
 /// A command, and how fresh the data has to be.
 pub type Decoded = (Command, Result<Freshness, Error>);
 
-/// Executes a command that is called over iproto or from the console. The peer may be the session that calls the procedure.
+/// Executes a command that is called over iproto or from the console. The peer may be the session that calls the
+/// procedure. Errors: those of the operation. Yields if it writes or waits for fresh data.
 pub fn act(
     tx: &Tx,
     instance: &'static Instance,
@@ -167,7 +172,8 @@ pub fn decode_command(
     Command::decode_fresh(operation, input, skip, limits)
 }
 
-/// Reads the arguments, which may have `limit` bytes. Tarantool frees them at the first yield, so they become a command before it.
+/// Reads the arguments, of at most `limit` bytes. Tarantool frees them at the first yield, so they become a command before it.
+/// Errors: `InputTooLarge`, `Malformed`, `TooDeep`, `BadValue`. Does not yield.
 pub fn read<'a>(
     instance: &Instance,
     operation: Operation,

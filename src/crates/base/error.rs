@@ -396,7 +396,8 @@ impl Error {
         }
     }
 
-    /// The error of another instance with this code, text and `retry_after`. `Internal` if no error has the code.
+    /// The error of another instance with this code, text and `retry_after`. It has no fields, so a problem of it has no `key` and no
+    /// `revision`. `Internal` if no error has the code.
     #[cold]
     pub fn relayed(code: u32, text: String, retry_after: Option<u64>) -> Self {
         let mut rows = Self::ROWS.iter().map(|(row, _)| *row);

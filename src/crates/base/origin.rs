@@ -29,6 +29,7 @@ impl Transport {
         }
     }
 
+    /// The transport with this name, as `name` gives it. `None` if there is none.
     pub fn by_name(name: &str) -> Option<Self> {
         let all = [Transport::Http, Transport::Iproto, Transport::Console];
         all.into_iter().find(|transport| transport.name() == name)

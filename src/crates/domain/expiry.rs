@@ -11,13 +11,13 @@ pub struct Expiry(u64);
 pub const TTL_MAX: f64 = 3_153_600_000.0;
 
 impl Expiry {
-    /// The time in a tuple.
     /// The error for a time that is not in the future, or too far in it.
     pub const OUT_OF_RANGE: Error = Error::BadOption {
         name: "expires_at",
         allowed: "seconds since 1970, in the future and at most 3153600000 seconds ahead",
     };
 
+    /// The time in a tuple.
     pub fn from_ms(ms: u64) -> Self {
         Self(ms)
     }

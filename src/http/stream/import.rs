@@ -12,6 +12,7 @@ use crate::bulk::{Failure, Import};
 use authkv_base::error::Error;
 use authkv_base::memory::Reservation;
 use authkv_codec::Member;
+use authkv_command::Operation;
 use authkv_domain::Mode;
 use authkv_wire::inflate::Inflate;
 use authkv_wire::input::NDJSON;
@@ -168,7 +169,8 @@ impl Importing {
             let memory_error = self.runner.shared.bridge.memory_error();
             let is_refused = outcome.as_ref().is_err_and(|error| {
                 // The leader may be changing.
-                let is_between = error.is(&READ_ONLY) && self.runner.is_forwarded();
+                let forward = &self.runner.shared.core.forward;
+                let is_between = error.is(&READ_ONLY) && forward.may_carry(Operation::BatchPut);
                 is_between || had_no_effect(error, &memory_error)
             });
             if is_refused && budget.wait().await {
@@ -184,7 +186,8 @@ impl Importing {
 
     /// The head of the answer, for lines before the end of the import. `None` if it was sent already.
     pub fn open(&mut self, pieces: Pieces) -> Option<Outgoing> {
-        let exchange = self.exchange.take()?;
+        let mut exchange = self.exchange.take()?;
+        exchange.set_forwarded(self.runner.is_forwarded());
         let mut response = Response::new(200, Bytes::new());
         response.set("Content-Type", NDJSON);
         Some(exchange.open(response, pieces))
@@ -193,6 +196,7 @@ impl Importing {
     /// The whole answer, if nothing was sent before.
     pub fn close(&mut self, ending: &Ending) -> Option<Outgoing> {
         let mut exchange = self.exchange.take()?;
+        exchange.set_forwarded(self.runner.is_forwarded());
         exchange.set_body_length(self.received);
         let Err(failure) = &ending.0 else {
             let mut response = Response::new(200, self.last_line(ending));
@@ -217,8 +221,9 @@ impl Importing {
     }
 }
 
-/// Whether a command had no effect because the server was too busy, or because another transaction changed the same pairs. If memory
-/// for the answer is missing, which is `memory_error`, the command was executed.
+/// Whether a command certainly had no effect: the server was too busy, or another transaction changed the same pairs. It is not
+/// certain for `memory_error`, the error if this instance has no memory: the command may have been executed, and its answer
+/// dropped.
 fn had_no_effect(error: &Error, memory_error: &Error) -> bool {
     error.is(&Error::TransactionAborted) || error.is(memory_error) && error != memory_error
 }

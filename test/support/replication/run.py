@@ -38,7 +38,7 @@ GAP = 5 * float(REPLICATION_TIMEOUT)
 TAKEOVER = 10.0
 # Seconds until members that have both written have what the other wrote, or have refused it.
 NOTICED = 30.0
-# Seconds in which a member tells that another one has written too. Where nothing of the kind was written, nobody tells.
+# How long to wait for a member to tell that another one has written too. If none has, nobody tells.
 TOLD = 5.0
 # Seconds until all members have the same again.
 CONVERGED = 60.0
@@ -61,7 +61,7 @@ class Row:
 
     faults: int = 0
     gaps: list[float] = field(default_factory=list)
-    # While members that had written alone, or had refused its rows, began anew one after another.
+    # The same while members began anew one after another: those that had written alone, and those that had refused their rows.
     gaps_of_restarts: list[float] = field(default_factory=list)
     # Faults after which the same member led.
     stayed: int = 0
@@ -125,9 +125,9 @@ class Run:
         elapse(self.random.uniform(0.2, 0.8))
         self.heal(fault, row)
         elapse(self.random.uniform(0.3, 0.8))
+        end = time.monotonic()
         self.end_load()
         row.faults += 1
-        end = time.monotonic()
         # From shortly before the fault on.
         row.gaps.append(self.gap(struck - 0.5, self._restarts_from or end))
         if self._restarts_from:
@@ -192,9 +192,9 @@ class Run:
         for other in self.members.running():
             if other is not member:
                 other.evaluate(
-                    "local all = box.cfg.replication local others = require('fun').iter(all):filter("
-                    f"function(one) return not one:find('@{member.address}', 1, true) end):totable() "
-                    "box.cfg{replication = others} box.cfg{replication = all}"
+                    "local function is_other(one) local at = require('uri').parse(one) "
+                    f"return at.host .. ':' .. at.service ~= '{member.address}' end local all = box.cfg.replication "
+                    "box.cfg{replication = require('fun').iter(all):filter(is_other):totable()} box.cfg{replication = all}"
                 )
                 self.members.await_sync()
 
@@ -233,10 +233,9 @@ class Run:
             self._before[member] = now
 
     def gap(self, start: float, end: float) -> float:
-        """The longest time without an acknowledged write that begins between two moments."""
-        moments = sorted(at for at, _ in self.world.acknowledged)
-        gaps = [later - earlier for earlier, later in itertools.pairwise(moments) if start < earlier < end]
-        return max(gaps, default=float("inf"))
+        """The longest time between two moments in which no write was acknowledged."""
+        moments = sorted(at for at, _ in self.world.acknowledged if start < at < end)
+        return max(later - earlier for earlier, later in itertools.pairwise([start, *moments, end]))
 
     def restart_refused(self, row: Row) -> None:
         """Restarts a member that does not accept the next leader because of a fault of Tarantool 2.11, as an operator does whom
