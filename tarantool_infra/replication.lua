@@ -323,6 +323,40 @@ local function refused_term()
     return election ~= nil and election.state == 'leader' and box.info.ro and election.term or nil
 end
 
+-- Why Tarantool 2.6 stops replicating an instance for good, though that may be over in a moment, when others have
+-- brought what is missing: the instance does not know this one, or it has joined lately and lacks older logs. Newer
+-- versions of Tarantool try again themselves.
+local PASSING = {'is not registered with replica set', 'Missing .xlog file'}
+
+-- When to try again, and the seconds after that until the next time.
+local RETRY_MAX = 60
+local retry_at, retry_pause = 0, PAUSE
+
+-- The instance that is replicated no more, for a reason that may be over. Nil if there is none.
+local function given_up()
+    for _, peer in pairs(box.info.replication) do
+        local up = peer.upstream
+        for _, why in ipairs(up ~= nil and up.status == 'stopped' and PASSING or {}) do
+            if (up.message or ''):find(why, 1, true) then
+                return up
+            end
+        end
+    end
+end
+
+local function retry_given_up()
+    local up = given_up()
+    if up == nil then
+        retry_pause = PAUSE
+    elseif fiber.clock() >= retry_at then
+        log.info('authkv: %s is asked for its changes again: %s', up.peer, up.message)
+        local all = box.cfg.replication
+        box.cfg({replication = {}})
+        box.cfg({replication = all})
+        retry_at, retry_pause = fiber.clock() + retry_pause, math.min(2 * retry_pause, RETRY_MAX)
+    end
+end
+
 -- Waits until this instance may write. Without elections it takes the queue over: if another instance has taken it
 -- back, two are to lead, and this one gives way until it was read-only by its option. With elections, an instance whose
 -- promotion stays refused only votes from then on, so that another one is elected.
@@ -331,6 +365,7 @@ local function await_lead(has_led)
     local refused, since
     while not pcall(box.ctl.wait_rw, PAUSE) do
         fiber.testcancel()
+        retry_given_up()
         may_claim = may_claim or box.cfg.read_only
         local waits = box.info.ro_reason == 'synchro' and (box.cfg.election_mode or 'off') == 'off'
         if may_claim and waits and not box.cfg.read_only then

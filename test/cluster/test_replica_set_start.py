@@ -39,6 +39,15 @@ def apart():
         one.dispose()
 
 
+def all_follow(members: ReplicaSet) -> bool:
+    """Whether each member replicates each other one."""
+    count = (
+        "local count = 0 for _, peer in pairs(box.info.replication) do "
+        "if peer.upstream and peer.upstream.status == 'follow' then count = count + 1 end end return count"
+    )
+    return all(member.evaluate(count) == [len(members.members) - 1] for member in members.members)
+
+
 @pytest.mark.parametrize("number", range(STARTS))
 def test_members_come_up_in_any_order(apart, elections, number):
     """Each is launched after a random time, so the last one may be seconds behind the first."""
@@ -56,6 +65,24 @@ def test_members_come_up_in_any_order(apart, elections, number):
         # Nothing was made twice.
         assert member.evaluate("return box.space.user:len(), box.space._cluster:len()") == [1, 3]
         assert "Can't modify data" not in member.log()
+    wait_until(lambda: all_follow(members), "each replicates each other")
+
+
+def test_members_that_cannot_replicate_each_other_yet_do_so_soon(apart):
+    """One does not know the other, which has joined meanwhile and lacks older logs. Tarantool 2.6 gives both up for good."""
+    members = apart()
+    one, two, three = members.members
+    for member in (one, two):
+        member.launch()
+    members.await_start()
+    two.evaluate("rawset(_G, 'kept', box.cfg.replication) box.cfg{replication = {}}")
+    three.launch()
+    wait_until(three.is_ready, "the third one has joined through the leader")
+    # What older and newer versions of Tarantool say.
+    said = "is not registered with replica set", "until join is done"
+    wait_until(lambda: any(text in three.log() for text in said), "the second one does not know it")
+    two.evaluate("box.cfg{replication = kept}")
+    wait_until(lambda: all_follow(members), "each replicates each other", deadline=30)
 
 
 def test_a_first_start_that_fails_is_not_in_the_way_of_the_next(apart, elections):
