@@ -205,8 +205,8 @@ local function configure(settings, options)
         -- Tarantool finds out who makes the data, for which the instances have to hear of each other.
         options.listen, options.replication = settings.iproto_listen, uris(settings, addresses)
         options.election_mode = settings.election_mode
-        -- If two instances begin an election at the same time, nobody may win it. It begins anew after this timeout.
-        -- With Tarantool's default of 5 s, a set could have no leader for as long.
+        -- If two instances start an election at the same time, it may end without a winner. A new election starts after
+        -- this timeout. Tarantool's default is 5 s, so the replica set could be without a leader for 5 s.
         options.election_timeout = math.max(ELECTION_MIN, options.replication_timeout / 2)
         local short = 4 * options.replication_timeout
         options.replication_connect_timeout = has_data and short or LONG
@@ -352,7 +352,10 @@ local function retry_given_up()
         log.info('authkv: %s is asked for its changes again: %s', up.peer, up.message)
         local all = box.cfg.replication
         box.cfg({replication = {}})
-        box.cfg({replication = all})
+        local ok, err = pcall(box.cfg, {replication = all})
+        if not ok then
+            log.error('authkv: box.cfg{replication = …} failed: %s', err)
+        end
         retry_at, retry_pause = fiber.clock() + retry_pause, math.min(2 * retry_pause, RETRY_MAX)
     end
 end

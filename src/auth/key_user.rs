@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// When keys were used, since it was written last.
 pub struct Uses {
-    /// Seconds since 1970-01-01 UTC by the id of the key. Keys that are gone are forgotten within a minute.
+    /// Seconds since 1970-01-01 UTC by the id of the key. The entry of a key that no longer exists is dropped within a minute.
     seen: TxCell<RefCell<HashMap<String, u64>>>,
     written: TxCell<Cell<Instant>>,
 }
@@ -111,8 +111,8 @@ pub fn user_of(tx: &Tx, auth: &Auth, key: &ApiKey) -> Result<KeyUser, Error> {
     Ok(KeyUser { row, subject })
 }
 
-/// Writes when keys were used last, once a minute. A read-only instance cannot write. It keeps the times until it leads, and
-/// forgets those of keys that are gone. Errors: `NotDurable`. Yields if it writes.
+/// Writes once a minute when each key was last used. A read-only instance does not write. It keeps these times until it leads,
+/// and drops the times of keys that no longer exist. Errors: `NotDurable`. Yields on an instance that may write.
 pub fn write_uses(tx: &Tx, auth: &Auth) -> Result<(), Error> {
     let uses = &auth.uses;
     // An instance without users does not list keys.

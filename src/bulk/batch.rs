@@ -92,9 +92,10 @@ impl Pair {
         is_over(self.expires_at, now)
     }
 
-    /// Whether a pair that was refused has expired meanwhile. The clock of the leader may be ahead of this one: if it refuses a time
-    /// that is valid here, the pair has expired there. The leader refuses a time that is far away for another reason.
-    pub fn expired(&self, error: &Error) -> bool {
+    /// Whether a pair that was refused with this error has expired since its line was read. The leader's clock may be ahead of this
+    /// one: if the leader refuses a time that is valid here, the pair has expired there. But it may refuse a time near the limit
+    /// `TTL_MAX` because its clock is behind.
+    pub fn expired_meanwhile(&self, error: &Error) -> bool {
         const DAY: f64 = 86400.0;
         let now = milliseconds();
         let far = now as f64 / 1000.0 + TTL_MAX - DAY;

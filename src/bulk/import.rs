@@ -28,7 +28,7 @@ pub struct Put {
 
 /// An import under way.
 pub struct Import {
-    /// The first argument.
+    /// The token of the caller, for the arguments of commands.
     token: Option<String>,
     mode: Mode,
     limits: Limits,
@@ -192,12 +192,12 @@ impl Import {
             }
             _ => Err(Error::Internal),
         });
+        let pair = self.batch.get(at).filter(|_| is_alone);
+        let expired_meanwhile = |error| pair.is_some_and(|pair| pair.expired_meanwhile(error));
         match counted {
             Ok(()) => {}
             // The pair has expired since its line was read.
-            Err(error) if is_alone && self.batch.get(at).is_some_and(|one| one.expired(&error)) => {
-                self.counts.add_expired();
-            }
+            Err(error) if expired_meanwhile(&error) => self.counts.add_expired(),
             // One pair of the batch breaks a rule, so nothing was written: write the pairs one by one.
             Err(error) if !is_alone && matches!(error.row().v1_status, 400 | 422) => {
                 self.alone = Some(0);

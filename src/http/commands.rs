@@ -51,8 +51,9 @@ impl CommandRunner {
         self.forwarded.load(Ordering::Relaxed)
     }
 
-    /// Writes a batch of an import, at the leader if this instance carries writes there. The outcome of the leader is `Encoded`.
-    /// Errors: those of the command, here or at the leader; `Overloaded` if there is no memory for what is carried.
+    /// Writes a batch of an import. If this instance carries writes to the leader, the leader writes it, and the outcome is
+    /// `Encoded`.
+    /// Errors: the errors of the command, also from the leader; `Overloaded` if the limit on memory leaves no room for the batch.
     pub async fn put(&self, put: Put) -> Result<Outcome, Error> {
         let (forward, bridge) = (&self.shared.core.forward, self.shared.bridge);
         // The arguments, or their copy that is carried. The import has reserved memory for the rest.

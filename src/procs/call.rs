@@ -13,8 +13,8 @@ use authkv_command::{Caller, Command, Freshness, Operation, Outcome, Request};
 use std::borrow::Cow;
 use tarantool::tuple::{RawByteBuf, RawBytes};
 
-/// Executes a procedure for this client. The first argument is the token, if the operation takes one. Errors: those of the
-/// operation, here or at the leader (`Relayed`). Yields.
+/// Executes a procedure for this client. The first argument is the token, if the operation takes one. Errors: the errors of the
+/// operation. An error that the leader has returned is `Relayed`. Yields.
 pub fn client_at(
     tx: &Tx,
     instance: &'static Instance,
@@ -65,8 +65,7 @@ pub struct Incoming {
     pub carried: Option<Box<[u8]>>,
 }
 
-/// Executes a procedure with these arguments, which are read before the first yield. Errors: `ShuttingDown`, and those of the
-/// operation. Yields.
+/// Executes a procedure. Reads the arguments before it yields. Errors: `ShuttingDown`, and the errors of the operation. Yields.
 pub fn execute_incoming(
     tx: &Tx,
     instance: &'static Instance,
@@ -81,8 +80,8 @@ pub fn execute_incoming(
     act(tx, instance, incoming, caller, input)
 }
 
-/// The caller and the input of a client's call. Errors: `InputTooLarge`, `Malformed`, `TooManyRequests`, and those of a token. Yields
-/// if the token is new.
+/// Reads the arguments and checks the token of a client's call. Errors: `InputTooLarge`, `Malformed`, `TooManyRequests`, and the
+/// errors of the check. Yields if the token was not checked lately.
 fn prepare(
     tx: &Tx,
     instance: &'static Instance,
@@ -127,7 +126,7 @@ fn admitted(tx: &Tx, instance: &Instance, incoming: Incoming) -> Result<Incoming
 pub type Decoded = (Command, Result<Freshness, Error>);
 
 /// Executes a command that is called over iproto or from the console. The peer may be the session that calls the
-/// procedure. Errors: those of the operation. Yields if it writes or waits for fresh data.
+/// procedure. Errors: the errors of the operation. Yields if the command writes, or has to wait for fresh data.
 pub fn act(
     tx: &Tx,
     instance: &'static Instance,

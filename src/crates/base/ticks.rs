@@ -1,6 +1,6 @@
-//! The clock that times requests. It is read four times for each request, so it has to be cheap. It is the counter of ticks of the
-//! processor (TSC) where that runs evenly on all cores, and else the steady clock of the system. It is for durations within one
-//! process only. Any thread.
+//! The clock that times requests. It is read four times for each request, so a reading must cost little. It reads the processor's
+//! time stamp counter (TSC) if that runs at the same speed on all cores. If not, it reads the monotonic clock of the system. Only
+//! moments of the same process can be compared. Any thread.
 
 use std::sync::LazyLock;
 use std::time::Duration;
