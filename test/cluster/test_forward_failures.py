@@ -21,7 +21,7 @@ from support.provider import Provider, trusting
 from support.replica_set import REPLICATION_PASSWORD, ReplicaSet
 from support.slow_link import SlowLink
 from support.tls import Authority
-from support.transports import HttpTransport, IprotoTransport, NetBoxTransport, bearer
+from support.transports import Console, HttpTransport, IprotoTransport, NetBoxTransport, bearer
 
 # The answer of a leader that is silent is given up after six seconds. Tokens hold though nothing is heard of it.
 FORWARD = {
@@ -140,6 +140,19 @@ def test_what_cannot_be_read_does_nothing(replicas):
         ask = f"local verdict, why = require('authkv.hop').ask('carried', \"{request}\", 5) return verdict, why"
         verdict, why = follower.evaluate(ask)
         assert verdict == "refused" and why.startswith("malformed: "), (request, verdict, why)
+
+
+def test_a_leader_that_stops_has_done_nothing(make):
+    """It refuses the call itself, and does not answer it with a refusal: so the follower knows that nothing was done."""
+    leader = make().start()
+    console = Console(leader.console_path)
+    carried = b"c" + msgpack.packb(["kv_put", "http", "10.0.0.1", True, None, msgpack.packb(["a.b.c", {"k": 1}])])
+    text = "".join(f"\\{byte:03}" for byte in carried)
+    call = f"pcall(box.func['authkv.carried'].call, box.func['authkv.carried'], {{'{text}'}})"
+    assert console.evaluate(f"return ({call})") == [True]
+    code = "local fiber = require('fiber') fiber.create(authkv.stop) "
+    assert console.evaluate(f"{code} local done, why = {call} return done, done or why.code") == [False, 20019]
+    console.close()
 
 
 def test_the_console_of_a_follower_names_the_leader(replicas):

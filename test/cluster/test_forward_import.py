@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -183,6 +184,24 @@ def test_it_ends_at_a_line_if_nobody_leads(replicas, token):
         assert pairs_below(follower, token, prefix) == numbers(seen.last["line"] - 1)
     finally:
         one.evaluate("box.cfg{read_only = false}")
+
+
+def test_it_goes_on_after_a_moment_without_a_leader(replicas, token):
+    one, two, three = replicas.members
+    prefix = fresh("import") + "/"
+    promotion = threading.Timer(1.5, two.evaluate, ["box.cfg{read_only = false}"])
+
+    def resign() -> None:
+        one.evaluate("box.cfg{read_only = true}")
+        promotion.start()
+
+    try:
+        assert imported(three, token, prefix, resign).done == counts(lines=3000, written=3000)
+        assert pairs_below(three, token, prefix) == numbers(3000)
+    finally:
+        promotion.join()
+        replicas.promote(one)
+        replicas.await_sync()
 
 
 def test_it_goes_on_if_the_leader_is_restarted(replicas, token):
