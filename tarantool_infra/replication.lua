@@ -323,16 +323,16 @@ local function refused_term()
     return election ~= nil and election.state == 'leader' and box.info.ro and election.term or nil
 end
 
--- Why Tarantool 2.6 stops replicating an instance for good, though that may be over in a moment, when others have
--- brought what is missing: the instance does not know this one, or it has joined lately and lacks older logs. Newer
--- versions of Tarantool try again themselves.
+-- Two errors for which Tarantool 2.6 never replicates an instance again: the instance does not know this one yet, or it
+-- joined a short time ago and lacks older logs. Both are over once the leader has sent what is missing. Newer versions
+-- of Tarantool try again themselves.
 local PASSING = {'is not registered with replica set', 'Missing .xlog file'}
 
 -- When to try again, and the seconds after that until the next time.
 local RETRY_MAX = 60
 local retry_at, retry_pause = 0, PAUSE
 
--- The instance that is replicated no more, for a reason that may be over. Nil if there is none.
+-- The upstream of an instance that Tarantool replicates no more because of such an error. Nil if there is none.
 local function given_up()
     for _, peer in pairs(box.info.replication) do
         local up = peer.upstream

@@ -52,8 +52,8 @@ impl CommandRunner {
     }
 
     /// Writes a batch of an import. If this instance carries writes to the leader, the leader writes it, and the outcome is
-    /// `Encoded`.
-    /// Errors: the errors of the command, also from the leader; `Overloaded` if the limit on memory leaves no room for the batch.
+    /// `Encoded`. Errors: the errors of the command, also from the leader; `Overloaded` if the limit on memory leaves no room for
+    /// the batch.
     pub async fn put(&self, put: Put) -> Result<Outcome, Error> {
         let (forward, bridge) = (&self.shared.core.forward, self.shared.bridge);
         // The arguments, or their copy that is carried. The import has reserved memory for the rest.

@@ -12,7 +12,7 @@ use tarantool::tuple::RawBytes;
 /// Executes a request that another instance carries here, and returns what goes back. Errors, before anything is done:
 /// `ReadOnly` if this instance does not lead, `Malformed`, `ShuttingDown`. Yields.
 pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<u8>, Error> {
-    // Refused here, the instance that carries it knows that nothing was done.
+    // If it is refused here, the instance that carries it knows that nothing was done.
     let _call = instance.life.begin_call()?;
     orphan::outlast(tx);
     if is_read_only(tx) {
@@ -28,7 +28,7 @@ pub fn execute(tx: &Tx, instance: &'static Instance, text: &[u8]) -> Result<Vec<
             let arguments = RawBytes::new(&call.arguments);
             let incoming = Incoming {
                 origin: call.origin,
-                // The instance that carries it has checked what the client sent, which may have been in a shorter form.
+                // The other instance has checked the size of what the client sent. This form may be longer.
                 input_max: usize::MAX,
                 counts: call.counts,
                 fresh: Freshness {

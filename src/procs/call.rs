@@ -36,7 +36,7 @@ pub fn client_at(
             origin: session.resolve(tx, origin.clone()),
             operation,
             counts: true,
-            // That of the client is among the arguments.
+            // The arguments have the one of the client.
             min_revision: None,
             arguments: Cow::Borrowed(args),
         };
